@@ -1,0 +1,206 @@
+package appworker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+
+	"github.com/roombus/roombus/room"
+)
+
+// Manifest is what an app says of itself. Implements may be left out: it is what the
+// handlers implement.
+type Manifest = room.Manifest
+
+// App is a manifest and the handlers that implement it. It runs them; it knows no network.
+type App struct {
+	Manifest Manifest
+	asks     map[room.Interface]ask
+	tells    map[room.Interface]tell
+}
+
+type (
+	ask  func(ctx context.Context, body []byte) (room.Verdict, error)
+	tell func(ctx context.Context, body []byte, ref room.EventRef) error
+)
+
+// NewApp finds the interfaces that the handlers implement. It returns an error if there are
+// none, if two handlers implement the same one, or if the manifest lists others.
+func NewApp(m Manifest, handlers ...any) (*App, error) {
+	a := &App{Manifest: m, asks: make(map[room.Interface]ask), tells: make(map[room.Interface]tell)}
+	var found []room.Interface
+	for _, h := range handlers {
+		implemented := a.bind(h)
+		if len(implemented) == 0 {
+			return nil, fmt.Errorf("%T implements none of the ten interfaces: look at the methods' signatures", h)
+		}
+		for _, i := range implemented {
+			if slices.Contains(found, i) {
+				return nil, fmt.Errorf("%s is implemented twice, the second time by %T", i, h)
+			}
+			found = append(found, i)
+		}
+	}
+	if m.Implements == nil {
+		a.Manifest.Implements = found
+	}
+	for _, i := range room.Interfaces() {
+		if a.Manifest.Has(i) != slices.Contains(found, i) {
+			return nil, fmt.Errorf("the manifest and the handlers disagree about %s", i)
+		}
+	}
+	if err := a.Manifest.Validate(); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	return a, nil
+}
+
+// bind takes note of every interface that the handler implements.
+func (a *App) bind(handler any) []room.Interface {
+	var found []room.Interface
+	asks := func(i room.Interface, f ask) { found, a.asks[i] = append(found, i), f }
+	tells := func(i room.Interface, f tell) { found, a.tells[i] = append(found, i), f }
+	if h, ok := handler.(PreRoomCreatePrevent); ok {
+		asks(room.PreRoomCreatePrevent, deciding(h.PreRoomCreatePrevent))
+	}
+	if h, ok := handler.(PreRoomCreateExtend); ok {
+		asks(room.PreRoomCreateExtend, extending(h.PreRoomCreateExtend))
+	}
+	if h, ok := handler.(PreRoomCreateModify); ok {
+		asks(room.PreRoomCreateModify, modifying(h.PreRoomCreateModify))
+	}
+	if h, ok := handler.(PostRoomCreate); ok {
+		tells(room.PostRoomCreate, telling(h.PostRoomCreate, func(e *room.Created) *room.EventRef { return &e.Event }))
+	}
+	if h, ok := handler.(PreRoomDeletePrevent); ok {
+		asks(room.PreRoomDeletePrevent, deciding(h.PreRoomDeletePrevent))
+	}
+	if h, ok := handler.(PostRoomDeleted); ok {
+		tells(room.PostRoomDeleted, telling(h.PostRoomDeleted, func(e *room.Deleted) *room.EventRef { return &e.Event }))
+	}
+	if h, ok := handler.(PreRoomUserJoined); ok {
+		asks(room.PreRoomUserJoined, deciding(h.PreRoomUserJoined))
+	}
+	if h, ok := handler.(PostRoomUserJoined); ok {
+		tells(room.PostRoomUserJoined, telling(h.PostRoomUserJoined, func(e *room.UserJoined) *room.EventRef { return &e.Event }))
+	}
+	if h, ok := handler.(PreRoomUserLeave); ok {
+		asks(room.PreRoomUserLeave, deciding(h.PreRoomUserLeave))
+	}
+	if h, ok := handler.(PostRoomUserLeave); ok {
+		tells(room.PostRoomUserLeave, telling(h.PostRoomUserLeave, func(e *room.UserLeft) *room.EventRef { return &e.Event }))
+	}
+	return found
+}
+
+// Ask runs the handler of a pre-event on the event's body. An error, of type *Panic if the
+// handler panicked, means that there is no verdict.
+func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body []byte) (v room.Verdict, err error) {
+	f, ok := a.asks[i]
+	if !ok {
+		return v, fmt.Errorf("the app does not implement %s", i)
+	}
+	defer recovered(&err)
+	c := &call{rooms: rooms}
+	v, err = f(context.WithValue(ctx, callKey{}, c), body)
+	v.Warnings = c.warnings
+	var denial *room.Denial
+	switch {
+	case errors.As(err, &denial):
+		return room.Verdict{Verdict: room.Deny, Reason: denial.Reason, Warnings: c.warnings}, nil
+	case errors.Is(err, ErrSkip):
+		return room.Verdict{Verdict: room.Skip, Warnings: c.warnings}, nil
+	case err == nil:
+		v.Verdict = room.Allow
+	}
+	return v, err
+}
+
+// Tell runs the handler of a post-event on the event's body. The error, of type *Panic if
+// the handler panicked, is what the handler returned.
+func (a *App) Tell(ctx context.Context, rooms RoomService, i room.Interface, body []byte, ref room.EventRef) (err error) {
+	f, ok := a.tells[i]
+	if !ok {
+		return fmt.Errorf("the app does not implement %s", i)
+	}
+	defer recovered(&err)
+	return f(context.WithValue(ctx, callKey{}, &call{rooms: rooms}), body, ref)
+}
+
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &Panic{Value: v, Stack: debug.Stack()}
+	}
+}
+
+// deciding adapts a handler whose error is its verdict.
+func deciding[E any](h func(context.Context, E) error) ask {
+	return func(ctx context.Context, body []byte) (room.Verdict, error) {
+		var e E
+		if err := room.DecodeLenient(body, &e); err != nil {
+			return room.Verdict{}, err
+		}
+		return room.Verdict{}, h(ctx, e)
+	}
+}
+
+func extending(h func(context.Context, room.Create) (room.Extension, error)) ask {
+	return func(ctx context.Context, body []byte) (room.Verdict, error) {
+		var e room.Create
+		if err := room.DecodeLenient(body, &e); err != nil {
+			return room.Verdict{}, err
+		}
+		x, err := h(ctx, e)
+		if len(x.CustomFields) == 0 && len(x.Members) == 0 {
+			return room.Verdict{}, err
+		}
+		return room.Verdict{Extend: &x}, err
+	}
+}
+
+// modifying adapts a handler that returns the changed room: the verdict is the difference.
+func modifying(h func(context.Context, room.Create) (room.Room, error)) ask {
+	return func(ctx context.Context, body []byte) (room.Verdict, error) {
+		var e room.Create
+		if err := room.DecodeLenient(body, &e); err != nil {
+			return room.Verdict{}, err
+		}
+		before, err := json.Marshal(e.Room) // before the handler, which may change the maps in it
+		if err != nil {
+			return room.Verdict{}, fmt.Errorf("encoding the room: %w", err)
+		}
+		modified, err := h(ctx, e)
+		if err != nil {
+			return room.Verdict{}, err
+		}
+		after, err := json.Marshal(modified)
+		if err != nil {
+			return room.Verdict{}, fmt.Errorf("encoding the modified room: %w", err)
+		}
+		patch, err := jsonpatch.CreateMergePatch(before, after)
+		if err != nil {
+			return room.Verdict{}, fmt.Errorf("comparing the rooms: %w", err)
+		}
+		if string(patch) == "{}" {
+			return room.Verdict{}, nil
+		}
+		return room.Verdict{Modify: patch}, nil
+	}
+}
+
+// telling adapts a handler of post-events; ref is where the event has its reference.
+func telling[E any](h func(context.Context, E) error, ref func(*E) *room.EventRef) tell {
+	return func(ctx context.Context, body []byte, of room.EventRef) error {
+		var e E
+		if err := room.DecodeLenient(body, &e); err != nil {
+			return Discard(err)
+		}
+		*ref(&e) = of
+		return h(ctx, e)
+	}
+}

@@ -1,0 +1,50 @@
+package appworker
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// RoomService is what a handler can ask of the room service. It is a *roomclient.Client when
+// a worker runs the handler, and what the test says when appworkertest does.
+type RoomService interface {
+	Get(ctx context.Context, roomID string) (room.Room, error)
+	Members(ctx context.Context, r room.MembersRequest) (room.MemberPage, error)
+	Create(ctx context.Context, r room.CreateRequest, opts ...roomclient.Option) (room.Result, error)
+	Delete(ctx context.Context, r room.DeleteRequest, opts ...roomclient.Option) (room.Result, error)
+	Join(ctx context.Context, r room.JoinRequest, opts ...roomclient.Option) (room.Result, error)
+	Leave(ctx context.Context, r room.LeaveRequest, opts ...roomclient.Option) (room.Result, error)
+}
+
+var _ RoomService = (*roomclient.Client)(nil)
+
+type callKey struct{}
+
+// call is what the context of a handler carries.
+type call struct {
+	rooms    RoomService
+	warnings []string
+}
+
+// Rooms is the room service, for use inside a handler; nil outside of one.
+//
+// A command about the very room that a pre-event is about waits until that pre-event is
+// over, and so never succeeds from inside its handler. A post-event may be delivered more
+// than once: a command sent from its handler should have an id made of the event's, such as
+// roomclient.WithID("welcome-" + e.Event.ID).
+func Rooms(ctx context.Context) RoomService {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.rooms
+	}
+	return nil
+}
+
+// Warn adds a warning that the user is shown although the app allows the action. It has an
+// effect only inside a pre-event handler, and not from other goroutines.
+func Warn(ctx context.Context, warning string) {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		c.warnings = append(c.warnings, warning)
+	}
+}

@@ -1,0 +1,42 @@
+package appworker
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Config says how a worker runs. The zero Config is a good one.
+type Config struct {
+	// Conn is the connection to use; the caller closes it. Default: one of the worker's own,
+	// as the environment says (NATS_URL, NATS_CONTEXT, NATS_CREDS and the others that the
+	// nats CLI knows), which waits for a server that is not there yet.
+	Conn *nats.Conn
+	// Concurrency bounds the pre-event handlers that run at once, and apart from them the
+	// post-event handlers. Default 64 each.
+	Concurrency int
+	// DrainTimeout bounds how long handlers may take to finish when the worker stops.
+	// Default 30 s.
+	DrainTimeout time.Duration
+	// Logger gets what operators should know. Default: slog.Default().
+	Logger *slog.Logger
+	// OnReady is called once the app is registered and served by this worker.
+	OnReady func()
+}
+
+func (c Config) withDefaults() Config {
+	if c.Concurrency <= 0 {
+		c.Concurrency = 64
+	}
+	if c.DrainTimeout <= 0 {
+		c.DrainTimeout = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.OnReady == nil {
+		c.OnReady = func() {}
+	}
+	return c
+}

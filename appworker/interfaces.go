@@ -1,0 +1,61 @@
+package appworker
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/room"
+)
+
+// PreRoomCreatePrevent is asked first before a room is created, together with all other apps.
+type PreRoomCreatePrevent interface {
+	PreRoomCreatePrevent(ctx context.Context, e room.Create) error
+}
+
+// PreRoomCreateExtend adds custom fields and members to a room about to be created, and can
+// do nothing destructive: a field that is there already is a conflict, and drops the whole
+// extension.
+type PreRoomCreateExtend interface {
+	PreRoomCreateExtend(ctx context.Context, e room.Create) (room.Extension, error)
+}
+
+// PreRoomCreateModify changes a room about to be created. It gets the room as the apps
+// before it have made it and returns it as it shall be; id, createdAt, memberCount and
+// version cannot be changed.
+type PreRoomCreateModify interface {
+	PreRoomCreateModify(ctx context.Context, e room.Create) (room.Room, error)
+}
+
+// PostRoomCreate is told that a room has been created.
+type PostRoomCreate interface {
+	PostRoomCreate(ctx context.Context, e room.Created) error
+}
+
+// PreRoomDeletePrevent is asked before a room is deleted.
+type PreRoomDeletePrevent interface {
+	PreRoomDeletePrevent(ctx context.Context, e room.Delete) error
+}
+
+// PostRoomDeleted is told that a room has been deleted.
+type PostRoomDeleted interface {
+	PostRoomDeleted(ctx context.Context, e room.Deleted) error
+}
+
+// PreRoomUserJoined is asked before a user joins a room.
+type PreRoomUserJoined interface {
+	PreRoomUserJoined(ctx context.Context, e room.UserJoin) error
+}
+
+// PostRoomUserJoined is told that a user has joined a room.
+type PostRoomUserJoined interface {
+	PostRoomUserJoined(ctx context.Context, e room.UserJoined) error
+}
+
+// PreRoomUserLeave is asked before a user leaves a room.
+type PreRoomUserLeave interface {
+	PreRoomUserLeave(ctx context.Context, e room.UserLeave) error
+}
+
+// PostRoomUserLeave is told that a user has left a room.
+type PostRoomUserLeave interface {
+	PostRoomUserLeave(ctx context.Context, e room.UserLeft) error
+}

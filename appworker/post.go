@@ -1,0 +1,121 @@
+package appworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+const rebindWait = time.Second
+
+// receive handles post-events until the context ends. If the consumer goes away, the app is
+// registered anew, which makes it again.
+func (w *worker) receive(ctx context.Context) {
+	for len(w.app.tells) > 0 && ctx.Err() == nil {
+		err := w.consume(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		w.log.Warn("receiving post-events again", "error", err)
+		select {
+		case <-time.After(rebindWait):
+		case <-ctx.Done():
+			return
+		}
+		if err := w.register(ctx); err != nil {
+			w.log.Error("cannot register again", "error", err)
+		}
+	}
+	<-ctx.Done()
+}
+
+// consume handles events from the app's durable until the context or the consumer ends. It
+// returns when no handler takes another event; those that run go on.
+func (w *worker) consume(ctx context.Context) error {
+	consumer, err := w.js.Consumer(ctx, subjects.Events, subjects.Durable(w.app.Manifest.ID))
+	if err != nil {
+		return fmt.Errorf("finding the app's consumer: %w", err)
+	}
+	deadline := consumer.CachedInfo().Config.AckWait
+	lost := make(chan error, 1)
+	events, err := consumer.Consume(func(msg jetstream.Msg) {
+		w.postSlots <- struct{}{} // an event waits here no longer than until a handler is free
+		w.inFlight.Go(func() {
+			defer func() { <-w.postSlots }()
+			handling, cancel := context.WithTimeout(w.stopping, deadline)
+			defer cancel()
+			w.tell(handling, msg)
+		})
+	}, jetstream.PullMaxMessages(w.cfg.Concurrency), jetstream.ConsumeErrHandler(func(cc jetstream.ConsumeContext, err error) {
+		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, nats.ErrConnectionClosed) {
+			select {
+			case lost <- err:
+				cc.Stop()
+			default:
+			}
+		}
+	}))
+	if err != nil {
+		return fmt.Errorf("receiving post-events: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		events.Drain()
+		<-events.Closed()
+		return nil
+	case err := <-lost:
+		return fmt.Errorf("the app's consumer is gone: %w", err)
+	}
+}
+
+// tell handles one event and acknowledges it as the handler says.
+func (w *worker) tell(ctx context.Context, msg jetstream.Msg) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		w.log.Error("a message without metadata", "subject", msg.Subject(), "error", err)
+		return
+	}
+	e, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), meta.Sequence.Stream)
+	if err != nil {
+		err = Discard(err) // the room service has quarantined it too
+	} else {
+		err = w.app.Tell(ctx, w.rooms, w.interfaceOf(e.Type), msg.Data(), e.Ref())
+	}
+	if err != nil {
+		w.logFailure(err, w.interfaceOf(e.Type), e.ID)
+	}
+	if err := acknowledge(msg, meta.NumDelivered, err); err != nil {
+		w.log.Warn("cannot acknowledge; the event will come again", "event", e.ID, "error", err)
+	}
+}
+
+func acknowledge(msg jetstream.Msg, delivered uint64, err error) error {
+	var retry *Retry
+	var discarded *Discarded
+	switch {
+	case err == nil:
+		return msg.Ack()
+	case errors.As(err, &discarded):
+		return msg.TermWithReason(discarded.Error())
+	case errors.As(err, &retry):
+		return msg.NakWithDelay(retry.After)
+	}
+	return msg.NakWithDelay(retryDelay(delivered))
+}
+
+// interfaceOf is the post-interface that an event type is told on.
+func (w *worker) interfaceOf(e room.EventType) room.Interface {
+	for i := range w.app.tells {
+		if i.Event() == e {
+			return i
+		}
+	}
+	return ""
+}

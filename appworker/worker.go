@@ -1,0 +1,136 @@
+package appworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// worker is one running replica of an app.
+type worker struct {
+	app   *App
+	cfg   Config
+	log   *slog.Logger
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	rooms *roomclient.Client
+
+	preSlots  chan struct{}
+	postSlots chan struct{}
+	inFlight  sync.WaitGroup
+	stopping  context.Context // of the worker; ends when handlers must
+}
+
+// Run serves the app until the context ends, then finishes what was begun and returns nil.
+// It registers the app when it is ready to serve it, and waits for a room service that is
+// away. It returns an error at once if the handlers do not fit the manifest or the room
+// service refuses the app, and one at the end if handlers did not finish in time.
+func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
+	app, err := NewApp(m, handlers...)
+	if err != nil {
+		return err
+	}
+	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn}
+	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
+	if w.nc == nil {
+		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1)); err != nil {
+			return err
+		}
+		defer w.nc.Close()
+	}
+	return w.run(ctx)
+}
+
+func (w *worker) run(ctx context.Context) error {
+	var err error
+	if w.js, err = jetstream.New(w.nc); err != nil {
+		return fmt.Errorf("using JetStream: %w", err)
+	}
+	w.rooms = roomclient.New(w.nc, roomclient.Config{})
+	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
+	w.postSlots = make(chan struct{}, w.cfg.Concurrency)
+	var abort context.CancelFunc
+	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+
+	subs, err := w.subscribe()
+	if err != nil {
+		return err
+	}
+	service, err := micro.AddService(w.nc, micro.Config{
+		Name: w.app.Manifest.ID, Version: w.app.Manifest.Version, Description: w.app.Manifest.Description,
+	})
+	if err != nil {
+		return fmt.Errorf("announcing the worker: %w", err)
+	}
+	if err = w.register(ctx); err == nil && ctx.Err() == nil {
+		w.log.Info("serving", "version", w.app.Manifest.Version, "implements", w.app.Manifest.Implements)
+		w.cfg.OnReady()
+		w.receive(ctx) // until the context ends
+	}
+	drained, cancel := context.WithTimeout(w.stopping, w.cfg.DrainTimeout)
+	defer cancel()
+	return errors.Join(err, service.Stop(), w.drain(drained, subs))
+}
+
+// register makes the app known, however long the room service is away.
+func (w *worker) register(ctx context.Context) error {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
+	_, err := backoff.Retry(ctx, func() (room.Manifest, error) {
+		attempt, cancel := context.WithTimeout(ctx, registerTimeout)
+		defer cancel()
+		m, err := w.rooms.RegisterApp(attempt, w.app.Manifest)
+		if errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}) {
+			return m, backoff.Permanent(fmt.Errorf("the room service refuses the app: %w", err))
+		}
+		return m, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+		w.log.Warn("cannot register yet", "error", err, "again_in", next.Round(time.Millisecond))
+	}))
+	if ctx.Err() != nil {
+		return nil // asked to stop while waiting
+	}
+	return err
+}
+
+const registerTimeout = 5 * time.Second
+
+// drain takes no more pre-events, and waits for the handlers that run.
+func (w *worker) drain(ctx context.Context, subs []*nats.Subscription) error {
+	var closed sync.WaitGroup
+	for _, sub := range subs {
+		closed.Add(1)
+		sub.SetClosedHandler(func(string) { closed.Done() })
+		if err := sub.Drain(); err != nil {
+			closed.Done() // the connection is gone, and the subscription with it
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		closed.Wait()
+		w.inFlight.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("handlers were still running after %s", w.cfg.DrainTimeout)
+	}
+	if w.nc.IsConnected() {
+		return w.nc.FlushWithContext(ctx)
+	}
+	return nil
+}

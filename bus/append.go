@@ -1,0 +1,72 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Guard is the condition of an append: the last message that matches the filter has this
+// sequence, or there is none and it is 0. It holds among writers that use the identical
+// filter string.
+type Guard struct {
+	Seq    uint64
+	Filter string
+}
+
+// Codes of the JetStream API that the guard and the message id give. The client library
+// names only some of them.
+const (
+	codeConflict         = 10071 // with a stored message
+	codeConflictInFlight = 10164 // with a message on its way, in a replicated stream; may be spurious
+	codeIDInFlight       = 10158 // the same id is on its way, in a replicated stream
+)
+
+// Append publishes the message under the guard and its id, and waits until JetStream has
+// stored it. It returns the sequence, or one of the errors of appending. It is tried once.
+func Append(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, id string, g Guard) (uint64, error) {
+	ack, err := js.PublishMsg(ctx, msg,
+		jetstream.WithMsgID(id),
+		jetstream.WithExpectLastSequenceForSubject(g.Seq, g.Filter),
+		jetstream.WithRetryAttempts(0))
+	if err == nil && ack.Duplicate {
+		return 0, ErrStored
+	}
+	if err == nil {
+		return ack.Sequence, nil
+	}
+	return 0, sortAppendError(err)
+}
+
+func sortAppendError(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case errors.Is(err, jetstream.ErrNoStreamResponse), isUnsent(err):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	case !errors.As(err, &api):
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	switch api.ErrorCode {
+	case codeConflict, codeConflictInFlight:
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case codeIDInFlight:
+		return fmt.Errorf("%w: %w", ErrStored, err)
+	}
+	if api.Code >= 500 { // trouble inside the server: it may have stored the message all the same
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, err)
+}
+
+// isUnsent reports whether the client library kept the message from leaving.
+func isUnsent(err error) bool {
+	return slices.ContainsFunc([]error{
+		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrConnectionClosed, nats.ErrConnectionDraining,
+	}, func(unsent error) bool { return errors.Is(err, unsent) })
+}

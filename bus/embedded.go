@@ -1,0 +1,157 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// EmbeddedConfig says how the NATS server inside this process runs.
+type EmbeddedConfig struct {
+	// StoreDir is the folder of JetStream. Required; made if absent.
+	StoreDir string
+	// Listen is the host:port for other processes; port 0 takes a free one. Empty: none, the
+	// server is reached from inside this process only.
+	Listen string
+	// SyncAlways syncs every commit to disk before it is acknowledged. Default: every two
+	// minutes, which a crash of the process survives and a loss of power may not.
+	SyncAlways bool
+	// Logger gets what the server has to say. Default: nowhere.
+	Logger *slog.Logger
+}
+
+// Embedded is a NATS server with JetStream inside this process. It holds a lock on its
+// folder while it runs.
+type Embedded struct {
+	server *server.Server
+	lock   *flock.Flock
+}
+
+// StartEmbedded returns when the server is ready for connections. It returns ErrAddressInUse,
+// ErrStoreUnwritable, ErrStoreLocked, or what else the server gives as the reason not to run.
+func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	opts := &server.Options{
+		ServerName:      "roombus",
+		DontListen:      cfg.Listen == "",
+		JetStream:       true,
+		StoreDir:        cfg.StoreDir,
+		SyncAlways:      cfg.SyncAlways,
+		NoSigs:          true,
+		NoSystemAccount: false,
+	}
+	if cfg.Listen != "" {
+		if err := listenOn(cfg.Listen, opts); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := lockStore(cfg.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Embedded{lock: lock}
+	if err := e.start(ctx, opts, cfg.Logger); err != nil {
+		e.Shutdown()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Embedded) start(ctx context.Context, opts *server.Options, logger *slog.Logger) error {
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("configuring the embedded NATS server: %w", err)
+	}
+	e.server = s
+	log := &serverLog{logger: logger, fatal: make(chan string, 1)}
+	s.SetLoggerV2(log, false, false, false)
+	go s.Start()
+	for !s.ReadyForConnections(20 * time.Millisecond) {
+		select {
+		case why := <-log.fatal:
+			return fmt.Errorf("the embedded NATS server does not start: %s", why)
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+	}
+	return nil
+}
+
+// listenOn checks that the address is free before the server opens its folder, so that the
+// error is about the address alone.
+func listenOn(address string, opts *server.Options) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port: %w", address, err)
+	}
+	if opts.Port, err = strconv.Atoi(port); err != nil || opts.Port < 0 || opts.Port > 65535 {
+		return fmt.Errorf("%q: the port must be 0 to 65535", address)
+	}
+	opts.Host = host
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: %w", address, ErrAddressInUse)
+	}
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", address, err)
+	}
+	if opts.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	return l.Close()
+}
+
+func lockStore(dir string) (*flock.Flock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", dir, ErrStoreUnwritable, err)
+	}
+	lock := flock.New(filepath.Join(dir, "roombus.lock"))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", dir, ErrStoreUnwritable, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("%s: %w", dir, ErrStoreLocked)
+	}
+	return lock, nil
+}
+
+// Connect returns a connection inside this process.
+func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	nc, err := nats.Connect("", append(opts, nats.InProcessServer(e.server))...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the embedded NATS server: %w", err)
+	}
+	return nc, nil
+}
+
+// URL is where other processes connect, empty if the server does not listen.
+func (e *Embedded) URL() string {
+	if e.server.Addr() == nil {
+		return ""
+	}
+	return e.server.ClientURL()
+}
+
+// Shutdown stops the server, waits until it has, and gives the folder up.
+func (e *Embedded) Shutdown() {
+	if e.server != nil {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+	}
+	_ = e.lock.Unlock() // the process's end would do it too
+}

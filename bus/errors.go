@@ -1,0 +1,58 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors of starting up.
+var (
+	// ErrAddressInUse is returned when another process listens on the address.
+	ErrAddressInUse = errors.New("address in use")
+	// ErrStoreLocked is returned when another server runs on the storage folder.
+	ErrStoreLocked = errors.New("another server runs on this folder")
+	// ErrStoreUnwritable is returned when the storage folder cannot be made or written.
+	ErrStoreUnwritable = errors.New("cannot write to the folder")
+	// ErrNoJetStream is returned when the server, or the account, has no JetStream.
+	ErrNoJetStream = errors.New("JetStream is not enabled")
+	// ErrServerTooOld is returned when the server lacks what the commits rest on.
+	ErrServerTooOld = errors.New("the NATS server is too old")
+	// ErrUnreachable is returned when no server answers at the address.
+	ErrUnreachable = errors.New("cannot reach NATS")
+)
+
+// StreamDiffers is returned when a stream exists with a configuration other than the one
+// it must have.
+type StreamDiffers struct {
+	Stream      string
+	Differences []string // each as "field is A, must be B"
+}
+
+func (e *StreamDiffers) Error() string {
+	return fmt.Sprintf("stream %s is configured differently: %s", e.Stream, strings.Join(e.Differences, "; "))
+}
+
+// Errors of asking.
+var (
+	// ErrNobody is returned when nobody is subscribed to the subject asked on.
+	ErrNobody = errors.New("no live worker")
+	// ErrLate is returned when no reply came within the question's time.
+	ErrLate = errors.New("no reply in time")
+)
+
+// Errors of appending. After each of them but ErrTooLarge the stream must be looked at to
+// know what happened.
+var (
+	// ErrConflict is returned when the stream refused the message because the guard did not
+	// hold, or may not have: something else is, or was, on its way to the same filter.
+	ErrConflict = errors.New("the guard did not hold")
+	// ErrStored is returned when a message of the same id is in the stream, or on its way.
+	ErrStored = errors.New("a message of this id is there already")
+	// ErrRefused is returned when the message was not stored for another reason.
+	ErrRefused = errors.New("JetStream refused the message")
+	// ErrUncertain is returned when no answer came: the message may be stored, now or later.
+	ErrUncertain = errors.New("no answer from JetStream")
+	// ErrTooLarge is returned when the message is over the server's or the stream's bound.
+	ErrTooLarge = errors.New("the message is too large")
+)

@@ -1,0 +1,93 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// MinServer is the oldest NATS server that will do. The header that lets a guard name a
+// filter came with 2.11; since 2.12 a replicated stream checks it against writes that are
+// still on their way.
+const MinServer = "2.12.0"
+
+// CheckServer returns ErrServerTooOld or ErrNoJetStream if the server will not do.
+func CheckServer(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
+	if v, err := semver.NewVersion(nc.ConnectedServerVersion()); err == nil && v.LessThan(semver.MustParse(MinServer)) {
+		return fmt.Errorf("%w: %s is %s, %s or newer is needed", ErrServerTooOld, nc.ConnectedUrlRedacted(), v, MinServer)
+	}
+	_, err := js.AccountInfo(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("%s: %w", nc.ConnectedUrlRedacted(), ErrNoJetStream)
+	case err != nil:
+		return fmt.Errorf("asking %s about JetStream: %w", nc.ConnectedUrlRedacted(), err)
+	}
+	return nil
+}
+
+// EnsureStream makes the stream if it is absent. If it is there, whatever could lose or
+// reorder messages must be as wanted: a *StreamDiffers names what is not.
+func EnsureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := js.CreateStream(ctx, want)
+	if err == nil {
+		return s, nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return nil, fmt.Errorf("creating stream %s: %w", want.Name, err)
+	}
+	s, err = js.Stream(ctx, want.Name)
+	if err != nil {
+		return nil, fmt.Errorf("looking up stream %s: %w", want.Name, err)
+	}
+	if d := differences(s.CachedInfo().Config, want); len(d) > 0 {
+		return nil, &StreamDiffers{Stream: want.Name, Differences: d}
+	}
+	return s, nil
+}
+
+func differences(is, must jetstream.StreamConfig) []string {
+	var d []string
+	for _, f := range []struct {
+		name     string
+		is, must any
+	}{
+		{"subjects", fmt.Sprint(is.Subjects), fmt.Sprint(must.Subjects)},
+		{"retention", is.Retention, must.Retention},
+		{"storage", is.Storage, must.Storage},
+		{"num_replicas", is.Replicas, must.Replicas},
+		{"max_age", is.MaxAge, must.MaxAge},
+		{"max_bytes", unlimited(is.MaxBytes), unlimited(must.MaxBytes)},
+		{"max_msgs", unlimited(is.MaxMsgs), unlimited(must.MaxMsgs)},
+		{"max_msgs_per_subject", unlimited(is.MaxMsgsPerSubject), unlimited(must.MaxMsgsPerSubject)},
+		{"discard", is.Discard, must.Discard},
+		{"deny_delete", is.DenyDelete, must.DenyDelete},
+		{"deny_purge", is.DenyPurge, must.DenyPurge},
+		{"duplicate_window", is.Duplicates, must.Duplicates},
+		{"allow_direct", is.AllowDirect, must.AllowDirect},
+		{"allow_rollup_hdrs", is.AllowRollup, must.AllowRollup},
+		{"allow_msg_ttl", is.AllowMsgTTL, must.AllowMsgTTL},
+		{"no_ack", is.NoAck, must.NoAck},
+		{"sealed", is.Sealed, must.Sealed},
+		{"mirror", is.Mirror != nil, must.Mirror != nil},
+		{"sources", len(is.Sources), len(must.Sources)},
+		{"subject_transform", is.SubjectTransform != nil, must.SubjectTransform != nil},
+	} {
+		if f.is != f.must {
+			d = append(d, fmt.Sprintf("%s is %v, must be %v", f.name, f.is, f.must))
+		}
+	}
+	return d
+}
+
+// unlimited makes the ways of saying "no limit" one.
+func unlimited(limit int64) int64 {
+	if limit <= 0 {
+		return -1
+	}
+	return limit
+}

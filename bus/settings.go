@@ -1,0 +1,117 @@
+package bus
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/jsm.go/natscontext"
+	"github.com/nats-io/nats.go"
+)
+
+// Settings say how to reach a NATS server: what the nats CLI knows, under the same names. A
+// field that is set goes before what the context says.
+type Settings struct {
+	URL         string // comma-separated servers
+	Context     string // of the nats CLI
+	Creds       string // file
+	NKey        string // file of a seed
+	User        string
+	Password    string
+	Token       string
+	TLSCert     string // file
+	TLSKey      string // file
+	TLSCA       string // file
+	InboxPrefix string
+}
+
+// SettingsFromEnv reads the environment variables of the nats CLI.
+func SettingsFromEnv() Settings {
+	return Settings{
+		URL:         os.Getenv("NATS_URL"),
+		Context:     os.Getenv("NATS_CONTEXT"),
+		Creds:       os.Getenv("NATS_CREDS"),
+		NKey:        os.Getenv("NATS_NKEY"),
+		User:        os.Getenv("NATS_USER"),
+		Password:    os.Getenv("NATS_PASSWORD"),
+		Token:       os.Getenv("NATS_TOKEN"),
+		TLSCert:     os.Getenv("NATS_CERT"),
+		TLSKey:      os.Getenv("NATS_KEY"),
+		TLSCA:       os.Getenv("NATS_CA"),
+		InboxPrefix: os.Getenv("NATS_INBOX_PREFIX"),
+	}
+}
+
+// Or fills the fields that are not set with those of other settings.
+func (s Settings) Or(o Settings) Settings {
+	if s.URL == "" { // a context names servers too: the one said goes before the one in the environment
+		s.URL = o.URL
+		if s.Context != "" {
+			s.URL = ""
+		}
+	}
+	s.Context = cmp.Or(s.Context, o.Context)
+	s.Creds = cmp.Or(s.Creds, o.Creds)
+	s.NKey = cmp.Or(s.NKey, o.NKey)
+	s.User = cmp.Or(s.User, o.User)
+	s.Password = cmp.Or(s.Password, o.Password)
+	s.Token = cmp.Or(s.Token, o.Token)
+	s.TLSCert = cmp.Or(s.TLSCert, o.TLSCert)
+	s.TLSKey = cmp.Or(s.TLSKey, o.TLSKey)
+	s.TLSCA = cmp.Or(s.TLSCA, o.TLSCA)
+	s.InboxPrefix = cmp.Or(s.InboxPrefix, o.InboxPrefix)
+	return s
+}
+
+// Address is the servers to connect to, as the settings and the context say.
+func (s Settings) Address() (string, error) {
+	c, err := s.resolve()
+	if err != nil {
+		return "", err
+	}
+	return c.ServerURL(), nil
+}
+
+// Connect connects to the first server that answers. Without a URL and without a context it
+// is the context selected in the nats CLI, and without one of those 127.0.0.1:4222. It
+// returns ErrUnreachable if none answers.
+func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	c, err := s.resolve()
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.NATSOptions()
+	if err != nil {
+		return nil, fmt.Errorf("reading the NATS settings: %w", err)
+	}
+	if s.InboxPrefix != "" {
+		all = append(all, nats.CustomInboxPrefix(s.InboxPrefix))
+	}
+	nc, err := nats.Connect(c.ServerURL(), append(all, opts...)...)
+	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
+		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.ServerURL(), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", c.ServerURL(), err)
+	}
+	return nc, nil
+}
+
+func (s Settings) resolve() (*natscontext.Context, error) {
+	load := s.Context != "" || s.URL == ""
+	c, err := natscontext.New(s.Context, load,
+		natscontext.WithServerURL(s.URL),
+		natscontext.WithCreds(s.Creds),
+		natscontext.WithNKey(s.NKey),
+		natscontext.WithUser(s.User),
+		natscontext.WithPassword(s.Password),
+		natscontext.WithToken(s.Token),
+		natscontext.WithCertificate(s.TLSCert),
+		natscontext.WithKey(s.TLSKey),
+		natscontext.WithCA(s.TLSCA))
+	if err != nil {
+		return nil, fmt.Errorf("loading NATS context %q: %w", s.Context, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,278 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+var (
+	alice = room.User{ID: "alice", Username: "alice.a", Attributes: map[string]any{"team": "red"}}
+	bob   = room.User{ID: "bob"}
+	carol = room.User{ID: "carol"}
+)
+
+// seen remembers what the handlers of a test were given.
+type seen[E any] struct{ ch chan E }
+
+func newSeen[E any]() seen[E] { return seen[E]{ch: make(chan E, 100)} }
+
+func (s seen[E]) see(e E) { s.ch <- e }
+
+func (s seen[E]) one(t *testing.T) E {
+	t.Helper()
+	select {
+	case e := <-s.ch:
+		return e
+	case <-t.Context().Done():
+		t.Fatal("the handler was not called")
+	}
+	panic("unreachable")
+}
+
+func (s seen[E]) none(t *testing.T) {
+	t.Helper()
+	select {
+	case e := <-s.ch:
+		t.Fatalf("the handler was called with %+v", e)
+	default:
+	}
+}
+
+func code(t *testing.T, err error) *room.Error {
+	t.Helper()
+	var e *room.Error
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
+func TestPreRoomCreatePrevent(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.Create]()
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomCreatePreventFunc(func(_ context.Context, e room.Create) error {
+		saw.see(e)
+		if e.Room.SlugifiedName == "secret" {
+			return room.Prevented("no secrets")
+		}
+		return nil
+	}))
+
+	_, err := b.Client.Create(t.Context(), room.CreateRequest{
+		Room: room.NewRoom{ID: "r1", SlugifiedName: "secret", Type: room.PrivateGroup}, Creator: alice, Members: []room.User{bob},
+	})
+	e := code(t, err)
+	assert.Equal(t, room.CodePrevented, e.Code)
+	assert.Equal(t, "guard", e.App)
+	assert.Equal(t, "no secrets", e.Reason)
+	require.Len(t, e.Apps, 1)
+	assert.Equal(t, room.Denied, e.Apps[0].Outcome)
+	assert.Equal(t, room.PreRoomCreatePrevent, e.Apps[0].Interface)
+
+	asked := saw.one(t)
+	assert.Equal(t, "r1", asked.Room.ID)
+	assert.Equal(t, room.PrivateGroup, asked.Room.Type)
+	assert.Equal(t, alice, asked.Room.Creator)
+	assert.Equal(t, []room.User{alice, bob}, asked.Members)
+	assert.Equal(t, 2, asked.Room.MemberCount)
+
+	_, err = b.Client.Get(t.Context(), "r1")
+	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+	assert.Empty(t, b.Events(t))
+
+	r := b.Create(t, "open")
+	assert.True(t, r.Changed)
+	assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+}
+
+func TestPreRoomCreateExtend(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	extend := func(fields map[string]any, members ...room.User) appworker.PreRoomCreateExtendFunc {
+		return func(ctx context.Context, _ room.Create) (room.Extension, error) {
+			appworker.Warn(ctx, "extended")
+			return room.Extension{CustomFields: fields, Members: members}, nil
+		}
+	}
+	b.Work(t, room.Manifest{ID: "first", Order: new(1)}, extend(map[string]any{"topic": "go"}, bob))
+	b.Work(t, room.Manifest{ID: "second", Order: new(2)}, extend(map[string]any{"topic": "rust", "lang": "en"}, room.User{ID: "dropped"}))
+	b.Work(t, room.Manifest{ID: "third", Order: new(3)}, extend(map[string]any{"color": "blue"}, carol, bob))
+
+	r := b.Create(t, "r1")
+	assert.Equal(t, map[string]any{"topic": "go", "color": "blue"}, r.Room.CustomFields)
+	assert.Equal(t, 3, r.Room.MemberCount)
+	assert.Equal(t, []string{"extended", "extended"}, r.Warnings)
+	require.Len(t, r.Apps, 3)
+	assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+	assert.Equal(t, room.Failed, r.Apps[1].Outcome)
+	assert.Contains(t, r.Apps[1].Reason, `"topic"`)
+	assert.Equal(t, room.Allowed, r.Apps[2].Outcome)
+
+	assert.Equal(t, []string{"bob", "carol", "owner"}, b.Members(t, "r1"), "members added by extend are members")
+	events := b.Decoded(t)
+	require.Len(t, events, 1, "no join events for the members of a creation")
+	assert.Equal(t, []room.User{{ID: "owner"}, bob, carol}, events[0].Data.Members)
+	assert.Equal(t, r.Room.CustomFields, events[0].Data.Room.CustomFields)
+}
+
+func TestPreRoomCreateModify(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.Create]()
+	b.Work(t, room.Manifest{ID: "a"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+		r := e.Room
+		r.DisplayName, r.IsReadOnly = "A", true
+		r.CustomFields = map[string]any{"kept": "yes"}
+		return r, nil
+	}))
+	b.Work(t, room.Manifest{ID: "b"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+		r := e.Room
+		r.ID = "other"
+		return r, nil
+	}))
+	b.Work(t, room.Manifest{ID: "c"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+		saw.see(e)
+		r := e.Room
+		r.DisplayName += "C"
+		r.Creator = carol
+		return r, nil
+	}))
+
+	result, err := b.Client.Create(t.Context(), room.CreateRequest{
+		Room:    room.NewRoom{ID: "r1", SlugifiedName: "r1", Type: room.Channel, CustomFields: map[string]any{"gone": 1}},
+		Creator: alice,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "A", saw.one(t).Room.DisplayName, "each app sees what the last one made")
+	assert.Equal(t, "AC", result.Room.DisplayName)
+	assert.Equal(t, carol, result.Room.Creator)
+	assert.Equal(t, room.Failed, result.Apps[1].Outcome)
+	assert.Contains(t, result.Apps[1].Reason, "id cannot be changed")
+
+	stored, err := b.Client.Get(t.Context(), "r1")
+	require.NoError(t, err)
+	assert.Equal(t, result.Room, stored, "the result of modify is what is stored")
+	assert.Equal(t, map[string]any{"kept": "yes"}, stored.CustomFields)
+	assert.True(t, stored.IsReadOnly)
+	assert.Equal(t, []string{"alice", "carol"}, b.Members(t, "r1"))
+}
+
+func TestPreRoomDeletePrevent(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.Delete]()
+	b.Work(t, room.Manifest{ID: "keeper"}, appworker.PreRoomDeletePreventFunc(func(_ context.Context, e room.Delete) error {
+		saw.see(e)
+		if e.Room.IsDefault {
+			return room.Prevented("the default room stays")
+		}
+		return nil
+	}))
+	r := harness.NewRoom("main")
+	r.Room.IsDefault = true
+	_, err := b.Client.Create(t.Context(), r)
+	require.NoError(t, err)
+	b.Create(t, "side")
+
+	_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "main", DeletedBy: &alice})
+	e := code(t, err)
+	assert.Equal(t, room.CodePrevented, e.Code)
+	assert.Equal(t, "the default room stays", e.Reason)
+	asked := saw.one(t)
+	assert.Equal(t, "main", asked.Room.ID)
+	assert.Equal(t, &alice, asked.DeletedBy)
+	_, err = b.Client.Get(t.Context(), "main")
+	require.NoError(t, err)
+
+	gone, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "side"})
+	require.NoError(t, err)
+	assert.True(t, gone.Changed)
+	assert.Nil(t, saw.one(t).DeletedBy)
+	_, err = b.Client.Get(t.Context(), "side")
+	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+}
+
+func TestPreRoomUserJoined(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.UserJoin]()
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		saw.see(e)
+		if e.JoiningUser.ID == "bob" {
+			return room.UserNotAllowed("you are banned here")
+		}
+		return nil
+	}))
+	r := harness.NewRoom("r1")
+	r.Members = []room.User{carol}
+	_, err := b.Client.Create(t.Context(), r)
+	require.NoError(t, err)
+	saw.none(t) // members of a creation do not join
+
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: bob})
+	e := code(t, err)
+	assert.Equal(t, room.CodeUserNotAllowed, e.Code)
+	assert.Equal(t, "guard", e.App)
+	assert.Equal(t, "you are banned here", e.Reason)
+	assert.Equal(t, 2, saw.one(t).Room.MemberCount, "the app sees the room as it is before")
+	assert.Equal(t, []string{"carol", "owner"}, b.Members(t, "r1"))
+
+	joined, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: alice, Inviter: &carol})
+	require.NoError(t, err)
+	assert.True(t, joined.Changed)
+	assert.Equal(t, 3, joined.Room.MemberCount)
+	asked := saw.one(t)
+	assert.Equal(t, alice, asked.JoiningUser)
+	assert.Equal(t, &carol, asked.Inviter)
+
+	again, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: alice})
+	require.NoError(t, err)
+	assert.False(t, again.Changed)
+	assert.Nil(t, again.Event)
+	saw.none(t) // nothing to ask about
+	assert.Len(t, b.Events(t), 2)
+}
+
+func TestPreRoomUserLeave(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.UserLeave]()
+	b.Work(t, room.Manifest{ID: "jail"}, appworker.PreRoomUserLeaveFunc(func(_ context.Context, e room.UserLeave) error {
+		saw.see(e)
+		if e.LeavingUser.ID == "bob" {
+			return room.UserNotAllowed("stay")
+		}
+		return nil
+	}))
+	r := harness.NewRoom("r1")
+	r.Members = []room.User{alice, bob}
+	_, err := b.Client.Create(t.Context(), r)
+	require.NoError(t, err)
+
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r1", User: bob})
+	e := code(t, err)
+	assert.Equal(t, room.CodeUserNotAllowed, e.Code)
+	assert.Equal(t, "stay", e.Reason)
+	saw.one(t)
+
+	left, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r1", User: alice, RemovedBy: &carol})
+	require.NoError(t, err)
+	assert.True(t, left.Changed)
+	assert.Equal(t, 2, left.Room.MemberCount)
+	asked := saw.one(t)
+	assert.Equal(t, alice, asked.LeavingUser)
+	assert.Equal(t, &carol, asked.RemovedBy)
+
+	never, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r1", User: carol})
+	require.NoError(t, err)
+	assert.False(t, never.Changed)
+	saw.none(t)
+	assert.Equal(t, []string{"bob", "owner"}, b.Members(t, "r1"))
+}

@@ -1,0 +1,206 @@
+// Package harness starts the real thing for tests: an embedded NATS server with JetStream, a
+// room service, app workers. Everything it starts ends with the test.
+package harness
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// Bus is a NATS server with a room service on it, and a client of both.
+type Bus struct {
+	Server  *bus.Embedded
+	NC      *nats.Conn // the test's own
+	JS      jetstream.JetStream
+	Client  *roomclient.Client
+	Service *roomsvc.Service
+}
+
+// NewServer starts an embedded server that listens on a free port of 127.0.0.1.
+func NewServer(t testing.TB) *bus.Embedded {
+	t.Helper()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	return server
+}
+
+// New starts a server and a room service.
+func New(t testing.TB, cfg roomsvc.Config) *Bus {
+	t.Helper()
+	server := NewServer(t)
+	b := &Bus{Server: server, NC: Connect(t, server)}
+	js, err := jetstream.New(b.NC)
+	require.NoError(t, err)
+	b.JS, b.Client = js, roomclient.New(b.NC, roomclient.Config{})
+	b.Service = Serve(t, Connect(t, server), cfg)
+	return b
+}
+
+// Connect connects to the server over TCP, as another process would.
+func Connect(t testing.TB, server *bus.Embedded) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// Serve starts a room service on the connection.
+func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
+	t.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = Log(t)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s, err := roomsvc.Start(ctx, nc, cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = s.Stop(ctx) // a test may have closed its connection
+	})
+	return s
+}
+
+// Work runs a worker of the app until the test ends or stop is called, which returns what
+// Run returned.
+func (b *Bus) Work(t testing.TB, m room.Manifest, handlers ...any) (stop func() error) {
+	t.Helper()
+	return b.WorkWith(t, appworker.Config{}, m, handlers...)
+}
+
+// WorkWith is Work with a configuration.
+func (b *Bus) WorkWith(t testing.TB, cfg appworker.Config, m room.Manifest, handlers ...any) (stop func() error) {
+	t.Helper()
+	if m.Version == "" {
+		m.Version = "1.0.0"
+	}
+	if cfg.Conn == nil {
+		cfg.Conn = Connect(t, b.Server)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = Log(t)
+	}
+	ready := make(chan struct{})
+	cfg.OnReady = func() { close(ready) }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- appworker.Run(ctx, cfg, m, handlers...) }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		cancel()
+		require.NoError(t, err)
+		t.Fatal("the worker ended before it was ready")
+	}
+	var result error
+	var stopped bool
+	stop = func() error {
+		if !stopped {
+			cancel()
+			result, stopped = <-ended, true
+		}
+		return result
+	}
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// Register makes an app known without a worker.
+func (b *Bus) Register(t testing.TB, m room.Manifest) {
+	t.Helper()
+	if m.Version == "" {
+		m.Version = "1.0.0"
+	}
+	_, err := b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+}
+
+// Answer makes the test's own connection a worker of the app, on the plain wire.
+func (b *Bus) Answer(t testing.TB, i room.Interface, app string, handle nats.MsgHandler) {
+	t.Helper()
+	sub, err := b.NC.QueueSubscribe(subjects.Pre(i, app), subjects.AppQueue(app), handle)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	require.NoError(t, b.NC.Flush())
+}
+
+// Says is a handler for Answer that always replies the same.
+func Says(reply string) nats.MsgHandler {
+	return func(msg *nats.Msg) { _ = msg.Respond([]byte(reply)) }
+}
+
+// Create makes a channel of that id, created by user "owner".
+func (b *Bus) Create(t testing.TB, id string) room.Result {
+	t.Helper()
+	r, err := b.Client.Create(t.Context(), NewRoom(id))
+	require.NoError(t, err)
+	return r
+}
+
+// NewRoom asks for a channel of that id, created by user "owner".
+func NewRoom(id string) room.CreateRequest {
+	return room.CreateRequest{
+		Room:    room.NewRoom{ID: id, SlugifiedName: id, Type: room.Channel},
+		Creator: room.User{ID: "owner"},
+	}
+}
+
+// Events reads the whole stream.
+func (b *Bus) Events(t testing.TB) []*jetstream.RawStreamMsg {
+	t.Helper()
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	info, err := stream.Info(t.Context())
+	require.NoError(t, err)
+	var all []*jetstream.RawStreamMsg
+	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && info.State.Msgs > 0; seq++ {
+		msg, err := stream.GetMsg(t.Context(), seq)
+		require.NoError(t, err)
+		all = append(all, msg)
+	}
+	return all
+}
+
+// Decoded reads the whole stream as events.
+func (b *Bus) Decoded(t testing.TB) []room.Event {
+	t.Helper()
+	var all []room.Event
+	for _, msg := range b.Events(t) {
+		e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
+		require.NoError(t, err)
+		all = append(all, e)
+	}
+	return all
+}
+
+// Members are the ids of a room's members.
+func (b *Bus) Members(t testing.TB, roomID string) []string {
+	t.Helper()
+	var ids []string
+	for u, err := range b.Client.AllMembers(t.Context(), roomID) {
+		require.NoError(t, err)
+		ids = append(ids, u.ID)
+	}
+	return ids
+}
+
+// Log writes to the test's log.
+func Log(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
+}

@@ -1,0 +1,159 @@
+package room
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// Answer is how asking one app about a draft ended.
+type Answer struct {
+	App       string
+	Essential bool // for this interface
+	Shadow    bool
+	Outcome   Outcome
+	Reason    string // of a denial, or why there is no verdict
+	Verdict   Verdict
+	// Modified is the room with the verdict's merge patch applied, as JSON. It is made by
+	// whoever has a library for that.
+	Modified []byte
+	Took     time.Duration
+}
+
+// Combine takes the answers to one phase, in the order of the apps, into the draft: it
+// records every outcome, merges what apps added, and replaces what one changed. What cannot
+// be merged counts as that app's failure and leaves the draft alone.
+//
+// An error means that the action must not be: an app denied it (prevented, user_not_allowed)
+// or an essential app gave no usable answer (essential_app_unavailable). A denial wins over
+// an absence, and among several the first app in order. The error carries every outcome.
+func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
+	answers = slices.Clone(answers)
+	d.Data.Apps = slices.Clip(d.Data.Apps)
+	d.Data.Warnings = slices.Clip(d.Data.Warnings)
+	var denied, absent *Answer
+	for n := range answers {
+		a := &answers[n]
+		if a.Outcome == Allowed && !a.Shadow {
+			if next, err := d.apply(*a); err != nil {
+				a.Outcome, a.Reason = Failed, err.Error()
+			} else {
+				d = next
+			}
+		}
+		d.Data.Apps = append(d.Data.Apps, a.record(phase))
+		switch {
+		case a.Shadow:
+		case a.Outcome == Denied && denied == nil:
+			denied = a
+		case a.Essential && !a.Outcome.Answered() && absent == nil:
+			absent = a
+		}
+	}
+	switch {
+	case denied != nil:
+		return d, denied.denial(d)
+	case absent != nil:
+		return d, absent.block(d, phase)
+	}
+	return d, nil
+}
+
+// apply returns the draft with what an allowing app adds, changes and warns of.
+func (d Draft) apply(a Answer) (Draft, error) {
+	var err error
+	switch {
+	case a.Verdict.Extend != nil:
+		d, err = d.extend(*a.Verdict.Extend)
+	case a.Modified != nil:
+		d, err = d.modify(a.Modified)
+	}
+	if err != nil {
+		return d, err
+	}
+	d.Data.Warnings = append(d.Data.Warnings, a.Verdict.Warnings...)
+	return d, nil
+}
+
+// extend adds custom fields and members. A field that is there already is a conflict: then
+// nothing of the extension is taken.
+func (d Draft) extend(x Extension) (Draft, error) {
+	r := d.Data.Room
+	r.CustomFields = maps.Clone(r.CustomFields)
+	if r.CustomFields == nil {
+		r.CustomFields = make(map[string]any, len(x.CustomFields))
+	}
+	for _, key := range slices.Sorted(maps.Keys(x.CustomFields)) {
+		if _, taken := r.CustomFields[key]; taken {
+			return d, fmt.Errorf("conflict: custom field %q is set already; the extension is dropped", key)
+		}
+		r.CustomFields[key] = x.CustomFields[key]
+	}
+	members := distinct(slices.Concat(d.Data.Members, x.Members))
+	if others := len(members) - 1; others > MaxNewMembers && len(x.Members) > 0 {
+		return d, fmt.Errorf("the extension is dropped: it makes %d members; at most %d are allowed", others, MaxNewMembers)
+	}
+	r.MemberCount = len(members)
+	if err := r.Validate(); err != nil {
+		return d, fmt.Errorf("the extension is dropped: %w", err)
+	}
+	d.Data.Room, d.Data.Members = r, members
+	return d, nil
+}
+
+// modify replaces the room by what an app made of it. What the service itself keeps stays.
+func (d Draft) modify(modified []byte) (Draft, error) {
+	was := d.Data.Room
+	var r Room
+	if err := Decode(modified, &r); err != nil {
+		return d, fmt.Errorf("the modification is dropped: %w", err)
+	}
+	for _, fixed := range []struct {
+		field string
+		same  bool
+	}{
+		{"id", r.ID == was.ID},
+		{"createdAt", r.CreatedAt.Equal(was.CreatedAt)},
+		{"memberCount", r.MemberCount == was.MemberCount},
+		{"version", r.Version == was.Version},
+	} {
+		if !fixed.same {
+			return d, fmt.Errorf("the modification is dropped: %s cannot be changed", fixed.field)
+		}
+	}
+	if err := r.Validate(); err != nil {
+		return d, fmt.Errorf("the modification is dropped: %w", err)
+	}
+	members := distinct(append([]User{r.Creator}, d.Data.Members...))
+	r.MemberCount = len(members)
+	d.Data.Room, d.Data.Members = r, members
+	return d, nil
+}
+
+func (a Answer) record(phase Interface) AppOutcome {
+	ms := float64(a.Took) / float64(time.Millisecond)
+	return AppOutcome{
+		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: a.Reason,
+		Ms: math.Round(ms*1000) / 1000, Shadow: a.Shadow,
+	}
+}
+
+func (a Answer) denial(d Draft) *Error {
+	e := Errorf(d.Event.DenialCode(), "app %s denied it", a.App)
+	if a.Reason != "" {
+		e.Message += ": " + a.Reason
+	}
+	e.App, e.Reason, e.Apps = a.App, a.Reason, d.Data.Apps
+	return e
+}
+
+func (a Answer) block(d Draft, phase Interface) *Error {
+	e := Errorf(CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, phase, a.Outcome)
+	if a.Reason != "" {
+		e.Message += ": " + a.Reason
+	}
+	e.App, e.Reason, e.Apps = a.App, a.Reason, d.Data.Apps
+	return e
+}

@@ -1,0 +1,179 @@
+package room
+
+import "time"
+
+// Command asks for one change of one room. Its id is the id of the whole action: of the
+// pre-events, the post-event and the trace. The same command sent again has the same id.
+type Command struct {
+	ID          string
+	Time        time.Time
+	TraceParent string // W3C trace context
+	Request     Request
+}
+
+// Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and
+// LeaveRequest.
+type Request interface {
+	// Event is the type of event that the command makes if it changes anything.
+	Event() EventType
+	// Target is the id of the room that the command is about.
+	Target() string
+	// Subject is the user whose membership the command is about, nil if there is none.
+	Subject() *User
+	// Validate returns an error of code invalid_request or too_large that names the first
+	// field that is wrong.
+	Validate() error
+}
+
+// NewRoom is what a client says of a room to be created.
+type NewRoom struct {
+	ID                    string         `json:"id,omitempty"` // default: the id of the command
+	DisplayName           string         `json:"displayName,omitempty"`
+	SlugifiedName         string         `json:"slugifiedName"`
+	Type                  Type           `json:"type"`
+	Description           string         `json:"description,omitempty"`
+	IsReadOnly            bool           `json:"isReadOnly,omitempty"`
+	IsDefault             bool           `json:"isDefault,omitempty"`
+	DisplaySystemMessages *bool          `json:"displaySystemMessages,omitempty"` // default: true
+	CustomFields          map[string]any `json:"customFields,omitempty"`
+	ParentRoomID          string         `json:"parentRoomId,omitempty"`
+}
+
+// CreateRequest asks for a room. The creator becomes a member beside those listed.
+type CreateRequest struct {
+	Room    NewRoom `json:"room"`
+	Creator User    `json:"creator"`
+	Members []User  `json:"members,omitempty"`
+}
+
+// DeleteRequest asks to delete a room.
+type DeleteRequest struct {
+	RoomID    string `json:"roomId"`
+	DeletedBy *User  `json:"deletedBy,omitempty"`
+}
+
+// JoinRequest asks to make a user a member of a room.
+type JoinRequest struct {
+	RoomID  string `json:"roomId"`
+	User    User   `json:"user"`
+	Inviter *User  `json:"inviter,omitempty"`
+}
+
+// LeaveRequest asks to end a user's membership of a room.
+type LeaveRequest struct {
+	RoomID    string `json:"roomId"`
+	User      User   `json:"user"`
+	RemovedBy *User  `json:"removedBy,omitempty"`
+}
+
+// DecodeRequest reads and checks the body of a command that makes events of type e. A room
+// that is created without an id gets the command's, so that a retry cannot make two.
+func DecodeRequest(e EventType, commandID string, data []byte) (Request, error) {
+	switch e {
+	case EventCreate:
+		r, err := decodeAs[CreateRequest](data)
+		if r.Room.ID == "" {
+			r.Room.ID = commandID
+		}
+		return validated(r, err)
+	case EventDelete:
+		return validated(decodeAs[DeleteRequest](data))
+	case EventUserJoin:
+		return validated(decodeAs[JoinRequest](data))
+	case EventUserLeave:
+		return validated(decodeAs[LeaveRequest](data))
+	}
+	return nil, invalid("there is no command for %q", e)
+}
+
+func decodeAs[R Request](data []byte) (R, error) {
+	var r R
+	err := Decode(data, &r)
+	return r, err
+}
+
+func validated[R Request](r R, err error) (Request, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Validate()
+}
+
+// Event implements Request.
+func (CreateRequest) Event() EventType { return EventCreate }
+
+// Event implements Request.
+func (DeleteRequest) Event() EventType { return EventDelete }
+
+// Event implements Request.
+func (JoinRequest) Event() EventType { return EventUserJoin }
+
+// Event implements Request.
+func (LeaveRequest) Event() EventType { return EventUserLeave }
+
+// Target implements Request.
+func (r CreateRequest) Target() string { return r.Room.ID }
+
+// Target implements Request.
+func (r DeleteRequest) Target() string { return r.RoomID }
+
+// Target implements Request.
+func (r JoinRequest) Target() string { return r.RoomID }
+
+// Target implements Request.
+func (r LeaveRequest) Target() string { return r.RoomID }
+
+// Subject implements Request.
+func (CreateRequest) Subject() *User { return nil }
+
+// Subject implements Request.
+func (DeleteRequest) Subject() *User { return nil }
+
+// Subject implements Request.
+func (r JoinRequest) Subject() *User { return &r.User }
+
+// Subject implements Request.
+func (r LeaveRequest) Subject() *User { return &r.User }
+
+// Validate implements Request.
+func (r CreateRequest) Validate() error {
+	for _, m := range r.Members {
+		if err := m.Validate("members"); err != nil {
+			return err
+		}
+	}
+	if len(r.Members) > MaxNewMembers {
+		return tooLarge("the creation has %d members; at most %d are allowed: let the others join", len(r.Members), MaxNewMembers)
+	}
+	return r.draft(time.Time{}).Data.Room.Validate()
+}
+
+// Validate implements Request.
+func (r DeleteRequest) Validate() error {
+	if err := ValidateToken("roomId", r.RoomID); err != nil {
+		return err
+	}
+	return validateOptional("deletedBy", r.DeletedBy)
+}
+
+// Validate implements Request.
+func (r JoinRequest) Validate() error {
+	if err := ValidateToken("roomId", r.RoomID); err != nil {
+		return err
+	}
+	if err := r.User.Validate("user"); err != nil {
+		return err
+	}
+	return validateOptional("inviter", r.Inviter)
+}
+
+// Validate implements Request.
+func (r LeaveRequest) Validate() error {
+	if err := ValidateToken("roomId", r.RoomID); err != nil {
+		return err
+	}
+	if err := r.User.Validate("user"); err != nil {
+		return err
+	}
+	return validateOptional("removedBy", r.RemovedBy)
+}

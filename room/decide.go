@@ -1,0 +1,94 @@
+package room
+
+import (
+	"slices"
+	"time"
+)
+
+// Draft is a change on its way to being committed: what the apps are asked about, and what
+// they have said so far.
+type Draft struct {
+	Event EventType
+	Data  Data
+}
+
+// Decide says whether the command is possible at all and drafts the change. It returns
+//
+//   - a draft, if the room would change;
+//   - nil and no error, if everything is already as the command asks;
+//   - an error of code room_not_found or room_exists.
+func Decide(v View, c Command) (*Draft, error) {
+	if r, ok := c.Request.(CreateRequest); ok {
+		if v.Exists {
+			return nil, Errorf(CodeRoomExists, "there is a room %q already", r.Room.ID)
+		}
+		return r.draft(c.Time), nil
+	}
+	if !v.Exists {
+		return nil, NotFound(c.Request.Target())
+	}
+	d := &Draft{Event: c.Request.Event(), Data: Data{Room: v.Room}}
+	switch r := c.Request.(type) {
+	case DeleteRequest:
+		d.Data.DeletedBy = r.DeletedBy
+	case JoinRequest:
+		if v.Member {
+			return nil, nil
+		}
+		d.Data.JoiningUser, d.Data.Inviter = &r.User, r.Inviter
+	case LeaveRequest:
+		if !v.Member {
+			return nil, nil
+		}
+		d.Data.LeavingUser, d.Data.RemovedBy = &r.User, r.RemovedBy
+	}
+	return d, nil
+}
+
+func (r CreateRequest) draft(at time.Time) *Draft {
+	n := r.Room
+	d := &Draft{Event: EventCreate, Data: Data{
+		Room: Room{
+			ID:                    n.ID,
+			DisplayName:           n.DisplayName,
+			SlugifiedName:         n.SlugifiedName,
+			Type:                  n.Type,
+			Creator:               r.Creator,
+			IsDefault:             n.IsDefault,
+			IsReadOnly:            n.IsReadOnly,
+			DisplaySystemMessages: n.DisplaySystemMessages == nil || *n.DisplaySystemMessages,
+			Description:           n.Description,
+			CustomFields:          n.CustomFields,
+			ParentRoomID:          n.ParentRoomID,
+			CreatedAt:             at,
+		},
+		Members: distinct(append([]User{r.Creator}, r.Members...)),
+	}}
+	d.Data.Room.MemberCount = len(d.Data.Members)
+	return d
+}
+
+// Final is the body of the post-event: the room as it is after the change.
+func (d Draft) Final() Data {
+	data := d.Data
+	data.Room.Version++
+	switch d.Event {
+	case EventCreate:
+		data.Room.MemberCount = len(data.Members)
+	case EventUserJoin:
+		data.Room.MemberCount++
+	case EventUserLeave:
+		data.Room.MemberCount--
+	}
+	return data
+}
+
+// distinct keeps the first of the users with one id.
+func distinct(users []User) []User {
+	seen := make(map[string]bool, len(users))
+	return slices.DeleteFunc(users, func(u User) bool {
+		was := seen[u.ID]
+		seen[u.ID] = true
+		return was
+	})
+}

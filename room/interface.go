@@ -1,0 +1,98 @@
+package room
+
+import "slices"
+
+// EventType is what happened to a room. It is the third token of a post-event's subject.
+type EventType string
+
+// The types of events.
+const (
+	EventCreate    EventType = "create"
+	EventDelete    EventType = "delete"
+	EventUserJoin  EventType = "userjoin"
+	EventUserLeave EventType = "userleave"
+)
+
+// EventTypes lists every type of event.
+func EventTypes() []EventType {
+	return []EventType{EventCreate, EventDelete, EventUserJoin, EventUserLeave}
+}
+
+// Interface is one of the ten ways in which an app takes part in the life of rooms.
+type Interface string
+
+// The ten interfaces.
+const (
+	PreRoomCreatePrevent Interface = "PreRoomCreatePrevent"
+	PreRoomCreateExtend  Interface = "PreRoomCreateExtend"
+	PreRoomCreateModify  Interface = "PreRoomCreateModify"
+	PostRoomCreate       Interface = "PostRoomCreate"
+	PreRoomDeletePrevent Interface = "PreRoomDeletePrevent"
+	PostRoomDeleted      Interface = "PostRoomDeleted"
+	PreRoomUserJoined    Interface = "PreRoomUserJoined"
+	PostRoomUserJoined   Interface = "PostRoomUserJoined"
+	PreRoomUserLeave     Interface = "PreRoomUserLeave"
+	PostRoomUserLeave    Interface = "PostRoomUserLeave"
+)
+
+type interfaceTraits struct {
+	token   string    // names it in a subject
+	event   EventType // what it belongs to
+	pre     bool
+	content Content // what an allowing verdict may carry
+	mayDeny bool
+}
+
+var traits = map[Interface]interfaceTraits{
+	PreRoomCreatePrevent: {token: "createprevent", event: EventCreate, pre: true, mayDeny: true},
+	PreRoomCreateExtend:  {token: "createextend", event: EventCreate, pre: true, content: ContentExtend},
+	PreRoomCreateModify:  {token: "createmodify", event: EventCreate, pre: true, content: ContentModify},
+	PostRoomCreate:       {token: "create", event: EventCreate},
+	PreRoomDeletePrevent: {token: "deleteprevent", event: EventDelete, pre: true, mayDeny: true},
+	PostRoomDeleted:      {token: "delete", event: EventDelete},
+	PreRoomUserJoined:    {token: "userjoin", event: EventUserJoin, pre: true, mayDeny: true},
+	PostRoomUserJoined:   {token: "userjoin", event: EventUserJoin},
+	PreRoomUserLeave:     {token: "userleave", event: EventUserLeave, pre: true, mayDeny: true},
+	PostRoomUserLeave:    {token: "userleave", event: EventUserLeave},
+}
+
+// Interfaces lists the ten, in the order in which a room lives through them.
+func Interfaces() []Interface {
+	return []Interface{
+		PreRoomCreatePrevent, PreRoomCreateExtend, PreRoomCreateModify, PostRoomCreate,
+		PreRoomDeletePrevent, PostRoomDeleted,
+		PreRoomUserJoined, PostRoomUserJoined,
+		PreRoomUserLeave, PostRoomUserLeave,
+	}
+}
+
+// Known reports whether i is one of the ten.
+func (i Interface) Known() bool { _, ok := traits[i]; return ok }
+
+// Pre reports whether i is asked before a change, and not told after it.
+func (i Interface) Pre() bool { return traits[i].pre }
+
+// Token names i in a subject, as in room.pre.<token>.<app> or room.post.<token>.<room>.
+func (i Interface) Token() string { return traits[i].token }
+
+// Event is the type of event that i comes before or after.
+func (i Interface) Event() EventType { return traits[i].event }
+
+// Content is what an allowing verdict of i may carry.
+func (i Interface) Content() Content { return traits[i].content }
+
+// MayDeny reports whether a verdict of i may be a denial.
+func (i Interface) MayDeny() bool { return traits[i].mayDeny }
+
+// Phases lists the pre-interfaces asked before an event, in the order in which they are.
+func (e EventType) Phases() []Interface {
+	return slices.DeleteFunc(Interfaces(), func(i Interface) bool { return !i.Pre() || i.Event() != e })
+}
+
+// DenialCode is the error code of an action that an app denied.
+func (e EventType) DenialCode() Code {
+	if e == EventUserJoin || e == EventUserLeave {
+		return CodeUserNotAllowed
+	}
+	return CodePrevented
+}

@@ -1,0 +1,114 @@
+package room
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Bounds and defaults of a manifest.
+const (
+	DefaultOrder     = 100
+	DefaultTimeoutMs = 1000
+	MaxTimeoutMs     = 60_000
+)
+
+// Manifest is what an app says of itself when it registers, and how operators have set it.
+type Manifest struct {
+	ID          string      `json:"id"`
+	Version     string      `json:"version"` // SemVer
+	Description string      `json:"description,omitempty"`
+	Implements  []Interface `json:"implements"`
+	// Essentials are the pre-interfaces without whose answer the action is blocked. For any
+	// other the action goes on, and the outcome is recorded.
+	Essentials []Interface          `json:"essentials"`
+	Order      *int                 `json:"order,omitempty"`     // lower is asked first, ties by id; default 100
+	TimeoutMs  *int                 `json:"timeoutMs,omitempty"` // for one pre-event; 1 to 60000, default 1000
+	When       map[Interface]string `json:"when,omitempty"`
+	Shadow     bool                 `json:"shadow,omitempty"`  // asked and recorded, never enforced
+	Enabled    *bool                `json:"enabled,omitempty"` // default: as it was, true for a new app
+}
+
+// https://semver.org: major.minor.patch, then pre-release and build parts.
+var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`)
+
+// Validate returns an error of code invalid_request that names the first field that is wrong.
+func (m Manifest) Validate() error {
+	if err := ValidateToken("id", m.ID); err != nil {
+		return err
+	}
+	if m.Version == "" {
+		return invalid("version is required")
+	}
+	if !semver.MatchString(m.Version) {
+		return invalid("version must be SemVer like 1.2.3, not %.80q", m.Version)
+	}
+	if len(m.Implements) == 0 {
+		return invalid("implements is required: list at least one of the ten interfaces")
+	}
+	for n, i := range m.Implements {
+		if !i.Known() {
+			return invalid("implements: there is no interface %.80q", string(i))
+		}
+		if slices.Contains(m.Implements[:n], i) {
+			return invalid("implements: %s stands there twice", i)
+		}
+	}
+	for _, i := range m.Essentials {
+		if !slices.Contains(m.Implements, i) {
+			return invalid("essentials: %.80q is not among implements", string(i))
+		}
+		if !i.Pre() {
+			return invalid("essentials: %s comes after the change and cannot block it", i)
+		}
+	}
+	if m.TimeoutMs != nil && (*m.TimeoutMs < 1 || *m.TimeoutMs > MaxTimeoutMs) {
+		return invalid("timeoutMs must be 1 to %d, not %d", MaxTimeoutMs, *m.TimeoutMs)
+	}
+	if len(m.When) > 0 {
+		return invalid("when: conditions are not evaluated by this version; leave the field out and answer skip")
+	}
+	return nil
+}
+
+// WithDefaults is the manifest as it is stored: every field that was left out filled in.
+// enabled is what an absent Enabled means.
+func (m Manifest) WithDefaults(enabled bool) Manifest {
+	m.Order = cmp.Or(m.Order, new(DefaultOrder))
+	m.TimeoutMs = cmp.Or(m.TimeoutMs, new(DefaultTimeoutMs))
+	m.Enabled = cmp.Or(m.Enabled, &enabled)
+	if m.Essentials == nil {
+		m.Essentials = []Interface{}
+	}
+	return m
+}
+
+// Has reports whether the app implements i.
+func (m Manifest) Has(i Interface) bool { return slices.Contains(m.Implements, i) }
+
+// Essential reports whether an action is blocked when the app cannot answer for i.
+func (m Manifest) Essential(i Interface) bool { return slices.Contains(m.Essentials, i) }
+
+// Timeout is the app's time for one pre-event.
+func (m Manifest) Timeout() time.Duration {
+	if m.TimeoutMs == nil {
+		return DefaultTimeoutMs * time.Millisecond
+	}
+	return time.Duration(*m.TimeoutMs) * time.Millisecond
+}
+
+// IsEnabled reports whether the app is to be asked.
+func (m Manifest) IsEnabled() bool { return m.Enabled == nil || *m.Enabled }
+
+// Compare orders apps as they are asked: by order, then by id.
+func (m Manifest) Compare(o Manifest) int {
+	return cmp.Or(cmp.Compare(m.order(), o.order()), cmp.Compare(m.ID, o.ID))
+}
+
+func (m Manifest) order() int {
+	if m.Order == nil {
+		return DefaultOrder
+	}
+	return *m.Order
+}

@@ -1,0 +1,28 @@
+package room
+
+// Outcome is how asking one app ended. Every app asked ends in exactly one.
+type Outcome string
+
+// The outcomes of a pre-event.
+const (
+	Allowed     Outcome = "allowed"
+	Denied      Outcome = "denied"
+	Skipped     Outcome = "skipped"     // the app said that it is not its business
+	Failed      Outcome = "failed"      // it answered with an error, or with what cannot be used
+	TimedOut    Outcome = "timed_out"   // it did not answer in its time
+	Unavailable Outcome = "unavailable" // it is disabled, or has no live worker
+)
+
+// Answered reports whether the app gave a usable verdict.
+func (o Outcome) Answered() bool { return o == Allowed || o == Denied || o == Skipped }
+
+// AppOutcome records what one app had said of one action. It stands in the result, in the
+// error and in the post-event.
+type AppOutcome struct {
+	App       string    `json:"app"`
+	Interface Interface `json:"interface"`
+	Outcome   Outcome   `json:"outcome"`
+	Reason    string    `json:"reason,omitempty"`
+	Ms        float64   `json:"ms"`               // from asking to knowing, in milliseconds
+	Shadow    bool      `json:"shadow,omitempty"` // recorded only, not enforced
+}

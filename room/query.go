@@ -1,0 +1,81 @@
+package room
+
+// Bounds of a page.
+const (
+	DefaultPage = 100
+	MaxPage     = 1000
+)
+
+// GetRequest asks for one room.
+type GetRequest struct {
+	RoomID string `json:"roomId"`
+}
+
+// ListRequest asks for a page of the live rooms, in the order of their ids.
+type ListRequest struct {
+	Cursor string `json:"cursor,omitempty"` // of the page before; empty for the first
+	Limit  int    `json:"limit,omitempty"`  // 1 to MaxPage, default DefaultPage
+}
+
+// MembersRequest asks for a page of a room's members, in the order of their ids.
+type MembersRequest struct {
+	RoomID string `json:"roomId"`
+	Cursor string `json:"cursor,omitempty"` // of the page before; empty for the first
+	Limit  int    `json:"limit,omitempty"`  // 1 to MaxPage, default DefaultPage
+}
+
+// RoomPage is a page of rooms. It may be shorter than asked for to fit a message; a cursor
+// says that there is more.
+type RoomPage struct {
+	Rooms  []Room `json:"rooms"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// MemberPage is a page of members. It may be shorter than asked for to fit a message; a
+// cursor says that there is more.
+type MemberPage struct {
+	Members []User `json:"members"`
+	Cursor  string `json:"cursor,omitempty"`
+}
+
+// AppRequest asks about the app of that id, or about all of them where that is possible.
+type AppRequest struct {
+	ID string `json:"id,omitempty"`
+}
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r GetRequest) Validate() error { return ValidateToken("roomId", r.RoomID) }
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r ListRequest) Validate() error { return validateLimit(r.Limit) }
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r MembersRequest) Validate() error {
+	if err := ValidateToken("roomId", r.RoomID); err != nil {
+		return err
+	}
+	return validateLimit(r.Limit)
+}
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r AppRequest) Validate() error {
+	if r.ID == "" {
+		return nil
+	}
+	return ValidateToken("id", r.ID)
+}
+
+func validateLimit(limit int) error {
+	if limit < 0 || limit > MaxPage {
+		return invalid("limit must be 1 to %d, not %d", MaxPage, limit)
+	}
+	return nil
+}
+
+// PageSize is the limit asked for, or the default.
+func PageSize(limit int) int {
+	if limit == 0 {
+		return DefaultPage
+	}
+	return limit
+}

@@ -1,0 +1,76 @@
+package room
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Type is the kind of a room.
+type Type string
+
+// The types of rooms.
+const (
+	Channel       Type = "channel"
+	PrivateGroup  Type = "private_group"
+	DirectMessage Type = "direct_message"
+	LiveChat      Type = "live_chat"
+)
+
+// Types lists every type of room.
+func Types() []Type { return []Type{Channel, PrivateGroup, DirectMessage, LiveChat} }
+
+// MaxRoomBytes bounds a room's record, as JSON.
+const MaxRoomBytes = 64 << 10
+
+// MaxNewMembers bounds the members a room is created with, its creator not counted.
+const MaxNewMembers = 5000
+
+// Room is a room's record. The members are kept beside it: they are counted here and read
+// a page at a time.
+type Room struct {
+	ID                    string         `json:"id"`
+	DisplayName           string         `json:"displayName,omitempty"`
+	SlugifiedName         string         `json:"slugifiedName"`
+	Type                  Type           `json:"type"`
+	Creator               User           `json:"creator"`
+	IsDefault             bool           `json:"isDefault"`
+	IsReadOnly            bool           `json:"isReadOnly"`
+	DisplaySystemMessages bool           `json:"displaySystemMessages"`
+	Description           string         `json:"description,omitempty"`
+	CustomFields          map[string]any `json:"customFields,omitempty"`
+	ParentRoomID          string         `json:"parentRoomId,omitempty"`
+	CreatedAt             time.Time      `json:"createdAt"`
+	MemberCount           int            `json:"memberCount"`
+	Version               uint64         `json:"version"` // 1 for the creation, then +1 for each event
+}
+
+// Validate returns an error of code invalid_request or too_large that names the first field
+// a room may not be like that.
+func (r Room) Validate() error {
+	if err := ValidateToken("room.id", r.ID); err != nil {
+		return err
+	}
+	if r.SlugifiedName == "" {
+		return invalid("room.slugifiedName is required")
+	}
+	if !slices.Contains(Types(), r.Type) {
+		return invalid("room.type must be one of channel, private_group, direct_message, live_chat, not %q", string(r.Type))
+	}
+	if r.ParentRoomID != "" {
+		if err := ValidateToken("room.parentRoomId", r.ParentRoomID); err != nil {
+			return err
+		}
+	}
+	if err := r.Creator.Validate("creator"); err != nil {
+		return err
+	}
+	record, err := json.Marshal(r)
+	if err != nil {
+		return invalid("room: %v", err)
+	}
+	if len(record) > MaxRoomBytes {
+		return tooLarge("the room's record is %d bytes of JSON; at most %d are allowed", len(record), MaxRoomBytes)
+	}
+	return nil
+}

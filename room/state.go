@@ -1,0 +1,68 @@
+package room
+
+import (
+	"cmp"
+	"slices"
+)
+
+// State is one room as its events so far have made it. The zero State is a room that has
+// never been.
+type State struct {
+	Exists bool
+	Room   Room
+	// Seq is the stream sequence of the last event of the room, also of a deleted one: the
+	// next event is guarded by it.
+	Seq     uint64
+	members []*User // in the order of their ids
+}
+
+// View is what a decision rests on.
+type View struct {
+	Exists bool
+	Room   Room
+	Seq    uint64
+	Member bool // is the command's user one?
+}
+
+// View is the part of the state that deciding a request needs.
+func (s *State) View(r Request) View {
+	v := View{Exists: s.Exists, Room: s.Room, Seq: s.Seq}
+	if u := r.Subject(); u != nil {
+		v.Member = s.IsMember(u.ID)
+	}
+	return v
+}
+
+// IsMember reports whether the user is a member of the room.
+func (s *State) IsMember(userID string) bool {
+	_, found := s.find(userID)
+	return found
+}
+
+// MembersAfter returns up to limit members whose ids come after userID, in order.
+func (s *State) MembersAfter(userID string, limit int) []*User {
+	at, found := s.find(userID)
+	if found {
+		at++
+	}
+	return s.members[at:min(at+limit, len(s.members))]
+}
+
+func (s *State) find(userID string) (int, bool) {
+	return slices.BinarySearchFunc(s.members, userID, func(u *User, id string) int { return cmp.Compare(u.ID, id) })
+}
+
+func (s *State) add(u User) {
+	at, found := s.find(u.ID)
+	if found {
+		s.members[at] = &u
+		return
+	}
+	s.members = slices.Insert(s.members, at, &u)
+}
+
+func (s *State) remove(userID string) {
+	if at, found := s.find(userID); found {
+		s.members = slices.Delete(s.members, at, at+1)
+	}
+}

@@ -1,0 +1,45 @@
+package room
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxUserIDBytes bounds a user's id.
+const MaxUserIDBytes = 128
+
+// User is somebody who creates, joins or leaves rooms. Only the id has a meaning here; the
+// rest is kept as given and handed to the apps.
+type User struct {
+	ID         string         `json:"id"`
+	Username   string         `json:"username,omitempty"`
+	Name       string         `json:"name,omitempty"`
+	Roles      []string       `json:"roles,omitempty"`
+	Attributes map[string]any `json:"attributes,omitempty"`
+}
+
+// Validate returns an error of code invalid_request unless the user's id is 1 to 128 bytes
+// of UTF-8 without control characters. field names the user in the error.
+func (u User) Validate(field string) error {
+	switch {
+	case u.ID == "":
+		return invalid("%s.id is required", field)
+	case len(u.ID) > MaxUserIDBytes:
+		return invalid("%s.id is %d bytes long; at most %d are allowed", field, len(u.ID), MaxUserIDBytes)
+	case !utf8.ValidString(u.ID):
+		return invalid("%s.id is not valid UTF-8", field)
+	}
+	for _, c := range u.ID {
+		if unicode.IsControl(c) {
+			return invalid("%s.id has a control character (%U)", field, c)
+		}
+	}
+	return nil
+}
+
+func validateOptional(field string, u *User) error {
+	if u == nil {
+		return nil
+	}
+	return u.Validate(field)
+}

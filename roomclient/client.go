@@ -1,0 +1,171 @@
+package roomclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// Config says how a client behaves. The zero Config is a good one.
+type Config struct {
+	// Timeout bounds a call whose context has no deadline. Default 10 s.
+	Timeout time.Duration
+	// AttemptTimeout is how long one answer is waited for before the request is sent again
+	// with the same id. Default 6 s, a little over the service's own budget.
+	AttemptTimeout time.Duration
+}
+
+// Client calls the room service. It is safe for concurrent use.
+type Client struct {
+	nc  *nats.Conn
+	cfg Config
+}
+
+// New makes a client that uses the connection. The caller closes the connection.
+func New(nc *nats.Conn, cfg Config) *Client {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.AttemptTimeout <= 0 {
+		cfg.AttemptTimeout = 6 * time.Second
+	}
+	return &Client{nc: nc, cfg: cfg}
+}
+
+// Option sets something for one call.
+type Option func(nats.Header)
+
+// WithID gives the command its id, one token of A-Z a-z 0-9 _ -. A caller who may repeat a
+// command after a restart of its own keeps the id and passes it again. Default: a new UUID.
+func WithID(id string) Option { return func(h nats.Header) { h.Set(subjects.CommandID, id) } }
+
+// WithTraceParent makes the command part of a W3C trace.
+func WithTraceParent(v string) Option {
+	return func(h nats.Header) { h.Set(subjects.TraceParent, v) }
+}
+
+// Create makes a room. Errors: room_exists, prevented, too_large and those of all commands:
+// invalid_request, conflict, overloaded, essential_app_unavailable, unavailable and
+// deadline_exceeded.
+func (c *Client) Create(ctx context.Context, r room.CreateRequest, opts ...Option) (room.Result, error) {
+	return call[room.Result](ctx, c, subjects.Room(subjects.Create), r, opts)
+}
+
+// Delete ends a room. Errors: room_not_found, prevented and those of all commands.
+func (c *Client) Delete(ctx context.Context, r room.DeleteRequest, opts ...Option) (room.Result, error) {
+	return call[room.Result](ctx, c, subjects.Room(subjects.Delete), r, opts)
+}
+
+// Join makes a user a member of a room; one who is gets Changed false. Errors:
+// room_not_found, user_not_allowed and those of all commands.
+func (c *Client) Join(ctx context.Context, r room.JoinRequest, opts ...Option) (room.Result, error) {
+	return call[room.Result](ctx, c, subjects.Room(subjects.Join), r, opts)
+}
+
+// Leave ends a membership; for one who is no member Changed is false. Errors: room_not_found,
+// user_not_allowed and those of all commands.
+func (c *Client) Leave(ctx context.Context, r room.LeaveRequest, opts ...Option) (room.Result, error) {
+	return call[room.Result](ctx, c, subjects.Room(subjects.Leave), r, opts)
+}
+
+// Get reads a room. Error: room_not_found.
+func (c *Client) Get(ctx context.Context, roomID string) (room.Room, error) {
+	return call[room.Room](ctx, c, subjects.Room(subjects.Get), room.GetRequest{RoomID: roomID}, nil)
+}
+
+// List reads a page of the live rooms.
+func (c *Client) List(ctx context.Context, r room.ListRequest) (room.RoomPage, error) {
+	return call[room.RoomPage](ctx, c, subjects.Room(subjects.List), r, nil)
+}
+
+// Members reads a page of a room's members. Error: room_not_found.
+func (c *Client) Members(ctx context.Context, r room.MembersRequest) (room.MemberPage, error) {
+	return call[room.MemberPage](ctx, c, subjects.Room(subjects.Members), r, nil)
+}
+
+// AllRooms reads the live rooms page by page, in the order of their ids. It ends after the
+// first error.
+func (c *Client) AllRooms(ctx context.Context) iter.Seq2[room.Room, error] {
+	return pages(func(cursor string) ([]room.Room, string, error) {
+		p, err := c.List(ctx, room.ListRequest{Cursor: cursor, Limit: room.MaxPage})
+		return p.Rooms, p.Cursor, err
+	})
+}
+
+// AllMembers reads the members of a room page by page, in the order of their ids. It ends
+// after the first error.
+func (c *Client) AllMembers(ctx context.Context, roomID string) iter.Seq2[room.User, error] {
+	return pages(func(cursor string) ([]room.User, string, error) {
+		p, err := c.Members(ctx, room.MembersRequest{RoomID: roomID, Cursor: cursor, Limit: room.MaxPage})
+		return p.Members, p.Cursor, err
+	})
+}
+
+func pages[T any](read func(cursor string) ([]T, string, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		cursor := ""
+		for {
+			items, next, err := read(cursor)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			cursor = next
+		}
+	}
+}
+
+// RegisterApp makes an app known, or its manifest another, and returns it as stored. Error:
+// invalid_request.
+func (c *Client) RegisterApp(ctx context.Context, m room.Manifest) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Register), m, nil)
+}
+
+// Apps reads every registered app, in the order in which they are asked.
+func (c *Client) Apps(ctx context.Context) ([]room.Manifest, error) {
+	return call[[]room.Manifest](ctx, c, subjects.App(subjects.List), room.AppRequest{}, nil)
+}
+
+// App reads a registered app. Error: app_not_found.
+func (c *Client) App(ctx context.Context, id string) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Info), room.AppRequest{ID: id}, nil)
+}
+
+// call sends a request until it is answered for good.
+func call[R any](ctx context.Context, c *Client, subject string, request any, opts []Option) (R, error) {
+	var result R
+	body, err := json.Marshal(request)
+	if err != nil {
+		return result, fmt.Errorf("encoding the request: %w", err)
+	}
+	h := nats.Header{subjects.CommandID: {uuid.Must(uuid.NewV7()).String()}}
+	for _, set := range opts {
+		set(h)
+	}
+	reply, err := c.insist(ctx, subject, h, body)
+	if err != nil {
+		return result, err
+	}
+	if err := room.DecodeLenient(reply.Data, &result); err != nil {
+		return result, fmt.Errorf("reading the answer on %s: %w", subject, errors.Unwrap(err))
+	}
+	return result, nil
+}

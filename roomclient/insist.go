@@ -1,0 +1,92 @@
+package roomclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// The waits between attempts.
+const (
+	firstWait = 10 * time.Millisecond
+	maxWait   = time.Second
+)
+
+// insist sends a request, the same each time, until an answer is final or the time is up.
+func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
+		defer cancel()
+	}
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = firstWait, maxWait
+	var last error
+	reply, err := backoff.Retry(ctx, func() (*nats.Msg, error) {
+		reply, err := c.attempt(ctx, subject, h, body)
+		last = err
+		if err != nil && !worthRepeating(err) {
+			return nil, backoff.Permanent(err)
+		}
+		return reply, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0))
+	if err != nil && ctx.Err() != nil && last != nil {
+		return nil, errors.Join(last, ctx.Err())
+	}
+	return reply, err
+}
+
+func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
+	attempt, cancel := context.WithTimeout(ctx, c.cfg.AttemptTimeout)
+	defer cancel()
+	deadline, _ := attempt.Deadline()
+	msg := &nats.Msg{Subject: subject, Header: maps.Clone(h), Data: body}
+	msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
+	reply, err := c.nc.RequestMsgWithContext(attempt, msg)
+	switch {
+	case err == nil:
+		return reply, replyError(reply)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nil, room.Errorf(room.CodeTooLarge, "the request is %d bytes; the server takes at most %d", len(body), c.nc.MaxPayload())
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, room.Errorf(room.CodeUnavailable, "no room service answers on this NATS")
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, context.Canceled):
+		return nil, fmt.Errorf("requesting %s: %w", subject, err)
+	}
+	return nil, room.Errorf(room.CodeUnavailable, "no answer from the room service: %v", err)
+}
+
+// replyError is the error that a reply carries, nil if it is none.
+func replyError(reply *nats.Msg) error {
+	if reply.Header.Get(micro.ErrorCodeHeader) == "" {
+		return nil
+	}
+	var e room.Error
+	if err := room.DecodeLenient(reply.Data, &e); err != nil || e.Code == "" {
+		return room.Errorf(room.CodeUnavailable, "the service answered with an error that cannot be read: %s", reply.Header.Get(micro.ErrorHeader))
+	}
+	return &e
+}
+
+// worthRepeating reports whether the same request may do better a moment later.
+func worthRepeating(err error) bool {
+	var e *room.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case room.CodeConflict, room.CodeOverloaded, room.CodeUnavailable, room.CodeDeadlineExceeded:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,89 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+// errMoved is returned when the room is no longer as the decision saw it.
+var errMoved = errors.New("the room has moved")
+
+// attempts decides when a command is tried again. A lost race is worth MaxConflicts more
+// tries; trouble with JetStream is worth CommitPatience. Both end with the command's budget.
+type attempts struct {
+	cfg       Config
+	n         int
+	conflicts int
+	troubled  time.Time // since when; zero if never
+	last      error
+	// doubt is the guard of a publish that was never answered. While the room stands at that
+	// sequence the event may still appear.
+	doubt *uint64
+}
+
+func (s *Service) newAttempts() *attempts { return &attempts{cfg: s.cfg} }
+
+// again reports whether to try (again), after waiting a moment if the last try failed.
+func (a *attempts) again(ctx context.Context) bool {
+	a.n++
+	if a.n == 1 {
+		return true
+	}
+	if a.conflicts > a.cfg.MaxConflicts || errors.Is(a.last, bus.ErrTooLarge) ||
+		!a.troubled.IsZero() && time.Since(a.troubled) > a.cfg.CommitPatience {
+		return false
+	}
+	// The wait doubles up to 64 ms, and its length is drawn: two services that collided once
+	// do not collide again for having waited equally long.
+	longest := time.Millisecond << min(a.n-2, 6)
+	timer := time.NewTimer(rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// failed takes note of why a try that saw this view ended without an answer.
+func (a *attempts) failed(err error, v room.View) {
+	a.last = err
+	switch {
+	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrStored), errors.Is(err, errMoved):
+		a.conflicts++
+		return
+	case errors.Is(err, bus.ErrUncertain):
+		a.doubt = &v.Seq
+	}
+	if a.troubled.IsZero() {
+		a.troubled = time.Now()
+	}
+}
+
+// settle is the error to answer with after a confirmed decision not to commit, nil for none.
+// A refusal cannot stand while an earlier try may still turn out to have been stored.
+func (a *attempts) settle(refusal error, v room.View) error {
+	if refusal != nil && a.doubt != nil && *a.doubt == v.Seq {
+		return room.Errorf(room.CodeUnavailable, "it is not known yet whether the change was stored; send the command again with the same id")
+	}
+	return refusal
+}
+
+// giveUp is the error to answer with when there is no further try.
+func (a *attempts) giveUp(ctx context.Context) error {
+	switch {
+	case errors.Is(a.last, bus.ErrTooLarge):
+		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last)
+	case ctx.Err() != nil:
+		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out; send it again with the same id")
+	case !a.troubled.IsZero():
+		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.last)
+	}
+	return room.Errorf(room.CodeConflict, "the room changed %d times meanwhile; send the command again", a.conflicts)
+}

@@ -1,0 +1,38 @@
+// Package roomsvc is the room service: it owns rooms and their members.
+//
+// A command flows through the files of this package in this order:
+//
+//	endpoints.go   decode, validate, admit; the reply
+//	turns.go       commands of one room go one after the other
+//	handle.go      the five steps:
+//	  projection.go  1 load     the room as the stream has made it
+//	  (room)         2 decide   is the command possible at all?
+//	  gather.go      3 gather   pre-events out, verdicts in
+//	  (room)         4 combine  verdicts into a decision
+//	  commit.go      5 commit   publish the post-event, guarded
+//	attempts.go    when to go to step 1 again, and when to give up
+//
+// Beside it run:
+//
+//	follow.go      the stream flows into the projection
+//	apps.go        the registry of apps; durable.go their consumers of post-events
+//	queries.go     get, list, members, served from the projection
+//	streams.go     the stream and bucket the service needs
+//
+// # Guarantees
+//
+// There is no database beside the stream ROOM_EVENTS. A change is one publish that JetStream
+// accepts only if the room has not moved since the decision, so that no crash loses, halves
+// or doubles it. Nothing is acknowledged to a client before JetStream has acknowledged it,
+// and what changes nothing is only said after the stream's leader has been asked whether the
+// room is still as it was. Any number of services may run on one NATS.
+//
+// # When something fails
+//
+//   - An app that is late, gone or broken is recorded so and passed over, unless it is
+//     essential: then the command fails with essential_app_unavailable.
+//   - A commit without an answer is looked for in the stream by its command's id before
+//     anything else is said.
+//   - A message of the stream that does not chain, or is no event, is quarantined: logged,
+//     counted and not applied. The room goes on behind it.
+package roomsvc

@@ -1,0 +1,49 @@
+package roomsvc
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/room"
+)
+
+// handle takes one command from load to commit. Whatever it answers without committing is
+// confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
+// until the attempts are used up.
+func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, error) {
+	release, err := s.turns.take(ctx, c.Request.Target())
+	if err != nil {
+		return room.Result{}, err
+	}
+	defer release()
+
+	try := s.newAttempts()
+	for try.again(ctx) {
+		view, done, err := s.load(ctx, c) // 1
+		if done != nil || err != nil {
+			return answer(done), err
+		}
+		draft, refusal := room.Decide(view, c) // 2
+		if draft != nil {
+			for _, r := range s.apps.rounds(draft.Event) {
+				answers := s.gather(ctx, c, *draft, r)                   // 3
+				*draft, refusal = room.Combine(*draft, r.phase, answers) // 4
+				if refusal != nil {
+					break
+				}
+			}
+		}
+		if draft == nil || refusal != nil {
+			if err := s.confirm(ctx, c, view); err != nil {
+				try.failed(err, view)
+				continue
+			}
+			return room.Result{Room: view.Room}, try.settle(refusal, view)
+		}
+		event, err := s.commit(ctx, c, view, *draft) // 5
+		if err == nil {
+			return event.Result(), nil
+		}
+		try.failed(err, view)
+	}
+	return room.Result{}, try.giveUp(ctx)
+}

@@ -1,0 +1,39 @@
+package roomsvc
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// load is the room as the projection has it, or the result of the command if it has been
+// committed before: sent again, it is answered as it was.
+func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Result, error) {
+	view, seq := s.projection.view(c)
+	if seq == 0 {
+		return view, nil, nil
+	}
+	msg, err := s.stream.GetMsg(ctx, seq)
+	if err != nil {
+		return view, nil, room.Errorf(room.CodeUnavailable, "the command is committed, but its event cannot be read now: %v", err)
+	}
+	e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
+	if err != nil {
+		return view, nil, fmt.Errorf("reading event %d: %w", seq, err)
+	}
+	if e.Type != c.Request.Event() || e.Room != c.Request.Target() {
+		return view, nil, room.Errorf(room.CodeInvalidRequest,
+			"command id %s was used for a %s of room %q; give every command an id of its own", c.ID, e.Type, e.Room)
+	}
+	done := e.Result()
+	return view, &done, nil
+}
+
+func answer(done *room.Result) room.Result {
+	if done == nil {
+		return room.Result{}
+	}
+	return *done
+}

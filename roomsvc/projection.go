@@ -1,0 +1,205 @@
+package roomsvc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tidwall/btree"
+
+	"github.com/roombus/roombus/room"
+)
+
+// projection is the state of all rooms as the stream has made it, in memory. Events come
+// from two sides: from the stream, all of them and in order, and from this service's own
+// commits, each as soon as it is acknowledged. Because every event names the one before it
+// in its room, an event that comes from both sides is applied once.
+type projection struct {
+	mu     sync.RWMutex
+	rooms  map[string]*room.State         // live and deleted: a deleted room's last sequence guards its successor
+	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
+	recent recent
+
+	consumed    uint64 // the last sequence that came from the stream
+	quarantined uint64
+	waiting     []waiting
+}
+
+type waiting struct {
+	seq     uint64
+	reached chan struct{}
+}
+
+func newProjection() *projection {
+	return &projection{rooms: make(map[string]*room.State)}
+}
+
+// view is what a decision about the command rests on, and the sequence of the event that the
+// command has made already, 0 if there is none that is known.
+func (p *projection) view(c room.Command) (v room.View, committed uint64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var never room.State
+	state := &never
+	if s, ok := p.rooms[c.Request.Target()]; ok {
+		state = s
+	}
+	return state.View(c.Request), p.recent.find(c.ID)
+}
+
+// commit applies an event that this service has just committed. If the stream was faster it
+// is there already.
+func (p *projection) commit(e room.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.state(e.Room); s.Seq == e.Expected {
+		_ = p.apply(s, e, time.Now()) // an event just made by Decide and Combine can follow
+	}
+}
+
+// consume applies the next event of the stream, stored at that time. The error says why it
+// was quarantined instead.
+func (p *projection) consume(e room.Event, stored time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.advance(e.Seq)
+	s := p.state(e.Room)
+	if e.Seq <= s.Seq {
+		return nil // came as a commit
+	}
+	err := p.apply(s, e, stored)
+	if err != nil {
+		p.quarantined++
+		s.Skip(e.Seq)
+	}
+	return err
+}
+
+// quarantine moves past a message of the stream that is no event. The room, if the subject
+// has one, goes on behind it.
+func (p *projection) quarantine(roomID string, seq uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.advance(seq)
+	p.quarantined++
+	if roomID != "" {
+		p.state(roomID).Skip(seq)
+	}
+}
+
+func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error {
+	if err := room.Evolve(s, e); err != nil {
+		return err
+	}
+	p.recent.add(e.ID, e.Seq, stored)
+	if s.Exists {
+		p.live.Set(e.Room, s)
+	} else {
+		p.live.Delete(e.Room)
+	}
+	return nil
+}
+
+func (p *projection) state(roomID string) *room.State {
+	s, ok := p.rooms[roomID]
+	if !ok {
+		s = &room.State{}
+		p.rooms[roomID] = s
+	}
+	return s
+}
+
+// advance wakes whoever waits for the sequence.
+func (p *projection) advance(seq uint64) {
+	p.consumed = seq
+	still := p.waiting[:0]
+	for _, w := range p.waiting {
+		if w.seq <= seq {
+			close(w.reached)
+		} else {
+			still = append(still, w)
+		}
+	}
+	p.waiting = still
+}
+
+// reach returns when everything up to the sequence has come from the stream.
+func (p *projection) reach(ctx context.Context, seq uint64) error {
+	p.mu.Lock()
+	if p.consumed >= seq {
+		p.mu.Unlock()
+		return nil
+	}
+	w := waiting{seq: seq, reached: make(chan struct{})}
+	p.waiting = append(p.waiting, w)
+	p.mu.Unlock()
+	select {
+	case <-w.reached:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// last is the last sequence that came from the stream.
+func (p *projection) last() uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.consumed
+}
+
+// reset forgets everything: the stream is another one than before.
+func (p *projection) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rooms = make(map[string]*room.State)
+	p.live = btree.Map[string, *room.State]{}
+	p.recent = recent{}
+	p.consumed = 0
+}
+
+// room is a live room's record.
+func (p *projection) room(id string) (room.Room, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	s, ok := p.live.Get(id)
+	if !ok {
+		return room.Room{}, false
+	}
+	return s.Room, true
+}
+
+// roomsAfter is up to limit live rooms whose ids come after id, in order.
+func (p *projection) roomsAfter(id string, limit int) []room.Room {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var page []room.Room
+	p.live.Ascend(id, func(key string, s *room.State) bool {
+		if key != id {
+			page = append(page, s.Room)
+		}
+		return len(page) < limit
+	})
+	return page
+}
+
+// membersAfter is up to limit members of a live room whose ids come after id, in order.
+func (p *projection) membersAfter(roomID, id string, limit int) (members []room.User, ok bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	s, ok := p.live.Get(roomID)
+	if !ok {
+		return nil, false
+	}
+	for _, u := range s.MembersAfter(id, limit) {
+		members = append(members, *u)
+	}
+	return members, true
+}
+
+// counts are the figures for operators.
+func (p *projection) counts() (rooms int, quarantined, seq uint64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.live.Len(), p.quarantined, p.consumed
+}

@@ -1,0 +1,221 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// Version is that of the service, as the micro protocol shows it.
+const Version = "0.1.0"
+
+// Config says how a service runs. The zero Config is a good one.
+type Config struct {
+	// Replicas is the number of copies of the stream and the bucket. Default 1.
+	Replicas int
+	// MaxInFlight bounds the requests in progress; more are refused as overloaded. Default
+	// 4096. One room may have a quarter of them.
+	MaxInFlight int
+	// Budget is the time a command may take in all. Default 5 s.
+	Budget time.Duration
+	// AckWait is how long JetStream is waited for before the outcome of a commit counts as
+	// unknown. Default 2 s.
+	AckWait time.Duration
+	// CommitPatience is how long a commit is tried again while JetStream cannot. Default 2 s.
+	CommitPatience time.Duration
+	// MaxConflicts is how many lost races a command is tried again after. Default 16.
+	MaxConflicts int
+	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
+	ReplyPrefixes []string
+	// Logger gets what operators should know. Default: nowhere.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	defTime := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Replicas, 1)
+	def(&c.MaxInFlight, 4096)
+	def(&c.MaxConflicts, 16)
+	defTime(&c.Budget, 5*time.Second)
+	defTime(&c.AckWait, 2*time.Second)
+	defTime(&c.CommitPatience, 2*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"Replicas", int64(c.Replicas)},
+		{"MaxInFlight", int64(c.MaxInFlight)},
+		{"MaxConflicts", int64(c.MaxConflicts)},
+		{"Budget", int64(c.Budget)},
+		{"AckWait", int64(c.AckWait)},
+		{"CommitPatience", int64(c.CommitPatience)},
+	} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("%s must not be negative", f.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Service is a running room service.
+type Service struct {
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
+	micro  micro.Service
+	asker  *bus.Asker
+	stats  stats
+
+	apps       *apps
+	projection *projection
+	turns      *turns
+
+	admission   chan struct{}
+	inFlight    sync.WaitGroup
+	created     time.Time     // of the stream that the projection is made from
+	reconnected chan struct{} // the connection was lost and is back
+	ctx         context.Context
+	stop        context.CancelFunc
+	followed    sync.WaitGroup
+}
+
+// Start runs a room service on the connection until Stop. It returns when the service has
+// read the whole stream and serves requests; the context bounds the starting only. The
+// service sets the connection's reconnect handler; the caller closes the connection.
+//
+// It returns bus.ErrNoJetStream, bus.ErrServerTooOld or a *bus.StreamDiffers if the server
+// will not do.
+func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	s := &Service{
+		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
+		stats:       stats{endpoints: make(map[string]*endpointStats)},
+		projection:  newProjection(),
+		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
+		admission:   make(chan struct{}, cfg.MaxInFlight),
+		reconnected: make(chan struct{}, 1),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	if err := s.start(ctx); err != nil {
+		s.stop()
+		s.followed.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Service) start(ctx context.Context) error {
+	if err := s.provision(ctx); err != nil {
+		return err
+	}
+	s.nc.SetReconnectHandler(func(*nats.Conn) {
+		s.log.Info("connected again", "server", s.nc.ConnectedUrlRedacted())
+		select {
+		case s.reconnected <- struct{}{}:
+		default:
+		}
+	})
+	s.followed.Go(func() { s.follow(s.ctx) })
+	if err := s.apps.watch(s.ctx); err != nil {
+		return err
+	}
+	if err := s.catchUp(ctx); err != nil {
+		return err
+	}
+	var err error
+	if s.asker, err = bus.NewAsker(s.nc); err != nil {
+		return err
+	}
+	s.micro, err = micro.AddService(s.nc, micro.Config{
+		Name:         subjects.Service,
+		Version:      Version,
+		Description:  "roombus room service: creates and deletes rooms, lets users join and leave",
+		QueueGroup:   subjects.ServiceQueue,
+		StatsHandler: s.endpointData,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the micro service: %w", err)
+	}
+	if err := s.addEndpoints(); err != nil {
+		return err
+	}
+	rooms, quarantined, seq := s.projection.counts()
+	s.log.Info("serving", "rooms", rooms, "apps", len(s.apps.list()), "last_seq", seq, "quarantined", quarantined)
+	return nil
+}
+
+// Stop takes no more requests, finishes those in progress, and returns when the service has
+// ended, or when the context ends, whichever is first.
+func (s *Service) Stop(ctx context.Context) error {
+	err := s.drain(ctx)
+	s.stop()
+	s.followed.Wait()
+	if s.asker != nil {
+		_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
+	}
+	return err
+}
+
+func (s *Service) drain(ctx context.Context) error {
+	if err := s.micro.Stop(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("stopping the micro service: %w", err)
+	}
+	// Requests that the server had sent before it knew are still on their way to the
+	// callbacks: a flush has them here, a barrier has them through.
+	if err := s.nc.FlushWithContext(ctx); err == nil {
+		through := make(chan struct{})
+		if err := s.nc.Barrier(func() { close(through) }); err == nil {
+			select {
+			case <-through:
+			case <-ctx.Done():
+			}
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		s.inFlight.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return s.nc.FlushWithContext(ctx)
+	case <-ctx.Done():
+		return fmt.Errorf("requests were still in progress: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,74 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// dedupeWindow is how long JetStream knows the id of a message.
+const dedupeWindow = 2 * time.Minute
+
+// eventsConfig is the stream of post-events. It is never trimmed, since a live room whose
+// last event is gone would accept a guard of 0, and it is not read directly from replicas,
+// since what a command's answer rests on must come from the leader.
+func eventsConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              subjects.Events,
+		Description:       "what happened to rooms: the post-events, which are the rooms",
+		Subjects:          []string{subjects.AllEvents},
+		Retention:         jetstream.LimitsPolicy,
+		Storage:           jetstream.FileStorage,
+		Discard:           jetstream.DiscardNew,
+		Replicas:          replicas,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgsPerSubject: -1,
+		MaxConsumers:      -1,
+		MaxMsgSize:        -1,
+		Duplicates:        dedupeWindow,
+		DenyDelete:        true,
+	}
+}
+
+// appsBucket is the bucket of the apps' manifests.
+func (s *Service) appsBucket(ctx context.Context) (jetstream.KeyValue, error) {
+	kv, err := s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket:      subjects.AppsBucket,
+		Description: "the manifests of the registered apps, by id",
+		History:     5,
+		Storage:     jetstream.FileStorage,
+		Replicas:    s.cfg.Replicas,
+	})
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		kv, err = s.js.KeyValue(ctx, subjects.AppsBucket)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
+	}
+	return kv, nil
+}
+
+// provision checks the server and opens the stream and the bucket, making what is absent.
+func (s *Service) provision(ctx context.Context) error {
+	if err := bus.CheckServer(ctx, s.nc, s.js); err != nil {
+		return err
+	}
+	var err error
+	if s.stream, err = bus.EnsureStream(ctx, s.js, eventsConfig(s.cfg.Replicas)); err != nil {
+		return err
+	}
+	s.created = s.stream.CachedInfo().Created
+	kv, err := s.appsBucket(ctx)
+	if err != nil {
+		return err
+	}
+	s.apps = newApps(kv, s.log)
+	return nil
+}

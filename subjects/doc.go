@@ -1,0 +1,10 @@
+// Package subjects holds every name that roombus gives to something in NATS: subjects,
+// streams, buckets, durables and queue groups. No other package spells one out.
+//
+//	room.svc.<command>             requests of clients        service group, queue group "rooms"
+//	room.app.<command>             requests of apps           service group, queue group "rooms"
+//	room.pre.<event>.<app>         pre-events                 queue group <app>
+//	room.post.<event>.<room>       post-events                stream ROOM_EVENTS, durable <app>
+//
+// Ids stand in subjects as one token each; [room.IsToken] says what that is.
+package subjects

@@ -1,0 +1,23 @@
+package subjects
+
+// The headers of requests and events. NATS headers are case-sensitive.
+const (
+	CommandID = "Nats-Msg-Id"     // on a command: its id
+	TimeoutMs = "Room-Timeout-Ms" // milliseconds left to answer
+
+	ExpectedSeq        = "Nats-Expected-Last-Subject-Sequence"
+	ExpectedSeqSubject = "Nats-Expected-Last-Subject-Sequence-Subject"
+)
+
+// CloudEvents 1.0, NATS binding, binary mode, and W3C Trace Context.
+const (
+	SpecVersion     = "ce-specversion"
+	ID              = "ce-id"
+	Type            = "ce-type"
+	Source          = "ce-source"
+	Subject         = "ce-subject"
+	Time            = "ce-time"
+	DataContentType = "ce-datacontenttype"
+	RoomVersion     = "ce-roomversion"
+	TraceParent     = "traceparent"
+)

@@ -1,0 +1,19 @@
+package subjects
+
+import "strings"
+
+// IsInbox reports whether an answer may be published to the reply subject: it is an inbox
+// of a client (_INBOX…), of a request across accounts (_R_.…), or has one of the extra
+// prefixes. Whoever answers must ask first: within one account any caller can name any
+// subject as its reply, and would have the answer stored as an event.
+func IsInbox(reply string, extra ...string) bool {
+	if strings.HasPrefix(reply, "_INBOX") || strings.HasPrefix(reply, "_R_.") {
+		return true
+	}
+	for _, prefix := range extra {
+		if prefix != "" && strings.HasPrefix(reply, prefix+".") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,81 @@
+package subjects
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/roombus/roombus/room"
+)
+
+// Headers are those of a NATS message.
+type Headers = map[string][]string
+
+// CloudEvents returns the headers of an event in binary mode.
+func CloudEvents(eventType, id, roomID, traceParent string, at time.Time) Headers {
+	return Headers{
+		SpecVersion:     {"1.0"},
+		ID:              {id},
+		Type:            {eventType},
+		Source:          {"roombus"},
+		Subject:         {roomID},
+		Time:            {at.Format(time.RFC3339Nano)},
+		DataContentType: {"application/json"},
+		TraceParent:     {traceParent},
+	}
+}
+
+// EncodePost makes the message of a post-event. The guard's headers and the message id are
+// left to whoever publishes it.
+func EncodePost(e room.Event, traceParent string) (subject string, h Headers, data []byte, err error) {
+	data, err = json.Marshal(e.Data)
+	if err != nil {
+		return "", nil, nil, fmt.Errorf("encoding event %s: %w", e.ID, err)
+	}
+	h = CloudEvents(PostType(e.Type), e.ID, e.Room, traceParent, e.Time)
+	h[RoomVersion] = []string{strconv.FormatUint(e.Version, 10)}
+	return Post(e.Type, e.Room), h, data, nil
+}
+
+// DecodePost reads a message of the stream as a post-event. The error says what is wrong
+// with a message that is none.
+func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event, error) {
+	e := room.Event{Seq: seq, ID: first(h, ID)}
+	var ok bool
+	if e.Type, e.Room, ok = ParsePost(subject); !ok {
+		return e, fmt.Errorf("%s is not the subject of a post-event", subject)
+	}
+	var err error
+	if e.Expected, err = number(h, ExpectedSeq); err != nil {
+		return e, err
+	}
+	if filter := first(h, ExpectedSeqSubject); filter != PostsOf(e.Room) {
+		return e, fmt.Errorf("header %s is %q, not the room's filter", ExpectedSeqSubject, filter)
+	}
+	if e.Version, err = number(h, RoomVersion); err != nil {
+		return e, err
+	}
+	if e.Time, err = time.Parse(time.RFC3339Nano, first(h, Time)); err != nil {
+		return e, fmt.Errorf("header %s: %w", Time, err)
+	}
+	if err := room.ValidateToken(ID, e.ID); err != nil {
+		return e, err
+	}
+	return e, room.DecodeLenient(data, &e.Data)
+}
+
+func first(h Headers, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+func number(h Headers, key string) (uint64, error) {
+	n, err := strconv.ParseUint(first(h, key), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("header %s is %q, not a number", key, first(h, key))
+	}
+	return n, nil
+}
