@@ -1,0 +1,52 @@
+package main
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// connection is how a command reaches NATS: flags first, then the environment.
+type connection struct {
+	flags   bus.Settings
+	timeout time.Duration
+}
+
+func (c *connection) addFlags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&c.flags.URL, "nats", "", "servers to connect to, comma-separated (NATS_URL)")
+	f.StringVar(&c.flags.Context, "context", "", "context of the nats CLI to use (NATS_CONTEXT)")
+	f.StringVar(&c.flags.Creds, "creds", "", "credentials file (NATS_CREDS)")
+	f.StringVar(&c.flags.NKey, "nkey", "", "NKey seed file (NATS_NKEY)")
+	f.StringVar(&c.flags.User, "user", "", "user name (NATS_USER)")
+	f.StringVar(&c.flags.Password, "password", "", "password (NATS_PASSWORD)")
+	f.StringVar(&c.flags.Token, "token", "", "token (NATS_TOKEN)")
+	f.StringVar(&c.flags.TLSCert, "tlscert", "", "TLS certificate file (NATS_CERT)")
+	f.StringVar(&c.flags.TLSKey, "tlskey", "", "TLS key file (NATS_KEY)")
+	f.StringVar(&c.flags.TLSCA, "tlsca", "", "TLS certificate authority file (NATS_CA)")
+	f.StringVar(&c.flags.InboxPrefix, "inbox-prefix", "", "prefix of this connection's inboxes (NATS_INBOX_PREFIX)")
+}
+
+// addTimeout adds the flag of commands that wait for an answer.
+func (c *connection) addTimeout(cmd *cobra.Command, def time.Duration) {
+	cmd.PersistentFlags().DurationVar(&c.timeout, "timeout", def, "how long to wait for an answer")
+}
+
+func (c *connection) settings() bus.Settings { return c.flags.Or(bus.SettingsFromEnv()) }
+
+func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
+	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI")}, opts...)...)
+}
+
+// client is a client of the room service; the connection is closed with stop.
+func (c *connection) client() (client *roomclient.Client, stop func(), err error) {
+	nc, err := c.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	return roomclient.New(nc, roomclient.Config{Timeout: c.timeout}), nc.Close, nil
+}

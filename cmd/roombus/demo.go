@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/internal/demo"
+)
+
+func newDemo() *cobra.Command {
+	var out output
+	var keep bool
+	var listen string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Watch apps veto, extend, modify and react, in one process",
+		Long: `demo runs a NATS server, a room service and three apps in this process, and tells a short
+story with real commands. It ends by itself and leaves nothing behind; with --keep it goes on
+serving until Ctrl-C, for you to try the nats CLI on it.`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("listen") && !keep {
+				return usage(c, "--listen goes with --keep")
+			}
+			w := c.OutOrStdout()
+			cfg := demo.Config{Tell: timeline(w, out.json)}
+			if keep {
+				cfg.Listen = listen
+				cfg.Keep = func(ctx context.Context, url string) {
+					fmt.Fprint(c.ErrOrStderr(), tryThese(url))
+					<-ctx.Done()
+				}
+			}
+			return demo.Run(c.Context(), cfg)
+		},
+	}
+	out.addFlags(c)
+	c.Flags().BoolVar(&keep, "keep", false, "go on serving after the story, until Ctrl-C")
+	c.Flags().StringVar(&listen, "listen", defaultListen, "with --keep: address for the nats CLI; port 0 takes a free one")
+	return c
+}
+
+// timeline writes entries as they come, as lines for people or as JSON.
+func timeline(w io.Writer, json bool) func(demo.Entry) {
+	if json {
+		return func(e demo.Entry) { _ = writeJSON(w, e) } // a demo nobody reads has no one to tell
+	}
+	p := paintFor(w)
+	return func(e demo.Entry) {
+		switch e.Kind {
+		case demo.KindCommand:
+			fmt.Fprintf(w, "\n%s  %s\n", p.as("▸ "+e.Text, color.Bold), p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint))
+		case demo.KindVerdict:
+			fmt.Fprintf(w, "    %-10s %-21s %s  %s %s\n", e.App, e.Interface, p.outcome(e.Outcome),
+				p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint), quoted(e.Text))
+		case demo.KindWarning:
+			fmt.Fprintf(w, "    %s %s\n", p.as("warning:", color.FgYellow), e.Text)
+		case demo.KindResult:
+			text := e.Text
+			if e.Code != "" {
+				text = p.as(string(e.Code), color.FgRed) + ": " + e.Text
+			}
+			fmt.Fprintf(w, "  = %s\n", text)
+		case demo.KindEvent:
+			fmt.Fprintf(w, "  » %-10s %-21s seq %d: %s\n", e.App, e.Interface, e.Event.Seq, e.Text)
+		}
+	}
+}
+
+func quoted(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %q", reason)
+}
+
+// tryThese is what a visitor can do with a demo that goes on.
+func tryThese(url string) string {
+	return strings.ReplaceAll(`
+The demo goes on. In another terminal, with the nats CLI:
+
+  export NATS_URL=URL
+  nats micro ls                                  # the room service and the apps
+  nats sub 'room.>'                              # watch everything that goes over the bus
+  nats req room.svc.list ''
+  nats req room.svc.join '{"roomId":"lobby","user":{"id":"you"}}'
+  nats req room.svc.join '{"roomId":"lobby","user":{"id":"mallory"}}'
+  nats stream info ROOM_EVENTS
+
+or with this program: roombus room members lobby; roombus events --follow
+
+Ctrl-C ends it.
+`, "URL", url)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+// The exit statuses.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDenied      = 3
+	exitNotFound    = 4
+	exitUnavailable = 5
+	exitConflict    = 6
+	exitInterrupted = 130
+)
+
+// usageError is returned when the command line is wrong.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usage(c *cobra.Command, format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...) + fmt.Sprintf(" (see %s --help)", c.CommandPath())}
+}
+
+var exitOf = map[room.Code]int{
+	room.CodeInvalidRequest:          exitUsage,
+	room.CodeTooLarge:                exitUsage,
+	room.CodePrevented:               exitDenied,
+	room.CodeUserNotAllowed:          exitDenied,
+	room.CodeRoomNotFound:            exitNotFound,
+	room.CodeAppNotFound:             exitNotFound,
+	room.CodeRoomExists:              exitConflict,
+	room.CodeConflict:                exitConflict,
+	room.CodeOverloaded:              exitUnavailable,
+	room.CodeEssentialAppUnavailable: exitUnavailable,
+	room.CodeUnavailable:             exitUnavailable,
+	room.CodeDeadlineExceeded:        exitUnavailable,
+}
+
+func exitStatus(err error) int {
+	var wrong *usageError
+	var coded *room.Error
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &wrong):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &coded):
+		return exitOf[coded.Code]
+	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound):
+		return exitUnavailable
+	}
+	return exitFailed
+}
+
+// explain makes one line of an error, with what to do about it where that is known.
+func explain(err error) string {
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	if hint := hint(err); hint != "" {
+		line += "; " + hint
+	}
+	return line
+}
+
+func hint(err error) string {
+	var differs *bus.StreamDiffers
+	switch {
+	case errors.Is(err, bus.ErrAddressInUse):
+		return "stop the other server, choose another address with --listen, or use it with --nats"
+	case errors.Is(err, bus.ErrStoreLocked):
+		return "stop it, or choose another folder with --store-dir"
+	case errors.Is(err, bus.ErrStoreUnwritable):
+		return "make it writable, or choose another folder with --store-dir"
+	case errors.Is(err, bus.ErrNoJetStream):
+		return "start the server with -js, or enable JetStream for the account"
+	case errors.Is(err, bus.ErrServerTooOld):
+		return "upgrade it"
+	case errors.Is(err, bus.ErrUnreachable):
+		return "start a server there (roombus serve has one inside), or say with --nats where it is"
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return "start the room service with roombus serve"
+	case errors.As(err, &differs):
+		return fmt.Sprintf("change it with: nats stream edit %s (for the number of replicas there is serve --replicas too)", differs.Stream)
+	case errors.Is(err, &room.Error{Code: room.CodeUnavailable}):
+		return "is roombus serve running?"
+	}
+	return ""
+}

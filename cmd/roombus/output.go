@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/roombus/roombus/room"
+)
+
+// output writes for people, or with --json one object a line for scripts.
+type output struct{ json bool }
+
+func (o *output) addFlags(cmd *cobra.Command) {
+	cmd.PersistentFlags().BoolVar(&o.json, "json", false, "one JSON object a line")
+}
+
+// object writes v as a line of JSON, or calls people.
+func (o *output) object(w io.Writer, v any, people func(io.Writer)) error {
+	if !o.json {
+		people(w)
+		return nil
+	}
+	return writeJSON(w, v)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}
+
+// newTable aligns the columns of tab-separated lines. Flush it in the end.
+func newTable(w io.Writer, header string) *tabwriter.Writer {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, header)
+	return t
+}
+
+// isTerminal reports whether a person looks at what is written.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// paint is the colours of a writer: none unless it is a terminal, and NO_COLOR is not set.
+type paint struct{ on bool }
+
+func paintFor(w io.Writer) paint {
+	return paint{on: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+}
+
+func (p paint) as(s string, attributes ...color.Attribute) string {
+	if !p.on {
+		return s
+	}
+	c := color.New(attributes...)
+	c.EnableColor()
+	return c.Sprint(s)
+}
+
+// outcome paints an outcome by how good it is.
+func (p paint) outcome(o room.Outcome) string {
+	switch o {
+	case room.Allowed:
+		return p.as(string(o), color.FgGreen)
+	case room.Skipped:
+		return p.as(string(o), color.Faint)
+	case room.Denied:
+		return p.as(string(o), color.FgRed, color.Bold)
+	}
+	return p.as(string(o), color.FgYellow)
+}
+
+// clock is how times are shown to people: local time, to the second.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// rooms is what can be done with rooms from the command line.
+type rooms struct {
+	conn connection
+	out  output
+	id   string // of the command
+}
+
+func newRoom() *cobra.Command {
+	r := &rooms{}
+	c := &cobra.Command{Use: "room", Short: "Create, delete, join, leave and look at rooms"}
+	r.conn.addFlags(c)
+	r.conn.addTimeout(c, 5*time.Second)
+	r.out.addFlags(c)
+	return group(c, r.create(), r.delete(), r.join(), r.leave(), r.get(), r.list(), r.members(), newHistory(&r.conn, &r.out))
+}
+
+func (r *rooms) create() *cobra.Command {
+	var req room.CreateRequest
+	var members, fields []string
+	var quiet bool
+	c := &cobra.Command{
+		Use:   "create [ROOM]",
+		Short: "Create a room",
+		Long:  "create makes a room. Without ROOM it gets the id of the command.",
+		Args:  between(0, "ROOM"),
+	}
+	f := c.Flags()
+	f.StringVar(&req.Room.SlugifiedName, "name", "", "slugified name (default: ROOM)")
+	f.StringVar((*string)(&req.Room.Type), "type", string(room.Channel), "channel, private_group, direct_message or live_chat")
+	f.StringVar(&req.Room.DisplayName, "display-name", "", "display name")
+	f.StringVar(&req.Room.Description, "description", "", "description")
+	f.StringVar(&req.Room.ParentRoomID, "parent", "", "id of the parent room")
+	f.BoolVar(&req.Room.IsReadOnly, "read-only", false, "make it read-only")
+	f.BoolVar(&req.Room.IsDefault, "default", false, "make it a default room")
+	f.BoolVar(&quiet, "no-system-messages", false, "show no system messages in it")
+	f.StringVar(&req.Creator.ID, "creator", "", "user who creates it (default: the user running this)")
+	f.StringSliceVar(&members, "member", nil, "user who is a member from the start; may be repeated")
+	f.StringArrayVar(&fields, "field", nil, "custom field as key=value, the value as JSON or else as text; may be repeated")
+	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
+		if len(args) > 0 {
+			req.Room.ID = args[0]
+		}
+		if req.Room.SlugifiedName == "" {
+			req.Room.SlugifiedName = req.Room.ID
+		}
+		if req.Creator.ID == "" {
+			req.Creator.ID = whoRuns()
+		}
+		for _, m := range members {
+			req.Members = append(req.Members, room.User{ID: m})
+		}
+		req.Room.DisplaySystemMessages = new(!quiet)
+		var err error
+		if req.Room.CustomFields, err = parseFields(c, fields); err != nil {
+			return room.Result{}, err
+		}
+		return client.Create(ctx, req, opts...)
+	})
+}
+
+func (r *rooms) delete() *cobra.Command {
+	var by string
+	c := &cobra.Command{Use: "delete ROOM", Short: "Delete a room", Args: exactly("ROOM")}
+	c.Flags().StringVar(&by, "by", "", "user who deletes it")
+	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
+		return client.Delete(ctx, room.DeleteRequest{RoomID: args[0], DeletedBy: optionalUser(by)}, opts...)
+	})
+}
+
+func (r *rooms) join() *cobra.Command {
+	var inviter string
+	c := &cobra.Command{Use: "join ROOM USER", Short: "Let a user join a room", Args: exactly("ROOM", "USER")}
+	c.Flags().StringVar(&inviter, "inviter", "", "user who invited")
+	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
+		return client.Join(ctx, room.JoinRequest{RoomID: args[0], User: room.User{ID: args[1]}, Inviter: optionalUser(inviter)}, opts...)
+	})
+}
+
+func (r *rooms) leave() *cobra.Command {
+	var by string
+	c := &cobra.Command{Use: "leave ROOM USER", Short: "Let a user leave a room", Args: exactly("ROOM", "USER")}
+	c.Flags().StringVar(&by, "removed-by", "", "user who removes the other")
+	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
+		return client.Leave(ctx, room.LeaveRequest{RoomID: args[0], User: room.User{ID: args[1]}, RemovedBy: optionalUser(by)}, opts...)
+	})
+}
+
+type change func(context.Context, *roomclient.Client, []string, ...roomclient.Option) (room.Result, error)
+
+// command makes a cobra command send a command to the service and show its result.
+func (r *rooms) command(c *cobra.Command, do change) *cobra.Command {
+	c.Flags().StringVar(&r.id, "id", "", "id of the command; sent again with the same id it is done once (default: a new one)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		client, stop, err := r.conn.client()
+		if err != nil {
+			return err
+		}
+		defer stop()
+		var opts []roomclient.Option
+		if r.id != "" {
+			opts = append(opts, roomclient.WithID(r.id))
+		}
+		result, err := do(c.Context(), client, args, opts...)
+		if err != nil {
+			return err
+		}
+		return r.out.object(c.OutOrStdout(), result, func(w io.Writer) { showResult(w, result) })
+	}
+	return c
+}
+
+func (r *rooms) get() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get ROOM",
+		Short: "Show a room",
+		Args:  exactly("ROOM"),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, stop, err := r.conn.client()
+			if err != nil {
+				return err
+			}
+			defer stop()
+			got, err := client.Get(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return r.out.object(c.OutOrStdout(), got, func(w io.Writer) { showRoom(w, got) })
+		},
+	}
+}
+
+func (r *rooms) list() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List the rooms",
+		Args:  exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, stop, err := r.conn.client()
+			if err != nil {
+				return err
+			}
+			defer stop()
+			w := c.OutOrStdout()
+			t := newTable(tableOrNothing(w, r.out.json), "ROOM\tNAME\tTYPE\tMEMBERS\tVERSION\tCREATED\tBY")
+			for found, err := range client.AllRooms(c.Context()) {
+				if err != nil {
+					return err
+				}
+				if err := r.out.object(w, found, func(io.Writer) {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", found.ID, found.SlugifiedName, found.Type,
+						found.MemberCount, found.Version, clock(found.CreatedAt), found.Creator.ID)
+				}); err != nil {
+					return err
+				}
+			}
+			return t.Flush()
+		},
+	}
+}
+
+func (r *rooms) members() *cobra.Command {
+	return &cobra.Command{
+		Use:   "members ROOM",
+		Short: "List the members of a room",
+		Args:  exactly("ROOM"),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, stop, err := r.conn.client()
+			if err != nil {
+				return err
+			}
+			defer stop()
+			w := c.OutOrStdout()
+			t := newTable(tableOrNothing(w, r.out.json), "USER\tUSERNAME\tNAME\tROLES")
+			for u, err := range client.AllMembers(c.Context(), args[0]) {
+				if err != nil {
+					return err
+				}
+				if err := r.out.object(w, u, func(io.Writer) {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Name, strings.Join(u.Roles, " "))
+				}); err != nil {
+					return err
+				}
+			}
+			return t.Flush()
+		},
+	}
+}
+
+func tableOrNothing(w io.Writer, json bool) io.Writer {
+	if json {
+		return io.Discard
+	}
+	return w
+}
+
+func showResult(w io.Writer, r room.Result) {
+	p := paintFor(w)
+	if r.Changed {
+		fmt.Fprintf(w, "changed: room %s has %d members and is at version %d (event %s, seq %d)\n",
+			r.Room.ID, r.Room.MemberCount, r.Event.Version, r.Event.ID, r.Event.Seq)
+	} else {
+		fmt.Fprintf(w, "unchanged: room %s has %d members and is at version %d\n", r.Room.ID, r.Room.MemberCount, r.Room.Version)
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", warning)
+	}
+	for _, a := range r.Apps {
+		fmt.Fprintf(w, "  %s %s %s in %.1f ms", a.App, a.Interface, p.outcome(a.Outcome), a.Ms)
+		if a.Reason != "" {
+			fmt.Fprintf(w, ": %s", a.Reason)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func showRoom(w io.Writer, r room.Room) {
+	t := newTable(w, "room\t"+r.ID)
+	line := func(key string, value any) { fmt.Fprintf(t, "%s\t%v\n", key, value) }
+	line("name", r.SlugifiedName)
+	if r.DisplayName != "" {
+		line("display name", r.DisplayName)
+	}
+	line("type", r.Type)
+	line("creator", r.Creator.ID)
+	line("created", clock(r.CreatedAt))
+	line("members", r.MemberCount)
+	line("version", r.Version)
+	line("default", r.IsDefault)
+	line("read-only", r.IsReadOnly)
+	line("system messages", r.DisplaySystemMessages)
+	if r.Description != "" {
+		line("description", r.Description)
+	}
+	if r.ParentRoomID != "" {
+		line("parent", r.ParentRoomID)
+	}
+	for _, key := range sortedKeys(r.CustomFields) {
+		value, _ := json.Marshal(r.CustomFields[key]) // it came as JSON
+		line("field "+key, string(value))
+	}
+	_ = t.Flush()
+}
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func parseFields(c *cobra.Command, fields []string) (map[string]any, error) {
+	if len(fields) == 0 {
+		return nil, nil
+	}
+	parsed := make(map[string]any, len(fields))
+	for _, f := range fields {
+		key, value, ok := strings.Cut(f, "=")
+		if !ok || key == "" {
+			return nil, usage(c, "--field must be key=value, not %q", f)
+		}
+		parsed[key] = value
+		if json.Valid([]byte(value)) {
+			parsed[key] = json.RawMessage(value)
+		}
+	}
+	return parsed, nil
+}
+
+func optionalUser(id string) *room.User {
+	if id == "" {
+		return nil
+	}
+	return &room.User{ID: id}
+}
+
+func whoRuns() string {
+	u, err := user.Current()
+	if err != nil || u.Username == "" {
+		return "roombus"
+	}
+	return u.Username
+}

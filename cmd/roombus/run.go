@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// Run is the whole program: it runs the command that the arguments name, until it is done or
+// the context ends, and returns the exit status.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(stderr, "roombus: %s\n", explain(err))
+	}
+	return exitStatus(err)
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "roombus",
+		Short: "A message-bus event processor for rooms, built on NATS",
+		Long: `roombus keeps rooms and their members on NATS. Before it changes anything it asks the
+apps concerned; after it has, it tells them.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 not found,
+5 unavailable, 6 conflict.`,
+		Version:       roomsvc.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
+	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newReplay())
+	return root
+}
+
+// group makes a command that only holds others: without one of them it shows its help.
+func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	parent.Args = cobra.ArbitraryArgs
+	parent.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage(c, "there is no command %q", args[0])
+		}
+		return c.Help()
+	}
+	parent.AddCommand(children...)
+	return parent
+}
+
+// exactly checks the number of arguments, named as in the command's usage.
+func exactly(names ...string) cobra.PositionalArgs {
+	return between(len(names), names...)
+}
+
+// between is exactly, with the arguments after the first few optional.
+func between(required int, names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < required:
+			return usage(c, "%s is missing", names[len(args)])
+		case len(args) > len(names):
+			return usage(c, "there is an argument too many: %q", args[len(names)])
+		}
+		return nil
+	}
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/adrg/xdg"
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+const (
+	defaultListen = "127.0.0.1:4222"
+	startTimeout  = 5 * time.Minute // a long stream takes its time to read
+	drainTimeout  = 15 * time.Second
+)
+
+// serve runs the room service, on a NATS server inside this process or on another.
+type serve struct {
+	conn          connection
+	listen        string
+	storeDir      string
+	sync          string
+	replicas      int
+	replyPrefixes []string
+	logLevel      slog.LevelVar
+	logJSON       bool
+}
+
+func newServe() *cobra.Command {
+	s := &serve{}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the room service, with a NATS server inside or on a NATS cluster",
+		Long: `serve runs the room service until SIGINT or SIGTERM: then it takes no more requests,
+finishes those in progress, and ends. A second signal ends it at once.
+
+Without a word on which NATS to use it starts one inside this process, with JetStream, that
+other processes reach at --listen. With --nats or --context, or with NATS_URL or NATS_CONTEXT
+in the environment, it uses that one; any number of services may share it.`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
+	}
+	s.conn.addFlags(c)
+	f := c.Flags()
+	f.StringVar(&s.listen, "listen", defaultListen, "address of the NATS server inside; port 0 takes a free one")
+	f.StringVar(&s.storeDir, "store-dir", "", "folder of the NATS server inside (default "+defaultStoreDir()+")")
+	f.StringVar(&s.sync, "sync", "interval", "when the NATS server inside syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
+	f.IntVar(&s.replicas, "replicas", 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.StringSliceVar(&s.replyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
+	f.TextVar(&s.logLevel, "log-level", &s.logLevel, "debug, info, warn or error")
+	f.BoolVar(&s.logJSON, "log-json", false, "log as JSON")
+	return c
+}
+
+func defaultStoreDir() string { return filepath.Join(xdg.StateHome, "roombus") }
+
+func (s *serve) run(c *cobra.Command) error {
+	if err := s.check(c); err != nil {
+		return err
+	}
+	log := s.logger(c)
+	nc, stop, err := s.nats(c.Context(), log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	starting, cancel := context.WithTimeout(c.Context(), startTimeout)
+	defer cancel()
+	service, err := roomsvc.Start(starting, nc, roomsvc.Config{
+		Replicas: s.replicas, ReplyPrefixes: s.replyPrefixes, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	<-c.Context().Done()
+	log.Info("draining; a second signal ends at once")
+	draining, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), drainTimeout)
+	defer cancel()
+	if err := service.Stop(draining); err != nil {
+		return fmt.Errorf("draining: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// check refuses flags that do not go together.
+func (s *serve) check(c *cobra.Command) error {
+	if s.sync != "always" && s.sync != "interval" {
+		return usage(c, "--sync must be always or interval, not %q", s.sync)
+	}
+	if s.replicas != 1 && s.replicas != 3 && s.replicas != 5 {
+		return usage(c, "--replicas must be 1, 3 or 5, not %d", s.replicas)
+	}
+	if !s.elsewhere() {
+		if s.replicas > 1 {
+			return usage(c, "--replicas %d needs a NATS cluster: say with --nats where it is", s.replicas)
+		}
+		return nil
+	}
+	for _, flag := range []string{"listen", "store-dir", "sync"} {
+		if c.Flags().Changed(flag) {
+			return usage(c, "--%s is about the NATS server inside, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
+		}
+	}
+	return nil
+}
+
+// elsewhere reports whether the NATS server is another process.
+func (s *serve) elsewhere() bool {
+	settings := s.conn.settings()
+	return settings.URL != "" || settings.Context != ""
+}
+
+// nats connects to NATS, starting it if it is to run inside.
+func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
+	opts := serviceOptions(log)
+	if s.elsewhere() {
+		nc, err = s.conn.settings().Connect(opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+		return nc, nc.Close, nil
+	}
+	if s.storeDir == "" {
+		s.storeDir = defaultStoreDir()
+	}
+	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{
+		StoreDir: s.storeDir, Listen: s.listen, SyncAlways: s.sync == "always", Logger: log.With("part", "nats"),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if nc, err = server.Connect(opts...); err != nil {
+		server.Shutdown()
+		return nil, nil, err
+	}
+	log.Info("NATS inside", "url", server.URL(), "store_dir", s.storeDir, "sync", s.sync)
+	return nc, func() { nc.Close(); server.Shutdown() }, nil
+}
+
+// serviceOptions are those of a connection that must neither give up nor keep what it could
+// not send: a commit that leaves late is a commit that nobody knows of.
+func serviceOptions(log *slog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.Name("roombus serve"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() && err != nil {
+				log.Warn("lost the connection to NATS", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Error("NATS", "error", err, "subject", subject)
+		}),
+	}
+}
+
+func (s *serve) logger(c *cobra.Command) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: &s.logLevel}
+	if s.logJSON {
+		return slog.New(slog.NewJSONHandler(c.ErrOrStderr(), opts))
+	}
+	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), opts))
+}

@@ -1,0 +1,58 @@
+package demo
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// step is one command of the story.
+type step struct {
+	says  string // the command in words
+	do    func(context.Context, *roomclient.Client) (room.Result, error)
+	notes int // how many events the scribe writes about, if the command changes anything
+}
+
+var (
+	ada     = room.User{ID: "ada", Name: "Ada"}
+	ben     = room.User{ID: "ben", Name: "Ben"}
+	cleo    = room.User{ID: "cleo", Name: "Cleo"}
+	mallory = room.User{ID: "mallory", Name: "Mallory"}
+)
+
+// story is told from beginning to end; between them its commands reach all ten interfaces.
+func story() []step {
+	return []step{
+		create("ada creates the channel harbor, with ben",
+			room.CreateRequest{Room: room.NewRoom{ID: "harbor", SlugifiedName: "harbor", Type: room.Channel}, Creator: ada, Members: []room.User{ben}}),
+		create("mallory creates the private group casino-royale",
+			room.CreateRequest{Room: room.NewRoom{ID: "casino", SlugifiedName: "casino-royale", Type: room.PrivateGroup}, Creator: mallory}),
+		join("cleo joins harbor, invited by ada", room.JoinRequest{RoomID: "harbor", User: cleo, Inviter: &ada}),
+		join("mallory joins harbor", room.JoinRequest{RoomID: "harbor", User: mallory}),
+		join("cleo joins harbor again", room.JoinRequest{RoomID: "harbor", User: cleo}),
+		leave("ada leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ada}, 1),
+		leave("cleo leaves harbor, removed by ada", room.LeaveRequest{RoomID: "harbor", User: cleo, RemovedBy: &ada}, 1),
+		leave("ben leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ben}, 2), // and the helpbot follows
+		create("ada creates the default room lobby",
+			room.CreateRequest{Room: room.NewRoom{ID: "lobby", SlugifiedName: "lobby", Type: room.Channel, IsDefault: true}, Creator: ada}),
+		remove("ada deletes lobby", room.DeleteRequest{RoomID: "lobby", DeletedBy: &ada}),
+		remove("ada deletes harbor", room.DeleteRequest{RoomID: "harbor", DeletedBy: &ada}),
+	}
+}
+
+func create(says string, r room.CreateRequest) step {
+	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Create(ctx, r) }}
+}
+
+func remove(says string, r room.DeleteRequest) step {
+	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Delete(ctx, r) }}
+}
+
+func join(says string, r room.JoinRequest) step {
+	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Join(ctx, r) }}
+}
+
+func leave(says string, r room.LeaveRequest, notes int) step {
+	return step{says: says, notes: notes, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Leave(ctx, r) }}
+}
