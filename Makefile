@@ -1,0 +1,47 @@
+# What there is to run. "make help" lists it.
+
+GOLANGCI_LINT := v2.15.0
+TOOLS := $(CURDIR)/.tools
+LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+TRACE ?= ../shared/traces/w3c-irc-2008-2009.csv.gz
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the binary ./roombus
+	go build -o roombus ./cmd/roombus
+
+.PHONY: test
+test: ## run the tests under the race detector
+	go test -race -timeout 12m ./...
+
+.PHONY: lint
+lint: $(LINT) ## check formatting, the module file and the code
+	go mod tidy -diff
+	$(LINT) run ./...
+	$(LINT) fmt --diff ./...
+
+.PHONY: fmt
+fmt: $(LINT) ## format the code
+	$(LINT) fmt ./...
+
+.PHONY: golden
+golden: ## write the golden JSON of the wire types anew, to be looked at
+	go test ./room -run TestGolden -update
+
+.PHONY: trace
+trace: build ## replay the whole two-year trace against fresh services, and through a kill -9
+	ROOMBUS_TRACE=$(abspath $(TRACE)) go test -count=1 -timeout 30m -v -run TestWholeTrace ./internal/e2e
+
+.PHONY: demo
+demo: ## watch apps veto, extend, modify and react
+	go run ./cmd/roombus demo
+
+$(LINT):
+	mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	mv $(TOOLS)/golangci-lint $@

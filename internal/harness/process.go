@@ -1,0 +1,200 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// processTimeout bounds what a process is waited for.
+const processTimeout = 60 * time.Second
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "roombus-test-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "roombus")
+	out, err := exec.Command("go", "build", "-race", "-o", binary, "github.com/roombus/roombus/cmd/roombus").CombinedOutput()
+	if err != nil {
+		return binary, errors.New(string(out))
+	}
+	return binary, nil
+})
+
+// Main runs the tests of a package that uses Binary and removes the binary after them.
+func Main(m *testing.M) {
+	status := m.Run()
+	if binary, err := build(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(status)
+}
+
+// Binary is the roombus program, built with the race detector, once for all tests.
+func Binary(t testing.TB) string {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	return binary
+}
+
+// Process is a program that runs beside the test. It is killed when the test ends.
+type Process struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	Stdout *Output
+	Stderr *Output
+	ended  chan struct{}
+}
+
+// Env is the environment without what would lead a program to another NATS, or to the
+// tester's own files.
+func Env(home string, extra ...string) []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "NATS_") && !strings.HasPrefix(v, "XDG_") && !strings.HasPrefix(v, "HOME=") {
+			env = append(env, v)
+		}
+	}
+	return append(append(env, "HOME="+home), extra...)
+}
+
+// Start starts a program in an environment of its own.
+func Start(t testing.TB, program string, args ...string) *Process {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env = Env(t.TempDir())
+	return StartCmd(t, cmd)
+}
+
+// StartCmd starts the command, with its output taken.
+func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: cmd, Stdout: newOutput(), Stderr: newOutput(), ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
+	require.NoError(t, cmd.Start())
+	go func() {
+		_ = cmd.Wait() // the state says how it ended
+		p.Stdout.close()
+		p.Stderr.close()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		<-p.ended
+		if t.Failed() {
+			t.Logf("%s\nstdout:\n%s\nstderr:\n%s", cmd, p.Stdout, p.Stderr)
+		}
+	})
+	return p
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(s syscall.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(s))
+}
+
+// Wait waits for the end and returns the exit status, -1 if a signal ended it.
+func (p *Process) Wait() int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(processTimeout):
+		p.t.Fatalf("%s does not end", p.cmd)
+		return -1
+	}
+}
+
+// RunProgram runs a program to its end.
+func RunProgram(t testing.TB, program string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	p := Start(t, program, args...)
+	status = p.Wait()
+	return status, p.Stdout.String(), p.Stderr.String()
+}
+
+// Output collects what a process writes, and lets a test wait for some of it.
+type Output struct {
+	mu     sync.Mutex
+	buf    bytes.Buffer
+	more   chan struct{} // closed and replaced at every write
+	closed bool
+}
+
+func newOutput() *Output { return &Output{more: make(chan struct{})} }
+
+var _ io.Writer = (*Output)(nil)
+
+func (o *Output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wake()
+	return o.buf.Write(b)
+}
+
+func (o *Output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.wake()
+}
+
+func (o *Output) wake() {
+	close(o.more)
+	o.more = make(chan struct{})
+}
+
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// Await returns the first match of the pattern, its groups after it, once it is there.
+func (o *Output) Await(t testing.TB, pattern string) []string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	ctx, cancel := context.WithTimeout(t.Context(), processTimeout)
+	defer cancel()
+	for {
+		o.mu.Lock()
+		found, more, closed, all := re.FindStringSubmatch(o.buf.String()), o.more, o.closed, o.buf.String()
+		o.mu.Unlock()
+		if found != nil {
+			return found
+		}
+		if closed {
+			t.Fatalf("the process ended without writing %q; it wrote:\n%s", pattern, all)
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			t.Fatalf("the process does not write %q; it wrote:\n%s", pattern, all)
+		}
+	}
+}
+
+// Serve starts "roombus serve" with a NATS server inside on a free port, and returns its URL
+// once it serves.
+func ServeProcess(t testing.TB, args ...string) (p *Process, url string) {
+	t.Helper()
+	p = Start(t, Binary(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	url = p.Stderr.Await(t, `url=(nats://\S+)`)[1]
+	p.Stderr.Await(t, `msg=serving`)
+	return p, url
+}

@@ -1,0 +1,43 @@
+package harness
+
+import (
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The programs of others that tests run, with the versions that are tried.
+const (
+	NATSCLI    = "github.com/nats-io/natscli/nats@v0.5.1"
+	NATSServer = "github.com/nats-io/nats-server/v2@v2.15.2"
+	// OldNATSServer is one that roombus must refuse.
+	OldNATSServer = "github.com/nats-io/nats-server/v2@v2.10.29"
+)
+
+// Tool is the program of a Go package, installed through the module proxy and kept in the
+// user's cache for the next run.
+func Tool(t testing.TB, pkg string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	dir := filepath.Join(cache, "roombus-tools", strings.NewReplacer("/", "_", "@", "_").Replace(pkg))
+	module, _, _ := strings.Cut(pkg, "@")
+	name := path.Base(module)
+	if name == "v2" {
+		name = path.Base(path.Dir(module))
+	}
+	program := filepath.Join(dir, name)
+	if _, err := os.Stat(program); err == nil {
+		return program
+	}
+	install := exec.Command("go", "install", pkg)
+	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
+	out, err := install.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return program
+}
