@@ -41,7 +41,9 @@ func (s *Service) addEndpoints() error {
 		{app, "app-list", subjects.List, query(s.listApps)},
 		{app, "app-info", subjects.Info, query(s.appInfo)},
 	} {
-		err := e.group.AddEndpoint(e.name, s.admitted(s.stats.of(e.name), e.serve), micro.WithEndpointSubject(e.subject))
+		err := e.group.AddEndpoint(e.name, s.admitted(s.stats.of(e.name), e.serve),
+			micro.WithEndpointSubject(e.subject),
+			micro.WithEndpointMetadata(map[string]string{})) // the nats CLI cannot read a null
 		if err != nil {
 			return fmt.Errorf("adding endpoint %s: %w", e.name, err)
 		}

@@ -180,9 +180,11 @@ func (s *Service) start(ctx context.Context) error {
 	return nil
 }
 
-// Stop takes no more requests, finishes those in progress, and returns when the service has
-// ended, or when the context ends, whichever is first.
+// Stop takes no more requests and finishes those in progress. It returns when the service has
+// ended: at the latest when the context ends, or after a minute.
 func (s *Service) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	err := s.drain(ctx)
 	s.stop()
 	s.followed.Wait()

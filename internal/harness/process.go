@@ -21,12 +21,14 @@ import (
 // processTimeout bounds what a process is waited for.
 const processTimeout = 60 * time.Second
 
+// binDir is where the binary is built; Main makes and removes it.
+var binDir string
+
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "roombus-test-")
-	if err != nil {
-		return "", err
+	if binDir == "" {
+		return "", errors.New("the package's TestMain must call harness.Main")
 	}
-	binary := filepath.Join(dir, "roombus")
+	binary := filepath.Join(binDir, "roombus")
 	out, err := exec.Command("go", "build", "-race", "-o", binary, "github.com/roombus/roombus/cmd/roombus").CombinedOutput()
 	if err != nil {
 		return binary, errors.New(string(out))
@@ -34,12 +36,15 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// Main runs the tests of a package that uses Binary and removes the binary after them.
+// Main runs the tests of a package that uses Binary, and removes the binary after them.
 func Main(m *testing.M) {
-	status := m.Run()
-	if binary, err := build(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(binary))
+	dir, err := os.MkdirTemp("", "roombus-test-")
+	if err != nil {
+		panic(err)
 	}
+	binDir = dir
+	status := m.Run()
+	_ = os.RemoveAll(dir)
 	os.Exit(status)
 }
 

@@ -1,0 +1,89 @@
+package bus_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+)
+
+func TestEmbeddedRefuses(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: taken.Addr().String()})
+	require.ErrorIs(t, err, bus.ErrAddressInUse)
+	for _, address := range []string{"nowhere", "127.0.0.1:http", "127.0.0.1:70000"} {
+		_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: address})
+		require.ErrorContains(t, err, address)
+	}
+
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: filepath.Join(file, "below")})
+	require.ErrorIs(t, err, bus.ErrStoreUnwritable)
+
+	dir := t.TempDir()
+	first, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: dir})
+	require.NoError(t, err)
+	assert.Empty(t, first.URL())
+	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: dir})
+	require.ErrorIs(t, err, bus.ErrStoreLocked)
+	first.Shutdown()
+	second, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: dir, SyncAlways: true})
+	require.NoError(t, err, "the folder is free again")
+	second.Shutdown()
+}
+
+func TestAppendSortsItsErrors(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	msg := func() *nats.Msg { return &nats.Msg{Subject: "a.x.1", Data: []byte("d")} }
+	guard := bus.Guard{Filter: "a.*.1"}
+	_, err = bus.Append(t.Context(), js, msg(), "id1", guard)
+	require.ErrorIs(t, err, bus.ErrRefused, "there is no stream")
+
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "A", Subjects: []string{"a.>"}, MaxMsgSize: 2000})
+	require.NoError(t, err)
+	seq, err := bus.Append(t.Context(), js, msg(), "id1", guard)
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), seq)
+	_, err = bus.Append(t.Context(), js, msg(), "id2", guard)
+	require.ErrorIs(t, err, bus.ErrConflict, "the guard is of the filter, not of the subject")
+	guard.Seq = 1
+	_, err = bus.Append(t.Context(), js, msg(), "id1", guard)
+	require.ErrorIs(t, err, bus.ErrStored)
+	big := msg()
+	big.Data = make([]byte, 3000)
+	_, err = bus.Append(t.Context(), js, big, "id3", guard)
+	require.ErrorIs(t, err, bus.ErrTooLarge)
+	big.Data = make([]byte, 2<<20)
+	_, err = bus.Append(t.Context(), js, big, "id4", guard)
+	require.ErrorIs(t, err, bus.ErrTooLarge)
+	_, err = bus.Append(t.Context(), js, msg(), "id5", guard)
+	require.NoError(t, err, "what was refused has changed nothing")
+	nc.Close()
+	_, err = bus.Append(t.Context(), js, msg(), "id6", guard)
+	require.ErrorIs(t, err, bus.ErrRefused)
+}
+
+func TestTraceParent(t *testing.T) {
+	t.Parallel()
+	const given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	assert.Equal(t, given, bus.TraceParent(nats.Header{"traceparent": {given}}, "id"))
+	assert.Equal(t, given, bus.TraceParent(nats.Header{"Traceparent": {given}}, "id"))
+	made := bus.TraceParent(nil, "id")
+	assert.Regexp(t, `^00-[0-9a-f]{32}-[0-9a-f]{16}-00$`, made)
+	assert.Equal(t, made, bus.TraceParent(nats.Header{"traceparent": {"nonsense"}}, "id"), "one id is one trace")
+	assert.NotEqual(t, made, bus.TraceParent(nil, "other"))
+}

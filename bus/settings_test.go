@@ -1,0 +1,53 @@
+package bus_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+)
+
+func TestSettingsOr(t *testing.T) {
+	t.Parallel()
+	env := bus.Settings{URL: "nats://env", Context: "env", Creds: "env.creds"}
+	assert.Equal(t, bus.Settings{URL: "nats://flag", Context: "env", Creds: "env.creds"}, bus.Settings{URL: "nats://flag"}.Or(env))
+	assert.Equal(t, bus.Settings{Context: "flag", Creds: "env.creds"}, bus.Settings{Context: "flag"}.Or(env),
+		"a context that is named goes before a server in the environment")
+}
+
+// The settings are those of the nats CLI: its variables, its contexts, its selected context.
+func TestSettingsFromEnvAndContexts(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home)
+	for _, v := range []string{"NATS_URL", "NATS_CONTEXT", "NATS_CREDS"} {
+		t.Setenv(v, "")
+	}
+	address := func() string {
+		a, err := bus.SettingsFromEnv().Address()
+		require.NoError(t, err)
+		return a
+	}
+	assert.Equal(t, "nats://127.0.0.1:4222", address())
+
+	contexts := filepath.Join(home, "nats", "context")
+	require.NoError(t, os.MkdirAll(contexts, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(contexts, "far.json"), []byte(`{"url":"nats://far:4222"}`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(home, "nats", "context.txt"), []byte("far"), 0o600))
+	assert.Equal(t, "nats://far:4222", address(), "the selected one")
+	t.Setenv("NATS_URL", "nats://near:4222")
+	assert.Equal(t, "nats://near:4222", address())
+	t.Setenv("NATS_URL", "")
+	t.Setenv("NATS_CONTEXT", "far")
+	assert.Equal(t, "nats://far:4222", address())
+	t.Setenv("NATS_CONTEXT", "none")
+	_, err := bus.SettingsFromEnv().Connect()
+	require.ErrorContains(t, err, `context "none"`)
+
+	_, err = bus.Settings{URL: "nats://127.0.0.1:1"}.Connect()
+	require.ErrorIs(t, err, bus.ErrUnreachable)
+	require.ErrorContains(t, err, "127.0.0.1:1")
+}

@@ -1,0 +1,195 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+func TestTheSameCommandAgainIsDoneOnce(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{ID: "warner", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "warner", harness.Says(`{"verdict":"allow","warnings":["mind the step"]}`))
+
+	created, err := b.Client.Create(t.Context(), harness.NewRoom("r"), roomclient.WithID("c1"))
+	require.NoError(t, err)
+	again, err := b.Client.Create(t.Context(), harness.NewRoom("r"), roomclient.WithID("c1"))
+	require.NoError(t, err, "not room_exists")
+	assert.Equal(t, created, again)
+
+	joined, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c2"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"mind the step"}, joined.Warnings)
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice}, roomclient.WithID("c3"))
+	require.NoError(t, err)
+	again, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c2"))
+	require.NoError(t, err)
+	assert.Equal(t, joined, again, "the same result, whatever has happened since")
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+	assert.Len(t, b.Events(t), 3)
+
+	// Also by another service, and by one that is started later.
+	nc := harness.Connect(t, b.Server)
+	require.NoError(t, b.Service.Stop(t.Context()))
+	harness.Serve(t, nc, roomsvc.Config{})
+	again, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c2"))
+	require.NoError(t, err)
+	assert.Equal(t, joined, again)
+	assert.Len(t, b.Events(t), 3)
+}
+
+func TestAnIDIsForOneCommand(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Create(t, "s")
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c1"))
+	require.NoError(t, err)
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "s", User: alice}, roomclient.WithID("c1"))
+	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice}, roomclient.WithID("c1"))
+	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
+}
+
+func TestARoomWithoutAnIDIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		r, err := b.Client.Create(t.Context(), harness.NewRoom(""), roomclient.WithID("c1"))
+		require.Error(t, err, "the name is missing too")
+		_ = r
+		req := harness.NewRoom("")
+		req.Room.SlugifiedName = "n"
+		r, err = b.Client.Create(t.Context(), req, roomclient.WithID("c1"))
+		require.NoError(t, err)
+		assert.Equal(t, "c1", r.Room.ID)
+	}
+	assert.Len(t, b.Events(t), 1)
+}
+
+// chained checks that every event of the stream names the one before it in its room, and
+// that versions count.
+func chained(t *testing.T, events []room.Event) {
+	t.Helper()
+	last, version := map[string]uint64{}, map[string]uint64{}
+	for _, e := range events {
+		require.Equal(t, last[e.Room], e.Expected, "event %d of room %s", e.Seq, e.Room)
+		if e.Type == room.EventCreate {
+			version[e.Room] = 0
+		}
+		version[e.Room]++
+		require.Equal(t, version[e.Room], e.Version)
+		last[e.Room] = e.Seq
+	}
+}
+
+// Commands of one room from many clients, over three services, each with an app that looks
+// at the number of members: none is lost, none done twice, and the limit holds.
+func TestManyServicesOneRoom(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	}
+	b.Create(t, "hot")
+	const limit = 40
+	b.Register(t, room.Manifest{ID: "limiter", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "limiter", func(msg *nats.Msg) {
+		var e room.UserJoin
+		_ = room.DecodeLenient(msg.Data, &e)
+		if e.Room.MemberCount >= limit {
+			_ = msg.Respond([]byte(`{"verdict":"deny","reason":"full"}`))
+			return
+		}
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	var joins sync.WaitGroup
+	var mu sync.Mutex
+	var joined, full int
+	for n := range 80 {
+		joins.Go(func() {
+			_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "hot", User: room.User{ID: "u" + strconv.Itoa(n)}})
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				joined++
+			} else if assert.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed}) {
+				full++
+			}
+		})
+	}
+	joins.Wait()
+	assert.Equal(t, limit-1, joined, "the owner is one of them")
+	assert.Equal(t, 80-joined, full)
+	events := b.Decoded(t)
+	assert.Len(t, events, limit)
+	chained(t, events)
+	// The three have the same members, whichever answers.
+	for range 20 {
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "hot", User: room.User{ID: "owner"}})
+		require.NoError(t, err)
+		assert.Equal(t, limit, r.Room.MemberCount)
+	}
+}
+
+// One service's answer never contradicts what another has acknowledged.
+func TestAnswersAreLinearAcrossServices(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	for n := range 100 {
+		id := fmt.Sprintf("r%d", n)
+		b.Create(t, id)
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: id, User: alice})
+		require.NoError(t, err, "the room is there")
+		require.True(t, r.Changed)
+		r, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: id, User: alice})
+		require.NoError(t, err)
+		require.False(t, r.Changed, "alice is a member")
+		_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: id})
+		require.NoError(t, err)
+		_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: id, User: alice})
+		require.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+	}
+	chained(t, b.Decoded(t))
+}
+
+// The same command sent to several services at once is one event and one result.
+func TestTheSameCommandAtOnce(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	}
+	b.Create(t, "r")
+	for n := range 20 {
+		id := fmt.Sprintf("same-%d", n)
+		results := make([]room.Result, 8)
+		var sent sync.WaitGroup
+		for k := range results {
+			sent.Go(func() {
+				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: id}}, roomclient.WithID(id))
+				if assert.NoError(t, err) {
+					results[k] = r
+				}
+			})
+		}
+		sent.Wait()
+		for _, r := range results {
+			require.Equal(t, results[0], r)
+		}
+		require.True(t, results[0].Changed)
+	}
+	assert.Len(t, b.Events(t), 21)
+}

@@ -1,0 +1,234 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// refused checks that a reply is an error of that code, in the headers and in the body.
+func refused(t *testing.T, reply *nats.Msg, want room.Code) room.Error {
+	t.Helper()
+	assert.Equal(t, strconv.Itoa(want.Status()), reply.Header.Get("Nats-Service-Error-Code"), string(reply.Data))
+	assert.Contains(t, reply.Header.Get("Nats-Service-Error"), string(want))
+	var e room.Error
+	require.NoError(t, json.Unmarshal(reply.Data, &e))
+	assert.Equal(t, want, e.Code)
+	assert.NotEmpty(t, e.Message)
+	return e
+}
+
+func TestInvalidRequests(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for subject, bodies := range map[string][]string{
+		"room.svc.create":   {``, `{}`, `x`, `{"room":{"id":"a b","slugifiedName":"n","type":"channel"},"creator":{"id":"u"}}`},
+		"room.svc.delete":   {`{}`, `{"roomId":"*"}`, `{"roomId":"r","force":1}`},
+		"room.svc.join":     {`{}`, `{"roomId":"r"}`, `[]`},
+		"room.svc.leave":    {`{}`, `{"roomId":"r","user":"u"}`},
+		"room.svc.get":      {``, `{}`, `{"roomId":"r","x":1}`, `{"roomId":"a.b"}`},
+		"room.svc.list":     {`{"limit":-1}`, `{"limit":1001}`, `{"limit":"all"}`},
+		"room.svc.members":  {`{}`, `{"roomId":"r","limit":1001}`},
+		"room.app.register": {``, `{"id":"a"}`, `{"id":"a","version":"1","implements":["PostRoomCreate"]}`},
+		"room.app.info":     {`{}`, `{"id":"a b"}`},
+		"room.app.list":     {`{"id":">"}`},
+	} {
+		for _, body := range bodies {
+			refused(t, request(t, b, subject, body), room.CodeInvalidRequest)
+		}
+	}
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`, "Nats-Msg-Id", "not a token"), room.CodeInvalidRequest)
+	assert.Empty(t, b.Events(t))
+}
+
+func TestNotFoundAndExists(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for subject, body := range map[string]string{
+		"room.svc.delete":  `{"roomId":"r"}`,
+		"room.svc.join":    `{"roomId":"r","user":{"id":"u"}}`,
+		"room.svc.leave":   `{"roomId":"r","user":{"id":"u"}}`,
+		"room.svc.get":     `{"roomId":"r"}`,
+		"room.svc.members": `{"roomId":"r"}`,
+	} {
+		refused(t, request(t, b, subject, body), room.CodeRoomNotFound)
+	}
+	refused(t, request(t, b, "room.app.info", `{"id":"nobody"}`), room.CodeAppNotFound)
+	b.Create(t, "r")
+	refused(t, request(t, b, "room.svc.create", `{"room":{"id":"r","slugifiedName":"n","type":"channel"},"creator":{"id":"u"}}`), room.CodeRoomExists)
+	assert.Len(t, b.Events(t), 1)
+}
+
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	body := `{"room":{"id":"r","slugifiedName":"n","type":"channel","description":"` + strings.Repeat("x", 64<<10) + `"},"creator":{"id":"u"}}`
+	refused(t, request(t, b, "room.svc.create", body), room.CodeTooLarge)
+
+	// A room and members within their bounds whose event is over the server's max payload.
+	b.Register(t, room.Manifest{ID: "crowd", Implements: []room.Interface{room.PreRoomCreateExtend}})
+	b.Answer(t, room.PreRoomCreateExtend, "crowd", func(msg *nats.Msg) {
+		x := room.Verdict{Verdict: room.Allow, Extend: &room.Extension{Members: []room.User{{ID: "big", Name: strings.Repeat("y", 600<<10)}}}}
+		data, _ := json.Marshal(x)
+		_ = msg.Respond(data)
+	})
+	r := harness.NewRoom("r")
+	r.Members = []room.User{{ID: "m", Name: strings.Repeat("z", 600<<10)}}
+	_, err := b.Client.Create(t.Context(), r)
+	assert.Equal(t, room.CodeTooLarge, code(t, err).Code)
+
+	r.Members[0].Name = strings.Repeat("z", 2<<20)
+	_, err = b.Client.Create(t.Context(), r)
+	assert.Equal(t, room.CodeTooLarge, code(t, err).Code, "what the client cannot send")
+	assert.Empty(t, b.Events(t))
+}
+
+func TestOverloaded(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{MaxInFlight: 4})
+	b.Create(t, "busy")
+	b.Create(t, "idle")
+	asked := make(chan *nats.Msg, 10)
+	b.Register(t, room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(5000)})
+	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) { asked <- msg })
+
+	join := func(roomID, user string) <-chan *nats.Msg {
+		inbox := make(chan *nats.Msg, 1)
+		reply := nats.NewInbox()
+		sub, err := b.NC.ChanSubscribe(reply, inbox)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = sub.Unsubscribe() })
+		require.NoError(t, b.NC.PublishRequest("room.svc.join", reply, []byte(`{"roomId":"`+roomID+`","user":{"id":"`+user+`"}}`)))
+		return inbox
+	}
+	first := join("busy", "a")
+	held := <-asked
+	// One room may have a quarter of the four: its second command is refused at once.
+	refused(t, <-join("busy", "b"), room.CodeOverloaded)
+	// Another room is not concerned.
+	second := join("idle", "a")
+	heldToo := <-asked
+	_ = held.Respond([]byte(`{"verdict":"allow"}`))
+	_ = heldToo.Respond([]byte(`{"verdict":"allow"}`))
+	for _, done := range []<-chan *nats.Msg{first, second} {
+		assert.Contains(t, string((<-done).Data), `"changed":true`)
+	}
+
+	// Four requests in progress are all there may be.
+	for _, id := range []string{"r1", "r2", "r3", "r4"} {
+		b.Create(t, id)
+	}
+	var waiting []<-chan *nats.Msg
+	for _, id := range []string{"r1", "r2", "r3", "r4"} {
+		waiting = append(waiting, join(id, "a"))
+		msg := <-asked
+		defer func() { _ = msg.Respond([]byte(`{"verdict":"allow"}`)) }()
+	}
+	refused(t, request(t, b, "room.svc.get", `{"roomId":"r1"}`), room.CodeOverloaded)
+	assert.Len(t, waiting, 4)
+}
+
+func TestDeadlineExceeded(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	asked := make(chan *nats.Msg, 10)
+	b.Register(t, room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) { asked <- msg })
+	first := make(chan error, 1)
+	go func() {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+		first <- err
+	}()
+	held := <-asked
+	// The second waits for its turn behind the first, for as long as it was given.
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"b"}}`, "Room-Timeout-Ms", "50"), room.CodeDeadlineExceeded)
+	_ = held.Respond([]byte(`{"verdict":"allow"}`))
+	require.NoError(t, <-first)
+	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
+}
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{CommitPatience: 300 * time.Millisecond, AckWait: 200 * time.Millisecond})
+	b.Create(t, "r")
+	require.NoError(t, b.JS.DeleteStream(t.Context(), subjects.Events))
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`), room.CodeUnavailable)
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"owner"}}`), room.CodeUnavailable)
+	refused(t, request(t, b, "room.svc.leave", `{"roomId":"none","user":{"id":"owner"}}`), room.CodeUnavailable)
+}
+
+// A room that others keep changing gives up after so many tries, and says so.
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{MaxConflicts: 3})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "mover", Implements: []room.Interface{room.PreRoomUserJoined}})
+	asked := 0
+	b.Answer(t, room.PreRoomUserJoined, "mover", func(msg *nats.Msg) {
+		asked++
+		var d room.Data
+		_ = json.Unmarshal(msg.Data, &d)
+		moveRoom(t, b, d.Room, asked)
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`), room.CodeConflict)
+	assert.Equal(t, 4, asked, "the apps are asked about the room as it is, each time")
+	assert.Equal(t, []string{"mover-1", "mover-2", "mover-3", "mover-4", "owner"}, b.Members(t, "r"))
+}
+
+// moveRoom commits a join as another replica of the service would.
+func moveRoom(t *testing.T, b *harness.Bus, r room.Room, n int) {
+	t.Helper()
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	last, err := stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf(r.ID))
+	require.NoError(t, err)
+	r.Version++
+	e := room.Event{
+		ID: "other-" + strconv.Itoa(n), Type: room.EventUserJoin, Room: r.ID, Time: time.Now(), Version: r.Version,
+		Data: room.Data{Room: r, JoiningUser: &room.User{ID: "mover-" + strconv.Itoa(n)}},
+	}
+	subject, headers, body, err := subjects.EncodePost(e, "")
+	require.NoError(t, err)
+	_, err = bus.Append(t.Context(), b.JS, &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+		bus.Guard{Seq: last.Sequence, Filter: subjects.PostsOf(r.ID)})
+	require.NoError(t, err)
+}
+
+func TestStartRefusesWhatWillNotDo(t *testing.T) {
+	t.Parallel()
+	server := harness.NewServer(t)
+	nc := harness.Connect(t, server)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: subjects.Events, Subjects: []string{subjects.AllEvents}, MaxAge: time.Hour, AllowDirect: true, Duplicates: 2 * time.Minute,
+	})
+	require.NoError(t, err)
+	_, err = roomsvc.Start(t.Context(), nc, roomsvc.Config{})
+	var differs *bus.StreamDiffers
+	require.ErrorAs(t, err, &differs)
+	assert.Equal(t, subjects.Events, differs.Stream)
+	said := strings.Join(differs.Differences, "\n")
+	for _, d := range []string{"max_age is 1h0m0s, must be 0s", "allow_direct is true", "deny_delete is false", "discard is"} {
+		assert.Contains(t, said, d)
+	}
+	_, err = roomsvc.Start(context.Background(), nc, roomsvc.Config{Replicas: -1, Budget: -1})
+	require.ErrorContains(t, err, "Replicas")
+	require.ErrorContains(t, err, "Budget", "every mistake is named at once")
+}

@@ -1,0 +1,115 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+func TestPostRoomCreate(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.Created]()
+	b.Work(t, room.Manifest{ID: "furnish"}, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
+		return room.Extension{Members: []room.User{carol}}, nil
+	}))
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+		saw.see(e)
+		return nil
+	}))
+	r := harness.NewRoom("r1")
+	r.Members = []room.User{bob}
+	result, err := b.Client.Create(t.Context(), r)
+	require.NoError(t, err)
+
+	e := saw.one(t)
+	assert.Equal(t, *result.Event, e.Event)
+	assert.Equal(t, result.Room, e.Room)
+	assert.Equal(t, []room.User{{ID: "owner"}, bob, carol}, e.Members, "extended members included")
+	assert.Equal(t, result.Apps, e.Apps, "the event says what every app said")
+
+	events := b.Events(t)
+	require.Len(t, events, 1)
+	assert.Equal(t, "room.post.create.r1", events[0].Subject)
+}
+
+func TestPostRoomDeleted(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.Deleted]()
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomDeletedFunc(func(_ context.Context, e room.Deleted) error {
+		saw.see(e)
+		return nil
+	}))
+	b.Create(t, "r1")
+	result, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "r1", DeletedBy: &alice})
+	require.NoError(t, err)
+	assert.Equal(t, uint64(2), result.Event.Version)
+
+	e := saw.one(t)
+	assert.Equal(t, "r1", e.Room.ID)
+	assert.Equal(t, uint64(2), e.Room.Version)
+	assert.Equal(t, &alice, e.DeletedBy)
+	assert.Equal(t, *result.Event, e.Event)
+
+	again := b.Create(t, "r1")
+	assert.Equal(t, uint64(1), again.Event.Version, "a room created anew begins anew")
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"))
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: bob})
+	require.NoError(t, err)
+}
+
+func TestPostRoomUserJoined(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.UserJoined]()
+	b.Work(t, room.Manifest{ID: "greeter"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e)
+		return nil
+	}))
+	r := harness.NewRoom("r1")
+	r.Members = []room.User{carol}
+	_, err := b.Client.Create(t.Context(), r)
+	require.NoError(t, err)
+	result, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: alice, Inviter: &bob})
+	require.NoError(t, err)
+
+	e := saw.one(t)
+	assert.Equal(t, alice, e.JoiningUser, "the first join is alice's: carol was there from the start")
+	assert.Equal(t, &bob, e.Inviter)
+	assert.Equal(t, 3, e.Room.MemberCount)
+	assert.Equal(t, *result.Event, e.Event)
+	saw.none(t)
+	events := b.Events(t)
+	require.Len(t, events, 2)
+	assert.Equal(t, "room.post.userjoin.r1", events[1].Subject)
+}
+
+func TestPostRoomUserLeave(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[room.UserLeft]()
+	b.Work(t, room.Manifest{ID: "greeter"}, appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error {
+		saw.see(e)
+		return nil
+	}))
+	b.Create(t, "r1")
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: alice})
+	require.NoError(t, err)
+	result, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r1", User: alice, RemovedBy: &bob})
+	require.NoError(t, err)
+
+	e := saw.one(t)
+	assert.Equal(t, alice, e.LeavingUser)
+	assert.Equal(t, &bob, e.RemovedBy)
+	assert.Equal(t, 1, e.Room.MemberCount)
+	assert.Equal(t, *result.Event, e.Event)
+	assert.Equal(t, "room.post.userleave.r1", b.Events(t)[2].Subject)
+}

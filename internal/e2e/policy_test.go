@@ -1,0 +1,199 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// Whatever an app does, asking it ends in one recorded outcome; an optional app lets the
+// action go on, an essential one blocks it.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	silent := func(*nats.Msg) {}
+	for name, c := range map[string]struct {
+		answer   nats.MsgHandler // nil: there is no worker
+		disabled bool
+		outcome  room.Outcome
+		reason   string
+	}{
+		"allow":    {answer: harness.Says(`{"verdict":"allow"}`), outcome: room.Allowed},
+		"skip":     {answer: harness.Says(`{"verdict":"skip","reason":"not mine"}`), outcome: room.Skipped, reason: "not mine"},
+		"absent":   {outcome: room.Unavailable, reason: "no live worker"},
+		"disabled": {answer: harness.Says(`{"verdict":"deny"}`), disabled: true, outcome: room.Unavailable, reason: "disabled"},
+		"late":     {answer: silent, outcome: room.TimedOut, reason: "no verdict within"},
+		"garbage":  {answer: harness.Says(`\x00garbage`), outcome: room.Failed, reason: "not JSON"},
+		"nothing":  {answer: harness.Says(``), outcome: room.Failed, reason: "empty"},
+		"content":  {answer: harness.Says(`{"verdict":"allow","modify":{}}`), outcome: room.Failed, reason: "modify belongs"},
+		"huge":     {answer: harness.Says(`{"verdict":"` + strings.Repeat("x", 1<<20-100) + `"}`), outcome: room.Failed, reason: "allow, deny or skip"},
+		"error": {answer: func(msg *nats.Msg) {
+			reply := &nats.Msg{Subject: msg.Reply, Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {"database is down"}}}
+			_ = msg.RespondMsg(reply)
+		}, outcome: room.Failed, reason: "database is down"},
+		"twice": {answer: func(msg *nats.Msg) {
+			_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+			_ = msg.Respond([]byte(`{"verdict":"deny"}`))
+		}, outcome: room.Allowed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "r")
+			m := room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(100), Enabled: new(!c.disabled)}
+			b.Register(t, m)
+			if c.answer != nil {
+				b.Answer(t, room.PreRoomUserJoined, "app", c.answer)
+			}
+			r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+			require.NoError(t, err, "an optional app cannot fail an action")
+			require.Len(t, r.Apps, 1)
+			assert.Equal(t, "app", r.Apps[0].App)
+			assert.Equal(t, c.outcome, r.Apps[0].Outcome)
+			assert.Contains(t, r.Apps[0].Reason, c.reason)
+			stored := b.Decoded(t)
+			assert.Equal(t, r.Apps, stored[len(stored)-1].Data.Apps, "the event records it too")
+
+			m.Essentials = m.Implements
+			b.Register(t, m)
+			_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
+			if c.outcome.Answered() {
+				require.NoError(t, err)
+				return
+			}
+			e := code(t, err)
+			assert.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+			assert.Equal(t, "app", e.App)
+			assert.Contains(t, e.Message, c.reason)
+			assert.Equal(t, c.outcome, e.Apps[0].Outcome)
+			assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
+		})
+	}
+}
+
+func TestAnAppCostsNoMoreThanItsOwnTimeout(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "hangs", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(100)})
+	b.Answer(t, room.PreRoomUserJoined, "hangs", func(*nats.Msg) {})
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	assert.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+	assert.Less(t, r.Apps[0].Ms, 1000.0, "its timeout is 100 ms")
+	assert.GreaterOrEqual(t, r.Apps[0].Ms, 100.0)
+}
+
+// Ten optional apps that hang, in every phase of a creation, cannot use up its time.
+func TestHangingAppsShareTheBudget(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Budget: time.Second})
+	all := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}
+	for _, id := range strings.Split("abcdefghij", "") {
+		b.Register(t, room.Manifest{ID: id, Implements: all})
+		for _, i := range all {
+			b.Answer(t, i, id, func(*nats.Msg) {})
+		}
+	}
+	r := b.Create(t, "r")
+	require.Len(t, r.Apps, 30)
+	for _, a := range r.Apps {
+		assert.Equal(t, room.TimedOut, a.Outcome)
+	}
+}
+
+func TestAnotherRoomIsNotKeptWaiting(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "slow")
+	b.Create(t, "fast")
+	asked := make(chan *nats.Msg, 1)
+	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000)})
+	b.Answer(t, room.PreRoomUserJoined, "app", func(msg *nats.Msg) {
+		if msg.Header.Get("ce-subject") == "slow" {
+			asked <- msg
+			return
+		}
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "slow", User: alice})
+		done <- err
+	}()
+	held := <-asked
+	for range 50 {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "fast", User: alice})
+		require.NoError(t, err)
+		_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "fast", User: alice})
+		require.NoError(t, err)
+	}
+	select {
+	case <-done:
+		t.Fatal("the slow room was to wait")
+	default:
+	}
+	_ = held.Respond([]byte(`{"verdict":"allow"}`))
+	require.NoError(t, <-done)
+}
+
+func TestAppsAreAskedInOrder(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for _, m := range []room.Manifest{{ID: "z", Order: new(1)}, {ID: "b"}, {ID: "a"}, {ID: "y", Order: new(200)}} {
+		m.Implements = []room.Interface{room.PreRoomCreatePrevent}
+		b.Register(t, m)
+		b.Answer(t, room.PreRoomCreatePrevent, m.ID, harness.Says(`{"verdict":"deny","reason":"`+m.ID+` says no"}`))
+	}
+	_, err := b.Client.Create(t.Context(), harness.NewRoom("r"))
+	e := code(t, err)
+	var order []string
+	for _, a := range e.Apps {
+		order = append(order, a.App)
+	}
+	assert.Equal(t, []string{"z", "a", "b", "y"}, order)
+	assert.Equal(t, "z", e.App)
+	assert.Equal(t, "z says no", e.Reason)
+}
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}
+	stored, err := b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	assert.Equal(t, m.WithDefaults(true), stored)
+
+	m.Enabled = new(false)
+	_, err = b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	m.Enabled, m.Version = nil, "1.1.0"
+	stored, err = b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	assert.False(t, stored.IsEnabled(), "a worker that registers again does not enable what an operator disabled")
+
+	got, err := b.Client.App(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Equal(t, stored, got)
+	b.Register(t, room.Manifest{ID: "0", Implements: m.Implements})
+	apps, err := b.Client.Apps(t.Context())
+	require.NoError(t, err)
+	require.Len(t, apps, 2)
+	assert.Equal(t, "0", apps[0].ID)
+
+	// Another service on the same NATS knows them from the start.
+	other := harness.Connect(t, b.Server)
+	harness.Serve(t, other, roomsvc.Config{})
+	for range 20 { // the two answer in turns
+		apps, err := b.Client.Apps(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, apps, 2)
+	}
+}

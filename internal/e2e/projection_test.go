@@ -1,0 +1,162 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+func quarantined(t *testing.T, b *harness.Bus) uint64 {
+	t.Helper()
+	var stats struct{ Endpoints []struct{ Data roomsvc.EndpointStats } }
+	require.NoError(t, json.Unmarshal(request(t, b, "$SRV.STATS.rooms", "").Data, &stats))
+	return stats.Endpoints[0].Data.Quarantined
+}
+
+// What somebody publishes past the service is not applied, and the room lives on behind it.
+func TestWhatDoesNotChainIsQuarantined(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	rogue := []struct{ subject, body string }{
+		{"room.post.userjoin.r", `{"room":{"id":"r"},"joiningUser":{"id":"evil"}}`},
+		{"room.post.userjoin.r", `garbage`},
+		{"room.post.explode.r", `{}`},
+		{"room.post.delete.r", ``},
+		{"room.post", `{}`}, // not of the stream
+		{"room.post.a.b.c.d", `{}`},
+	}
+	for _, m := range rogue {
+		require.NoError(t, b.NC.Publish(m.subject, []byte(m.body)))
+	}
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	assert.Equal(t, uint64(2), r.Event.Version)
+	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
+	assert.Equal(t, uint64(5), quarantined(t, b))
+
+	// A service that reads it all anew comes to the same.
+	nc := harness.Connect(t, b.Server)
+	require.NoError(t, b.Service.Stop(t.Context()))
+	harness.Serve(t, nc, roomsvc.Config{})
+	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
+	assert.Equal(t, uint64(5), quarantined(t, b))
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+}
+
+// A forged event with all headers right but the wrong predecessor is refused by the stream;
+// one that was stored without the guard's sequence is refused by the projection.
+func TestAForgedPredecessorIsQuarantined(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	created := b.Create(t, "r")
+	e := room.Event{ID: "forged", Type: room.EventUserJoin, Room: "r", Time: created.Event.Time, Version: 2, Data: room.Data{Room: created.Room, JoiningUser: &alice}}
+	subject, headers, body, err := subjects.EncodePost(e, "")
+	require.NoError(t, err)
+	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
+	_, err = bus.Append(t.Context(), b.JS, msg, "forged", bus.Guard{Seq: 99, Filter: subjects.PostsOf("r")})
+	require.ErrorIs(t, err, bus.ErrConflict)
+	delete(msg.Header, subjects.ExpectedSeq)
+	delete(msg.Header, subjects.ExpectedSeqSubject)
+	delete(msg.Header, subjects.CommandID)
+	_, err = b.JS.PublishMsg(t.Context(), msg)
+	require.NoError(t, err)
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"bob", "owner"}, b.Members(t, "r"))
+	assert.Equal(t, uint64(1), quarantined(t, b))
+}
+
+// restartable is a server on a fixed port and folder that can be stopped and started.
+type restartable struct {
+	cfg    bus.EmbeddedConfig
+	server *bus.Embedded
+}
+
+func (r *restartable) start(t *testing.T) {
+	t.Helper()
+	server, err := bus.StartEmbedded(t.Context(), r.cfg)
+	require.NoError(t, err)
+	r.server = server
+	if r.cfg.Listen == "127.0.0.1:0" {
+		r.cfg.Listen = strings.TrimPrefix(server.URL(), "nats://")
+	}
+}
+
+// The service outlives its NATS server: it reads on where it broke off, including what was
+// committed by others meanwhile.
+func TestTheServerGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s.start(t)
+	t.Cleanup(func() { s.server.Shutdown() })
+	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
+	b := busOn(t, s.server)
+	b.Create(t, "r")
+	for n := range 3 {
+		s.server.Shutdown()
+		s.start(t)
+		moved := busOn(t, s.server)
+		moveRoom(t, moved, mustGet(t, moved, n), 2*n)
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "u" + strconv.Itoa(n)}})
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []string{"mover-0", "mover-2", "mover-4", "owner", "u0", "u1", "u2"}, b.Members(t, "r"))
+	chained(t, b.Decoded(t))
+}
+
+// mustGet is room r as its last event has it.
+func mustGet(t *testing.T, b *harness.Bus, n int) room.Room {
+	t.Helper()
+	events := b.Decoded(t)
+	require.Len(t, events, 1+2*n)
+	return events[len(events)-1].Data.Room
+}
+
+// A stream that was made anew is another stream: what was known of the old one is forgotten.
+func TestAStreamMadeAnew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
+	s.start(t)
+	t.Cleanup(func() { s.server.Shutdown() })
+	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
+	b := busOn(t, s.server)
+	b.Create(t, "old")
+	s.server.Shutdown()
+	s.cfg.StoreDir = filepath.Join(dir, "b")
+	s.start(t)
+	other := harness.Connect(t, s.server)
+	js, err := jetstream.New(other)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: subjects.Events, Subjects: []string{subjects.AllEvents}, DenyDelete: true, Discard: jetstream.DiscardNew})
+	require.NoError(t, err)
+	_, err = b.Client.Create(t.Context(), harness.NewRoom("new"))
+	require.NoError(t, err)
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "old", User: alice})
+	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+}
+
+// busOn is a bus without a service of its own.
+func busOn(t *testing.T, server *bus.Embedded) *harness.Bus {
+	t.Helper()
+	nc := harness.Connect(t, server)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return &harness.Bus{Server: server, NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
+}

@@ -1,0 +1,315 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// Workers come and go under load; an essential app with at least one of them answers every
+// pre-event.
+func TestARollingRestartLosesNoVerdict(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	m := room.Manifest{ID: "guard", Essentials: []room.Interface{room.PreRoomUserJoined}}
+	allow := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	stop := b.Work(t, m, allow)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var joiners sync.WaitGroup
+	var joined atomic.Int64
+	for k := range 8 {
+		joiners.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: fmt.Sprintf("u-%d-%d", k, n)}})
+				if !assert.NoError(t, err) {
+					return
+				}
+				joined.Add(1)
+			}
+		})
+	}
+	for range 10 {
+		next := b.Work(t, m, allow) // the next one is there before the last one goes
+		before := joined.Load()
+		require.Eventually(t, func() bool { return joined.Load() > before+20 }, replyTime, time.Millisecond)
+		require.NoError(t, stop())
+		stop = next
+	}
+	cancel()
+	joiners.Wait()
+	for _, e := range b.Decoded(t)[1:] {
+		require.Equal(t, room.Allowed, e.Data.Apps[0].Outcome)
+	}
+}
+
+// A worker that stops finishes what it has begun.
+func TestDrainFinishesTheHandlers(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	begun, finish := make(chan struct{}), make(chan struct{})
+	stop := b.Work(t, room.Manifest{ID: "slow", TimeoutMs: new(10_000)},
+		appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+			close(begun)
+			<-finish
+			return room.UserNotAllowed("to the end")
+		}))
+	refused := make(chan error, 1)
+	go func() {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+		refused <- err
+	}()
+	<-begun
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	// It no longer takes new ones: the next join finds nobody.
+	require.Eventually(t, func() bool {
+		other, err := b.Client.Create(t.Context(), harness.NewRoom("s"+strconv.Itoa(int(time.Now().UnixNano()))))
+		require.NoError(t, err)
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: other.Room.ID, User: alice}, roomclient.WithID(other.Room.ID))
+		require.NoError(t, err)
+		return r.Apps[0].Outcome == room.Unavailable
+	}, replyTime, 5*time.Millisecond)
+	close(finish)
+	assert.Equal(t, "to the end", code(t, <-refused).Reason)
+	require.NoError(t, <-stopped)
+}
+
+func TestAPanicIsAFailureAndTheWorkerGoesOn(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	var log strings.Builder
+	var mu sync.Mutex
+	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
+	b.WorkWith(t, appworker.Config{Logger: logger}, room.Manifest{ID: "fragile"},
+		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+			if e.JoiningUser.ID == "bob" {
+				panic("boom")
+			}
+			return nil
+		}))
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
+	require.NoError(t, err)
+	assert.Equal(t, room.Failed, r.Apps[0].Outcome)
+	assert.Equal(t, "panic: boom", r.Apps[0].Reason, "the stack stays in the log")
+	r, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Contains(t, log.String(), "worker_test.go", "the log has the stack")
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	b  *strings.Builder
+}
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+// What a pre-event handler returns is what is recorded.
+func TestWhatHandlersReturn(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	returns := map[string]error{
+		"allow": nil,
+		"skip":  fmt.Errorf("another time: %w", appworker.ErrSkip),
+		"deny":  fmt.Errorf("wrapped: %w", room.UserNotAllowed("no")),
+		"fail":  errors.New("the\r\ndatabase is down"),
+	}
+	b.Work(t, room.Manifest{ID: "app"}, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > time.Second {
+			return errors.New("the context has not the real deadline")
+		}
+		return returns[e.JoiningUser.ID]
+	}))
+	for user, want := range map[string]room.Outcome{"allow": room.Allowed, "skip": room.Skipped, "fail": room.Failed} {
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: user}})
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Apps[0].Outcome, r.Apps[0].Reason)
+		if user == "fail" {
+			assert.Equal(t, "the database is down", r.Apps[0].Reason)
+		}
+	}
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "deny"}})
+	assert.Equal(t, "no", code(t, err).Reason)
+}
+
+func TestAHandlerReachesTheRoomService(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "lobby")
+	b.Create(t, "r")
+	b.Work(t, room.Manifest{ID: "usher"}, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+		if e.Room.ID == "lobby" {
+			return nil
+		}
+		page, err := appworker.Rooms(ctx).Members(ctx, room.MembersRequest{RoomID: "lobby"})
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Members {
+			if u.ID == e.JoiningUser.ID {
+				return nil
+			}
+		}
+		_, err = appworker.Rooms(ctx).Join(ctx, room.JoinRequest{RoomID: "lobby", User: e.JoiningUser})
+		if err != nil {
+			return err
+		}
+		appworker.Warn(ctx, "you are in the lobby now too")
+		return nil
+	}))
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"you are in the lobby now too"}, r.Warnings)
+	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "lobby"))
+}
+
+func TestPostEventOutcomes(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	handled := newSeen[string]()
+	var tries atomic.Int64
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		switch e.JoiningUser.ID {
+		case "later":
+			if tries.Add(1) < 3 {
+				return appworker.RetryLater(10*time.Millisecond, errors.New("not yet"))
+			}
+		case "never":
+			handled.see("never, tried")
+			return appworker.Discard(errors.New("cannot be"))
+		case "panics":
+			if tries.Add(1) == 4 {
+				panic("once")
+			}
+		}
+		handled.see(e.JoiningUser.ID)
+		return nil
+	}))
+	for _, c := range []struct{ user, want string }{{"later", "later"}, {"never", "never, tried"}, {"panics", "panics"}} {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, handled.one(t))
+	}
+	assert.Equal(t, int64(5), tries.Load(), "three for later, two for panics")
+	require.Eventually(t, func() bool {
+		consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
+		require.NoError(t, err)
+		return consumer.CachedInfo().NumAckPending == 0
+	}, replyTime, 10*time.Millisecond, "what is discarded does not come again")
+	handled.none(t)
+}
+
+// Events that happen while no worker is there wait for the next one.
+func TestEventsWaitForAWorker(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	see := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		return nil
+	})
+	require.NoError(t, b.Work(t, room.Manifest{ID: "ledger"}, see)())
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	b.Work(t, room.Manifest{ID: "ledger"}, see)
+	assert.Equal(t, "alice", saw.one(t))
+}
+
+// A worker may be started before the room service.
+func TestAWorkerWaitsForTheService(t *testing.T) {
+	t.Parallel()
+	server := harness.NewServer(t)
+	ready := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- appworker.Run(ctx, appworker.Config{Conn: harness.Connect(t, server), Logger: harness.Log(t), OnReady: func() { close(ready) }},
+			room.Manifest{ID: "early", Version: "1.0.0"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil }))
+	}()
+	harness.Serve(t, harness.Connect(t, server), roomsvc.Config{})
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatalf("ended before it was ready: %v", err)
+	}
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+func TestRunRefusesAnAppThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	join := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	good := room.Manifest{ID: "a", Version: "1.0.0"}
+	for says, c := range map[string]struct {
+		m        room.Manifest
+		handlers []any
+	}{
+		"none of the ten":      {good, []any{struct{}{}}},
+		"implemented twice":    {good, []any{join, join}},
+		"disagree about":       {room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}, []any{join}},
+		"implements is requir": {good, nil},
+		"version is required":  {room.Manifest{ID: "a"}, []any{join}},
+	} {
+		err := appworker.Run(t.Context(), appworker.Config{Conn: b.NC}, c.m, c.handlers...)
+		assert.ErrorContains(t, err, says)
+	}
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	var running, most atomic.Int64
+	enough := make(chan struct{})
+	b.WorkWith(t, appworker.Config{Concurrency: 2}, room.Manifest{ID: "narrow", TimeoutMs: new(10_000)},
+		appworker.PreRoomCreatePreventFunc(func(context.Context, room.Create) error {
+			now := running.Add(1)
+			defer running.Add(-1)
+			for was := most.Load(); now > was && !most.CompareAndSwap(was, now); was = most.Load() {
+			}
+			if now == 2 {
+				select {
+				case <-enough:
+				default:
+					close(enough)
+				}
+			}
+			<-enough
+			return nil
+		}))
+	var creations sync.WaitGroup
+	for n := range 20 {
+		creations.Go(func() { b.Create(t, "r"+strconv.Itoa(n)) })
+	}
+	creations.Wait()
+	assert.Equal(t, int64(2), most.Load())
+}

@@ -1,0 +1,154 @@
+package room_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+)
+
+func TestDecodeRequestRefuses(t *testing.T) {
+	t.Parallel()
+	join := func(rest string) string { return `{"roomId":"r1","user":{"id":"u1"}` + rest + `}` }
+	for name, c := range map[string]struct {
+		event room.EventType
+		body  string
+		says  string
+	}{
+		"nothing":             {room.EventUserJoin, ``, "empty"},
+		"not JSON":            {room.EventUserJoin, `hello`, "not JSON"},
+		"cut off":             {room.EventUserJoin, `{"roomId":`, "ends too early"},
+		"two objects":         {room.EventUserJoin, join("") + `{}`, "after the end"},
+		"not an object":       {room.EventUserJoin, `[1]`, "must be a JSON object"},
+		"not UTF-8":           {room.EventUserJoin, "{\"roomId\":\"r1\",\"user\":{\"id\":\"\xff\"}}", "UTF-8"},
+		"unknown field":       {room.EventUserJoin, join(`,"force":true`), `unknown field "force"`},
+		"unknown inner field": {room.EventUserJoin, join(`,"inviter":{"id":"x","age":3}`), `unknown field "age"`},
+		"wrong kind":          {room.EventUserJoin, `{"roomId":7,"user":{"id":"u"}}`, "roomId must be string, not number"},
+		"no room":             {room.EventUserJoin, `{"user":{"id":"u"}}`, "roomId is required"},
+		"room with a dot":     {room.EventUserJoin, `{"roomId":"a.b","user":{"id":"u"}}`, "roomId must be"},
+		"room wildcard":       {room.EventUserJoin, `{"roomId":"*","user":{"id":"u"}}`, "roomId must be"},
+		"room too long":       {room.EventUserJoin, `{"roomId":"` + strings.Repeat("a", 65) + `","user":{"id":"u"}}`, "roomId must be"},
+		"no user":             {room.EventUserJoin, `{"roomId":"r1"}`, "user.id is required"},
+		"user too long":       {room.EventUserJoin, `{"roomId":"r1","user":{"id":"` + strings.Repeat("ü", 65) + `"}}`, "130 bytes"},
+		"user control":        {room.EventUserJoin, `{"roomId":"r1","user":{"id":"a\u0000b"}}`, "control character"},
+		"inviter empty":       {room.EventUserJoin, join(`,"inviter":{}`), "inviter.id is required"},
+		"leave no user":       {room.EventUserLeave, `{"roomId":"r1"}`, "user.id is required"},
+		"remover empty":       {room.EventUserLeave, join(`,"removedBy":{"id":""}`), "removedBy.id is required"},
+		"delete no room":      {room.EventDelete, `{}`, "roomId is required"},
+		"deleter empty":       {room.EventDelete, `{"roomId":"r1","deletedBy":{}}`, "deletedBy.id is required"},
+		"create bad type":     {room.EventCreate, `{"room":{"slugifiedName":"a","type":"forum"},"creator":{"id":"u"}}`, "room.type must be one of"},
+		"create no type":      {room.EventCreate, `{"room":{"slugifiedName":"a"},"creator":{"id":"u"}}`, "room.type must be one of"},
+		"create no name":      {room.EventCreate, `{"room":{"type":"channel"},"creator":{"id":"u"}}`, "slugifiedName is required"},
+		"create no creator":   {room.EventCreate, `{"room":{"slugifiedName":"a","type":"channel"}}`, "creator.id is required"},
+		"create bad parent":   {room.EventCreate, `{"room":{"slugifiedName":"a","type":"channel","parentRoomId":"x y"},"creator":{"id":"u"}}`, "parentRoomId must be"},
+		"create bad member":   {room.EventCreate, `{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"},"members":[{"id":""}]}`, "members.id is required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := room.DecodeRequest(c.event, "c1", []byte(c.body))
+			require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest})
+			assert.Contains(t, err.Error(), c.says)
+		})
+	}
+}
+
+func TestDecodeRequestBounds(t *testing.T) {
+	t.Parallel()
+	members := func(n int) string {
+		return `{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"},"members":[` +
+			strings.TrimSuffix(strings.Repeat(`{"id":"m"},`, n), ",") + `]}`
+	}
+	_, err := room.DecodeRequest(room.EventCreate, "c1", []byte(members(room.MaxNewMembers)))
+	require.NoError(t, err)
+	_, err = room.DecodeRequest(room.EventCreate, "c1", []byte(members(room.MaxNewMembers+1)))
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
+
+	described := func(n int) string {
+		return `{"room":{"slugifiedName":"a","type":"channel","description":"` + strings.Repeat("x", n) + `"},"creator":{"id":"u"}}`
+	}
+	_, err = room.DecodeRequest(room.EventCreate, "c1", []byte(described(room.MaxRoomBytes-300)))
+	require.NoError(t, err)
+	_, err = room.DecodeRequest(room.EventCreate, "c1", []byte(described(room.MaxRoomBytes)))
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
+}
+
+func TestARoomWithoutAnIDGetsTheCommands(t *testing.T) {
+	t.Parallel()
+	r, err := room.DecodeRequest(room.EventCreate, "c1", []byte(`{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"}}`))
+	require.NoError(t, err)
+	assert.Equal(t, "c1", r.Target())
+}
+
+func TestUserIDsAreData(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"a.b", "*", ">", "a b", "ünïcödé", "日本", strings.Repeat("x", 128)} {
+		assert.NoError(t, room.User{ID: id}.Validate("user"), id)
+	}
+}
+
+func TestParseVerdict(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		i    room.Interface
+		body string
+		says string // of the error; empty: it is right
+	}{
+		"allow":                  {room.PreRoomUserJoined, `{"verdict":"allow","warnings":["w"]}`, ""},
+		"deny":                   {room.PreRoomUserLeave, `{"verdict":"deny","reason":"no"}`, ""},
+		"skip":                   {room.PreRoomCreateModify, `{"verdict":"skip"}`, ""},
+		"extend":                 {room.PreRoomCreateExtend, `{"verdict":"allow","extend":{"customFields":{"a":1},"members":[{"id":"u"}]}}`, ""},
+		"modify":                 {room.PreRoomCreateModify, `{"verdict":"allow","modify":{"displayName":"x"}}`, ""},
+		"null content":           {room.PreRoomUserJoined, `{"verdict":"allow","modify":null,"extend":null}`, ""},
+		"empty":                  {room.PreRoomUserJoined, ``, "empty"},
+		"garbage":                {room.PreRoomUserJoined, `yes`, "not JSON"},
+		"no word":                {room.PreRoomUserJoined, `{}`, "verdict is required"},
+		"another word":           {room.PreRoomUserJoined, `{"verdict":"maybe"}`, "allow, deny or skip"},
+		"unknown field":          {room.PreRoomUserJoined, `{"verdict":"allow","why":"x"}`, "unknown field"},
+		"extend cannot deny":     {room.PreRoomCreateExtend, `{"verdict":"deny"}`, "cannot deny"},
+		"modify cannot deny":     {room.PreRoomCreateModify, `{"verdict":"deny"}`, "cannot deny"},
+		"extend at join":         {room.PreRoomUserJoined, `{"verdict":"allow","extend":{}}`, "extend belongs"},
+		"modify at extend":       {room.PreRoomCreateExtend, `{"verdict":"allow","modify":{}}`, "modify belongs"},
+		"extend with a skip":     {room.PreRoomCreateExtend, `{"verdict":"skip","extend":{}}`, "extend belongs"},
+		"modify is no object":    {room.PreRoomCreateModify, `{"verdict":"allow","modify":[1]}`, "must be a JSON object"},
+		"extend with bad member": {room.PreRoomCreateExtend, `{"verdict":"allow","extend":{"members":[{"id":""}]}}`, "members.id is required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := room.ParseVerdict(c.i, []byte(c.body))
+			if c.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestManifestRefuses(t *testing.T) {
+	t.Parallel()
+	good := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
+	require.NoError(t, good.Validate())
+	for says, spoil := range map[string]func(*room.Manifest){
+		"id is required":          func(m *room.Manifest) { m.ID = "" },
+		"id must be":              func(m *room.Manifest) { m.ID = "a.b" },
+		"version is required":     func(m *room.Manifest) { m.Version = "" },
+		"version must be SemVer":  func(m *room.Manifest) { m.Version = "v1" },
+		"implements is required":  func(m *room.Manifest) { m.Implements = nil },
+		"there is no interface":   func(m *room.Manifest) { m.Implements = []room.Interface{"PreCoffee"} },
+		"stands there twice":      func(m *room.Manifest) { m.Implements = append(m.Implements, room.PostRoomCreate) },
+		"not among implements":    func(m *room.Manifest) { m.Essentials = []room.Interface{room.PreRoomUserLeave} },
+		"cannot block it":         func(m *room.Manifest) { m.Essentials = []room.Interface{room.PostRoomCreate} },
+		"timeoutMs must be":       func(m *room.Manifest) { m.TimeoutMs = new(0) },
+		"timeoutMs must be 1 to ": func(m *room.Manifest) { m.TimeoutMs = new(60_001) },
+		"when":                    func(m *room.Manifest) { m.When = map[room.Interface]string{room.PreRoomUserJoined: "true"} },
+	} {
+		m := good
+		spoil(&m)
+		err := m.Validate()
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, says)
+		assert.ErrorContains(t, err, says)
+	}
+}

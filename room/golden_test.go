@@ -1,0 +1,124 @@
+package room_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	at    = time.Date(2026, 1, 2, 15, 4, 5, 678901000, time.UTC)
+	alice = room.User{ID: "alice", Username: "alice.a", Name: "Alice", Roles: []string{"admin"}, Attributes: map[string]any{"badge": json.Number("9007199254740993")}}
+	bob   = room.User{ID: "bob"}
+	full  = room.Room{
+		ID: "r1", DisplayName: "Room One", SlugifiedName: "room-one", Type: room.PrivateGroup, Creator: alice,
+		IsDefault: true, IsReadOnly: true, DisplaySystemMessages: true, Description: "the first",
+		CustomFields: map[string]any{"limit": json.Number("12345678901234567890"), "nested": map[string]any{"a": "b"}},
+		ParentRoomID: "r0", CreatedAt: at, MemberCount: 2, Version: 7,
+	}
+	bare     = room.Room{ID: "r2", SlugifiedName: "r2", Type: room.Channel, Creator: bob, CreatedAt: at, MemberCount: 1, Version: 1}
+	ref      = room.EventRef{ID: "0197-c1", Seq: 42, Time: at, Version: 7}
+	outcomes = []room.AppOutcome{
+		{App: "guard", Interface: room.PreRoomUserJoined, Outcome: room.Allowed, Ms: 0.125},
+		{App: "slow", Interface: room.PreRoomUserJoined, Outcome: room.TimedOut, Reason: "no verdict within 1000 ms", Ms: 1000.2, Shadow: true},
+	}
+)
+
+// golden are all types that go over the wire, in the forms in which they do.
+var golden = map[string]any{
+	"user":             alice,
+	"user_bare":        bob,
+	"room":             full,
+	"room_bare":        bare,
+	"create_request":   room.CreateRequest{Room: room.NewRoom{ID: "r1", DisplayName: "Room One", SlugifiedName: "room-one", Type: room.LiveChat, Description: "d", IsReadOnly: true, IsDefault: true, DisplaySystemMessages: new(false), CustomFields: map[string]any{"k": "v"}, ParentRoomID: "r0"}, Creator: alice, Members: []room.User{bob}},
+	"create_minimal":   room.CreateRequest{Room: room.NewRoom{SlugifiedName: "r", Type: room.DirectMessage}, Creator: bob},
+	"delete_request":   room.DeleteRequest{RoomID: "r1", DeletedBy: &bob},
+	"join_request":     room.JoinRequest{RoomID: "r1", User: alice, Inviter: &bob},
+	"leave_request":    room.LeaveRequest{RoomID: "r1", User: bob, RemovedBy: &alice},
+	"get_request":      room.GetRequest{RoomID: "r1"},
+	"list_request":     room.ListRequest{Cursor: "r1", Limit: 10},
+	"members_request":  room.MembersRequest{RoomID: "r1", Cursor: "alice", Limit: 10},
+	"app_request":      room.AppRequest{ID: "guard"},
+	"result_changed":   room.Result{Changed: true, Room: full, Event: &ref, Warnings: []string{"crowded"}, Apps: outcomes},
+	"result_unchanged": room.Result{Room: bare},
+	"room_page":        room.RoomPage{Rooms: []room.Room{bare}, Cursor: "r2"},
+	"member_page":      room.MemberPage{Members: []room.User{bob}},
+	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
+	"error_bare":       room.NotFound("r9"),
+	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, Shadow: true}.WithDefaults(true),
+	"pre_create":       room.Data{Room: full, Members: []room.User{alice, bob}},
+	"pre_delete":       room.Data{Room: bare, DeletedBy: &alice},
+	"pre_userjoin":     room.Data{Room: bare, JoiningUser: &alice, Inviter: &bob},
+	"pre_userleave":    room.Data{Room: bare, LeavingUser: &bob, RemovedBy: &alice},
+	"post_userjoin":    room.Data{Room: full, JoiningUser: &alice, Apps: outcomes, Warnings: []string{"crowded"}},
+	"verdict_allow":    room.Verdict{Verdict: room.Allow, Warnings: []string{"crowded"}},
+	"verdict_deny":     room.Verdict{Verdict: room.Deny, Reason: "closed"},
+	"verdict_skip":     room.Verdict{Verdict: room.Skip},
+	"verdict_extend":   room.Verdict{Verdict: room.Allow, Extend: &room.Extension{CustomFields: map[string]any{"k": "v"}, Members: []room.User{bob}}},
+	"verdict_modify":   room.Verdict{Verdict: room.Allow, Modify: json.RawMessage(`{"description":null,"displayName":"D"}`)},
+	"handled_created":  room.Created{Create: room.Create{Room: bare, Members: []room.User{bob}}, Apps: outcomes},
+	"handled_deleted":  room.Deleted{Delete: room.Delete{Room: bare, DeletedBy: &bob}},
+	"handled_joined":   room.UserJoined{UserJoin: room.UserJoin{Room: bare, JoiningUser: alice, Inviter: &bob}},
+	"handled_left":     room.UserLeft{UserLeave: room.UserLeave{Room: bare, LeavingUser: alice, RemovedBy: &bob}},
+}
+
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for name, value := range golden {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join("testdata", name+".json")
+			got, err := json.MarshalIndent(value, "", "  ")
+			require.NoError(t, err)
+			got = append(got, '\n')
+			if *update {
+				require.NoError(t, os.WriteFile(file, got, 0o644))
+			}
+			want, err := os.ReadFile(file)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), string(got))
+		})
+	}
+}
+
+// What is read and written again is what it was, to the byte: no field is lost, no number
+// rounded.
+func TestGoldenIsReadAsWritten(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	require.Len(t, files, len(golden))
+	for name, value := range golden {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			written, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+			require.NoError(t, err)
+			read := reflectNew(value)
+			require.NoError(t, room.Decode(written, read))
+			again, err := json.MarshalIndent(read, "", "  ")
+			require.NoError(t, err)
+			assert.Equal(t, string(bytes.TrimSpace(written)), string(again))
+		})
+	}
+}
+
+// reflectNew is a pointer to a zero value of v's type.
+func reflectNew(v any) any {
+	t := reflect.TypeOf(v)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return reflect.New(t).Interface()
+}

@@ -1,0 +1,149 @@
+package room_test
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/roombus/roombus/room"
+)
+
+// model is what a room is to a person: it lives, and it has members.
+type model struct {
+	lives   bool
+	members map[string]bool
+}
+
+// Whatever commands come, in whatever order, deciding and evolving do what the model does.
+func TestCommandsFollowTheModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var state room.State
+		m := model{}
+		seq := uint64(0)
+		users := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
+		for n := range rapid.IntRange(1, 60).Draw(t, "commands") {
+			user := room.User{ID: users.Draw(t, "user")}
+			request := rapid.SampledFrom([]room.Request{
+				room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: user, Members: []room.User{{ID: "a"}, user}},
+				room.DeleteRequest{RoomID: "r"},
+				room.JoinRequest{RoomID: "r", User: user},
+				room.LeaveRequest{RoomID: "r", User: user},
+			}).Draw(t, "request")
+			c := room.Command{ID: "c" + strconv.Itoa(n), Time: at, Request: request}
+
+			view := state.View(request)
+			draft, err := room.Decide(view, c)
+			changes, code := m.apply(request)
+			require.Equal(t, changes, draft != nil)
+			if code != "" {
+				require.ErrorIs(t, err, &room.Error{Code: code})
+			} else {
+				require.NoError(t, err)
+			}
+			if draft != nil {
+				seq += rapid.Uint64Range(1, 5).Draw(t, "other rooms' events")
+				data := draft.Final()
+				e := room.Event{ID: c.ID, Type: draft.Event, Room: "r", Time: at, Seq: seq, Expected: view.Seq, Version: data.Room.Version, Data: data}
+				require.NoError(t, room.Evolve(&state, e))
+				require.Error(t, room.Evolve(&state, e), "an event applies once")
+			}
+			require.Equal(t, m.lives, state.Exists)
+			require.Equal(t, slices.Sorted(maps.Keys(m.members)), ids(state.MembersAfter("", 100)))
+			if m.lives {
+				require.Equal(t, len(m.members), state.Room.MemberCount)
+			}
+			require.Equal(t, seq, state.Seq)
+		}
+	})
+}
+
+func (m *model) apply(r room.Request) (changes bool, code room.Code) {
+	if c, ok := r.(room.CreateRequest); ok {
+		if m.lives {
+			return false, room.CodeRoomExists
+		}
+		*m = model{lives: true, members: map[string]bool{c.Creator.ID: true}}
+		for _, u := range c.Members {
+			m.members[u.ID] = true
+		}
+		return true, ""
+	}
+	if !m.lives {
+		return false, room.CodeRoomNotFound
+	}
+	switch r := r.(type) {
+	case room.DeleteRequest:
+		*m = model{}
+		return true, ""
+	case room.JoinRequest:
+		changes = !m.members[r.User.ID]
+		m.members[r.User.ID] = true
+	case room.LeaveRequest:
+		changes = m.members[r.User.ID]
+		delete(m.members, r.User.ID)
+	}
+	return changes, ""
+}
+
+func ids(users []*room.User) []string {
+	var all []string
+	for _, u := range users {
+		all = append(all, u.ID)
+	}
+	return all
+}
+
+func TestMembersArePagedInOrder(t *testing.T) {
+	t.Parallel()
+	var s room.State
+	members := []room.User{{ID: "c"}, {ID: "a"}, {ID: "e"}, {ID: "b"}}
+	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: members}}))
+	assert.Equal(t, []string{"a", "b"}, ids(s.MembersAfter("", 2)))
+	assert.Equal(t, []string{"c", "e"}, ids(s.MembersAfter("b", 2)))
+	assert.Equal(t, []string{"e"}, ids(s.MembersAfter("d", 9)), "a cursor may have left")
+	assert.Empty(t, s.MembersAfter("e", 9))
+}
+
+func TestEvolveRefuses(t *testing.T) {
+	t.Parallel()
+	made := func() *room.State {
+		var s room.State
+		require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: []room.User{{ID: "a"}}}}))
+		return &s
+	}
+	join := func(user string) room.Data {
+		return room.Data{Room: room.Room{ID: "r"}, JoiningUser: &room.User{ID: user}}
+	}
+	for says, e := range map[string]room.Event{
+		"does not come after":          {Type: room.EventUserJoin, Room: "r", Seq: 5, Expected: 5, Version: 2, Data: join("b")},
+		"broken chain":                 {Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 4, Version: 2, Data: join("b")},
+		"version 3 does not follow":    {Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 5, Version: 3, Data: join("b")},
+		"carries room":                 {Type: room.EventUserJoin, Room: "q", Seq: 9, Expected: 5, Version: 2, Data: join("b")},
+		"of a member":                  {Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: join("a")},
+		"one who is no member":         {Type: room.EventUserLeave, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}, LeavingUser: &room.User{ID: "z"}}},
+		"unknown event":                {Type: "explode", Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}},
+		"creation of a room that live": {Type: room.EventCreate, Room: "r", Seq: 9, Expected: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}},
+	} {
+		s := made()
+		require.ErrorContains(t, room.Evolve(s, e), says)
+		assert.Equal(t, made(), s, "what is refused changes nothing")
+	}
+	var never room.State
+	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventDelete, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}), "does not live")
+	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}}), "creation with version 2")
+}
+
+func TestTheRoomGoesOnBehindASkippedMessage(t *testing.T) {
+	t.Parallel()
+	var s room.State
+	s.Skip(3)
+	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 4, Expected: 3, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}))
+	s.Skip(2)
+	assert.Equal(t, uint64(4), s.Seq)
+}
