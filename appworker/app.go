@@ -98,7 +98,7 @@ func (a *App) bind(handler any) []room.Interface {
 	return found
 }
 
-// Ask runs the handler of a pre-event on the event's body. An error, of type *Panic if the
+// Ask runs the handler of a pre-event on the event's body. An error, of type *PanicError if the
 // handler panicked, means that there is no verdict.
 func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body []byte) (v room.Verdict, err error) {
 	f, ok := a.asks[i]
@@ -109,7 +109,7 @@ func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body
 	c := &call{rooms: rooms}
 	v, err = f(context.WithValue(ctx, callKey{}, c), body)
 	v.Warnings = c.warnings
-	var denial *room.Denial
+	var denial *room.DenialError
 	switch {
 	case errors.As(err, &denial):
 		return room.Verdict{Verdict: room.Deny, Reason: denial.Reason, Warnings: c.warnings}, nil
@@ -121,7 +121,7 @@ func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body
 	return v, err
 }
 
-// Tell runs the handler of a post-event on the event's body. The error, of type *Panic if
+// Tell runs the handler of a post-event on the event's body. The error, of type *PanicError if
 // the handler panicked, is what the handler returned.
 func (a *App) Tell(ctx context.Context, rooms RoomService, i room.Interface, body []byte, ref room.EventRef) (err error) {
 	f, ok := a.tells[i]
@@ -134,7 +134,7 @@ func (a *App) Tell(ctx context.Context, rooms RoomService, i room.Interface, bod
 
 func recovered(err *error) {
 	if v := recover(); v != nil {
-		*err = &Panic{Value: v, Stack: debug.Stack()}
+		*err = &PanicError{Value: v, Stack: debug.Stack()}
 	}
 }
 

@@ -1,19 +1,16 @@
 package appworker
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/roombus/roombus/internal/interrupt"
 )
 
 // Main is the main function of an app: it connects as the environment says, serves until
 // SIGINT or SIGTERM, drains, and exits. A second signal exits at once.
 func Main(m Manifest, handlers ...any) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the next signal has its default effect
-	if err := Run(ctx, Config{}, m, handlers...); err != nil {
+	if err := Run(interrupt.Context(), Config{}, m, handlers...); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", m.ID, err)
 		os.Exit(1)
 	}

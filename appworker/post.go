@@ -29,7 +29,7 @@ func (w *worker) receive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := w.register(ctx); err != nil {
+		if err := w.register(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("cannot register again", "error", err)
 		}
 	}
@@ -97,8 +97,8 @@ func (w *worker) tell(ctx context.Context, msg jetstream.Msg) {
 }
 
 func acknowledge(msg jetstream.Msg, delivered uint64, err error) error {
-	var retry *Retry
-	var discarded *Discarded
+	var retry *RetryError
+	var discarded *DiscardError
 	switch {
 	case err == nil:
 		return msg.Ack()

@@ -86,7 +86,7 @@ func (w *worker) answer(ctx context.Context, i room.Interface, msg *nats.Msg) {
 
 func (w *worker) logFailure(err error, i room.Interface, event string) {
 	attrs := []any{"interface", i, "event", event, "error", err}
-	var p *Panic
+	var p *PanicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, "stack", string(p.Stack))
 	}

@@ -75,7 +75,11 @@ func (w *worker) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("announcing the worker: %w", err)
 	}
-	if err = w.register(ctx); err == nil && ctx.Err() == nil {
+	err = w.register(ctx)
+	switch {
+	case ctx.Err() != nil:
+		err = nil // asked to stop while waiting for the room service
+	case err == nil:
 		w.log.Info("serving", "version", w.app.Manifest.Version, "implements", w.app.Manifest.Implements)
 		w.cfg.OnReady()
 		w.receive(ctx) // until the context ends
@@ -100,9 +104,6 @@ func (w *worker) register(ctx context.Context) error {
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
 		w.log.Warn("cannot register yet", "error", err, "again_in", next.Round(time.Millisecond))
 	}))
-	if ctx.Err() != nil {
-		return nil // asked to stop while waiting
-	}
 	return err
 }
 

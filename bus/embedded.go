@@ -54,7 +54,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		NoSystemAccount: false,
 	}
 	if cfg.Listen != "" {
-		if err := listenOn(cfg.Listen, opts); err != nil {
+		if err := listenOn(ctx, cfg.Listen, opts); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +93,7 @@ func (e *Embedded) start(ctx context.Context, opts *server.Options, logger *slog
 
 // listenOn checks that the address is free before the server opens its folder, so that the
 // error is about the address alone.
-func listenOn(address string, opts *server.Options) error {
+func listenOn(ctx context.Context, address string, opts *server.Options) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("%q is not host:port: %w", address, err)
@@ -102,7 +102,7 @@ func listenOn(address string, opts *server.Options) error {
 		return fmt.Errorf("%q: the port must be 0 to 65535", address)
 	}
 	opts.Host = host
-	l, err := net.Listen("tcp", address)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%s: %w", address, ErrAddressInUse)
 	}

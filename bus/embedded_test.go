@@ -18,7 +18,7 @@ func TestEmbeddedRefuses(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() })
 	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: taken.Addr().String()})
 	require.ErrorIs(t, err, bus.ErrAddressInUse)
 	for _, address := range []string{"nowhere", "127.0.0.1:http", "127.0.0.1:70000"} {

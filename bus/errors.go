@@ -22,14 +22,14 @@ var (
 	ErrUnreachable = errors.New("cannot reach NATS")
 )
 
-// StreamDiffers is returned when a stream exists with a configuration other than the one
+// StreamDiffersError is returned when a stream exists with a configuration other than the one
 // it must have.
-type StreamDiffers struct {
+type StreamDiffersError struct {
 	Stream      string
 	Differences []string // each as "field is A, must be B"
 }
 
-func (e *StreamDiffers) Error() string {
+func (e *StreamDiffersError) Error() string {
 	return fmt.Sprintf("stream %s is configured differently: %s", e.Stream, strings.Join(e.Differences, "; "))
 }
 

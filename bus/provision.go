@@ -31,7 +31,7 @@ func CheckServer(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) err
 }
 
 // EnsureStream makes the stream if it is absent. If it is there, whatever could lose or
-// reorder messages must be as wanted: a *StreamDiffers names what is not.
+// reorder messages must be as wanted: a *StreamDiffersError names what is not.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := js.CreateStream(ctx, want)
 	if err == nil {
@@ -45,7 +45,7 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		return nil, fmt.Errorf("looking up stream %s: %w", want.Name, err)
 	}
 	if d := differences(s.CachedInfo().Config, want); len(d) > 0 {
-		return nil, &StreamDiffers{Stream: want.Name, Differences: d}
+		return nil, &StreamDiffersError{Stream: want.Name, Differences: d}
 	}
 	return s, nil
 }

@@ -95,14 +95,14 @@ func invalid(format string, args ...any) *Error {
 
 func tooLarge(format string, args ...any) *Error { return Errorf(CodeTooLarge, format, args...) }
 
-// Denial is what an app's handler returns to prevent a creation or deletion or to refuse a
+// DenialError is what an app's handler returns to prevent a creation or deletion or to refuse a
 // join or leave.
-type Denial struct{ Reason string }
+type DenialError struct{ Reason string }
 
-func (d *Denial) Error() string { return "denied: " + d.Reason }
+func (d *DenialError) Error() string { return "denied: " + d.Reason }
 
 // Prevented denies the creation or deletion of a room. The reason is shown to the user.
-func Prevented(reason string) error { return &Denial{Reason: reason} }
+func Prevented(reason string) error { return &DenialError{Reason: reason} }
 
 // UserNotAllowed refuses a join or leave. The reason is shown to the user.
-func UserNotAllowed(reason string) error { return &Denial{Reason: reason} }
+func UserNotAllowed(reason string) error { return &DenialError{Reason: reason} }

@@ -1,6 +1,9 @@
 package room
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Evolve applies a committed event to the state of its room. The state is changed in place,
 // or left alone if the event cannot follow on it: then the error says why.
@@ -29,12 +32,12 @@ func Evolve(s *State, e Event) error {
 		return nil
 	case EventUserJoin:
 		if e.Data.JoiningUser == nil || s.IsMember(e.Data.JoiningUser.ID) {
-			return fmt.Errorf("join without a user, or of a member")
+			return errors.New("join without a user, or of a member")
 		}
 		s.add(*e.Data.JoiningUser)
 	case EventUserLeave:
 		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
-			return fmt.Errorf("leave without a user, or of one who is no member")
+			return errors.New("leave without a user, or of one who is no member")
 		}
 		s.remove(e.Data.LeavingUser.ID)
 	default:
@@ -48,7 +51,7 @@ func Evolve(s *State, e Event) error {
 
 func (s *State) create(e Event) error {
 	if s.Exists {
-		return fmt.Errorf("creation of a room that lives")
+		return errors.New("creation of a room that lives")
 	}
 	if e.Version != 1 {
 		return fmt.Errorf("creation with version %d", e.Version)

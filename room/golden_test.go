@@ -53,7 +53,7 @@ var golden = map[string]any{
 	"app_request":      room.AppRequest{ID: "guard"},
 	"result_changed":   room.Result{Changed: true, Room: full, Event: &ref, Warnings: []string{"crowded"}, Apps: outcomes},
 	"result_unchanged": room.Result{Room: bare},
-	"room_page":        room.RoomPage{Rooms: []room.Room{bare}, Cursor: "r2"},
+	"room_page":        room.Page{Rooms: []room.Room{bare}, Cursor: "r2"},
 	"member_page":      room.MemberPage{Members: []room.User{bob}},
 	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
 	"error_bare":       room.NotFound("r9"),

@@ -24,9 +24,9 @@ type MembersRequest struct {
 	Limit  int    `json:"limit,omitempty"`  // 1 to MaxPage, default DefaultPage
 }
 
-// RoomPage is a page of rooms. It may be shorter than asked for to fit a message; a cursor
+// Page is a page of rooms. It may be shorter than asked for to fit a message; a cursor
 // says that there is more.
-type RoomPage struct {
+type Page struct {
 	Rooms  []Room `json:"rooms"`
 	Cursor string `json:"cursor,omitempty"`
 }

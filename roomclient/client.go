@@ -83,8 +83,8 @@ func (c *Client) Get(ctx context.Context, roomID string) (room.Room, error) {
 }
 
 // List reads a page of the live rooms.
-func (c *Client) List(ctx context.Context, r room.ListRequest) (room.RoomPage, error) {
-	return call[room.RoomPage](ctx, c, subjects.Room(subjects.List), r, nil)
+func (c *Client) List(ctx context.Context, r room.ListRequest) (room.Page, error) {
+	return call[room.Page](ctx, c, subjects.Room(subjects.List), r, nil)
 }
 
 // Members reads a page of a room's members. Error: room_not_found.

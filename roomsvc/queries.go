@@ -21,7 +21,7 @@ func (s *Service) getRoom(_ context.Context, r room.GetRequest) (any, error) {
 func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
 	rooms, more := fit(s.projection.roomsAfter(r.Cursor, limit+1), limit)
-	page := room.RoomPage{Rooms: rooms}
+	page := room.Page{Rooms: rooms}
 	if more {
 		page.Cursor = rooms[len(rooms)-1].ID
 	}

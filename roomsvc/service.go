@@ -112,7 +112,7 @@ type Service struct {
 // read the whole stream and serves requests; the context bounds the starting only. The
 // service sets the connection's reconnect handler; the caller closes the connection.
 //
-// It returns bus.ErrNoJetStream, bus.ErrServerTooOld or a *bus.StreamDiffers if the server
+// It returns bus.ErrNoJetStream, bus.ErrServerTooOld or a *bus.StreamDiffersError if the server
 // will not do.
 func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err := cfg.validate(); err != nil {

@@ -103,7 +103,7 @@ func TestAllTen(t *testing.T) {
 	assert.Equal(t, []string{"welcome to Harbor"}, v.Warnings)
 
 	_, err = app.Ask(room.PreRoomUserLeave, room.UserLeave{})
-	var p *appworker.Panic
+	var p *appworker.PanicError
 	require.ErrorAs(t, err, &p)
 	assert.Contains(t, string(p.Stack), "PreRoomUserLeave")
 
@@ -113,7 +113,7 @@ func TestAllTen(t *testing.T) {
 		require.NoError(t, app.Tell(e))
 		assert.EqualValues(t, n, (<-handlers.told).Seq)
 	}
-	var retry *appworker.Retry
+	var retry *appworker.RetryError
 	require.ErrorAs(t, app.Tell(room.UserLeft{}), &retry)
 	assert.Equal(t, time.Minute, retry.After)
 }

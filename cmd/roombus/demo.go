@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
@@ -81,10 +80,10 @@ func quoted(reason string) string {
 
 // tryThese is what a visitor can do with a demo that goes on.
 func tryThese(url string) string {
-	return strings.ReplaceAll(`
+	return fmt.Sprintf(`
 The demo goes on. In another terminal, with the nats CLI:
 
-  export NATS_URL=URL
+  export NATS_URL=%s
   nats micro ls                                  # the room service and the apps
   nats sub 'room.>'                              # watch everything that goes over the bus
   nats req room.svc.list ''
@@ -95,5 +94,5 @@ The demo goes on. In another terminal, with the nats CLI:
 or with this program: roombus room members lobby; roombus events --follow
 
 Ctrl-C ends it.
-`, "URL", url)
+`, url)
 }

@@ -77,7 +77,7 @@ func explain(err error) string {
 }
 
 func hint(err error) string {
-	var differs *bus.StreamDiffers
+	var differs *bus.StreamDiffersError
 	switch {
 	case errors.Is(err, bus.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"

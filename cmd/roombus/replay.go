@@ -61,7 +61,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }() // it was only read
 	bar := progress(c.ErrOrStderr(), size)
 	t, err := trace.NewReader(io.TeeReader(in, bar))
 	if err != nil {
@@ -134,8 +134,12 @@ func showSummary(w io.Writer, s *replay.Summary) {
 		key   string
 		value int
 	}{
-		{"changed", s.Changed}, {"unchanged", s.Unchanged}, {"denied", s.Denied}, {"failed", s.Failed},
-		{"bad rows", s.BadRows}, {"rooms created", s.RoomsCreated},
+		{"changed", s.Changed},
+		{"unchanged", s.Unchanged},
+		{"denied", s.Denied},
+		{"failed", s.Failed},
+		{"bad rows", s.BadRows},
+		{"rooms created", s.RoomsCreated},
 	} {
 		fmt.Fprintf(t, "%s\t%d\n", l.key, l.value)
 	}

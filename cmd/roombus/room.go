@@ -54,7 +54,7 @@ func (r *rooms) create() *cobra.Command {
 	f.StringVar(&req.Creator.ID, "creator", "", "user who creates it (default: the user running this)")
 	f.StringSliceVar(&members, "member", nil, "user who is a member from the start; may be repeated")
 	f.StringArrayVar(&fields, "field", nil, "custom field as key=value, the value as JSON or else as text; may be repeated")
-	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
+	c.PreRunE = func(c *cobra.Command, args []string) (err error) {
 		if len(args) > 0 {
 			req.Room.ID = args[0]
 		}
@@ -68,10 +68,10 @@ func (r *rooms) create() *cobra.Command {
 			req.Members = append(req.Members, room.User{ID: m})
 		}
 		req.Room.DisplaySystemMessages = new(!quiet)
-		var err error
-		if req.Room.CustomFields, err = parseFields(c, fields); err != nil {
-			return room.Result{}, err
-		}
+		req.Room.CustomFields, err = parseFields(c, fields)
+		return err
+	}
+	return r.command(c, func(ctx context.Context, client *roomclient.Client, _ []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Create(ctx, req, opts...)
 	})
 }

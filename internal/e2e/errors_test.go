@@ -221,7 +221,7 @@ func TestStartRefusesWhatWillNotDo(t *testing.T) {
 	})
 	require.NoError(t, err)
 	_, err = roomsvc.Start(t.Context(), nc, roomsvc.Config{})
-	var differs *bus.StreamDiffers
+	var differs *bus.StreamDiffersError
 	require.ErrorAs(t, err, &differs)
 	assert.Equal(t, subjects.Events, differs.Stream)
 	said := strings.Join(differs.Differences, "\n")

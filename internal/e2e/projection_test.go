@@ -22,7 +22,9 @@ import (
 
 func quarantined(t *testing.T, b *harness.Bus) uint64 {
 	t.Helper()
-	var stats struct{ Endpoints []struct{ Data roomsvc.EndpointStats } }
+	var stats struct {
+		Endpoints []struct{ Data roomsvc.EndpointStats }
+	}
 	require.NoError(t, json.Unmarshal(request(t, b, "$SRV.STATS.rooms", "").Data, &stats))
 	return stats.Endpoints[0].Data.Quarantined
 }
@@ -155,8 +157,16 @@ func TestAStreamMadeAnew(t *testing.T) {
 // busOn is a bus without a service of its own.
 func busOn(t *testing.T, server *bus.Embedded) *harness.Bus {
 	t.Helper()
-	nc := harness.Connect(t, server)
+	b := busAt(t, server.URL())
+	b.Server = server
+	return b
+}
+
+// busAt is a bus that another process serves.
+func busAt(t *testing.T, url string) *harness.Bus {
+	t.Helper()
+	nc := harness.ConnectTo(t, url)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	return &harness.Bus{Server: server, NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
+	return &harness.Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
 }

@@ -18,6 +18,9 @@ import (
 // replyTime is how long a test waits for what takes milliseconds.
 const replyTime = 10 * time.Second
 
+// tick is how often a test looks for what it waits for.
+const tick = 5 * time.Millisecond
+
 func request(t *testing.T, b *harness.Bus, subject, body string, headers ...string) *nats.Msg {
 	t.Helper()
 	msg := nats.NewMsg(subject)

@@ -53,7 +53,13 @@ func New(t testing.TB, cfg roomsvc.Config) *Bus {
 // Connect connects to the server over TCP, as another process would.
 func Connect(t testing.TB, server *bus.Embedded) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
+	return ConnectTo(t, server.URL())
+}
+
+// ConnectTo connects to the server at the URL.
+func ConnectTo(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	return nc
@@ -164,15 +170,24 @@ func NewRoom(id string) room.CreateRequest {
 // Events reads the whole stream.
 func (b *Bus) Events(t testing.TB) []*jetstream.RawStreamMsg {
 	t.Helper()
-	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	consumer, err := b.JS.OrderedConsumer(t.Context(), subjects.Events, jetstream.OrderedConsumerConfig{})
 	require.NoError(t, err)
-	info, err := stream.Info(t.Context())
+	left := consumer.CachedInfo().NumPending
+	if left == 0 {
+		return nil
+	}
+	messages, err := consumer.Messages(jetstream.StopAfter(int(left)))
 	require.NoError(t, err)
-	var all []*jetstream.RawStreamMsg
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && info.State.Msgs > 0; seq++ {
-		msg, err := stream.GetMsg(t.Context(), seq)
+	defer messages.Stop()
+	all := make([]*jetstream.RawStreamMsg, 0, left)
+	for range left {
+		msg, err := messages.Next()
 		require.NoError(t, err)
-		all = append(all, msg)
+		meta, err := msg.Metadata()
+		require.NoError(t, err)
+		all = append(all, &jetstream.RawStreamMsg{
+			Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data(), Time: meta.Timestamp,
+		})
 	}
 	return all
 }

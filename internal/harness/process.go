@@ -29,7 +29,8 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", errors.New("the package's TestMain must call harness.Main")
 	}
 	binary := filepath.Join(binDir, "roombus")
-	out, err := exec.Command("go", "build", "-race", "-o", binary, "github.com/roombus/roombus/cmd/roombus").CombinedOutput()
+	args := append([]string{"build", "-o", binary}, buildFlags()...)
+	out, err := exec.Command("go", append(args, "github.com/roombus/roombus/cmd/roombus")...).CombinedOutput()
 	if err != nil {
 		return binary, errors.New(string(out))
 	}
@@ -48,7 +49,8 @@ func Main(m *testing.M) {
 	os.Exit(status)
 }
 
-// Binary is the roombus program, built with the race detector, once for all tests.
+// Binary is the roombus program, built once for all tests, with the race detector if they
+// run under it.
 func Binary(t testing.TB) string {
 	t.Helper()
 	binary, err := build()
@@ -194,7 +196,7 @@ func (o *Output) Await(t testing.TB, pattern string) []string {
 	}
 }
 
-// Serve starts "roombus serve" with a NATS server inside on a free port, and returns its URL
+// ServeProcess starts "roombus serve" with a NATS server inside on a free port, and returns its URL
 // once it serves.
 func ServeProcess(t testing.TB, args ...string) (p *Process, url string) {
 	t.Helper()

@@ -37,13 +37,13 @@ type Row struct {
 	User   string
 }
 
-// BadRow is the error for a line that is no row. Reading goes on after it.
-type BadRow struct {
+// BadRowError is the error for a line that is no row. Reading goes on after it.
+type BadRowError struct {
 	Line int
 	Why  string
 }
 
-func (b *BadRow) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Why) }
+func (b *BadRowError) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Why) }
 
 // Reader reads a trace once.
 type Reader struct {
@@ -72,12 +72,12 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return t, nil
 }
 
-// Rows yields every row, or for a line that is none a *BadRow. Any other error ends it.
+// Rows yields every row, or for a line that is none a *BadRowError. Any other error ends it.
 func (t *Reader) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for {
 			text, err := t.next()
-			var bad *BadRow
+			var bad *BadRowError
 			switch {
 			case errors.Is(err, io.EOF):
 				return
@@ -112,7 +112,7 @@ func (t *Reader) next() (string, error) {
 	for long && err == nil {
 		_, long, err = t.lines.ReadLine()
 	}
-	return "", &BadRow{t.line, fmt.Sprintf("longer than %d bytes", maxLine)}
+	return "", &BadRowError{t.line, fmt.Sprintf("longer than %d bytes", maxLine)}
 }
 
 func (r *Row) parse(text string) error {
@@ -120,22 +120,22 @@ func (r *Row) parse(text string) error {
 	if strings.Contains(text, `"`) {
 		var err error
 		if fields, err = csv.NewReader(strings.NewReader(text)).Read(); err != nil {
-			return &BadRow{r.Line, "not CSV: " + err.Error()}
+			return &BadRowError{r.Line, "not CSV: " + err.Error()}
 		}
 	}
 	if len(fields) != 4 {
-		return &BadRow{r.Line, fmt.Sprintf("%d fields, not the 4 of %s", len(fields), Header)}
+		return &BadRowError{r.Line, fmt.Sprintf("%d fields, not the 4 of %s", len(fields), Header)}
 	}
 	var err error
 	if r.Time, err = time.Parse(time.RFC3339, fields[0]); err != nil {
-		return &BadRow{r.Line, fmt.Sprintf("time must be like 2006-01-02T15:04:05Z, not %q", fields[0])}
+		return &BadRowError{r.Line, fmt.Sprintf("time must be like 2006-01-02T15:04:05Z, not %q", fields[0])}
 	}
 	r.Action, r.Room, r.User = fields[1], fields[2], fields[3]
 	if r.Action != Join && r.Action != Leave {
-		return &BadRow{r.Line, fmt.Sprintf("action must be join or leave, not %q", r.Action)}
+		return &BadRowError{r.Line, fmt.Sprintf("action must be join or leave, not %q", r.Action)}
 	}
 	if err := (room.JoinRequest{RoomID: r.Room, User: room.User{ID: r.User}}).Validate(); err != nil {
-		return &BadRow{r.Line, err.Error()}
+		return &BadRowError{r.Line, err.Error()}
 	}
 	return nil
 }

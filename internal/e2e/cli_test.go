@@ -1,0 +1,237 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// cli runs roombus commands against one bus.
+type cli struct {
+	t   *testing.T
+	url string
+}
+
+func (c cli) run(args ...string) (status int, stdout, stderr string) {
+	c.t.Helper()
+	cmd := exec.Command(harness.Binary(c.t), args...)
+	cmd.Env = harness.Env(c.t.TempDir(), "NATS_URL="+c.url)
+	p := harness.StartCmd(c.t, cmd)
+	status = p.Wait()
+	return status, p.Stdout.String(), p.Stderr.String()
+}
+
+// ok runs a command that must succeed and say nothing on stderr.
+func (c cli) ok(args ...string) string {
+	c.t.Helper()
+	status, stdout, stderr := c.run(args...)
+	require.Zero(c.t, status, stderr)
+	require.Empty(c.t, stderr)
+	return stdout
+}
+
+// fails runs a command that must end with the status, with one line on stderr and nothing on
+// stdout.
+func (c cli) fails(status int, args ...string) string {
+	c.t.Helper()
+	got, stdout, stderr := c.run(args...)
+	assert.Equal(c.t, status, got, stderr)
+	assert.Empty(c.t, stdout)
+	assert.Regexp(c.t, `^roombus: [^\n]+\n$`, stderr)
+	return stderr
+}
+
+func jsonLines[T any](t *testing.T, out string) []T {
+	t.Helper()
+	var all []T
+	for line := range strings.Lines(out) {
+		var v T
+		require.NoError(t, json.Unmarshal([]byte(line), &v), line)
+		all = append(all, v)
+	}
+	return all
+}
+
+func TestCLIRooms(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	c := cli{t, b.Server.URL()}
+	b.Register(t, room.Manifest{ID: "guard", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"deny","reason":"closed today"}`))
+
+	out := c.ok("room", "create", "lobby", "--creator", "ada", "--member", "ben", "--member", "cleo", "--field", "limit=9007199254740993", "--field", "motto=be kind", "--id", "cmd-1")
+	assert.Contains(t, out, "changed: room lobby has 3 members and is at version 1 (event cmd-1, seq 1)")
+	assert.Contains(t, c.ok("room", "create", "lobby", "--creator", "ada", "--id", "cmd-1"), "changed:", "sent again")
+	out = c.ok("room", "get", "lobby")
+	for _, line := range []string{`creator +ada`, `members +3`, `field limit +9007199254740993`, `field motto +"be kind"`} {
+		assert.Regexp(t, line, out)
+	}
+	got := jsonLines[room.Room](t, c.ok("room", "get", "lobby", "--json"))
+	assert.Equal(t, "lobby", got[0].SlugifiedName)
+	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo", "--removed-by", "ada"), "2 members")
+	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo"), "unchanged:")
+	assert.Regexp(t, `(?m)^USER .*\nada .*\nben `, c.ok("room", "members", "lobby"))
+	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben"}}, jsonLines[room.User](t, c.ok("room", "members", "lobby", "--json")))
+	assert.Regexp(t, `(?m)^lobby +lobby +channel +2 +2 `, c.ok("room", "ls"))
+	assert.Len(t, jsonLines[room.Room](t, c.ok("room", "ls", "--json")), 1)
+	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +1s +enabled +PostRoomCreate PreRoomUserJoined\*$`, c.ok("app", "ls"))
+	assert.Regexp(t, `PreRoomUserJoined \(essential\)`, c.ok("app", "info", "guard"))
+	assert.Equal(t, "guard", jsonLines[room.Manifest](t, c.ok("app", "ls", "--json"))[0].ID)
+
+	assert.Contains(t, c.fails(3, "room", "join", "lobby", "mallory", "--inviter", "ben"), "user_not_allowed: app guard denied it: closed today")
+	assert.Contains(t, c.fails(6, "room", "create", "lobby"), "room_exists")
+	assert.Contains(t, c.fails(4, "room", "get", "nowhere"), "room_not_found")
+	c.fails(4, "room", "join", "nowhere", "ada")
+	c.fails(4, "room", "members", "nowhere")
+	c.fails(4, "room", "history", "nowhere")
+	c.fails(4, "app", "info", "nobody")
+	c.fails(2, "room", "get", "a.b")
+	c.fails(2, "room", "join", "lobby", "")
+
+	assert.Regexp(t, `lobby v1 +channel "lobby" by ada with 3 members\n.*v2 +cleo left removed by ada\n$`, c.ok("room", "history", "lobby"))
+	assert.Contains(t, c.ok("room", "delete", "lobby", "--by", "ada"), "version 3")
+	assert.Contains(t, c.ok("room", "history", "lobby"), "delete", "also of a deleted room")
+	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json")))
+	assert.Equal(t, []string{"delete"}, eventTypes(t, c.ok("events", "--json", "--event", "delete")))
+	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json", "--room", "lobby", "--since", "1h")))
+	assert.Empty(t, c.ok("events", "--room", "other"))
+	assert.Empty(t, c.ok("events", "--since", "2100-01-01T00:00:00Z"))
+}
+
+func eventTypes(t *testing.T, out string) []string {
+	t.Helper()
+	var types []string
+	for _, e := range jsonLines[struct{ Event string }](t, out) {
+		types = append(types, e.Event)
+	}
+	return types
+}
+
+func TestCLIUsage(t *testing.T) {
+	t.Parallel()
+	c := cli{t, "nats://127.0.0.1:1"}
+	for _, args := range [][]string{
+		{"frobnicate"}, {"room", "frobnicate"}, {"room", "get"}, {"room", "get", "a", "b"}, {"room", "get", "--colour", "a"},
+		{"room", "create", "a", "--field", "novalue"}, {"events", "extra"}, {"demo", "--listen", "127.0.0.1:0"},
+		{"replay"}, {"replay", "/nonexistent"}, {"replay", "-", "--concurrency", "0"}, {"replay", "-", "--limit", "-1"}, {"replay", "-"},
+		{"serve", "--sync", "never"}, {"serve", "--replicas", "2"}, {"serve", "--log-level", "loud"},
+		{"serve", "--store-dir", "/tmp/x"}, {"serve", "--listen", "127.0.0.1:0"},
+		{"events", "--event", "explode"}, {"events", "--since", "yesterday"}, {"events", "--room", "a.b"},
+	} {
+		c.fails(2, args...)
+	}
+	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"serve"}} {
+		assert.Contains(t, c.fails(5, args...), "roombus serve has one inside", args)
+	}
+	status, stdout, _ := c.run("room")
+	assert.Zero(t, status)
+	assert.Contains(t, stdout, "history")
+	assert.Contains(t, c.ok("completion", "bash"), "roombus")
+}
+
+func TestCLIWithoutAService(t *testing.T) {
+	t.Parallel()
+	c := cli{t, harness.NewServer(t).URL()}
+	assert.Contains(t, c.fails(5, "room", "get", "a", "--timeout", "200ms"), "no room service answers")
+	assert.Contains(t, c.fails(5, "events"), "stream not found; start the room service")
+}
+
+func TestCLIEventsFollow(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	p := harness.Start(t, harness.Binary(t), "events", "--follow", "--nats", b.Server.URL(), "--room", "r")
+	p.Stdout.Await(t, `create +r v1`)
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	p.Stdout.Await(t, `userjoin +r v2 +alice joined`)
+	p.Signal(syscall.SIGINT)
+	assert.Zero(t, p.Wait())
+	assert.Empty(t, p.Stderr.String())
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	run := func(args ...string) *harness.Process {
+		cmd := exec.Command(harness.Binary(t), append([]string{"demo"}, args...)...)
+		cmd.Env = harness.Env(t.TempDir(), "TMPDIR="+tmp)
+		return harness.StartCmd(t, cmd)
+	}
+	left := func() []string {
+		left, err := filepath.Glob(filepath.Join(tmp, "*"))
+		require.NoError(t, err)
+		return left
+	}
+	p := run("--json")
+	require.Zero(t, p.Wait())
+	assert.Empty(t, p.Stderr.String())
+	assert.Empty(t, left(), "it leaves nothing behind")
+	used := map[string]bool{}
+	for _, e := range jsonLines[struct{ Kind, Interface string }](t, p.Stdout.String()) {
+		used[e.Interface] = true
+	}
+	for _, i := range room.Interfaces() {
+		assert.True(t, used[string(i)], i)
+	}
+
+	p = run()
+	require.Zero(t, p.Wait())
+	out := p.Stdout.String()
+	assert.Regexp(t, `mallory joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +denied +[\d.]+ ms +"mallory is banned"\n +=`, out)
+	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
+
+	p = run("--keep", "--listen", "127.0.0.1:0")
+	url := p.Stderr.Await(t, `NATS_URL=(\S+)`)[1]
+	assert.Contains(t, cli{t, url}.ok("room", "ls"), "lobby")
+	p.Signal(syscall.SIGINT)
+	assert.Zero(t, p.Wait())
+	assert.Empty(t, left())
+}
+
+func TestCLIReplay(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{ID: "guard", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
+		var e room.UserJoin
+		_ = json.Unmarshal(msg.Data, &e)
+		verdict := `{"verdict":"allow"}`
+		if e.JoiningUser.ID == "mallory" {
+			verdict = `{"verdict":"deny"}`
+		}
+		_ = msg.Respond([]byte(verdict))
+	})
+	rows := []string{
+		"time,action,room,user",
+		"2008-01-01T00:00:00Z,join,a,u1",
+		"2008-01-01T00:00:00Z,join,a,u1",
+		"2008-01-01T00:00:00Z,join,a b,u1",
+		"2008-01-01T00:00:00Z,join,b,mallory",
+		"2008-01-01T00:00:00Z,leave,b,nobody",
+	}
+	cmd := exec.Command(harness.Binary(t), "replay", "-", "--nats", b.Server.URL())
+	cmd.Env = harness.Env(t.TempDir())
+	cmd.Stdin = strings.NewReader(strings.Join(rows, "\n"))
+	p := harness.StartCmd(t, cmd)
+	require.Zero(t, p.Wait())
+	assert.Equal(t, "-: line 4: invalid_request: roomId must be 1 to 64 of the characters A-Z a-z 0-9 _ -, not \"a b\"\n", p.Stderr.String())
+	for _, line := range []string{`commands +4\n`, `changed +1\n`, `unchanged +2\n`, `denied +1\n`, `failed +0\n`, `bad rows +1\n`, `rooms created +2\n`, `p99\.9 `} {
+		assert.Regexp(t, line, p.Stdout.String())
+	}
+	file := filepath.Join(t.TempDir(), "bad.csv")
+	require.NoError(t, os.WriteFile(file, []byte("who,what\n"), 0o600))
+	assert.Contains(t, cli{t, b.Server.URL()}.fails(2, "replay", file), `its first line must be "time,action,room,user"`)
+}

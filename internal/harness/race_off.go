@@ -1,0 +1,5 @@
+//go:build !race
+
+package harness
+
+func buildFlags() []string { return nil }
