@@ -10,8 +10,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// errMoved is returned when the room is no longer as the decision saw it.
-var errMoved = errors.New("the room has moved")
+var (
+	// errMoved is returned when the room is no longer as the decision saw it.
+	errMoved = errors.New("the room has moved")
+	// errBehind is returned when the stream's leader lacks an event that has been seen. A
+	// leader that has just lost its office may answer so; otherwise somebody has removed
+	// events, and the room cannot be changed until this service has been started anew.
+	errBehind = errors.New("the stream's leader lacks events of the room")
+)
 
 // attempts decides when a command is tried again. A lost race is worth MaxConflicts more
 // tries; trouble with JetStream is worth CommitPatience. Both end with the command's budget.
@@ -55,6 +61,7 @@ func (a *attempts) again(ctx context.Context) bool {
 func (a *attempts) failed(err error, v room.View) {
 	a.last = err
 	switch {
+	case errors.Is(err, errBehind):
 	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrStored), errors.Is(err, errMoved):
 		a.conflicts++
 		return

@@ -58,7 +58,8 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 	case last == v.Seq:
 		return nil
 	case last < v.Seq:
-		return fmt.Errorf("the stream's leader has the room at sequence %d, %d has been seen", last, v.Seq)
+		s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last, "seen", v.Seq)
+		return fmt.Errorf("%w: it has the room at sequence %d, %d has been seen", errBehind, last, v.Seq)
 	}
 	if err := s.projection.reach(ctx, last); err != nil {
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last, err)

@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	followHeartbeat = time.Second // two missed ones and the consumer is made anew
+	followHeartbeat = time.Second // after two missed ones reading starts over
 	followExpiry    = 10 * time.Second
 	followBatch     = 2000
 	followRetry     = 250 * time.Millisecond
+	followForgotten = time.Minute // the server drops a consumer that nobody reads
 )
 
 // follow keeps the projection up with the stream until the context ends. Whenever the
@@ -33,49 +34,58 @@ func (s *Service) follow(ctx context.Context) {
 	}
 }
 
+// followOnce reads the stream in order, from behind what the projection has, until the
+// context ends, the connection was lost, or something is amiss with what it reads: then the
+// caller does it again. The consumer is this call's own and needs no acknowledgements.
 func (s *Service) followOnce(ctx context.Context) error {
 	if err := s.recognize(ctx); err != nil {
 		return err
 	}
-	consumer, err := s.js.OrderedConsumer(ctx, subjects.Events, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:   s.projection.last() + 1,
+	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Description:       "a room service reading its projection",
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       s.projection.last() + 1,
+		AckPolicy:         jetstream.AckNonePolicy,
+		InactiveThreshold: followForgotten,
+		MemoryStorage:     true,
+		Replicas:          1,
 	})
 	if err != nil {
 		return fmt.Errorf("reading the stream: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(followBatch),
-		jetstream.PullHeartbeat(followHeartbeat), jetstream.PullExpiry(followExpiry))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(followBatch), jetstream.PullExpiry(followExpiry),
+		jetstream.PullHeartbeat(followHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
 		return fmt.Errorf("reading the stream: %w", err)
 	}
 	defer messages.Stop()
-	ended := make(chan struct{})
-	defer close(ended)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	go func() {
 		select {
-		case <-ctx.Done():
 		case <-s.reconnected:
-		case <-ended:
+			cancel(errReconnected)
+		case <-ctx.Done():
 		}
-		messages.Stop()
 	}()
-	for {
-		msg, err := messages.Next()
+	for next := uint64(1); ; next++ {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("reading the stream: %w", errors.Join(err, context.Cause(ctx)))
+		}
+		meta, err := msg.Metadata()
 		if err != nil {
 			return fmt.Errorf("reading the stream: %w", err)
 		}
-		s.consume(msg)
+		if meta.Sequence.Consumer != next {
+			return fmt.Errorf("reading the stream: message %d came where %d was due", meta.Sequence.Consumer, next)
+		}
+		s.consume(msg, meta)
 	}
 }
 
 // consume applies one message of the stream, or quarantines it.
-func (s *Service) consume(msg jetstream.Msg) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		s.log.Error("a message of the stream without metadata", "subject", msg.Subject(), "error", err)
-		return
-	}
+func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq := meta.Sequence.Stream
 	e, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
 	if err != nil {
@@ -88,8 +98,9 @@ func (s *Service) consume(msg jetstream.Msg) {
 	}
 }
 
-// errForgotten is returned when the stream has lost its end.
-var errForgotten = errors.New("the stream ends before what was read of it")
+// errReconnected is why reading starts over after a lost connection: the server, or even the
+// stream, may be another one.
+var errReconnected = errors.New("the connection was lost and is back")
 
 // recognize looks whether the stream is the one that the projection was made from. A stream
 // made anew, or one that lost its end with a server's power, would give known sequences to
@@ -115,7 +126,7 @@ func (s *Service) recognize(ctx context.Context) error {
 		select {
 		case <-time.After(followRetry):
 		case <-ctx.Done():
-			return errForgotten
+			return ctx.Err()
 		}
 	}
 }

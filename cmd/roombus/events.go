@@ -108,10 +108,8 @@ func (e *events) run(c *cobra.Command) (int, error) {
 }
 
 func (e *events) show(ctx context.Context, w io.Writer, messages jetstream.MessagesContext) (int, error) {
-	stop := context.AfterFunc(ctx, messages.Stop)
-	defer stop()
 	for n := 0; ; n++ {
-		msg, err := messages.Next()
+		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if ctx.Err() != nil {
 			return n, nil // following ends when the user says so
 		}

@@ -80,8 +80,10 @@ func startApps(ctx context.Context, group *errgroup.Group, server *bus.Embedded,
 		manifest room.Manifest
 		handlers any
 	}{
-		{room.Manifest{ID: "guard", Version: "1.0.0", Description: "decides who may do what", Order: new(1),
-			Essentials: []room.Interface{room.PreRoomUserJoined}}, guard{}},
+		{room.Manifest{
+			ID: "guard", Version: "1.0.0", Description: "decides who may do what", Order: new(1),
+			Essentials: []room.Interface{room.PreRoomUserJoined},
+		}, guard{}},
 		{room.Manifest{ID: "concierge", Version: "1.0.0", Description: "furnishes new rooms", Order: new(2)}, concierge{}},
 		{room.Manifest{ID: "scribe", Version: "1.0.0", Description: "writes down what happened", Order: new(3)}, scribe{wrote}},
 	} {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 // processTimeout bounds what a process is waited for.
@@ -37,16 +38,18 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// Main runs the tests of a package that uses Binary, and removes the binary after them.
+// Main runs the tests of a package that uses Binary, removes the binary after them, and fails
+// if they leave a goroutine behind.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "roombus-test-")
 	if err != nil {
 		panic(err)
 	}
 	binDir = dir
-	status := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(status)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(status)
+	}))
 }
 
 // Binary is the roombus program, built once for all tests, with the race detector if they

@@ -77,7 +77,7 @@ func Run(ctx context.Context, cfg Config, t *trace.Reader) (*Summary, error) {
 func (r *replay) feed(ctx context.Context, t *trace.Reader) error {
 	sent := 0
 	for row, err := range t.Rows() {
-		var bad *trace.BadRow
+		var bad *trace.BadRowError
 		if errors.As(err, &bad) {
 			r.report(func() { r.summary.BadRows++ }, err)
 			continue
