@@ -3,7 +3,6 @@ package roomclient
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -165,7 +164,7 @@ func call[R any](ctx context.Context, c *Client, subject string, request any, op
 		return result, err
 	}
 	if err := room.DecodeLenient(reply.Data, &result); err != nil {
-		return result, fmt.Errorf("reading the answer on %s: %w", subject, errors.Unwrap(err))
+		return result, fmt.Errorf("reading the answer on %s: %v", subject, err) //nolint:errorlint // its code is about requests
 	}
 	return result, nil
 }

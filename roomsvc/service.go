@@ -84,6 +84,9 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// startTimeout bounds starting: a long stream takes its time to read.
+const startTimeout = 10 * time.Minute
+
 // Service is a running room service.
 type Service struct {
 	cfg    Config
@@ -141,6 +144,8 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
@@ -174,6 +179,9 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	if err := s.addEndpoints(); err != nil {
 		return err
+	}
+	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
+		return fmt.Errorf("starting to serve: %w", err)
 	}
 	rooms, quarantined, seq := s.projection.counts()
 	s.log.Info("serving", "rooms", rooms, "apps", len(s.apps.list()), "last_seq", seq, "quarantined", quarantined)

@@ -17,7 +17,6 @@ import (
 
 const (
 	defaultListen = "127.0.0.1:4222"
-	startTimeout  = 5 * time.Minute // a long stream takes its time to read
 	drainTimeout  = 15 * time.Second
 )
 
@@ -72,9 +71,7 @@ func (s *serve) run(c *cobra.Command) error {
 	}
 	defer stop()
 
-	starting, cancel := context.WithTimeout(c.Context(), startTimeout)
-	defer cancel()
-	service, err := roomsvc.Start(starting, nc, roomsvc.Config{
+	service, err := roomsvc.Start(c.Context(), nc, roomsvc.Config{
 		Replicas: s.replicas, ReplyPrefixes: s.replyPrefixes, Logger: log,
 	})
 	if err != nil {

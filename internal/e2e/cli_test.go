@@ -123,12 +123,27 @@ func TestCLIUsage(t *testing.T) {
 	t.Parallel()
 	c := cli{t, "nats://127.0.0.1:1"}
 	for _, args := range [][]string{
-		{"frobnicate"}, {"room", "frobnicate"}, {"room", "get"}, {"room", "get", "a", "b"}, {"room", "get", "--colour", "a"},
-		{"room", "create", "a", "--field", "novalue"}, {"events", "extra"}, {"demo", "--listen", "127.0.0.1:0"},
-		{"replay"}, {"replay", "/nonexistent"}, {"replay", "-", "--concurrency", "0"}, {"replay", "-", "--limit", "-1"}, {"replay", "-"},
-		{"serve", "--sync", "never"}, {"serve", "--replicas", "2"}, {"serve", "--log-level", "loud"},
-		{"serve", "--store-dir", "/tmp/x"}, {"serve", "--listen", "127.0.0.1:0"},
-		{"events", "--event", "explode"}, {"events", "--since", "yesterday"}, {"events", "--room", "a.b"},
+		{"frobnicate"},
+		{"room", "frobnicate"},
+		{"room", "get"},
+		{"room", "get", "a", "b"},
+		{"room", "get", "--colour", "a"},
+		{"room", "create", "a", "--field", "novalue"},
+		{"events", "extra"},
+		{"demo", "--listen", "127.0.0.1:0"},
+		{"replay"},
+		{"replay", "/nonexistent"},
+		{"replay", "-", "--concurrency", "0"},
+		{"replay", "-", "--limit", "-1"},
+		{"replay", "-"},
+		{"serve", "--sync", "never"},
+		{"serve", "--replicas", "2"},
+		{"serve", "--log-level", "loud"},
+		{"serve", "--store-dir", "/tmp/x"},
+		{"serve", "--listen", "127.0.0.1:0"},
+		{"events", "--event", "explode"},
+		{"events", "--since", "yesterday"},
+		{"events", "--room", "a.b"},
 	} {
 		c.fails(2, args...)
 	}

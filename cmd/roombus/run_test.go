@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRunInProcess(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, Run(t.Context(), []string{"demo", "--json"}, strings.NewReader(""), &stdout, &stderr))
+	assert.Empty(t, stderr.String())
+	for line := range strings.Lines(stdout.String()) {
+		assert.True(t, json.Valid([]byte(line)), line)
+	}
+	assert.Equal(t, exitUsage, Run(t.Context(), []string{"dmeo"}, strings.NewReader(""), &stdout, &stderr))
+	assert.Equal(t, "roombus: there is no command \"dmeo\" (see roombus --help)\n", stderr.String())
+}
+
+func TestADemoThatIsInterruptedLeavesNothing(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr bytes.Buffer
+	cancel()
+	assert.Equal(t, exitInterrupted, Run(ctx, []string{"demo"}, strings.NewReader(""), &stdout, &stderr))
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestExitStatuses(t *testing.T) {
+	t.Parallel()
+	coded := func(c room.Code) error { return fmt.Errorf("wrapped: %w", &room.Error{Code: c}) }
+	for status, errs := range map[int][]error{
+		exitDone:        {nil},
+		exitFailed:      {errors.New("other"), bus.ErrStoreLocked, &bus.StreamDiffersError{}},
+		exitUsage:       {&usageError{"m"}, coded(room.CodeInvalidRequest), coded(room.CodeTooLarge)},
+		exitDenied:      {coded(room.CodePrevented), coded(room.CodeUserNotAllowed)},
+		exitNotFound:    {coded(room.CodeRoomNotFound), coded(room.CodeAppNotFound)},
+		exitUnavailable: {coded(room.CodeUnavailable), coded(room.CodeOverloaded), coded(room.CodeEssentialAppUnavailable), coded(room.CodeDeadlineExceeded), bus.ErrUnreachable, bus.ErrNoJetStream, jetstream.ErrStreamNotFound},
+		exitConflict:    {coded(room.CodeConflict), coded(room.CodeRoomExists)},
+		exitInterrupted: {fmt.Errorf("wrapped: %w", context.Canceled)},
+	} {
+		for _, err := range errs {
+			assert.Equal(t, status, exitStatus(err), err)
+		}
+	}
+}
+
+func TestAnErrorIsOneLine(t *testing.T) {
+	t.Parallel()
+	err := errors.Join(bus.ErrServerTooOld, errors.New("and\nmore"))
+	assert.Equal(t, "the NATS server is too old and more; upgrade it", explain(err))
+}

@@ -1,0 +1,86 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+const (
+	patience = 10 * time.Second
+	tick     = time.Millisecond
+)
+
+func TestARefusalCannotStandInDoubt(t *testing.T) {
+	t.Parallel()
+	refusal := room.Errorf(room.CodeUserNotAllowed, "no")
+	a := &attempts{cfg: Config{}.withDefaults()}
+	assert.Equal(t, error(refusal), a.settle(refusal, room.View{Seq: 5}))
+	a.failed(fmt.Errorf("lost: %w", bus.ErrUncertain), room.View{Seq: 5})
+	require.ErrorIs(t, a.settle(refusal, room.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
+		"the publish that was not answered may still be stored")
+	assert.Equal(t, error(refusal), a.settle(refusal, room.View{Seq: 6}), "once the room has moved it cannot")
+	assert.NoError(t, a.settle(nil, room.View{Seq: 5}))
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	t.Parallel()
+	cfg := Config{MaxConflicts: 3, CommitPatience: 20 * time.Millisecond}.withDefaults()
+	for name, c := range map[string]struct {
+		err   error
+		code  room.Code
+		tries int // 0: as many as the time allows
+	}{
+		"conflicts": {bus.ErrConflict, room.CodeConflict, 4},
+		"moved":     {errMoved, room.CodeConflict, 4},
+		"stored":    {bus.ErrStored, room.CodeConflict, 4},
+		"too large": {bus.ErrTooLarge, room.CodeTooLarge, 1},
+		"refused":   {bus.ErrRefused, room.CodeUnavailable, 0},
+		"behind":    {errors.Join(bus.ErrConflict, errBehind), room.CodeUnavailable, 0},
+	} {
+		a := &attempts{cfg: cfg}
+		tries := 0
+		for a.again(t.Context()) {
+			tries++
+			a.failed(c.err, room.View{})
+		}
+		require.ErrorIs(t, a.giveUp(t.Context()), &room.Error{Code: c.code}, name)
+		if c.tries > 0 {
+			assert.Equal(t, c.tries, tries, name)
+		} else {
+			assert.Greater(t, tries, 1, name)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	a := &attempts{cfg: cfg}
+	require.True(t, a.again(ctx))
+	a.failed(bus.ErrRefused, room.View{})
+	cancel()
+	require.False(t, a.again(ctx))
+	require.ErrorIs(t, a.giveUp(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
+}
+
+func TestRecentForgetsInTwoSteps(t *testing.T) {
+	t.Parallel()
+	var r recent
+	now := time.Now()
+	r.add("old", 1, now.Add(-2*recentFor))
+	assert.Zero(t, r.find("old"), "what the stream no longer knows is not remembered")
+	r.add("a", 2, now)
+	assert.Equal(t, uint64(2), r.find("a"))
+	r.since = now.Add(-2 * recentFor)
+	r.add("b", 3, now)
+	assert.Equal(t, uint64(2), r.find("a"))
+	r.since = now.Add(-2 * recentFor)
+	r.add("c", 4, now)
+	assert.Zero(t, r.find("a"))
+	assert.Equal(t, uint64(3), r.find("b"))
+}

@@ -1,0 +1,88 @@
+package subjects_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+func TestSubjectsOfTheTenInterfaces(t *testing.T) {
+	t.Parallel()
+	for i, subject := range map[room.Interface]string{
+		room.PreRoomCreatePrevent: "room.pre.createprevent.app",
+		room.PreRoomCreateExtend:  "room.pre.createextend.app",
+		room.PreRoomCreateModify:  "room.pre.createmodify.app",
+		room.PreRoomDeletePrevent: "room.pre.deleteprevent.app",
+		room.PreRoomUserJoined:    "room.pre.userjoin.app",
+		room.PreRoomUserLeave:     "room.pre.userleave.app",
+	} {
+		assert.Equal(t, subject, subjects.Pre(i, "app"))
+	}
+	for i, subject := range map[room.Interface]string{
+		room.PostRoomCreate:     "room.post.create.r",
+		room.PostRoomDeleted:    "room.post.delete.r",
+		room.PostRoomUserJoined: "room.post.userjoin.r",
+		room.PostRoomUserLeave:  "room.post.userleave.r",
+	} {
+		assert.Equal(t, subject, subjects.Post(i.Event(), "r"))
+	}
+}
+
+func TestParsePost(t *testing.T) {
+	t.Parallel()
+	e, id, ok := subjects.ParsePost("room.post.userjoin.r-1_X")
+	assert.True(t, ok)
+	assert.Equal(t, room.EventUserJoin, e)
+	assert.Equal(t, "r-1_X", id)
+	for _, subject := range []string{"", "room.post", "room.post.create", "room.pre.create.r", "a.post.create.r", "room.post.create.r.s", "room.post.create.*"} {
+		_, _, ok := subjects.ParsePost(subject)
+		assert.False(t, ok, subject)
+	}
+}
+
+func TestIsInbox(t *testing.T) {
+	t.Parallel()
+	for reply, is := range map[string]bool{
+		"_INBOX.abc": true, "_INBOX_app.abc": true, "_R_.abc.def": true, "_MINE.x": true,
+		"": false, "room.post.create.r": false, "INBOX.abc": false, "_R_": false, "_MINEX.y": false, "_MINE": false, "$JS.API.INFO": false,
+	} {
+		assert.Equal(t, is, subjects.IsInbox(reply, "_MINE", ""), reply)
+	}
+}
+
+// What is written as a message is read as the event it was.
+func TestPostsAreReadAsWritten(t *testing.T) {
+	t.Parallel()
+	token := rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)
+	rapid.Check(t, func(t *rapid.T) {
+		e := room.Event{
+			ID: token.Draw(t, "id"), Type: rapid.SampledFrom(room.EventTypes()).Draw(t, "type"), Room: token.Draw(t, "room"),
+			Time: time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "time")).UTC(), Seq: 9,
+			Expected: rapid.Uint64().Draw(t, "expected"), Version: rapid.Uint64().Draw(t, "version"),
+			Data: room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
+		}
+		subject, h, data, err := subjects.EncodePost(e, "trace")
+		require.NoError(t, err)
+		_, err = subjects.DecodePost(subject, h, data, 9)
+		require.Error(t, err, "the guard's headers are missing")
+		h[subjects.ExpectedSeq] = []string{strconv.FormatUint(e.Expected, 10)}
+		h[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf(e.Room)}
+		read, err := subjects.DecodePost(subject, h, data, 9)
+		require.NoError(t, err)
+		require.Equal(t, e, read)
+		for _, needed := range []string{subjects.ID, subjects.Time, subjects.RoomVersion} {
+			was := h[needed]
+			delete(h, needed)
+			_, err = subjects.DecodePost(subject, h, data, 9)
+			require.Error(t, err, needed)
+			h[needed] = was
+		}
+	})
+}
