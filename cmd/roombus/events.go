@@ -104,15 +104,16 @@ func (e *events) run(c *cobra.Command) (int, error) {
 		return 0, fmt.Errorf("reading the events: %w", err)
 	}
 	defer messages.Stop()
-	return e.show(c.Context(), c.OutOrStdout(), messages)
+	n, err := e.show(c.Context(), c.OutOrStdout(), messages)
+	if c.Context().Err() != nil {
+		err = nil // following ends when the user says so
+	}
+	return n, err
 }
 
 func (e *events) show(ctx context.Context, w io.Writer, messages jetstream.MessagesContext) (int, error) {
 	for n := 0; ; n++ {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
-		if ctx.Err() != nil {
-			return n, nil // following ends when the user says so
-		}
 		if err != nil {
 			return n, fmt.Errorf("reading the events: %w", err)
 		}

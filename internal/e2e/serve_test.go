@@ -1,11 +1,11 @@
 package e2e_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -93,7 +93,7 @@ func TestTwoSignals(t *testing.T) {
 	p, b, held, done := begin()
 	require.Eventually(t, func() bool {
 		_, err := b.NC.Request(subjects.Room(subjects.Get), []byte(`{"roomId":"r"}`), replyTime)
-		return err == nats.ErrNoResponders
+		return errors.Is(err, nats.ErrNoResponders)
 	}, replyTime, tick, "it takes no more")
 	require.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
 	require.NoError(t, <-done)
@@ -103,5 +103,5 @@ func TestTwoSignals(t *testing.T) {
 	p, _, _, _ = begin()
 	p.Signal(syscall.SIGINT)
 	assert.NotZero(t, p.Wait())
-	assert.False(t, strings.Contains(p.Stderr.String(), "stopped"))
+	assert.NotContains(t, p.Stderr.String(), "stopped")
 }

@@ -46,14 +46,18 @@ func TestRows(t *testing.T) {
 		"plain":        strings.NewReader(two),
 		"gzipped":      &zipped,
 		"CRLF and BOM": strings.NewReader("\ufeff" + strings.ReplaceAll(two, "\n", "\r\n")),
-		"empty lines":  strings.NewReader(strings.Replace(two, "\n2008-01-01T00:41", "\n2008-01-01T00:41", 1) + "\n\n"),
+		"empty lines":  strings.NewReader(strings.ReplaceAll(two, "\n2008", "\n\n2008") + "\n\n"),
 		"no end":       strings.NewReader(strings.TrimSuffix(two, "\n")),
 	} {
 		rows, bad, err := read(t, r)
 		require.NoError(t, err, name)
 		assert.Empty(t, bad, name)
 		require.Len(t, rows, 2, name)
-		assert.Equal(t, trace.Row{Line: 2, Time: time.Date(2008, 1, 1, 0, 22, 0, 0, time.UTC), Action: trace.Leave, Room: "whatwg", User: "u1"}, rows[0], name)
+		line := 2
+		if name == "empty lines" {
+			line = 3
+		}
+		assert.Equal(t, trace.Row{Line: line, Time: time.Date(2008, 1, 1, 0, 22, 0, 0, time.UTC), Action: trace.Leave, Room: "whatwg", User: "u1"}, rows[0], name)
 		assert.Equal(t, "u,2", rows[1].User, name)
 	}
 }
