@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -99,15 +100,19 @@ func (d Draft) extend(x Extension) (Draft, error) {
 	if err := r.Validate(); err != nil {
 		return d, fmt.Errorf("the extension is dropped: %w", err)
 	}
-	d.Data.Room, d.Data.Members = r, members
-	return d, nil
+	extended := d
+	extended.Data.Room, extended.Data.Members = r, members
+	if err := extended.fits(); err != nil {
+		return d, fmt.Errorf("the extension is dropped, the event would be too large: %w", err)
+	}
+	return extended, nil
 }
 
 // modify replaces the room by what an app made of it. What the service itself keeps stays.
-func (d Draft) modify(modified []byte) (Draft, error) {
+func (d Draft) modify(record []byte) (Draft, error) {
 	was := d.Data.Room
 	var r Room
-	if err := Decode(modified, &r); err != nil {
+	if err := Decode(record, &r); err != nil {
 		return d, fmt.Errorf("the modification is dropped: %w", err)
 	}
 	for _, fixed := range []struct {
@@ -128,14 +133,18 @@ func (d Draft) modify(modified []byte) (Draft, error) {
 	}
 	members := distinct(append([]User{r.Creator}, d.Data.Members...))
 	r.MemberCount = len(members)
-	d.Data.Room, d.Data.Members = r, members
-	return d, nil
+	modified := d
+	modified.Data.Room, modified.Data.Members = r, members
+	if err := modified.fits(); err != nil {
+		return d, fmt.Errorf("the modification is dropped, the event would be too large: %w", err)
+	}
+	return modified, nil
 }
 
 func (a Answer) record(phase Interface) AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return AppOutcome{
-		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: a.Reason,
+		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: cut(a.Reason),
 		Ms: math.Round(ms*1000) / 1000, Shadow: a.Shadow,
 	}
 }
@@ -147,6 +156,14 @@ func (a Answer) denial(d Draft) *Error {
 	}
 	e.App, e.Reason, e.Apps = a.App, a.Reason, d.Data.Apps
 	return e
+}
+
+// cut keeps a reason from filling the event.
+func cut(reason string) string {
+	if len(reason) <= MaxReasonBytes {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:MaxReasonBytes], "") + "…"
 }
 
 func (a Answer) block(d Draft, phase Interface) *Error {

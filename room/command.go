@@ -8,6 +8,7 @@ type Command struct {
 	ID          string
 	Time        time.Time
 	TraceParent string // W3C trace context
+	MaxBytes    int    // what the event's body may take, 0 for no bound
 	Request     Request
 }
 

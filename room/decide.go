@@ -1,6 +1,8 @@
 package room
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -8,16 +10,29 @@ import (
 // Draft is a change on its way to being committed: what the apps are asked about, and what
 // they have said so far.
 type Draft struct {
-	Event EventType
-	Data  Data
+	Event    EventType
+	Data     Data
+	MaxBytes int // what the body may take, 0 for no bound: no app may make it larger
 }
 
 // Decide says whether the command is possible at all and drafts the change. It returns
 //
 //   - a draft, if the room would change;
 //   - nil and no error, if everything is already as the command asks;
-//   - an error of code room_not_found or room_exists.
+//   - an error of code room_not_found, room_exists, or too_large for an event that no message
+//     could carry.
 func Decide(v View, c Command) (*Draft, error) {
+	d, err := decide(v, c)
+	if d != nil {
+		d.MaxBytes = c.MaxBytes
+		if err := d.fits(); err != nil {
+			return nil, tooLarge("the event is too large: %v", err)
+		}
+	}
+	return d, err
+}
+
+func decide(v View, c Command) (*Draft, error) {
 	if r, ok := c.Request.(CreateRequest); ok {
 		if v.Exists {
 			return nil, Errorf(CodeRoomExists, "there is a room %q already", r.Room.ID)
@@ -66,6 +81,21 @@ func (r CreateRequest) draft(at time.Time) *Draft {
 	}}
 	d.Data.Room.MemberCount = len(d.Data.Members)
 	return d
+}
+
+// fits returns an error unless the body keeps its bound.
+func (d Draft) fits() error {
+	if d.MaxBytes == 0 {
+		return nil
+	}
+	body, err := json.Marshal(d.Data)
+	if err != nil {
+		return err
+	}
+	if len(body) > d.MaxBytes {
+		return fmt.Errorf("it takes %d bytes, a message may have %d", len(body), d.MaxBytes)
+	}
+	return nil
 }
 
 // Final is the body of the post-event: the room as it is after the change.

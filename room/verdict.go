@@ -2,6 +2,12 @@ package room
 
 import "encoding/json"
 
+// Bounds of what an app says beside its verdict. What is longer is cut off.
+const (
+	MaxReasonBytes = 512
+	MaxWarnings    = 8 // of MaxReasonBytes each
+)
+
 // Decision is the word of a verdict.
 type Decision string
 
@@ -66,6 +72,11 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 	}
 	if v.Modify != nil && v.Modify[0] != '{' {
 		return Verdict{}, invalid("modify must be a JSON object")
+	}
+	v.Reason = cut(v.Reason)
+	v.Warnings = v.Warnings[:min(len(v.Warnings), MaxWarnings)]
+	for n, w := range v.Warnings {
+		v.Warnings[n] = cut(w)
 	}
 	if v.Extend != nil {
 		for _, m := range v.Extend.Members {

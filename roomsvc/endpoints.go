@@ -65,6 +65,7 @@ func (s *Service) command(e room.EventType) endpoint {
 			ID:          id,
 			Time:        time.Now().UTC().Truncate(time.Microsecond),
 			TraceParent: bus.TraceParent(nats.Header(req.Headers()), id),
+			MaxBytes:    int(s.nc.MaxPayload()) / 8 * 7, // an eighth is for headers and outcomes
 			Request:     r,
 		})
 	}

@@ -79,7 +79,8 @@ func TestTooLarge(t *testing.T) {
 	body := `{"room":{"id":"r","slugifiedName":"n","type":"channel","description":"` + strings.Repeat("x", 64<<10) + `"},"creator":{"id":"u"}}`
 	refused(t, request(t, b, "room.svc.create", body), room.CodeTooLarge)
 
-	// A room and members within their bounds whose event is over the server's max payload.
+	// A room and members within their bounds whose event is over the server's max payload:
+	// by what an app adds, which is dropped; by what the client says, which is refused.
 	b.Register(t, room.Manifest{ID: "crowd", Implements: []room.Interface{room.PreRoomCreateExtend}})
 	b.Answer(t, room.PreRoomCreateExtend, "crowd", func(msg *nats.Msg) {
 		x := room.Verdict{Verdict: room.Allow, Extend: &room.Extension{Members: []room.User{{ID: "big", Name: strings.Repeat("y", 600<<10)}}}}
@@ -89,12 +90,19 @@ func TestTooLarge(t *testing.T) {
 	r := harness.NewRoom("r")
 	r.Members = []room.User{{ID: "m", Name: strings.Repeat("z", 600<<10)}}
 	_, err := b.Client.Create(t.Context(), r)
-	assert.Equal(t, room.CodeTooLarge, code(t, err).Code)
+	require.NoError(t, err, "an optional app cannot make the creation too large")
 
+	r.Members[0].Name = strings.Repeat("z", 1000<<10)
+	r.Room.ID = "s"
+	_, err = b.Client.Create(t.Context(), r)
+	assert.Equal(t, room.CodeTooLarge, code(t, err).Code)
 	r.Members[0].Name = strings.Repeat("z", 2<<20)
 	_, err = b.Client.Create(t.Context(), r)
 	assert.Equal(t, room.CodeTooLarge, code(t, err).Code, "what the client cannot send")
-	assert.Empty(t, b.Events(t))
+	events := b.Decoded(t)
+	require.Len(t, events, 1)
+	assert.Equal(t, room.Failed, events[0].Data.Apps[0].Outcome)
+	assert.Contains(t, events[0].Data.Apps[0].Reason, "the event would be too large")
 }
 
 func TestOverloaded(t *testing.T) {

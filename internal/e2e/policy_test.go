@@ -38,6 +38,7 @@ func TestOutcomes(t *testing.T) {
 			reply := &nats.Msg{Subject: msg.Reply, Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {"database is down"}}}
 			_ = msg.RespondMsg(reply)
 		}, outcome: room.Failed, reason: "database is down"},
+		"verbose": {answer: harness.Says(`{"verdict":"allow","reason":"` + strings.Repeat("é", 400<<10) + `","warnings":["` + strings.Repeat("w", 100<<10) + `"]}`), outcome: room.Allowed, reason: "éé…"},
 		"twice": {answer: func(msg *nats.Msg) {
 			_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 			_ = msg.Respond([]byte(`{"verdict":"deny"}`))
