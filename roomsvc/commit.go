@@ -3,10 +3,8 @@ package roomsvc
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
@@ -39,32 +37,6 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	}
 	s.projection.commit(e)
 	return e, nil
-}
-
-// confirm asks the stream's leader whether the room is still as the view has it. If not, it
-// waits until the projection has what the leader has, and returns errMoved.
-func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-	defer cancel()
-	var last uint64
-	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.PostsOf(c.Request.Target()))
-	switch {
-	case err == nil:
-		last = msg.Sequence
-	case !errors.Is(err, jetstream.ErrMsgNotFound):
-		return fmt.Errorf("asking the stream's leader about the room: %w", err)
-	}
-	switch {
-	case last == v.Seq:
-		return nil
-	case last < v.Seq:
-		s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last, "seen", v.Seq)
-		return fmt.Errorf("%w: it has the room at sequence %d, %d has been seen", errBehind, last, v.Seq)
-	}
-	if err := s.projection.reach(ctx, last); err != nil {
-		return fmt.Errorf("waiting for sequence %d of the stream: %w", last, err)
-	}
-	return errMoved
 }
 
 func ignoreMoved(err error) error {

@@ -5,17 +5,18 @@
 //	endpoints.go   decode, validate, admit; the reply
 //	turns.go       commands of one room go one after the other
 //	handle.go      the five steps:
-//	  projection.go  1 load     the room as the stream has made it
+//	  load.go        1 load     the room as the projection has it
 //	  (room)         2 decide   is the command possible at all?
 //	  gather.go      3 gather   pre-events out, verdicts in
 //	  (room)         4 combine  verdicts into a decision
 //	  commit.go      5 commit   publish the post-event, guarded
+//	confirm.go     or, with nothing to commit, ask the leader whether that is still so
 //	attempts.go    when to go to step 1 again, and when to give up
 //
 // Beside it run:
 //
-//	follow.go      the stream flows into the projection
-//	apps.go        the registry of apps; durable.go their consumers of post-events
+//	follow.go      the stream flows into projection.go; recent.go knows the latest commands
+//	register.go    apps come in: apps.go is who is asked when, durable.go what they consume
 //	queries.go     get, list, members, served from the projection
 //	streams.go     the stream and bucket the service needs
 //

@@ -19,8 +19,11 @@ func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, erro
 	try := s.newAttempts()
 	for try.again(ctx) {
 		view, done, err := s.load(ctx, c) // 1
-		if done != nil || err != nil {
-			return answer(done), err
+		if err != nil {
+			return room.Result{}, err
+		}
+		if done != nil {
+			return *done, nil // sent again, answered again
 		}
 		draft, refusal := room.Decide(view, c) // 2
 		if draft != nil {

@@ -30,10 +30,3 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 	done := e.Result()
 	return view, &done, nil
 }
-
-func answer(done *room.Result) room.Result {
-	if done == nil {
-		return room.Result{}
-	}
-	return *done
-}

@@ -58,38 +58,3 @@ func fit[T any](items []T, limit int) (page []T, more bool) {
 	}
 	return items, false
 }
-
-func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error) {
-	if err := s.ensureDurable(ctx, m); err != nil {
-		return nil, room.Errorf(room.CodeUnavailable, "%v", err)
-	}
-	stored, err := s.apps.put(ctx, m)
-	if err != nil {
-		return nil, room.Errorf(room.CodeUnavailable, "%v", err)
-	}
-	s.log.Info("registered", "app", stored.ID, "version", stored.Version, "implements", stored.Implements)
-	return stored, nil
-}
-
-func (s *Service) listApps(_ context.Context, r room.AppRequest) (any, error) {
-	if r.ID == "" {
-		return s.apps.list(), nil
-	}
-	m, err := s.app(r.ID)
-	return []room.Manifest{m}, err
-}
-
-func (s *Service) appInfo(_ context.Context, r room.AppRequest) (any, error) {
-	if err := room.ValidateToken("id", r.ID); err != nil {
-		return nil, err
-	}
-	return s.app(r.ID)
-}
-
-func (s *Service) app(id string) (room.Manifest, error) {
-	m, ok := s.apps.get(id)
-	if !ok {
-		return m, room.Errorf(room.CodeAppNotFound, "there is no app %q", id)
-	}
-	return m, nil
-}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/internal/demo"
+	"github.com/roombus/roombus/room"
 )
 
 func newDemo() *cobra.Command {
@@ -55,7 +57,8 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 		case demo.KindCommand:
 			fmt.Fprintf(w, "\n%s  %s\n", p.as("▸ "+e.Text, color.Bold), p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint))
 		case demo.KindVerdict:
-			fmt.Fprintf(w, "    %-10s %-21s %s  %s %s\n", e.App, e.Interface, p.outcome(e.Outcome),
+			padding := strings.Repeat(" ", max(0, len(room.Unavailable)-len(e.Outcome)))
+			fmt.Fprintf(w, "    %-10s %-21s %s%s %s %s\n", e.App, e.Interface, p.outcome(e.Outcome), padding,
 				p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint), quoted(e.Text))
 		case demo.KindWarning:
 			fmt.Fprintf(w, "    %s %s\n", p.as("warning:", color.FgYellow), e.Text)

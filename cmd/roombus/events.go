@@ -157,7 +157,7 @@ func about(d room.Data) string {
 			words = append(words, "removed by "+d.RemovedBy.ID)
 		}
 	case len(d.Members) > 0:
-		words = append(words, fmt.Sprintf("%s %q by %s with %d members", d.Room.Type, d.Room.SlugifiedName, d.Room.Creator.ID, len(d.Members)))
+		words = append(words, fmt.Sprintf("%s %q by %s, members %d", d.Room.Type, d.Room.SlugifiedName, d.Room.Creator.ID, len(d.Members)))
 	case d.DeletedBy != nil:
 		words = append(words, "by "+d.DeletedBy.ID)
 	}

@@ -214,10 +214,10 @@ func tableOrNothing(w io.Writer, json bool) io.Writer {
 func showResult(w io.Writer, r room.Result) {
 	p := paintFor(w)
 	if r.Changed {
-		fmt.Fprintf(w, "changed: room %s has %d members and is at version %d (event %s, seq %d)\n",
-			r.Room.ID, r.Room.MemberCount, r.Event.Version, r.Event.ID, r.Event.Seq)
+		fmt.Fprintf(w, "changed: room %s, version %d, members %d (event %s, seq %d)\n",
+			r.Room.ID, r.Event.Version, r.Room.MemberCount, r.Event.ID, r.Event.Seq)
 	} else {
-		fmt.Fprintf(w, "unchanged: room %s has %d members and is at version %d\n", r.Room.ID, r.Room.MemberCount, r.Room.Version)
+		fmt.Fprintf(w, "unchanged: room %s, version %d, members %d\n", r.Room.ID, r.Room.Version, r.Room.MemberCount)
 	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", warning)

@@ -74,7 +74,7 @@ type note struct {
 }
 
 func (s scribe) PostRoomCreate(_ context.Context, e room.Created) error {
-	s.write(room.PostRoomCreate, e.Event, "%s is open with %d members", e.Room.DisplayName, e.Room.MemberCount)
+	s.write(room.PostRoomCreate, e.Event, "%s is open, members: %d", e.Room.DisplayName, e.Room.MemberCount)
 	return nil
 }
 
@@ -84,14 +84,14 @@ func (s scribe) PostRoomDeleted(_ context.Context, e room.Deleted) error {
 }
 
 func (s scribe) PostRoomUserJoined(_ context.Context, e room.UserJoined) error {
-	s.write(room.PostRoomUserJoined, e.Event, "%s is in, the room has %d members", e.JoiningUser.ID, e.Room.MemberCount)
+	s.write(room.PostRoomUserJoined, e.Event, "%s is in, members: %d", e.JoiningUser.ID, e.Room.MemberCount)
 	return nil
 }
 
 // PostRoomUserLeave acts on the room service: once nobody but the creator is left, the
 // helpbot goes too. The event's id makes that command safe to repeat.
 func (s scribe) PostRoomUserLeave(ctx context.Context, e room.UserLeft) error {
-	s.write(room.PostRoomUserLeave, e.Event, "%s is out, the room has %d members", e.LeavingUser.ID, e.Room.MemberCount)
+	s.write(room.PostRoomUserLeave, e.Event, "%s is out, members: %d", e.LeavingUser.ID, e.Room.MemberCount)
 	if e.Room.MemberCount != 2 || e.LeavingUser.ID == "helpbot" {
 		return nil
 	}

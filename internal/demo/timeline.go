@@ -42,7 +42,7 @@ func resultEntry(r room.Result, refused *room.Error) Entry {
 	}
 	return Entry{
 		Kind: KindResult, Changed: new(true), Event: r.Event,
-		Text: fmt.Sprintf("committed: %s is at version %d with %d members", r.Room.ID, r.Room.Version, r.Room.MemberCount),
+		Text: fmt.Sprintf("committed: %s is at version %d, members %d", r.Room.ID, r.Room.Version, r.Room.MemberCount),
 	}
 }
 

@@ -72,7 +72,7 @@ func TestCLIRooms(t *testing.T) {
 	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"deny","reason":"closed today"}`))
 
 	out := c.ok("room", "create", "lobby", "--creator", "ada", "--member", "ben", "--member", "cleo", "--field", "limit=9007199254740993", "--field", "motto=be kind", "--id", "cmd-1")
-	assert.Contains(t, out, "changed: room lobby has 3 members and is at version 1 (event cmd-1, seq 1)")
+	assert.Contains(t, out, "changed: room lobby, version 1, members 3 (event cmd-1, seq 1)")
 	assert.Contains(t, c.ok("room", "create", "lobby", "--creator", "ada", "--id", "cmd-1"), "changed:", "sent again")
 	out = c.ok("room", "get", "lobby")
 	for _, line := range []string{`creator +ada`, `members +3`, `field limit +9007199254740993`, `field motto +"be kind"`} {
@@ -80,7 +80,7 @@ func TestCLIRooms(t *testing.T) {
 	}
 	got := jsonLines[room.Room](t, c.ok("room", "get", "lobby", "--json"))
 	assert.Equal(t, "lobby", got[0].SlugifiedName)
-	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo", "--removed-by", "ada"), "2 members")
+	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo", "--removed-by", "ada"), "members 2")
 	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo"), "unchanged:")
 	assert.Regexp(t, `(?m)^USER .*\nada .*\nben `, c.ok("room", "members", "lobby"))
 	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben"}}, jsonLines[room.User](t, c.ok("room", "members", "lobby", "--json")))
@@ -100,7 +100,7 @@ func TestCLIRooms(t *testing.T) {
 	c.fails(2, "room", "get", "a.b")
 	c.fails(2, "room", "join", "lobby", "")
 
-	assert.Regexp(t, `lobby v1 +channel "lobby" by ada with 3 members\n.*v2 +cleo left removed by ada\n$`, c.ok("room", "history", "lobby"))
+	assert.Regexp(t, `lobby v1 +channel "lobby" by ada, members 3\n.*v2 +cleo left removed by ada\n$`, c.ok("room", "history", "lobby"))
 	assert.Contains(t, c.ok("room", "delete", "lobby", "--by", "ada"), "version 3")
 	assert.Contains(t, c.ok("room", "history", "lobby"), "delete", "also of a deleted room")
 	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json")))

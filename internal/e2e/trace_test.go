@@ -22,6 +22,9 @@ import (
 // sharedTrace is where the trace lies beside a checkout.
 const sharedTrace = "../../../shared/traces/w3c-irc-2008-2009.csv.gz"
 
+// replayTime is how long the whole trace may take.
+const replayTime = 10 * time.Minute
+
 // expectation is what a trace must come to, by reading it.
 type expectation struct {
 	commands, changed, unchanged int
@@ -68,10 +71,10 @@ func expect(t *testing.T, path string, limit int) expectation {
 // replayed runs the replay command and returns its summary.
 func replayed(t *testing.T, url, path string, args ...string) replay.Summary {
 	t.Helper()
-	status, stdout, stderr := harness.RunProgram(t, harness.Binary(t), append([]string{"replay", path, "--nats", url, "--json"}, args...)...)
-	require.Zero(t, status, stderr)
+	p := harness.Start(t, harness.Binary(t), append([]string{"replay", path, "--nats", url, "--json"}, args...)...)
+	require.Zero(t, p.WaitFor(replayTime), p.Stderr)
 	var s replay.Summary
-	require.NoError(t, json.Unmarshal([]byte(stdout), &s))
+	require.NoError(t, json.Unmarshal([]byte(p.Stdout.String()), &s))
 	return s
 }
 
@@ -143,11 +146,11 @@ func killed(t *testing.T, x expectation, path, limited string) {
 	require.Eventually(t, func() bool {
 		stream, err := b.JS.Stream(t.Context(), "ROOM_EVENTS")
 		return err == nil && stream.CachedInfo().State.LastSeq > half
-	}, 5*time.Minute, 10*time.Millisecond)
+	}, replayTime, 10*time.Millisecond)
 	p.Signal(syscall.SIGKILL)
 	p.Wait()
 	p, _ = harness.ServeProcess(t, "--store-dir", dir, "--listen", address)
-	require.Zero(t, first.Wait(), "the replay goes on")
+	require.Zero(t, first.WaitFor(replayTime), "the replay goes on")
 	var s replay.Summary
 	require.NoError(t, json.Unmarshal([]byte(first.Stdout.String()), &s))
 	assert.Equal(t, x.commands, s.Commands)

@@ -121,10 +121,16 @@ func (p *Process) Signal(s syscall.Signal) {
 // Wait waits for the end and returns the exit status, -1 if a signal ended it.
 func (p *Process) Wait() int {
 	p.t.Helper()
+	return p.WaitFor(processTimeout)
+}
+
+// WaitFor is Wait for a process that takes longer.
+func (p *Process) WaitFor(timeout time.Duration) int {
+	p.t.Helper()
 	select {
 	case <-p.ended:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(processTimeout):
+	case <-time.After(timeout):
 		p.t.Fatalf("%s does not end", p.cmd)
 		return -1
 	}
