@@ -50,6 +50,9 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 		}
 		defer w.nc.Close()
 	}
+	if !w.nc.IsConnected() {
+		w.log.Warn("waiting for a NATS server", "servers", w.nc.Servers())
+	}
 	return w.run(ctx)
 }
 

@@ -80,8 +80,19 @@ func TestAForgedPredecessorIsQuarantined(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"bob", "owner"}, b.Members(t, "r"))
-	assert.Equal(t, uint64(1), quarantined(t, b))
+
+	// One that chains, but cannot follow: its version is not the next.
+	last := b.Events(t)
+	e.ID, e.Version = "forged-2", 9
+	subject, headers, body, err = subjects.EncodePost(e, "")
+	require.NoError(t, err)
+	_, err = bus.Append(t.Context(), b.JS, &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+		bus.Guard{Seq: last[len(last)-1].Sequence, Filter: subjects.PostsOf("r")})
+	require.NoError(t, err)
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: carol})
+	require.NoError(t, err, "the room goes on behind it")
+	assert.Equal(t, []string{"bob", "carol", "owner"}, b.Members(t, "r"))
+	assert.Equal(t, uint64(2), quarantined(t, b))
 }
 
 // restartable is a server on a fixed port and folder that can be stopped and started.

@@ -88,6 +88,11 @@ func TestDrainFinishesTheHandlers(t *testing.T) {
 		require.NoError(t, err)
 		return r.Apps[0].Outcome == room.Unavailable
 	}, replyTime, 5*time.Millisecond)
+	select {
+	case <-stopped:
+		t.Fatal("it ended before its handler")
+	default:
+	}
 	close(finish)
 	assert.Equal(t, "to the end", code(t, <-refused).Reason)
 	require.NoError(t, <-stopped)
@@ -157,6 +162,24 @@ func TestWhatHandlersReturn(t *testing.T) {
 	}
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "deny"}})
 	assert.Equal(t, "no", code(t, err).Reason)
+}
+
+// A pre-event whose verdict would go to no inbox is not even handled.
+func TestVerdictsGoToInboxesOnly(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	b.Work(t, room.Manifest{ID: "app"}, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		saw.see(e.JoiningUser.ID)
+		return nil
+	}))
+	require.NoError(t, b.NC.PublishRequest("room.pre.userjoin.app", "room.post.userjoin.r", []byte(`{"room":{},"joiningUser":{"id":"evil"}}`)))
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	assert.Equal(t, "alice", saw.one(t))
+	saw.none(t)
+	assert.Len(t, b.Events(t), 2)
 }
 
 func TestAHandlerReachesTheRoomService(t *testing.T) {
