@@ -21,6 +21,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Logger gets what operators should know. Default: slog.Default().
 	Logger *slog.Logger
+	// ReplyPrefixes are inbox prefixes of room services, beside _INBOX and that of this
+	// worker's connection, whose pre-events are answered.
+	ReplyPrefixes []string
 	// OnReady is called once the app is registered and served by this worker.
 	OnReady func()
 }

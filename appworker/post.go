@@ -46,9 +46,15 @@ func (w *worker) consume(ctx context.Context) error {
 	deadline := consumer.CachedInfo().Config.AckWait
 	lost := make(chan error, 1)
 	events, err := consumer.Consume(func(msg jetstream.Msg) {
-		w.postSlots <- struct{}{} // an event waits here no longer than until a handler is free
-		w.inFlight.Go(func() {
+		select {
+		case w.postSlots <- struct{}{}:
+		case <-ctx.Done():
+			_ = msg.Nak() // not begun: another worker may have it at once, or later
+			return
+		}
+		w.telling.Go(func() {
 			defer func() { <-w.postSlots }()
+			_ = msg.InProgress() // it may have waited for its turn: its time begins now
 			handling, cancel := context.WithTimeout(w.stopping, deadline)
 			defer cancel()
 			w.tell(handling, msg)
@@ -118,4 +124,22 @@ func (w *worker) interfaceOf(e room.EventType) room.Interface {
 		}
 	}
 	return ""
+}
+
+// finishPostEvents waits for the handlers that run.
+func (w *worker) finishPostEvents(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		w.telling.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("post-event handlers were still running after %s", w.cfg.DrainTimeout)
+	}
+	if !w.nc.IsConnected() {
+		return nil
+	}
+	return w.nc.FlushWithContext(ctx)
 }

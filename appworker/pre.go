@@ -6,52 +6,64 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
 
-// subscribe takes this worker's place in the queue group of the app, for every pre-interface
-// it implements. The server knows when it returns.
-func (w *worker) subscribe() ([]*nats.Subscription, error) {
-	var subs []*nats.Subscription
+// answerPreEvents takes this worker's place in the queue group of the app, for every
+// pre-interface that it implements. The server knows when it returns.
+func (w *worker) answerPreEvents() (*bus.Service, error) {
+	m := w.app.Manifest
+	var endpoints []bus.Endpoint
 	for i := range w.app.asks {
-		subject := subjects.Pre(i, w.app.Manifest.ID)
-		sub, err := w.nc.QueueSubscribe(subject, subjects.AppQueue(w.app.Manifest.ID), w.asked(i))
-		if err != nil {
-			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
-		}
-		subs = append(subs, sub)
+		endpoints = append(endpoints, bus.Endpoint{
+			Name: i.Token(), Subject: subjects.Pre(i, m.ID), Queue: subjects.AppQueue(m.ID),
+			Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) { return w.answer(i, msg, came) },
+		})
+	}
+	service, err := bus.NewService(w.nc, bus.ServiceConfig{
+		Name: m.ID, Version: m.Version, Description: m.Description,
+		ReplyPrefixes: w.cfg.ReplyPrefixes, Refuse: failure, Logger: w.log,
+	}, endpoints...)
+	if err != nil {
+		return nil, err
 	}
 	if !w.nc.IsConnected() {
-		return subs, nil // the server gets to know when it is there
+		return service, nil // the server gets to know when it is there
 	}
 	if err := w.nc.Flush(); err != nil {
 		return nil, fmt.Errorf("subscribing: %w", err)
 	}
-	return subs, nil
+	return service, nil
 }
 
-// asked hands a pre-event to a goroutine of its own: the callback must not keep the next one
-// waiting.
-func (w *worker) asked(i room.Interface) nats.MsgHandler {
-	return func(msg *nats.Msg) {
-		if !subjects.IsInbox(msg.Reply) {
-			w.log.Warn("ignored a pre-event whose verdict would not go to an inbox", "subject", msg.Subject, "reply", msg.Reply)
-			return
-		}
-		ctx, cancel := context.WithTimeout(w.stopping, timeLeft(msg))
-		w.inFlight.Go(func() {
-			defer cancel()
-			w.answer(ctx, i, msg)
-		})
+// answer runs the handler of a pre-event, once one may run, in the time that is left.
+func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte, error) {
+	ctx, cancel := context.WithDeadline(w.stopping, came.Add(timeLeft(msg)))
+	defer cancel()
+	select {
+	case w.preSlots <- struct{}{}:
+		defer func() { <-w.preSlots }()
+	case <-ctx.Done():
+		err := errors.New("no handler was free in time")
+		w.logFailure(err, i, msg.Header.Get(subjects.ID))
+		return nil, err
 	}
+	verdict, err := w.app.Ask(ctx, w.rooms, i, msg.Data)
+	if err != nil {
+		w.logFailure(err, i, msg.Header.Get(subjects.ID))
+		return nil, err
+	}
+	return json.Marshal(verdict)
 }
+
+// failure is what the room service is told when there is no verdict.
+func failure(_ string, err error) *nats.Msg { return bus.Failure(500, err.Error(), nil) }
 
 // timeLeft is how long the room service waits for the verdict.
 func timeLeft(msg *nats.Msg) time.Duration {
@@ -60,28 +72,6 @@ func timeLeft(msg *nats.Msg) time.Duration {
 		return room.DefaultTimeoutMs * time.Millisecond
 	}
 	return time.Duration(ms) * time.Millisecond
-}
-
-func (w *worker) answer(ctx context.Context, i room.Interface, msg *nats.Msg) {
-	select {
-	case w.preSlots <- struct{}{}:
-		defer func() { <-w.preSlots }()
-	case <-ctx.Done():
-		w.log.Warn("no handler was free in time", "interface", i, "event", msg.Header.Get(subjects.ID))
-		return
-	}
-	verdict, err := w.app.Ask(ctx, w.rooms, i, msg.Data)
-	reply := &nats.Msg{Subject: msg.Reply}
-	if err == nil {
-		reply.Data, err = json.Marshal(verdict)
-	}
-	if err != nil {
-		w.logFailure(err, i, msg.Header.Get(subjects.ID))
-		reply.Header = nats.Header{micro.ErrorCodeHeader: {"500"}, micro.ErrorHeader: {strings.Join(strings.Fields(err.Error()), " ")}}
-	}
-	if err := w.nc.PublishMsg(reply); err != nil {
-		w.log.Warn("cannot send the verdict", "interface", i, "event", msg.Header.Get(subjects.ID), "error", err)
-	}
 }
 
 func (w *worker) logFailure(err error, i room.Interface, event string) {

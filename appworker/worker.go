@@ -11,7 +11,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nats.go/micro"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
@@ -29,8 +28,8 @@ type worker struct {
 
 	preSlots  chan struct{}
 	postSlots chan struct{}
-	inFlight  sync.WaitGroup
-	stopping  context.Context // of the worker; ends when handlers must
+	telling   sync.WaitGroup  // post-event handlers
+	stopping  context.Context // ends when handlers must
 }
 
 // Run serves the app until the context ends, then finishes what was begun and returns nil.
@@ -68,15 +67,9 @@ func (w *worker) run(ctx context.Context) error {
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 
-	subs, err := w.subscribe()
+	service, err := w.answerPreEvents()
 	if err != nil {
 		return err
-	}
-	service, err := micro.AddService(w.nc, micro.Config{
-		Name: w.app.Manifest.ID, Version: w.app.Manifest.Version, Description: w.app.Manifest.Description,
-	})
-	if err != nil {
-		return fmt.Errorf("announcing the worker: %w", err)
 	}
 	err = w.register(ctx)
 	switch {
@@ -89,7 +82,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	drained, cancel := context.WithTimeout(w.stopping, w.cfg.DrainTimeout)
 	defer cancel()
-	return errors.Join(err, service.Stop(), w.drain(drained, subs))
+	return errors.Join(err, service.Stop(drained), w.finishPostEvents(drained))
 }
 
 // register makes the app known, however long the room service is away.
@@ -111,30 +104,3 @@ func (w *worker) register(ctx context.Context) error {
 }
 
 const registerTimeout = 5 * time.Second
-
-// drain takes no more pre-events, and waits for the handlers that run.
-func (w *worker) drain(ctx context.Context, subs []*nats.Subscription) error {
-	var closed sync.WaitGroup
-	for _, sub := range subs {
-		closed.Add(1)
-		sub.SetClosedHandler(func(string) { closed.Done() })
-		if err := sub.Drain(); err != nil {
-			closed.Done() // the connection is gone, and the subscription with it
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		closed.Wait()
-		w.inFlight.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return fmt.Errorf("handlers were still running after %s", w.cfg.DrainTimeout)
-	}
-	if w.nc.IsConnected() {
-		return w.nc.FlushWithContext(ctx)
-	}
-	return nil
-}

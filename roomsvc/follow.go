@@ -64,6 +64,7 @@ func (s *Service) followOnce(ctx context.Context) error {
 	go func() {
 		select {
 		case <-s.reconnected:
+			s.log.Info("connected again", "server", s.nc.ConnectedUrlRedacted())
 			cancel(errReconnected)
 		case <-ctx.Done():
 		}

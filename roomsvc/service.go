@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nats.go/micro"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
@@ -81,6 +81,11 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("%s must not be negative", f.name))
 		}
 	}
+	for _, prefix := range c.ReplyPrefixes {
+		if !strings.HasPrefix(prefix, "_") {
+			errs = append(errs, fmt.Errorf("ReplyPrefixes: %q must begin with an underscore, lest answers go to subjects that mean something", prefix))
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -94,18 +99,16 @@ type Service struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
-	micro  micro.Service
+	micro  *bus.Service
 	asker  *bus.Asker
-	stats  stats
+	errors errorCounts
 
 	apps       *apps
 	projection *projection
 	turns      *turns
 
-	admission   chan struct{}
-	inFlight    sync.WaitGroup
-	created     time.Time     // of the stream that the projection is made from
-	reconnected chan struct{} // the connection was lost and is back
+	created     time.Time        // of the stream that the projection is made from
+	reconnected chan nats.Status // the connection was lost and is back
 	ctx         context.Context
 	stop        context.CancelFunc
 	followed    sync.WaitGroup
@@ -113,7 +116,7 @@ type Service struct {
 
 // Start runs a room service on the connection until Stop. It returns when the service has
 // read the whole stream and serves requests; the context bounds the starting only. The
-// service sets the connection's reconnect handler; the caller closes the connection.
+// caller closes the connection.
 //
 // It returns bus.ErrNoJetStream, bus.ErrServerTooOld or a *bus.StreamDiffersError if the server
 // will not do.
@@ -128,11 +131,9 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
-		stats:       stats{endpoints: make(map[string]*endpointStats)},
 		projection:  newProjection(),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
-		admission:   make(chan struct{}, cfg.MaxInFlight),
-		reconnected: make(chan struct{}, 1),
+		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
@@ -149,13 +150,6 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
-	s.nc.SetReconnectHandler(func(*nats.Conn) {
-		s.log.Info("connected again", "server", s.nc.ConnectedUrlRedacted())
-		select {
-		case s.reconnected <- struct{}{}:
-		default:
-		}
-	})
 	s.followed.Go(func() { s.follow(s.ctx) })
 	if err := s.apps.watch(s.ctx); err != nil {
 		return err
@@ -167,17 +161,17 @@ func (s *Service) start(ctx context.Context) error {
 	if s.asker, err = bus.NewAsker(s.nc); err != nil {
 		return err
 	}
-	s.micro, err = micro.AddService(s.nc, micro.Config{
-		Name:         subjects.Service,
-		Version:      Version,
-		Description:  "roombus room service: creates and deletes rooms, lets users join and leave",
-		QueueGroup:   subjects.ServiceQueue,
-		StatsHandler: s.endpointData,
-	})
+	s.micro, err = bus.NewService(s.nc, bus.ServiceConfig{
+		Name:          subjects.Service,
+		Version:       Version,
+		Description:   "roombus room service: creates and deletes rooms, lets users join and leave",
+		MaxInFlight:   s.cfg.MaxInFlight,
+		ReplyPrefixes: s.cfg.ReplyPrefixes,
+		Refuse:        refuse,
+		Data:          s.endpointData,
+		Logger:        s.log,
+	}, s.endpoints()...)
 	if err != nil {
-		return fmt.Errorf("starting the micro service: %w", err)
-	}
-	if err := s.addEndpoints(); err != nil {
 		return err
 	}
 	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
@@ -193,39 +187,9 @@ func (s *Service) start(ctx context.Context) error {
 func (s *Service) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	err := s.drain(ctx)
+	err := s.micro.Stop(ctx)
 	s.stop()
 	s.followed.Wait()
-	if s.asker != nil {
-		_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
-	}
+	_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
 	return err
-}
-
-func (s *Service) drain(ctx context.Context) error {
-	if err := s.micro.Stop(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("stopping the micro service: %w", err)
-	}
-	// Requests that the server had sent before it knew are still on their way to the
-	// callbacks: a flush has them here, a barrier has them through.
-	if err := s.nc.FlushWithContext(ctx); err == nil {
-		through := make(chan struct{})
-		if err := s.nc.Barrier(func() { close(through) }); err == nil {
-			select {
-			case <-through:
-			case <-ctx.Done():
-			}
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		s.inFlight.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return s.nc.FlushWithContext(ctx)
-	case <-ctx.Done():
-		return fmt.Errorf("requests were still in progress: %w", ctx.Err())
-	}
 }

@@ -47,16 +47,6 @@ func TestParsePost(t *testing.T) {
 	}
 }
 
-func TestIsInbox(t *testing.T) {
-	t.Parallel()
-	for reply, is := range map[string]bool{
-		"_INBOX.abc": true, "_INBOX_app.abc": true, "_R_.abc.def": true, "_MINE.x": true,
-		"": false, "room.post.create.r": false, "INBOX.abc": false, "_R_": false, "_MINEX.y": false, "_MINE": false, "$JS.API.INFO": false,
-	} {
-		assert.Equal(t, is, subjects.IsInbox(reply, "_MINE", ""), reply)
-	}
-}
-
 // What is written as a message is read as the event it was.
 func TestPostsAreReadAsWritten(t *testing.T) {
 	t.Parallel()

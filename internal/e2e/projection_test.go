@@ -23,7 +23,7 @@ import (
 func quarantined(t *testing.T, b *harness.Bus) uint64 {
 	t.Helper()
 	var stats struct {
-		Endpoints []struct{ Data roomsvc.EndpointStats }
+		Endpoints []struct{ Data roomsvc.EndpointData }
 	}
 	require.NoError(t, json.Unmarshal(request(t, b, "$SRV.STATS.rooms", "").Data, &stats))
 	return stats.Endpoints[0].Data.Quarantined

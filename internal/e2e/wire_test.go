@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -114,6 +115,10 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 		require.NoError(t, b.NC.PublishRequest("room.svc.get", reply, []byte(`{"roomId":"r1"}`)))
 		require.NoError(t, b.NC.PublishRequest("room.svc.join", reply, []byte(`{"roomId":"r1","user":{"id":"evil"}}`)))
 	}
+	// Nor to one of the protocol's own subjects.
+	for _, subject := range []string{"$SRV.PING", "$SRV.PING.rooms", "$SRV.INFO.rooms", "$SRV.STATS.rooms"} {
+		require.NoError(t, b.NC.PublishRequest(subject, "room.post.create.r1", nil))
+	}
 	require.NoError(t, b.NC.PublishRequest("room.svc.get", "_APP.x", []byte(`{"roomId":"r1"}`)))
 	answered, err := own.NextMsg(replyTime)
 	require.NoError(t, err, "a configured prefix is answered")
@@ -148,17 +153,19 @@ func TestTheServiceIsAMicroService(t *testing.T) {
 	assert.NotContains(t, info, "null")
 	var stats struct {
 		Endpoints []struct {
-			Name string
-			Data roomsvc.EndpointStats
+			micro.EndpointStats
+			Data roomsvc.EndpointData `json:"data"`
 		}
 	}
 	require.NoError(t, json.Unmarshal(request(t, b, "$SRV.STATS.rooms", "").Data, &stats))
 	for _, e := range stats.Endpoints {
 		switch e.Name {
 		case "create":
-			assert.Equal(t, uint64(1), e.Data.Handled)
-			assert.Positive(t, e.Data.AverageProcessingTime)
+			assert.Equal(t, 1, e.NumRequests)
+			assert.Positive(t, e.AverageProcessingTime)
 		case "join":
+			assert.Equal(t, 1, e.NumErrors)
+			assert.Contains(t, e.LastError, "room_not_found")
 			assert.Equal(t, map[room.Code]uint64{room.CodeRoomNotFound: 1}, e.Data.Errors)
 		}
 		assert.Equal(t, 1, e.Data.Rooms)

@@ -138,7 +138,7 @@ func freePorts(t testing.TB, n int) []string {
 		if err != nil {
 			continue
 		}
-		defer l.Close() // when all are there, lest one is drawn twice
+		defer func() { _ = l.Close() }() // when all are there, lest one is drawn twice
 		addresses = append(addresses, l.Addr().String())
 		if len(addresses) == n {
 			return addresses

@@ -1,0 +1,241 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nuid"
+)
+
+// Service speaks the NATS micro protocol (PING, INFO, STATS), so that the nats CLI finds it
+// and shows its endpoints. The framework of the client library does so too, but serves one
+// request of an endpoint after the other, times only its callback, and answers to whatever
+// subject a caller names as its reply.
+type Service struct {
+	nc        *nats.Conn
+	cfg       ServiceConfig
+	identity  micro.ServiceIdentity
+	started   time.Time
+	endpoints []*endpoint
+	verbs     []*nats.Subscription
+	admission chan struct{} // nil: no bound
+	inFlight  sync.WaitGroup
+	refused   atomic.Uint64
+}
+
+// ServiceConfig says what a service is and how it answers.
+type ServiceConfig struct {
+	Name        string // one subject token
+	Version     string // SemVer
+	Description string
+	// MaxInFlight bounds the requests in progress; more are answered with ErrOverloaded at
+	// once. 0 is no bound.
+	MaxInFlight int
+	// ReplyPrefixes are inbox prefixes, beside the common ones and the connection's own, that
+	// may be answered.
+	ReplyPrefixes []string
+	// Refuse makes the answer to a request that ended in an error: one of a Serve function, or
+	// ErrOverloaded, or ErrTooLarge for an answer that no message can carry.
+	Refuse func(subject string, err error) *nats.Msg
+	// Data is shown with the statistics of an endpoint. Default: none.
+	Data   func(endpoint string) any
+	Logger *slog.Logger
+}
+
+// Endpoint is one kind of request.
+type Endpoint struct {
+	Name    string
+	Subject string
+	Queue   string // group that shares the requests
+	// Serve answers a request. Each call has a goroutine of its own. The time is when the
+	// request came.
+	Serve func(msg *nats.Msg, came time.Time) ([]byte, error)
+}
+
+type endpoint struct {
+	Endpoint
+	sub *nats.Subscription
+
+	mu    sync.Mutex
+	stats micro.EndpointStats
+}
+
+// ErrOverloaded is what a request over the bound is refused with.
+var ErrOverloaded = errors.New("too many requests are in progress")
+
+// NewService subscribes to the subjects of the endpoints, and to those of the protocol. The
+// server knows of them when it has been flushed.
+func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
+	s := &Service{
+		nc: nc, cfg: cfg, started: time.Now().UTC(),
+		// The nats CLI cannot read a null where it expects metadata.
+		identity: micro.ServiceIdentity{Name: cfg.Name, ID: nuid.Next(), Version: cfg.Version, Metadata: map[string]string{}},
+	}
+	if nc.Opts.InboxPrefix != "" {
+		s.cfg.ReplyPrefixes = append([]string{nc.Opts.InboxPrefix}, cfg.ReplyPrefixes...)
+	}
+	if cfg.MaxInFlight > 0 {
+		s.admission = make(chan struct{}, cfg.MaxInFlight)
+	}
+	for _, e := range endpoints {
+		if err := s.add(&endpoint{Endpoint: e}); err != nil {
+			return nil, err
+		}
+	}
+	for verb, answer := range map[micro.Verb]func() any{
+		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.identity, Type: micro.PingResponseType} },
+		micro.InfoVerb:  s.info,
+		micro.StatsVerb: s.stats,
+	} {
+		if err := s.addVerb(verb, answer); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Service) add(e *endpoint) error {
+	e.stats = micro.EndpointStats{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue}
+	sub, err := s.nc.QueueSubscribe(e.Subject, e.Queue, func(msg *nats.Msg) { s.receive(e, msg) })
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", e.Subject, err)
+	}
+	e.sub = sub
+	s.endpoints = append(s.endpoints, e)
+	return nil
+}
+
+func (s *Service) addVerb(verb micro.Verb, answer func() any) error {
+	for _, of := range [][2]string{{"", ""}, {s.identity.Name, ""}, {s.identity.Name, s.identity.ID}} {
+		subject, err := micro.ControlSubject(verb, of[0], of[1])
+		if err != nil {
+			return fmt.Errorf("naming the service's subjects: %w", err)
+		}
+		sub, err := s.nc.Subscribe(subject, func(msg *nats.Msg) {
+			if msg.Reply == "" || !s.answerable(msg) {
+				return
+			}
+			data, err := json.Marshal(answer())
+			if err == nil {
+				err = msg.Respond(data)
+			}
+			if err != nil {
+				s.cfg.Logger.Warn("cannot answer", "subject", msg.Subject, "error", err)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		s.verbs = append(s.verbs, sub)
+	}
+	return nil
+}
+
+// answerable reports whether the reply subject, if there is one, may be published to.
+func (s *Service) answerable(msg *nats.Msg) bool {
+	if msg.Reply == "" || IsInbox(msg.Reply, s.cfg.ReplyPrefixes...) {
+		return true
+	}
+	s.refused.Add(1)
+	s.cfg.Logger.Warn("dropped a request whose answer would not go to an inbox", "subject", msg.Subject, "reply", msg.Reply)
+	return false
+}
+
+// RefusedReplies is the number of requests dropped for their reply subject.
+func (s *Service) RefusedReplies() uint64 { return s.refused.Load() }
+
+// receive hands a request to a goroutine of its own: the callback must not keep the next one
+// waiting.
+func (s *Service) receive(e *endpoint, msg *nats.Msg) {
+	came := time.Now()
+	if !s.answerable(msg) {
+		return
+	}
+	if !s.admit() {
+		s.finish(e, msg, came, nil, ErrOverloaded)
+		return
+	}
+	s.inFlight.Go(func() {
+		defer s.release()
+		data, err := e.Serve(msg, came)
+		s.finish(e, msg, came, data, err)
+	})
+}
+
+func (s *Service) admit() bool {
+	if s.admission == nil {
+		return true
+	}
+	select {
+	case s.admission <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Service) release() {
+	if s.admission != nil {
+		<-s.admission
+	}
+}
+
+// finish answers a request and counts it.
+func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, err error) {
+	e.count(time.Since(came), err)
+	if msg.Reply == "" {
+		return
+	}
+	reply := &nats.Msg{Data: data}
+	if err != nil {
+		reply = s.cfg.Refuse(msg.Subject, err)
+	}
+	reply.Subject = msg.Reply
+	err = s.nc.PublishMsg(reply)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		reply = s.cfg.Refuse(msg.Subject, fmt.Errorf("%w: the answer has %d bytes", ErrTooLarge, len(data)))
+		reply.Subject = msg.Reply
+		err = s.nc.PublishMsg(reply)
+	}
+	if err != nil {
+		s.cfg.Logger.Warn("cannot answer", "subject", msg.Subject, "error", err)
+	}
+}
+
+// Stop takes no more requests and finishes those in progress, until the context ends.
+func (s *Service) Stop(ctx context.Context) error {
+	var closed sync.WaitGroup
+	for _, e := range s.endpoints {
+		closed.Add(1)
+		e.sub.SetClosedHandler(func(string) { closed.Done() })
+		if err := e.sub.Drain(); err != nil {
+			closed.Done() // the connection is gone, and the subscription with it
+		}
+	}
+	for _, sub := range s.verbs {
+		_ = sub.Unsubscribe() // as above
+	}
+	done := make(chan struct{})
+	go func() {
+		closed.Wait()
+		s.inFlight.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("requests were still in progress: %w", ctx.Err())
+	}
+	if !s.nc.IsConnected() {
+		return nil
+	}
+	return s.nc.FlushWithContext(ctx)
+}
