@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/room"
@@ -33,7 +32,6 @@ func (w *worker) receive(ctx context.Context) {
 			w.log.Error("cannot register again", "error", err)
 		}
 	}
-	<-ctx.Done()
 }
 
 // consume handles events from the app's durable until the context or the consumer ends. It
@@ -60,12 +58,10 @@ func (w *worker) consume(ctx context.Context) error {
 			w.tell(handling, msg)
 		})
 	}, jetstream.PullMaxMessages(w.cfg.Concurrency), jetstream.ConsumeErrHandler(func(cc jetstream.ConsumeContext, err error) {
-		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, nats.ErrConnectionClosed) {
-			select {
-			case lost <- err:
-				cc.Stop()
-			default:
-			}
+		select {
+		case lost <- err:
+			cc.Stop()
+		default:
 		}
 	}))
 	if err != nil {
@@ -76,8 +72,8 @@ func (w *worker) consume(ctx context.Context) error {
 		events.Drain()
 		<-events.Closed()
 		return nil
-	case err := <-lost:
-		return fmt.Errorf("the app's consumer is gone: %w", err)
+	case err := <-lost: // whatever it is, finding the consumer again shows whether it is there
+		return fmt.Errorf("receiving post-events: %w", err)
 	}
 }
 

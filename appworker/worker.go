@@ -1,6 +1,7 @@
 package appworker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn}
 	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
 	if w.nc == nil {
-		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1)); err != nil {
+		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort()); err != nil {
 			return err
 		}
 		defer w.nc.Close()
@@ -78,11 +79,35 @@ func (w *worker) run(ctx context.Context) error {
 	case err == nil:
 		w.log.Info("serving", "version", w.app.Manifest.Version, "implements", w.app.Manifest.Implements)
 		w.cfg.OnReady()
-		w.receive(ctx) // until the context ends
+		err = w.stay(ctx) // until the context ends
 	}
 	drained, cancel := context.WithTimeout(w.stopping, w.cfg.DrainTimeout)
 	defer cancel()
 	return errors.Join(err, service.Stop(drained), w.finishPostEvents(drained))
+}
+
+// stay serves until the context or the connection ends. After a lost connection the app is
+// registered anew: the server that is there now may not know it.
+func (w *worker) stay(ctx context.Context) error {
+	ended, stop := context.WithCancel(ctx)
+	var receiving sync.WaitGroup
+	defer receiving.Wait()
+	defer stop()
+	receiving.Go(func() { w.receive(ended) })
+	changes := w.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case status := <-changes:
+			if status == nats.CLOSED {
+				return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(w.nc.LastError(), nats.ErrConnectionClosed))
+			}
+			if err := w.register(ctx); err != nil && ctx.Err() == nil {
+				w.log.Error("cannot register again", "error", err)
+			}
+		}
+	}
 }
 
 // register makes the app known, however long the room service is away.
@@ -93,8 +118,13 @@ func (w *worker) register(ctx context.Context) error {
 		attempt, cancel := context.WithTimeout(ctx, registerTimeout)
 		defer cancel()
 		m, err := w.rooms.RegisterApp(attempt, w.app.Manifest)
-		if errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}) {
+		switch {
+		case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
 			return m, backoff.Permanent(fmt.Errorf("the room service refuses the app: %w", err))
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return m, backoff.Permanent(err)
+		case err == nil && m.Version != w.app.Manifest.Version:
+			w.log.Warn("a later version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {

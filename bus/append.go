@@ -67,6 +67,6 @@ func sortAppendError(err error) error {
 // isUnsent reports whether the client library kept the message from leaving.
 func isUnsent(err error) bool {
 	return slices.ContainsFunc([]error{
-		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrConnectionClosed, nats.ErrConnectionDraining,
+		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrConnectionDraining,
 	}, func(unsent error) bool { return errors.Is(err, unsent) })
 }

@@ -74,7 +74,7 @@ func TestAppendSortsItsErrors(t *testing.T) {
 	require.NoError(t, err, "what was refused has changed nothing")
 	nc.Close()
 	_, err = bus.Append(t.Context(), js, msg(), "id6", guard)
-	require.ErrorIs(t, err, bus.ErrRefused)
+	require.ErrorIs(t, err, bus.ErrUncertain, "the library says the same of what had left before")
 }
 
 func TestTraceParent(t *testing.T) {

@@ -212,25 +212,19 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 
 // Stop takes no more requests and finishes those in progress, until the context ends.
 func (s *Service) Stop(ctx context.Context) error {
-	var closed sync.WaitGroup
-	for _, e := range s.endpoints {
-		closed.Add(1)
-		e.sub.SetClosedHandler(func(string) { closed.Done() })
-		if err := e.sub.Drain(); err != nil {
-			closed.Done() // the connection is gone, and the subscription with it
-		}
-	}
 	for _, sub := range s.verbs {
-		_ = sub.Unsubscribe() // as above
+		_ = sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
 	}
-	done := make(chan struct{})
+	if err := s.drain(ctx); err != nil {
+		return fmt.Errorf("requests were still to come: %w", err)
+	}
+	finished := make(chan struct{})
 	go func() {
-		closed.Wait()
 		s.inFlight.Wait()
-		close(done)
+		close(finished)
 	}()
 	select {
-	case <-done:
+	case <-finished:
 	case <-ctx.Done():
 		return fmt.Errorf("requests were still in progress: %w", ctx.Err())
 	}
@@ -238,4 +232,26 @@ func (s *Service) Stop(ctx context.Context) error {
 		return nil
 	}
 	return s.nc.FlushWithContext(ctx)
+}
+
+// drain ends the subscriptions, after what the server had sent before it knew.
+func (s *Service) drain(ctx context.Context) error {
+	drained := make(chan struct{}, len(s.endpoints))
+	draining := 0
+	for _, e := range s.endpoints {
+		e.sub.SetClosedHandler(func(string) { drained <- struct{}{} })
+		if !s.nc.IsConnected() || e.sub.Drain() != nil {
+			_ = e.sub.Unsubscribe() // without a connection nothing is to come
+			continue
+		}
+		draining++
+	}
+	for range draining {
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

@@ -73,9 +73,9 @@ func (s Settings) Address() (string, error) {
 	return c.ServerURL(), nil
 }
 
-// Connect connects to the first server that answers. Without a URL and without a context it
-// is the context selected in the nats CLI, and without one of those 127.0.0.1:4222. It
-// returns ErrUnreachable if none answers.
+// Connect connects to the first server that answers, at 127.0.0.1:4222 if neither a URL nor a
+// context is set. A context that is merely selected in the nats CLI is not used: what starts
+// on this machine is meant for this machine. It returns ErrUnreachable if no server answers.
 func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	c, err := s.resolve()
 	if err != nil {
@@ -99,8 +99,10 @@ func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 }
 
 func (s Settings) resolve() (*natscontext.Context, error) {
-	load := s.Context != "" || s.URL == ""
-	c, err := natscontext.New(s.Context, load,
+	if s.User != "" && s.Password == "" && s.Token == "" { // as the nats CLI has it
+		s.User, s.Token = "", s.User
+	}
+	c, err := natscontext.New(s.Context, s.Context != "",
 		natscontext.WithServerURL(s.URL),
 		natscontext.WithCreds(s.Creds),
 		natscontext.WithNKey(s.NKey),

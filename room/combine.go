@@ -15,8 +15,10 @@ type Answer struct {
 	Essential bool // for this interface
 	Shadow    bool
 	Outcome   Outcome
-	Reason    string // of a denial, or why there is no verdict
-	Verdict   Verdict
+	// Hurried: it had less than its own time, since the command had no more.
+	Hurried bool
+	Reason  string // of a denial, or why there is no verdict
+	Verdict Verdict
 	// Modified is the room with the verdict's merge patch applied, as JSON. It is made by
 	// whoever has a library for that.
 	Modified []byte
@@ -28,7 +30,8 @@ type Answer struct {
 // be merged counts as that app's failure and leaves the draft alone.
 //
 // An error means that the action must not be: an app denied it (prevented, user_not_allowed)
-// or an essential app gave no usable answer (essential_app_unavailable). A denial wins over
+// or an essential app gave no usable answer (essential_app_unavailable, or deadline_exceeded
+// if the command had not the time that the app may take). A denial wins over
 // an absence, and among several the first app in order. The error carries every outcome.
 func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 	answers = slices.Clone(answers)
@@ -168,6 +171,9 @@ func cut(reason string) string {
 
 func (a Answer) block(d Draft, phase Interface) *Error {
 	e := Errorf(CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, phase, a.Outcome)
+	if a.Outcome == TimedOut && a.Hurried { // it is not the app that was slow
+		e = Errorf(CodeDeadlineExceeded, "the command's time ran out before app %s, which is essential for %s, had its own", a.App, phase)
+	}
 	if a.Reason != "" {
 		e.Message += ": " + a.Reason
 	}

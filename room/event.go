@@ -53,6 +53,20 @@ type Result struct {
 	Apps     []AppOutcome `json:"apps,omitempty"`
 }
 
+// Answers reports whether the event is what the request asks for: the same change of the same
+// room, for the same user.
+func (e Event) Answers(r Request) bool {
+	if e.Type != r.Event() || e.Room != r.Target() {
+		return false
+	}
+	was := e.Data.JoiningUser
+	if was == nil {
+		was = e.Data.LeavingUser
+	}
+	u := r.Subject()
+	return u == nil || was != nil && was.ID == u.ID
+}
+
 // Result is the answer to the command that made the event, the same whenever it is asked.
 func (e Event) Result() Result {
 	ref := e.Ref()

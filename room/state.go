@@ -10,9 +10,12 @@ import (
 type State struct {
 	Exists bool
 	Room   Room
-	// Seq is the stream sequence of the last event of the room, also of a deleted one: the
-	// next event is guarded by it.
-	Seq     uint64
+	// Seq is the stream sequence of the room's last message, also of a deleted room: the next
+	// event is guarded by it.
+	Seq uint64
+	// Applied is the sequence of the last one that was an event. It differs from Seq only
+	// behind a message that somebody else put there.
+	Applied uint64
 	members []*User // in the order of their ids
 }
 

@@ -49,9 +49,9 @@ func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body
 func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.AttemptTimeout)
 	defer cancel()
-	deadline, _ := attempt.Deadline()
+	deadline, _ := attempt.Deadline() // the service is given a little less, for its answer to be in time
 	msg := &nats.Msg{Subject: subject, Header: maps.Clone(h), Data: body}
-	msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
+	msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()*9/10), 10))
 	reply, err := c.nc.RequestMsgWithContext(attempt, msg)
 	switch {
 	case err == nil:
@@ -59,7 +59,7 @@ func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, bod
 	case errors.Is(err, nats.ErrMaxPayload):
 		return nil, room.Errorf(room.CodeTooLarge, "the request is %d bytes; the server takes at most %d", len(body), c.nc.MaxPayload())
 	case errors.Is(err, nats.ErrNoResponders):
-		return nil, room.Errorf(room.CodeUnavailable, "no room service answers on this NATS")
+		return nil, room.Errorf(room.CodeUnavailable, "no room service answers on this NATS; roombus serve runs one")
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, context.Canceled):
 		return nil, fmt.Errorf("requesting %s: %w", subject, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/room"
@@ -31,6 +32,7 @@ type apps struct {
 type entry struct {
 	manifest room.Manifest
 	revision uint64
+	gone     bool
 }
 
 // round is one asking: of several apps in parallel, or of one in a chain.
@@ -49,7 +51,7 @@ type schedule struct {
 
 func newApps(kv jetstream.KeyValue, log *slog.Logger) *apps {
 	a := &apps{kv: kv, log: log, entries: make(map[string]entry)}
-	a.schedule.Store(&schedule{})
+	a.reschedule()
 	return a
 }
 
@@ -64,24 +66,28 @@ func (a *apps) get(id string) (room.Manifest, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e, ok := a.entries[id]
-	return e.manifest, ok
+	return e.manifest, ok && !e.gone
 }
 
-// put stores a manifest, and returns it as stored.
+// put stores a manifest, and returns what is stored: another one if the app has been
+// registered with a later version, which an old worker must not undo.
 func (a *apps) put(ctx context.Context, m room.Manifest) (room.Manifest, error) {
 	for {
-		was, revision, err := a.read(ctx, m.ID)
+		was, err := a.read(ctx, m.ID)
 		if err != nil {
 			return m, err
 		}
-		stored := m.WithDefaults(revision == 0 || was.IsEnabled())
+		if later(was.manifest.Version, m.Version) {
+			return was.manifest, nil
+		}
+		stored := m.WithDefaults(was.revision == 0 || was.manifest.IsEnabled())
 		data, err := json.Marshal(stored)
 		if err != nil {
 			return m, fmt.Errorf("encoding the manifest: %w", err)
 		}
-		revision, err = a.kv.Update(ctx, m.ID, data, revision)
+		revision, err := a.write(ctx, m.ID, data, was.revision)
 		if errors.Is(err, jetstream.ErrKeyExists) {
-			continue // somebody else was faster: what is enabled may have changed
+			continue // somebody else was faster
 		}
 		if err != nil {
 			return m, fmt.Errorf("storing the manifest: %w", err)
@@ -91,17 +97,36 @@ func (a *apps) put(ctx context.Context, m room.Manifest) (room.Manifest, error) 
 	}
 }
 
-// read is the manifest in the bucket, with revision 0 if there is none.
-func (a *apps) read(ctx context.Context, id string) (room.Manifest, uint64, error) {
+func later(version, than string) bool {
+	v, err := semver.NewVersion(version)
+	if err != nil {
+		return false // there is none
+	}
+	return v.GreaterThan(semver.MustParse(than)) // it has been validated
+}
+
+// read is the manifest in the bucket, with revision 0 if there is none. One that cannot be
+// used is as good as none, but for its revision.
+func (a *apps) read(ctx context.Context, id string) (entry, error) {
 	e, err := a.kv.Get(ctx, id)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return room.Manifest{}, 0, nil
+		return entry{}, nil
 	}
 	if err != nil {
-		return room.Manifest{}, 0, fmt.Errorf("reading the manifest: %w", err)
+		return entry{}, fmt.Errorf("reading the manifest: %w", err)
 	}
 	m, err := decodeManifest(e)
-	return m, e.Revision(), err
+	if err != nil {
+		m = room.Manifest{}
+	}
+	return entry{manifest: m, revision: e.Revision()}, nil
+}
+
+func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
+	if revision == 0 {
+		return a.kv.Create(ctx, id, data) // also after a deletion
+	}
+	return a.kv.Update(ctx, id, data, revision)
 }
 
 // watch learns every manifest there is before it returns, and whatever changes until the
@@ -132,8 +157,7 @@ func (a *apps) update(e jetstream.KeyValueEntry) {
 	}
 	m, err := decodeManifest(e)
 	if err != nil {
-		a.log.Error("a manifest in the bucket cannot be used; the app is not asked", "app", e.Key(), "error", err)
-		a.forget(e.Key(), e.Revision())
+		a.log.Error("a manifest in the bucket cannot be used; the app stays as it was", "app", e.Key(), "error", err)
 		return
 	}
 	a.learn(m, e.Revision())
@@ -148,19 +172,19 @@ func decodeManifest(e jetstream.KeyValueEntry) (room.Manifest, error) {
 }
 
 func (a *apps) learn(m room.Manifest, revision uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.entries[m.ID].revision < revision {
-		a.entries[m.ID] = entry{manifest: m, revision: revision}
-		a.reschedule()
-	}
+	a.set(m.ID, entry{manifest: m, revision: revision})
 }
 
+// forget keeps the revision, so that what was stored before the deletion does not come back.
 func (a *apps) forget(id string, revision uint64) {
+	a.set(id, entry{revision: revision, gone: true})
+}
+
+func (a *apps) set(id string, e entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.entries[id].revision < revision {
-		delete(a.entries, id)
+	if a.entries[id].revision < e.revision {
+		a.entries[id] = e
 		a.reschedule()
 	}
 }
@@ -168,7 +192,9 @@ func (a *apps) forget(id string, revision uint64) {
 func (a *apps) reschedule() {
 	s := &schedule{apps: []room.Manifest{}, rounds: make(map[room.EventType][]round)}
 	for e := range maps.Values(a.entries) {
-		s.apps = append(s.apps, e.manifest)
+		if !e.gone {
+			s.apps = append(s.apps, e.manifest)
+		}
 	}
 	slices.SortFunc(s.apps, room.Manifest.Compare)
 	for _, e := range room.EventTypes() {

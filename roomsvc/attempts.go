@@ -19,8 +19,9 @@ var (
 	errBehind = errors.New("the stream's leader lacks events of the room")
 )
 
-// attempts decides when a command is tried again. A lost race is worth MaxConflicts more
-// tries; trouble with JetStream is worth CommitPatience. Both end with the command's budget.
+// attempts decides when a command is tried again. A room that has moved is worth MaxConflicts
+// more tries; trouble with JetStream is worth CommitPatience, also if it claims a conflict
+// where the room has not moved. Both end with the command's budget.
 type attempts struct {
 	cfg       Config
 	n         int
@@ -60,13 +61,12 @@ func (a *attempts) again(ctx context.Context) bool {
 // failed takes note of why a try that saw this view ended without an answer.
 func (a *attempts) failed(err error, v room.View) {
 	a.last = err
-	switch {
-	case errors.Is(err, errBehind):
-	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrStored), errors.Is(err, errMoved):
+	if errors.Is(err, bus.ErrUncertain) {
+		a.doubt = &v.Seq
+	}
+	if errors.Is(err, errMoved) {
 		a.conflicts++
 		return
-	case errors.Is(err, bus.ErrUncertain):
-		a.doubt = &v.Seq
 	}
 	if a.troubled.IsZero() {
 		a.troubled = time.Now()

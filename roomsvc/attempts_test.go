@@ -24,7 +24,7 @@ func TestARefusalCannotStandInDoubt(t *testing.T) {
 	refusal := room.Errorf(room.CodeUserNotAllowed, "no")
 	a := &attempts{cfg: Config{}.withDefaults()}
 	assert.Equal(t, error(refusal), a.settle(refusal, room.View{Seq: 5}))
-	a.failed(fmt.Errorf("lost: %w", bus.ErrUncertain), room.View{Seq: 5})
+	a.failed(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), room.View{Seq: 5})
 	require.ErrorIs(t, a.settle(refusal, room.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
 		"the publish that was not answered may still be stored")
 	assert.Equal(t, error(refusal), a.settle(refusal, room.View{Seq: 6}), "once the room has moved it cannot")
@@ -39,9 +39,10 @@ func TestAttemptsAreBounded(t *testing.T) {
 		code  room.Code
 		tries int // 0: as many as the time allows
 	}{
-		"conflicts": {bus.ErrConflict, room.CodeConflict, 4},
+		"conflicts": {errors.Join(bus.ErrConflict, errMoved), room.CodeConflict, 4},
 		"moved":     {errMoved, room.CodeConflict, 4},
-		"stored":    {bus.ErrStored, room.CodeConflict, 4},
+		"spurious":  {bus.ErrConflict, room.CodeUnavailable, 0},
+		"stored":    {bus.ErrStored, room.CodeUnavailable, 0},
 		"too large": {bus.ErrTooLarge, room.CodeTooLarge, 1},
 		"refused":   {bus.ErrRefused, room.CodeUnavailable, 0},
 		"behind":    {errors.Join(bus.ErrConflict, errBehind), room.CodeUnavailable, 0},
@@ -72,7 +73,7 @@ func TestRecentForgetsInTwoSteps(t *testing.T) {
 	t.Parallel()
 	var r recent
 	now := time.Now()
-	r.add("old", 1, now.Add(-2*recentFor))
+	r.add("old", 1, now.Add(-recentFor-2*clockSkew))
 	assert.Zero(t, r.find("old"), "what the stream no longer knows is not remembered")
 	r.add("a", 2, now)
 	assert.Equal(t, uint64(2), r.find("a"))

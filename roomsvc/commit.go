@@ -14,7 +14,7 @@ import (
 // commit publishes the post-event, guarded by the room's last sequence. It is the one place
 // that publishes to room.post.>. When it fails, the projection has been caught up with the
 // stream as well as could be, so that the next load finds the event if it was stored after
-// all.
+// all; the error is errMoved if the room is no longer as the view has it.
 func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d room.Draft) (room.Event, error) {
 	if ctx.Err() != nil {
 		return room.Event{}, ctx.Err()
@@ -33,15 +33,8 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
 	e.Seq, err = bus.Append(waiting, s.js, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
 	if err != nil {
-		return room.Event{}, errors.Join(err, ignoreMoved(s.confirm(ctx, c, v)))
+		return room.Event{}, errors.Join(err, s.confirm(ctx, c, v))
 	}
 	s.projection.commit(e)
 	return e, nil
-}
-
-func ignoreMoved(err error) error {
-	if errors.Is(err, errMoved) {
-		return nil
-	}
-	return err
 }

@@ -113,12 +113,12 @@ func (s *Service) recognize(ctx context.Context) error {
 			return fmt.Errorf("looking at the stream: %w", err)
 		}
 		same := info.Created.Equal(s.created)
-		if same && info.State.LastSeq >= s.projection.last() {
+		if same && info.State.LastSeq >= s.projection.highest() {
 			return nil
 		}
 		if !same || look == recognizeLooks {
 			s.log.Error("the stream is not the one that was read before; the projection is made anew",
-				"created", info.Created, "ends", info.State.LastSeq, "read", s.projection.last())
+				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
 			s.projection.reset()
 			s.created = info.Created
 			return nil

@@ -34,7 +34,9 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 		case !app.IsEnabled():
 			answers[n].Outcome, answers[n].Reason = room.Unavailable, "disabled"
 		default:
-			questions = append(questions, question(c, d, r.phase, app, body, r.time(ctx, app)))
+			given := r.time(ctx, app)
+			answers[n].Hurried = given < app.Timeout()
+			questions = append(questions, question(c, d, r.phase, app, body, given))
 			asked = append(asked, n)
 		}
 	}

@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type projection struct {
 	recent recent
 
 	consumed    uint64 // the last sequence that came from the stream
+	committed   uint64 // the highest that this service has committed itself
 	quarantined uint64
 	waiting     []waiting
 }
@@ -52,6 +54,7 @@ func (p *projection) view(c room.Command) (v room.View, committed uint64) {
 func (p *projection) commit(e room.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.committed = max(p.committed, e.Seq)
 	if s := p.state(e.Room); s.Seq == e.Expected {
 		_ = p.apply(s, e, time.Now()) // an event just made by Decide and Combine can follow
 	}
@@ -137,6 +140,9 @@ func (p *projection) reach(ctx context.Context, seq uint64) error {
 	case <-w.reached:
 		return nil
 	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.waiting = slices.DeleteFunc(p.waiting, func(o waiting) bool { return o.reached == w.reached })
 		return ctx.Err()
 	}
 }
@@ -148,6 +154,13 @@ func (p *projection) last() uint64 {
 	return p.consumed
 }
 
+// highest is the highest sequence that is known, from the stream or from a commit.
+func (p *projection) highest() uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return max(p.consumed, p.committed)
+}
+
 // reset forgets everything: the stream is another one than before.
 func (p *projection) reset() {
 	p.mu.Lock()
@@ -155,7 +168,7 @@ func (p *projection) reset() {
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
-	p.consumed = 0
+	p.consumed, p.committed = 0, 0
 }
 
 // room is a live room's record.

@@ -5,6 +5,9 @@ import "time"
 // recentFor is how long a command's id is remembered at least: as long as JetStream does.
 const recentFor = dedupeWindow
 
+// clockSkew is how far the clocks of the server and of this service may be apart.
+const clockSkew = 10 * time.Minute
+
 // recent remembers the ids of the commands committed lately, so that one that is sent again
 // is answered with what it did. Two maps take turns, so that forgetting costs nothing; an id
 // is remembered for one to two times recentFor.
@@ -15,7 +18,7 @@ type recent struct {
 
 func (r *recent) add(id string, seq uint64, stored time.Time) {
 	t := time.Now()
-	if t.Sub(stored) > recentFor {
+	if t.Sub(stored) > recentFor+clockSkew {
 		return
 	}
 	if r.now == nil || t.Sub(r.since) > recentFor {

@@ -9,12 +9,19 @@ import (
 // registerApp makes the app's consumer before the app is known: from then on no event passes
 // it by.
 func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error) {
+	known, err := s.apps.read(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	if later(known.manifest.Version, m.Version) {
+		return known.manifest, nil
+	}
 	if err := s.ensureDurable(ctx, m); err != nil {
-		return nil, room.Errorf(room.CodeUnavailable, "%v", err)
+		return nil, err
 	}
 	stored, err := s.apps.put(ctx, m)
 	if err != nil {
-		return nil, room.Errorf(room.CodeUnavailable, "%v", err)
+		return nil, err
 	}
 	s.log.Info("registered", "app", stored.ID, "version", stored.Version, "implements", stored.Implements)
 	return stored, nil

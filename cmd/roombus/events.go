@@ -67,7 +67,7 @@ func newHistory(conn *connection, out *output) *cobra.Command {
 				return usage(c, "ROOM is empty")
 			}
 			n, err := e.run(c)
-			if err == nil && n == 0 {
+			if err == nil && n == 0 && c.Context().Err() == nil {
 				return room.NotFound(e.room)
 			}
 			return err

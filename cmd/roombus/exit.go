@@ -59,7 +59,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &coded):
+	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
 	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound):
 		return exitUnavailable
@@ -95,8 +95,6 @@ func hint(err error) string {
 		return "start the room service with roombus serve"
 	case errors.As(err, &differs):
 		return fmt.Sprintf("change it with: nats stream edit %s (for the number of replicas there is serve --replicas too)", differs.Stream)
-	case errors.Is(err, &room.Error{Code: room.CodeUnavailable}):
-		return "is roombus serve running?"
 	}
 	return ""
 }

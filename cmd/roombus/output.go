@@ -45,8 +45,25 @@ func newTable(w io.Writer, header string) *tabwriter.Writer {
 	return t
 }
 
+// checked remembers the first error of writing, so that output that was lost is a failure.
+type checked struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
 // isTerminal reports whether a person looks at what is written.
 func isTerminal(w io.Writer) bool {
+	if c, ok := w.(*checked); ok {
+		w = c.w
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/roombus/roombus/internal/interrupt"
 	"github.com/roombus/roombus/internal/replay"
 	"github.com/roombus/roombus/internal/trace"
 	"github.com/roombus/roombus/roomclient"
@@ -64,6 +65,9 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 	defer func() { _ = in.Close() }() // it was only read
 	bar := progress(c.ErrOrStderr(), size)
 	t, err := trace.NewReader(io.TeeReader(in, bar))
+	if c.Context().Err() != nil {
+		return c.Context().Err()
+	}
 	if err != nil {
 		return &usageError{fmt.Sprintf("%s: %v", path, err)}
 	}
@@ -101,7 +105,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 // open is the trace and its size in bytes, -1 if it has none.
 func open(c *cobra.Command, path string) (io.ReadCloser, int64, error) {
 	if path == "-" {
-		return io.NopCloser(c.InOrStdin()), -1, nil
+		return io.NopCloser(interrupt.Reader(c.Context(), c.InOrStdin())), -1, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {

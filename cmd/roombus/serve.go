@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -77,7 +78,11 @@ func (s *serve) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	<-c.Context().Done()
+	select {
+	case <-c.Context().Done():
+	case <-nc.StatusChanged(nats.CLOSED):
+		return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(nc.LastError(), nats.ErrConnectionClosed))
+	}
 	log.Info("draining; a second signal ends at once")
 	draining, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), drainTimeout)
 	defer cancel()
@@ -144,14 +149,14 @@ func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop
 	return nc, func() { nc.Close(); server.Shutdown() }, nil
 }
 
-// serviceOptions are those of a connection that must neither give up nor keep what it could
-// not send: a commit that leaves late is a commit that nobody knows of.
+// serviceOptions are those of a connection that must not give up: servers go and come back,
+// and credentials are mended.
 func serviceOptions(log *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.Name("roombus serve"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
-		nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() && err != nil {
 				log.Warn("lost the connection to NATS", "error", err)

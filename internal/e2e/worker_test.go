@@ -89,8 +89,8 @@ func TestDrainFinishesTheHandlers(t *testing.T) {
 		return r.Apps[0].Outcome == room.Unavailable
 	}, replyTime, 5*time.Millisecond)
 	select {
-	case <-stopped:
-		t.Fatal("it ended before its handler")
+	case err := <-stopped:
+		t.Fatalf("it ended before its handler, with %v", err)
 	default:
 	}
 	close(finish)

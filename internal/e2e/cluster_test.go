@@ -1,0 +1,293 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// patience is how long a client goes on trying one command. A replicated group that lost its
+// leader takes four to nine seconds to notice, and then has to agree on another one.
+const patience = 40 * time.Second
+
+// TestCluster runs two room services on three NATS nodes, as deploy/ has it, and takes parts
+// away under load: one room service after the other in good order, as an upgrade does, then,
+// without warning, the node that leads the stream.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")
+	services := []*harness.Process{serveOn(t, cluster), serveOn(t, cluster)}
+	nc := cluster.Connect(t, 0)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	b := &harness.Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
+	rooms := []string{"r0", "r1", "r2", "r3"}
+	for _, id := range rooms {
+		b.Create(t, id)
+	}
+	recreate(t, b, rooms[0])
+	load := newLoad(rooms)
+
+	load.start(t, cluster, roomclient.Config{AttemptTimeout: patience}) // no answer is lost, so none is asked for twice
+	load.awaitProgress(t)
+
+	stream := streamInfo(t, js)
+	assert.Equal(t, 3, stream.Config.Replicas)
+	assert.Len(t, stream.Cluster.Replicas, 2, "copies beside the leader's")
+	requireAllServe(t, nc, len(services))
+
+	for i, service := range services {
+		service.Signal(syscall.SIGTERM)
+		assert.Zero(t, service.Wait())
+		load.awaitProgress(t)
+		services[i] = serveOn(t, cluster)
+		load.awaitProgress(t)
+	}
+	load.end(t)
+
+	load.start(t, cluster, roomclient.Config{})
+	load.awaitProgress(t)
+	leader := cluster.Node(t, streamInfo(t, js).Cluster.Leader)
+	leader.Kill()
+	load.awaitProgress(t)
+	assert.NotEqual(t, leader.Name, streamInfo(t, js).Cluster.Leader)
+	leader.Start(t)
+	cluster.AwaitHealthy(t)
+	load.awaitProgress(t)
+	load.end(t)
+
+	requireAllServe(t, nc, len(services))
+	events := b.Decoded(t)
+	requireChained(t, events)
+	load.requireOnce(t, events)
+	for i := range cluster.Nodes {
+		load.requireMembers(t, roomclient.New(cluster.Connect(t, i), roomclient.Config{}))
+	}
+	for _, service := range services {
+		assert.NotContains(t, service.Stderr.String(), "made anew", "no service mistook the stream for another")
+	}
+}
+
+// serveOn starts a room service and waits until it serves.
+func serveOn(t *testing.T, c *harness.Cluster) *harness.Process {
+	t.Helper()
+	p := harness.Start(t, harness.Binary(t), "serve", "--nats", c.URL(), "--replicas", "3")
+	p.Stderr.Await(t, `msg=serving`)
+	return p
+}
+
+// recreate deletes a room and makes it anew.
+func recreate(t *testing.T, b *harness.Bus, id string) {
+	t.Helper()
+	_, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: id})
+	require.NoError(t, err)
+	b.Create(t, id)
+}
+
+// streamInfo describes the stream of events once it has a leader.
+func streamInfo(t *testing.T, js jetstream.JetStream) *jetstream.StreamInfo {
+	t.Helper()
+	var info *jetstream.StreamInfo
+	require.Eventually(t, func() bool {
+		stream, err := js.Stream(t.Context(), subjects.Events)
+		if err != nil {
+			return false
+		}
+		info = stream.CachedInfo()
+		return info.Cluster != nil && info.Cluster.Leader != ""
+	}, patience, 50*time.Millisecond, "the stream has no leader")
+	return info
+}
+
+// requireAllServe checks that there are n instances of the service, that each has handled
+// requests, and that none has found a message in the stream which it could not apply.
+func requireAllServe(t *testing.T, nc *nats.Conn, n int) {
+	t.Helper()
+	subject, err := micro.ControlSubject(micro.StatsVerb, subjects.Service, "")
+	require.NoError(t, err)
+	sub, err := nc.SubscribeSync(nc.NewInbox())
+	require.NoError(t, err)
+	require.NoError(t, nc.PublishRequest(subject, sub.Subject, nil))
+	for range n {
+		msg, err := sub.NextMsg(5 * time.Second)
+		require.NoError(t, err, "not every instance tells its figures")
+		var stats micro.Stats
+		require.NoError(t, json.Unmarshal(msg.Data, &stats))
+		handled := 0
+		for _, e := range stats.Endpoints {
+			var data roomsvc.EndpointData
+			require.NoError(t, json.Unmarshal(e.Data, &data))
+			handled += e.NumRequests
+			assert.Zero(t, data.Quarantined)
+		}
+		assert.NotZero(t, handled, "requests that instance %s has handled", stats.ID)
+	}
+}
+
+// requireChained checks that every event of a room follows the one before it.
+func requireChained(t *testing.T, events []room.Event) {
+	t.Helper()
+	type position struct{ seq, version uint64 }
+	last := make(map[string]position)
+	for _, e := range events {
+		before := last[e.Room]
+		if e.Type == room.EventCreate {
+			before.version = 0
+		}
+		require.Equal(t, before.seq, e.Expected, "the sequence that event %d expected", e.Seq)
+		require.Equal(t, before.version+1, e.Version, "the version of event %d", e.Seq)
+		last[e.Room] = position{e.Seq, e.Version}
+	}
+}
+
+// load is users who join rooms and leave them, and what must be true in the end.
+type load struct {
+	rounds  int
+	stop    context.CancelFunc
+	clients sync.WaitGroup
+
+	mu       sync.Mutex
+	acked    map[string]uint64   // id of the command -> sequence of its event
+	members  map[string][]string // by room
+	failures []error
+}
+
+func newLoad(rooms []string) *load {
+	l := &load{acked: make(map[string]uint64), members: make(map[string][]string)}
+	for _, id := range rooms {
+		l.members[id] = []string{"owner"}
+	}
+	return l
+}
+
+// start sends commands from several clients at once until end. The clients are connected to
+// different nodes, since a node gives a request to the services that are connected to itself
+// if there are any.
+func (l *load) start(t *testing.T, c *harness.Cluster, cfg roomclient.Config) {
+	t.Helper()
+	l.rounds++
+	var ctx context.Context
+	ctx, l.stop = context.WithCancel(context.Background())
+	rooms := slices.Sorted(maps.Keys(l.members))
+	for i := range 2 * len(c.Nodes) {
+		client := roomclient.New(c.Connect(t, i%len(c.Nodes)), cfg)
+		prefix := fmt.Sprintf("%d-%d-", l.rounds, i)
+		l.clients.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				l.comeAndGo(client, rooms[n%len(rooms)], prefix+strconv.Itoa(n), n%2 == 0)
+			}
+		})
+	}
+	t.Cleanup(func() { l.stop(); l.clients.Wait() })
+}
+
+// comeAndGo lets a new user join, and leave again or stay.
+func (l *load) comeAndGo(client *roomclient.Client, roomID, user string, stay bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	u := room.User{ID: user}
+	join, err := client.Join(ctx, room.JoinRequest{RoomID: roomID, User: u}, roomclient.WithID("join-"+user))
+	l.took("join-"+user, join, err)
+	if stay {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.members[roomID] = append(l.members[roomID], user)
+		return
+	}
+	leave, err := client.Leave(ctx, room.LeaveRequest{RoomID: roomID, User: u}, roomclient.WithID("leave-"+user))
+	l.took("leave-"+user, leave, err)
+}
+
+func (l *load) took(id string, r room.Result, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.failures = append(l.failures, fmt.Errorf("%s: %w", id, err))
+	case !r.Changed || r.Event == nil:
+		l.failures = append(l.failures, fmt.Errorf("%s changed nothing", id))
+	case r.Event.ID != id:
+		l.failures = append(l.failures, fmt.Errorf("%s was answered with event %s", id, r.Event.ID))
+	default:
+		l.acked[id] = r.Event.Seq
+	}
+}
+
+// progress is the number of commands that were acknowledged, and what went wrong with others.
+func (l *load) progress() (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acked), errors.Join(l.failures...)
+}
+
+// awaitProgress waits until a good number of new commands are acknowledged.
+func (l *load) awaitProgress(t *testing.T) {
+	t.Helper()
+	before, _ := l.progress()
+	require.Eventually(t, func() bool {
+		n, err := l.progress()
+		return n >= before+200 || err != nil
+	}, patience, 20*time.Millisecond, "commands are no longer answered")
+	_, err := l.progress()
+	require.NoError(t, err)
+}
+
+// end waits until the commands in progress are answered and checks that none has failed.
+func (l *load) end(t *testing.T) {
+	t.Helper()
+	l.stop()
+	l.clients.Wait()
+	_, err := l.progress()
+	require.NoError(t, err)
+}
+
+// requireOnce checks that what was acknowledged is in the stream once, where the answer said.
+func (l *load) requireOnce(t *testing.T, events []room.Event) {
+	t.Helper()
+	found := make(map[string]uint64)
+	for _, e := range events {
+		_, twice := found[e.ID]
+		require.False(t, twice, "event %d has the id of one before it", e.Seq)
+		found[e.ID] = e.Seq
+	}
+	for id, seq := range l.acked {
+		require.Equal(t, seq, found[id], "the sequence of %s", id)
+	}
+	t.Logf("%d commands acknowledged, %d events", len(l.acked), len(events))
+}
+
+// requireMembers checks who is in the rooms. A service may be a little behind the other.
+func (l *load) requireMembers(t *testing.T, client *roomclient.Client) {
+	t.Helper()
+	for id, users := range l.members {
+		want := slices.Sorted(slices.Values(users))
+		assert.EventuallyWithT(t, func(c *assert.CollectT) {
+			var got []string
+			for u, err := range client.AllMembers(t.Context(), id) {
+				assert.NoError(c, err)
+				got = append(got, u.ID)
+			}
+			assert.Equal(c, want, got)
+		}, 10*time.Second, 50*time.Millisecond)
+	}
+}
