@@ -30,6 +30,16 @@ func CheckServer(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) err
 	return nil
 }
 
+// NotReady reports whether the error is that of a cluster which may still become ready: it has
+// no leader yet, or does not answer.
+func NotReady(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+}
+
 // EnsureStream makes the stream if it is absent. If it is there, whatever could lose or
 // reorder messages must be as wanted: a *StreamDiffersError names what is not.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {

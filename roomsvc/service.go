@@ -125,7 +125,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(cfg.AckWait))
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}

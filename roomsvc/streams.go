@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
@@ -55,8 +56,30 @@ func (s *Service) appsBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	return kv, nil
 }
 
+// How long a cluster that is still electing its leaders is waited for, and one answer of it.
+const (
+	provisionTimeout = time.Minute
+	provisionTry     = 5 * time.Second
+)
+
 // provision checks the server and opens the stream and the bucket, making what is absent.
 func (s *Service) provision(ctx context.Context) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		try, cancel := context.WithTimeout(ctx, provisionTry)
+		defer cancel()
+		err := s.open(try)
+		if err != nil && !bus.NotReady(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(provisionTimeout),
+		backoff.WithNotify(func(err error, next time.Duration) {
+			s.log.Warn("JetStream is not ready yet", "error", err, "again_in", next.Round(time.Millisecond))
+		}))
+	return err
+}
+
+func (s *Service) open(ctx context.Context) error {
 	if err := bus.CheckServer(ctx, s.nc, s.js); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func exitStatus(err error) int {
 		return exitInterrupted
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
-	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound):
+	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
 	return exitFailed
@@ -76,8 +76,12 @@ func explain(err error) string {
 	return line
 }
 
+// codeNoCluster is JetStream's for more than one replica on a lone server.
+const codeNoCluster = 10074
+
 func hint(err error) string {
 	var differs *bus.StreamDiffersError
+	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, bus.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
@@ -93,6 +97,10 @@ func hint(err error) string {
 		return "start a server there (roombus serve has one inside), or say with --nats where it is"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return "start the room service with roombus serve"
+	case errors.As(err, &api) && api.ErrorCode == codeNoCluster:
+		return "--replicas above 1 needs a NATS cluster"
+	case bus.NotReady(err):
+		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
 	case errors.As(err, &differs):
 		return fmt.Sprintf("change it with: nats stream edit %s (for the number of replicas there is serve --replicas too)", differs.Stream)
 	}

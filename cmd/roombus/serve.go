@@ -78,6 +78,7 @@ func (s *serve) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
 	select {
 	case <-c.Context().Done():
 	case <-nc.StatusChanged(nats.CLOSED):
@@ -129,7 +130,6 @@ func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop
 		if err != nil {
 			return nil, nil, err
 		}
-		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
 		return nc, nc.Close, nil
 	}
 	if s.storeDir == "" {

@@ -177,6 +177,40 @@ func TestCLIEventsFollow(t *testing.T) {
 	assert.Empty(t, p.Stderr.String())
 }
 
+func TestCLIOutputThatIsLostIsAFailure(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	for _, args := range []string{"room get r", "room ls --json", "events"} {
+		cmd := exec.Command("bash", "-c", harness.Binary(t)+" "+args+" >/dev/full")
+		cmd.Env = harness.Env(t.TempDir(), "NATS_URL="+b.Server.URL())
+		p := harness.StartCmd(t, cmd)
+		assert.Equal(t, 1, p.Wait(), args)
+		assert.Contains(t, p.Stderr.String(), "no space left on device")
+	}
+}
+
+func TestReplayIsInterruptedWhileItWaitsForInput(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	in, out, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = in.Close(), out.Close() })
+	cmd := exec.Command(harness.Binary(t), "replay", "-", "--nats", b.Server.URL())
+	cmd.Env = harness.Env(t.TempDir())
+	cmd.Stdin = in
+	p := harness.StartCmd(t, cmd)
+	_, err = out.WriteString("time,action,room,user\n2008-01-01T00:00:00Z,join,a,u1\n")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := b.Client.Get(t.Context(), "a")
+		return err == nil
+	}, replyTime, tick)
+	p.Signal(syscall.SIGINT)
+	assert.Equal(t, 130, p.Wait())
+	assert.Contains(t, p.Stdout.String(), "commands")
+}
+
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()

@@ -60,6 +60,8 @@ func TestAnIDIsForOneCommand(t *testing.T) {
 	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
 	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice}, roomclient.WithID("c1"))
 	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("c1"))
+	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code, "bob is not told that he has joined")
 }
 
 func TestARoomWithoutAnIDIsMadeOnce(t *testing.T) {

@@ -267,6 +267,27 @@ func TestEventsWaitForAWorker(t *testing.T) {
 	assert.Equal(t, "alice", saw.one(t))
 }
 
+// A handler that does not end is left behind when the time for draining is over, also when
+// more events wait for its place.
+func TestDrainEndsInTime(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	begun, never := make(chan struct{}, 10), make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	stop := b.WorkWith(t, appworker.Config{Concurrency: 1, DrainTimeout: 50 * time.Millisecond}, room.Manifest{ID: "stuck"},
+		appworker.PostRoomCreateFunc(func(context.Context, room.Created) error {
+			begun <- struct{}{}
+			<-never
+			return nil
+		}))
+	for _, id := range []string{"a", "b", "c"} {
+		b.Create(t, id)
+	}
+	<-begun
+	require.ErrorContains(t, stop(), "still running")
+	assert.Empty(t, begun)
+}
+
 // A worker may be started before the room service.
 func TestAWorkerWaitsForTheService(t *testing.T) {
 	t.Parallel()

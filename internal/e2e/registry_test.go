@@ -1,0 +1,135 @@
+package e2e_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}
+	stored, err := b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	assert.Equal(t, m.WithDefaults(true), stored)
+
+	m.Enabled = new(false)
+	_, err = b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	m.Enabled, m.Version = nil, "1.1.0"
+	stored, err = b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	assert.False(t, stored.IsEnabled(), "a worker that registers again does not enable what an operator disabled")
+
+	got, err := b.Client.App(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Equal(t, stored, got)
+	b.Register(t, room.Manifest{ID: "0", Implements: m.Implements})
+	apps, err := b.Client.Apps(t.Context())
+	require.NoError(t, err)
+	require.Len(t, apps, 2)
+	assert.Equal(t, "0", apps[0].ID)
+
+	// Another service on the same NATS knows them from the start.
+	other := harness.Connect(t, b.Server)
+	harness.Serve(t, other, roomsvc.Config{})
+	for range 20 { // the two answer in turns
+		apps, err := b.Client.Apps(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, apps, 2)
+	}
+}
+
+// A worker of an old version that registers again, as all do after a lost connection, does
+// not undo what a later one has registered.
+func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	old := room.Manifest{ID: "a", Version: "1.9.0", Implements: []room.Interface{room.PostRoomCreate}}
+	later := room.Manifest{ID: "a", Version: "1.10.0", Implements: []room.Interface{room.PreRoomUserJoined}}
+	for _, m := range []room.Manifest{old, later, old} {
+		b.Register(t, m)
+	}
+	got, err := b.Client.App(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Equal(t, later.WithDefaults(true), got)
+	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
+	require.Error(t, err, "the later one has no post-interfaces")
+}
+
+func TestTheBucketIsMendedByRegistering(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	assert.Equal(t, "[]", string(request(t, b, "room.app.list", "").Data), "no apps are an empty list")
+	m := room.Manifest{ID: "a", Implements: []room.Interface{room.PreRoomUserJoined}}
+	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)
+	require.NoError(t, err)
+	listed := func() int {
+		apps, err := b.Client.Apps(t.Context())
+		require.NoError(t, err)
+		return len(apps)
+	}
+
+	b.Register(t, m)
+	require.NoError(t, kv.Delete(t.Context(), "a"))
+	require.Eventually(t, func() bool { return listed() == 0 }, replyTime, tick, "what is deleted is forgotten")
+	b.Register(t, m)
+	assert.Equal(t, 1, listed())
+
+	_, err = kv.Put(t.Context(), "a", []byte(`{"id":"a","implements":["PreCoffee"]}`))
+	require.NoError(t, err)
+	_, err = kv.Put(t.Context(), "b", []byte(`garbage`))
+	require.NoError(t, err)
+	_, err = kv.Put(t.Context(), "c", []byte(`{"id":"c","version":"1.0.0","implements":["PostRoomCreate"]}`))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a stays as it was, b is none, c is new")
+	for _, id := range []string{"a", "b"} {
+		m.ID = id
+		b.Register(t, m)
+	}
+	assert.Equal(t, 3, listed())
+}
+
+// A NATS server that comes back without its data, and a room service started anew on it: the
+// workers that have been there all along register again.
+func TestWorkersRegisterAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
+	s.start(t)
+	t.Cleanup(func() { s.server.Shutdown() })
+	service := harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
+	b := busOn(t, s.server)
+	saw := newSeen[string]()
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		return room.UserNotAllowed("no")
+	}))
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+		saw.see(e.Room.ID)
+		return nil
+	}))
+	require.NoError(t, service.Stop(t.Context()))
+	s.server.Shutdown()
+	s.cfg.StoreDir = filepath.Join(dir, "b")
+	s.start(t)
+	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
+	require.Eventually(t, func() bool {
+		apps, err := b.Client.Apps(t.Context())
+		return err == nil && len(apps) == 2
+	}, 3*replyTime, tick)
+	b.Create(t, "r")
+	assert.Equal(t, "r", saw.one(t))
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	assert.Equal(t, "no", code(t, err).Reason)
+}
