@@ -1,0 +1,118 @@
+package harness
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Proxy stands between a connection and its server, to lose what is on its way.
+type Proxy struct {
+	t        testing.TB
+	target   string
+	listener net.Listener
+	done     sync.WaitGroup
+
+	mu    sync.Mutex
+	cuts  map[direction][]byte
+	count int
+	conns []net.Conn
+}
+
+type direction int
+
+const (
+	toServer direction = iota
+	toClient
+)
+
+// NewProxy starts a proxy to the address of a server.
+func NewProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &Proxy{t: t, target: target, listener: l, cuts: make(map[direction][]byte)}
+	p.done.Go(p.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.mu.Lock()
+		for _, c := range p.conns {
+			_ = c.Close()
+		}
+		p.mu.Unlock()
+		p.done.Wait()
+	})
+	return p
+}
+
+// URL is where to connect.
+func (p *Proxy) URL() string { return "nats://" + p.listener.Addr().String() }
+
+// LoseToServer cuts the connection, once, instead of passing on to the server what contains
+// the text.
+func (p *Proxy) LoseToServer(text string) { p.lose(toServer, text) }
+
+// LoseToClient cuts the connection, once, instead of passing on to the client what contains
+// the text.
+func (p *Proxy) LoseToClient(text string) { p.lose(toClient, text) }
+
+func (p *Proxy) lose(d direction, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cuts[d] = []byte(text)
+}
+
+// Cuts is how often the connection has been cut.
+func (p *Proxy) Cuts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		server, err := new(net.Dialer).DialContext(p.t.Context(), "tcp", p.target)
+		if err != nil {
+			_ = client.Close() // the server is away
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, client, server)
+		p.mu.Unlock()
+		p.done.Go(func() { p.pass(toServer, client, server) })
+		p.done.Go(func() { p.pass(toClient, server, client) })
+	}
+}
+
+// pass hands on what comes until one side closes or the connection is cut.
+func (p *Proxy) pass(d direction, from, to net.Conn) {
+	defer func() { _, _ = from.Close(), to.Close() }()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil || p.cut(d, buf[:n]) {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (p *Proxy) cut(d direction, data []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text := p.cuts[d]; text == nil || !bytes.Contains(data, text) {
+		return false
+	}
+	delete(p.cuts, d)
+	p.count++
+	return true
+}
