@@ -89,7 +89,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 			}
 		},
 	}, t)
-	_ = bar.Exit() // it has drawn itself
+	_ = bar.Finish() // it is only drawn
 	if reported > maxReported {
 		fmt.Fprintf(c.ErrOrStderr(), "%s: and %d more\n", path, reported-maxReported)
 	}
@@ -126,7 +126,6 @@ func progress(w io.Writer, size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription("replaying"),
-		progressbar.OptionShowBytes(true),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionClearOnFinish())
