@@ -72,6 +72,8 @@ func (w *worker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	changes := w.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer w.nc.RemoveStatusListener(changes)
 	err = w.register(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -79,7 +81,7 @@ func (w *worker) run(ctx context.Context) error {
 	case err == nil:
 		w.log.Info("serving", "version", w.app.Manifest.Version, "implements", w.app.Manifest.Implements)
 		w.cfg.OnReady()
-		err = w.stay(ctx) // until the context ends
+		err = w.stay(ctx, changes) // until the context ends
 	}
 	drained, cancel := context.WithTimeout(w.stopping, w.cfg.DrainTimeout)
 	defer cancel()
@@ -88,19 +90,18 @@ func (w *worker) run(ctx context.Context) error {
 
 // stay serves until the context or the connection ends. After a lost connection the app is
 // registered anew: the server that is there now may not know it.
-func (w *worker) stay(ctx context.Context) error {
+func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 	ended, stop := context.WithCancel(ctx)
 	var receiving sync.WaitGroup
 	defer receiving.Wait()
 	defer stop()
 	receiving.Go(func() { w.receive(ended) })
-	changes := w.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case status := <-changes:
-			if status == nats.CLOSED {
+		case status, open := <-changes:
+			if !open || status == nats.CLOSED {
 				return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(w.nc.LastError(), nats.ErrConnectionClosed))
 			}
 			if err := w.register(ctx); err != nil && ctx.Err() == nil {

@@ -190,6 +190,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	err := s.micro.Stop(ctx)
 	s.stop()
 	s.followed.Wait()
+	s.nc.RemoveStatusListener(s.reconnected)
 	_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
 	return err
 }
