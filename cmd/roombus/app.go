@@ -31,25 +31,14 @@ func newApp() *cobra.Command {
 			Use:   "ls",
 			Short: "List the apps in the order in which they are asked",
 			Args:  exactly(),
-			RunE:  a.with(a.list),
+			RunE:  a.conn.calling(a.list),
 		},
 		&cobra.Command{
 			Use:   "info APP",
 			Short: "Show an app's manifest",
 			Args:  exactly("APP"),
-			RunE:  a.with(a.info),
+			RunE:  a.conn.calling(a.info),
 		})
-}
-
-func (a *app) with(do func(context.Context, *roomclient.Client, io.Writer, []string) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		client, stop, err := a.conn.client()
-		if err != nil {
-			return err
-		}
-		defer stop()
-		return do(c.Context(), client, c.OutOrStdout(), args)
-	}
 }
 
 func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {

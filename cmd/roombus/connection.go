@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,11 +44,15 @@ func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
 	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI")}, opts...)...)
 }
 
-// client is a client of the room service; the connection is closed with stop.
-func (c *connection) client() (client *roomclient.Client, stop func(), err error) {
-	nc, err := c.connect()
-	if err != nil {
-		return nil, nil, err
+// calling is what a command runs that calls the room service and writes what it answers.
+func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Writer, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		nc, err := c.connect()
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		client := roomclient.New(nc, roomclient.Config{Timeout: c.timeout})
+		return do(cmd.Context(), client, cmd.OutOrStdout(), args)
 	}
-	return roomclient.New(nc, roomclient.Config{Timeout: c.timeout}), nc.Close, nil
 }

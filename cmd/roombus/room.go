@@ -108,22 +108,17 @@ type change func(context.Context, *roomclient.Client, []string, ...roomclient.Op
 // command makes a cobra command send a command to the service and show its result.
 func (r *rooms) command(c *cobra.Command, do change) *cobra.Command {
 	c.Flags().StringVar(&r.id, "id", "", "id of the command; sent again with the same id it is done once (default: a new one)")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		client, stop, err := r.conn.client()
-		if err != nil {
-			return err
-		}
-		defer stop()
+	c.RunE = r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 		var opts []roomclient.Option
 		if r.id != "" {
 			opts = append(opts, roomclient.WithID(r.id))
 		}
-		result, err := do(c.Context(), client, args, opts...)
+		result, err := do(ctx, client, args, opts...)
 		if err != nil {
 			return err
 		}
-		return r.out.object(c.OutOrStdout(), result, func(w io.Writer) { showResult(w, result) })
-	}
+		return r.out.object(w, result, func(w io.Writer) { showResult(w, result) })
+	})
 	return c
 }
 
@@ -132,18 +127,13 @@ func (r *rooms) get() *cobra.Command {
 		Use:   "get ROOM",
 		Short: "Show a room",
 		Args:  exactly("ROOM"),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, stop, err := r.conn.client()
+		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
+			got, err := client.Get(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			defer stop()
-			got, err := client.Get(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return r.out.object(c.OutOrStdout(), got, func(w io.Writer) { showRoom(w, got) })
-		},
+			return r.out.object(w, got, func(w io.Writer) { showRoom(w, got) })
+		}),
 	}
 }
 
@@ -152,15 +142,9 @@ func (r *rooms) list() *cobra.Command {
 		Use:   "ls",
 		Short: "List the rooms",
 		Args:  exactly(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			client, stop, err := r.conn.client()
-			if err != nil {
-				return err
-			}
-			defer stop()
-			w := c.OutOrStdout()
+		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {
 			t := newTable(tableOrNothing(w, r.out.json), "ROOM\tNAME\tTYPE\tMEMBERS\tVERSION\tCREATED\tBY")
-			for found, err := range client.AllRooms(c.Context()) {
+			for found, err := range client.AllRooms(ctx) {
 				if err != nil {
 					return err
 				}
@@ -172,7 +156,7 @@ func (r *rooms) list() *cobra.Command {
 				}
 			}
 			return t.Flush()
-		},
+		}),
 	}
 }
 
@@ -181,15 +165,9 @@ func (r *rooms) members() *cobra.Command {
 		Use:   "members ROOM",
 		Short: "List the members of a room",
 		Args:  exactly("ROOM"),
-		RunE: func(c *cobra.Command, args []string) error {
-			client, stop, err := r.conn.client()
-			if err != nil {
-				return err
-			}
-			defer stop()
-			w := c.OutOrStdout()
+		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 			t := newTable(tableOrNothing(w, r.out.json), "USER\tUSERNAME\tNAME\tROLES")
-			for u, err := range client.AllMembers(c.Context(), args[0]) {
+			for u, err := range client.AllMembers(ctx, args[0]) {
 				if err != nil {
 					return err
 				}
@@ -200,7 +178,7 @@ func (r *rooms) members() *cobra.Command {
 				}
 			}
 			return t.Flush()
-		},
+		}),
 	}
 }
 
