@@ -7,6 +7,9 @@ import "strings"
 // prefixes. Whoever answers must ask first: within one account any caller can name any
 // subject as its reply, and would have the answer stored as an event.
 func IsInbox(reply string, extra ...string) bool {
+	if strings.ContainsAny(reply, "*> \t") {
+		return false // a pattern, or no subject at all
+	}
 	if strings.HasPrefix(reply, "_INBOX") || strings.HasPrefix(reply, "_R_.") {
 		return true
 	}

@@ -114,7 +114,7 @@ func (d Draft) extend(x Extension) (Draft, error) {
 // modify replaces the room by what an app made of it. What the service itself keeps stays.
 func (d Draft) modify(record []byte) (Draft, error) {
 	was := d.Data.Room
-	var r Room
+	r := Room{DisplaySystemMessages: true} // the default, for a patch that removes the field
 	if err := Decode(record, &r); err != nil {
 		return d, fmt.Errorf("the modification is dropped: %w", err)
 	}

@@ -93,7 +93,7 @@ func (d Draft) fits() error {
 		return err
 	}
 	if len(body) > d.MaxBytes {
-		return fmt.Errorf("it takes %d bytes, a message may have %d", len(body), d.MaxBytes)
+		return fmt.Errorf("its body takes %d bytes, it may take %d", len(body), d.MaxBytes)
 	}
 	return nil
 }

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 )
 
 // Decode reads one JSON object into a wire type, strictly: what is not UTF-8, not JSON, has
-// an unknown field or something after its end gives an error of code invalid_request that
+// an unknown field, one twice, or something after its end gives an error of code invalid_request that
 // says so. Numbers without a field of their own stay json.Number, so that a 64-bit id in a
 // custom field comes out as it went in.
 func Decode(data []byte, into any) error {
@@ -40,6 +41,9 @@ func decode(data []byte, into any, strict bool) error {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body goes on after the end of its JSON object")
+	}
+	if strict {
+		return exact(data, reflect.TypeOf(into))
 	}
 	return nil
 }

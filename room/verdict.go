@@ -65,10 +65,10 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 		return Verdict{}, invalid("verdict must be allow, deny or skip, not %.80q", string(v.Verdict))
 	}
 	if v.Extend != nil && (i.Content() != ContentExtend || v.Verdict != Allow) {
-		return Verdict{}, invalid("extend belongs to an allow of PreRoomCreateExtend, not to a %s of %s", v.Verdict, i)
+		return Verdict{}, invalid("extend belongs to the verdict allow of PreRoomCreateExtend, not to %s of %s", v.Verdict, i)
 	}
 	if v.Modify != nil && (i.Content() != ContentModify || v.Verdict != Allow) {
-		return Verdict{}, invalid("modify belongs to an allow of PreRoomCreateModify, not to a %s of %s", v.Verdict, i)
+		return Verdict{}, invalid("modify belongs to the verdict allow of PreRoomCreateModify, not to %s of %s", v.Verdict, i)
 	}
 	if v.Modify != nil && v.Modify[0] != '{' {
 		return Verdict{}, invalid("modify must be a JSON object")

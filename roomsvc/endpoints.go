@@ -69,10 +69,19 @@ func (s *Service) command(e room.EventType) serve {
 			ID:          id,
 			Time:        time.Now().UTC().Truncate(time.Microsecond),
 			TraceParent: bus.TraceParent(msg.Header, id),
-			MaxBytes:    int(s.nc.MaxPayload()) / 8 * 7, // an eighth is for headers and outcomes
+			MaxBytes:    s.maxBody(),
 			Request:     r,
 		})
 	}
+}
+
+// headroom is what a message keeps for headers and for what apps say beside the body proper.
+const headroom = 64 << 10
+
+// maxBody is what the body of an event may take.
+func (s *Service) maxBody() int {
+	most := int(s.nc.MaxPayload())
+	return most - min(headroom, most/8)
 }
 
 // query serves requests of type R with a function. An empty body is an empty request.

@@ -103,8 +103,9 @@ var outcomes = map[room.Decision]room.Outcome{
 }
 
 func readVerdict(a *room.Answer, phase room.Interface, d room.Draft, msg *nats.Msg) error {
-	if code := msg.Header.Get(micro.ErrorCodeHeader); code != "" {
-		return errors.New(cmp.Or(msg.Header.Get(micro.ErrorHeader), "error "+code))
+	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
+	if code != "" || description != "" {
+		return errors.New(cmp.Or(description, "error "+code))
 	}
 	v, err := room.ParseVerdict(phase, msg.Data)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
 // until the attempts are used up.
 func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, error) {
-	release, err := s.turns.take(ctx, c.Request.Target())
+	release, err := s.turn(ctx, c)
 	if err != nil {
 		return room.Result{}, err
 	}

@@ -8,6 +8,17 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
+// turn returns when it is the command's turn to change its room. A command that would change
+// nothing needs none: it must not wait for the apps that others are asking.
+func (s *Service) turn(ctx context.Context, c room.Command) (release func(), err error) {
+	view, committed := s.projection.view(c)
+	c.MaxBytes = 0 // the draft is not for use
+	if draft, _ := room.Decide(view, c); draft == nil || committed != 0 {
+		return func() {}, nil
+	}
+	return s.turns.take(ctx, c.Request.Target())
+}
+
 // turns lets the commands of one room go one after the other, in the order in which they
 // came. Commands of a busy room wait for each other instead of fighting over the guard; no
 // command waits for another room.

@@ -46,6 +46,12 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 	if e.Type, e.Room, ok = ParsePost(subject); !ok {
 		return e, fmt.Errorf("%s is not the subject of a post-event", subject)
 	}
+	if typ := first(h, Type); typ != PostType(e.Type) {
+		return e, fmt.Errorf("header %s is %q, not the subject's", Type, typ)
+	}
+	if id := first(h, Subject); id != e.Room {
+		return e, fmt.Errorf("header %s is %q, not the room", Subject, id)
+	}
 	var err error
 	if e.Expected, err = number(h, ExpectedSeq); err != nil {
 		return e, err

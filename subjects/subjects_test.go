@@ -67,7 +67,7 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 		read, err := subjects.DecodePost(subject, h, data, 9)
 		require.NoError(t, err)
 		require.Equal(t, e, read)
-		for _, needed := range []string{subjects.ID, subjects.Time, subjects.RoomVersion} {
+		for _, needed := range []string{subjects.ID, subjects.Time, subjects.RoomVersion, subjects.Type, subjects.Subject} {
 			was := h[needed]
 			delete(h, needed)
 			_, err = subjects.DecodePost(subject, h, data, 9)
