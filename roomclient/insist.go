@@ -41,10 +41,17 @@ func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body
 		return reply, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0))
 	if err != nil && ctx.Err() != nil && last != nil {
-		return nil, errors.Join(last, ctx.Err())
+		return nil, &timeUpError{last: last, ended: ctx.Err()}
 	}
 	return reply, err
 }
+
+// timeUpError is the last error of a request whose time was up. It is a *room.Error and the
+// context's error to errors.As and errors.Is, and reads as the former.
+type timeUpError struct{ last, ended error }
+
+func (e *timeUpError) Error() string   { return e.last.Error() }
+func (e *timeUpError) Unwrap() []error { return []error{e.last, e.ended} }
 
 func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.AttemptTimeout)
@@ -63,7 +70,7 @@ func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, bod
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, context.Canceled):
 		return nil, fmt.Errorf("requesting %s: %w", subject, err)
 	}
-	return nil, room.Errorf(room.CodeUnavailable, "no answer from the room service: %v", err)
+	return nil, room.Errorf(room.CodeUnavailable, "the room service did not answer in time")
 }
 
 // replyError is the error that a reply carries, nil if it is none.

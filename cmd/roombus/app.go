@@ -70,7 +70,7 @@ func (a *app) info(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		t := newTable(w, "app\t"+m.ID)
 		fmt.Fprintf(t, "version\t%s\n", m.Version)
 		if m.Description != "" {
-			fmt.Fprintf(t, "description\t%s\n", m.Description)
+			fmt.Fprintf(t, "description\t%s\n", plain(m.Description))
 		}
 		fmt.Fprintf(t, "state\t%s\norder\t%d\ntimeout\t%s\n", state(m), *m.Order, m.Timeout())
 		for n, i := range m.Implements {

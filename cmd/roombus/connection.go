@@ -47,6 +47,9 @@ func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
 // calling is what a command runs that calls the room service and writes what it answers.
 func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Writer, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if c.timeout <= 0 {
+			return usage(cmd, "--timeout must be more than 0, not %s", c.timeout)
+		}
 		nc, err := c.connect()
 		if err != nil {
 			return err

@@ -164,7 +164,7 @@ func about(d room.Data) string {
 	for _, a := range d.Apps {
 		words = append(words, fmt.Sprintf("[%s %s]", a.App, a.Outcome))
 	}
-	return strings.Join(words, " ")
+	return plain(strings.Join(words, " "))
 }
 
 // consumer is what to read, from the flags.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -61,7 +63,7 @@ func exitStatus(err error) int {
 		return exitInterrupted
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
-	case errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
 	return exitFailed
@@ -69,19 +71,23 @@ func exitStatus(err error) int {
 
 // explain makes one line of an error, with what to do about it where that is known.
 func explain(err error) string {
-	line := strings.Join(strings.Fields(err.Error()), " ")
+	line := plain(strings.Join(strings.Fields(err.Error()), " "))
 	if hint := hint(err); hint != "" {
 		line += "; " + hint
 	}
 	return line
 }
 
-// codeNoCluster is JetStream's for more than one replica on a lone server.
-const codeNoCluster = 10074
+// Error codes of the JetStream API that the client library has no names for.
+const (
+	codeNoCluster = 10074 // more than one replica on a lone server
+	codeOverlap   = 10065 // another stream takes some of the subjects
+)
 
 func hint(err error) string {
 	var differs *bus.StreamDiffersError
 	var api *jetstream.APIError
+	var coded *room.Error
 	switch {
 	case errors.Is(err, bus.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
@@ -89,7 +95,9 @@ func hint(err error) string {
 		return "stop it, or choose another folder with --store-dir"
 	case errors.Is(err, bus.ErrStoreUnwritable):
 		return "make it writable, or choose another folder with --store-dir"
-	case errors.Is(err, bus.ErrNoJetStream):
+	case errors.As(err, &coded):
+		return "" // it says itself what there is to do
+	case errors.Is(err, bus.ErrNoJetStream), errors.Is(err, nats.ErrNoResponders):
 		return "start the server with -js, or enable JetStream for the account"
 	case errors.Is(err, bus.ErrServerTooOld):
 		return "upgrade it"
@@ -99,6 +107,12 @@ func hint(err error) string {
 		return "start the room service with roombus serve"
 	case errors.As(err, &api) && api.ErrorCode == codeNoCluster:
 		return "--replicas above 1 needs a NATS cluster"
+	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
+		return "another stream takes subjects of room.post.>: find it with nats stream ls --subject 'room.post.>' and change or remove it"
+	case errors.Is(err, nats.ErrAuthorization):
+		return "say who you are with --creds, --nkey, --user and --password, or --token"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "it is no address of this machine; choose another with --listen"
 	case bus.NotReady(err):
 		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
 	case errors.As(err, &differs):

@@ -55,6 +55,9 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 	if r.concurrency < 1 {
 		return usage(c, "--concurrency must be at least 1, not %d", r.concurrency)
 	}
+	if r.conn.timeout <= 0 {
+		return usage(c, "--timeout must be more than 0, not %s", r.conn.timeout)
+	}
 	if r.limit < 0 {
 		return usage(c, "--limit must not be negative")
 	}

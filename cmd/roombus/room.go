@@ -149,8 +149,8 @@ func (r *rooms) list() *cobra.Command {
 					return err
 				}
 				if err := r.out.object(w, found, func(io.Writer) {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", found.ID, found.SlugifiedName, found.Type,
-						found.MemberCount, found.Version, clock(found.CreatedAt), found.Creator.ID)
+					fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", found.ID, plain(found.SlugifiedName), found.Type,
+						found.MemberCount, found.Version, clock(found.CreatedAt), plain(found.Creator.ID))
 				}); err != nil {
 					return err
 				}
@@ -172,7 +172,7 @@ func (r *rooms) members() *cobra.Command {
 					return err
 				}
 				if err := r.out.object(w, u, func(io.Writer) {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Name, strings.Join(u.Roles, " "))
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plain(u.ID), plain(u.Username), plain(u.Name), plain(strings.Join(u.Roles, " ")))
 				}); err != nil {
 					return err
 				}
@@ -198,12 +198,12 @@ func showResult(w io.Writer, r room.Result) {
 		fmt.Fprintf(w, "unchanged: room %s, version %d, members %d\n", r.Room.ID, r.Room.Version, r.Room.MemberCount)
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", warning)
+		fmt.Fprintf(w, "warning: %s\n", plain(warning))
 	}
 	for _, a := range r.Apps {
 		fmt.Fprintf(w, "  %s %s %s in %.1f ms", a.App, a.Interface, p.outcome(a.Outcome), a.Ms)
 		if a.Reason != "" {
-			fmt.Fprintf(w, ": %s", a.Reason)
+			fmt.Fprintf(w, ": %s", plain(a.Reason))
 		}
 		fmt.Fprintln(w)
 	}
@@ -211,7 +211,7 @@ func showResult(w io.Writer, r room.Result) {
 
 func showRoom(w io.Writer, r room.Room) {
 	t := newTable(w, "room\t"+r.ID)
-	line := func(key string, value any) { fmt.Fprintf(t, "%s\t%v\n", key, value) }
+	line := func(key string, value any) { fmt.Fprintf(t, "%s\t%s\n", plain(key), plain(fmt.Sprint(value))) }
 	line("name", r.SlugifiedName)
 	if r.DisplayName != "" {
 		line("display name", r.DisplayName)

@@ -5,7 +5,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -78,7 +81,9 @@ func (s *serve) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+	if s.elsewhere() {
+		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+	}
 	select {
 	case <-c.Context().Done():
 	case <-nc.StatusChanged(nats.CLOSED):
@@ -102,7 +107,18 @@ func (s *serve) check(c *cobra.Command) error {
 	if s.replicas != 1 && s.replicas != 3 && s.replicas != 5 {
 		return usage(c, "--replicas must be 1, 3 or 5, not %d", s.replicas)
 	}
+	for _, prefix := range s.replyPrefixes {
+		if !strings.HasPrefix(prefix, "_") {
+			return usage(c, "--reply-prefix must begin with an underscore, lest answers go to subjects that mean something, not %q", prefix)
+		}
+	}
 	if !s.elsewhere() {
+		if _, port, err := net.SplitHostPort(s.listen); err != nil || !isPort(port) {
+			return usage(c, "--listen must be host:port, such as %s, not %q", defaultListen, s.listen)
+		}
+		if c.Flags().Changed("store-dir") && s.storeDir == "" {
+			return usage(c, "--store-dir is empty; leave it out for the default")
+		}
 		if s.replicas > 1 {
 			return usage(c, "--replicas %d needs a NATS cluster: say with --nats where it is", s.replicas)
 		}
@@ -114,6 +130,11 @@ func (s *serve) check(c *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 // elsewhere reports whether the NATS server is another process.

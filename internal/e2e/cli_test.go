@@ -139,6 +139,9 @@ func TestCLIUsage(t *testing.T) {
 		{"serve", "--sync", "never"},
 		{"serve", "--replicas", "2"},
 		{"serve", "--log-level", "loud"},
+		{"room", "get", "a", "--timeout", "0"},
+		{"replay", "-", "--timeout", "-1s"},
+		{"serve", "--reply-prefix", "room"},
 		{"serve", "--store-dir", "/tmp/x"},
 		{"serve", "--listen", "127.0.0.1:0"},
 		{"events", "--event", "explode"},
@@ -156,10 +159,37 @@ func TestCLIUsage(t *testing.T) {
 	assert.Contains(t, c.ok("completion", "bash"), "roombus")
 }
 
+func TestServeUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--listen", "nowhere"}, {"--listen", "127.0.0.1:99999"}, {"--store-dir", ""}} {
+		status, _, stderr := harness.RunProgram(t, harness.Binary(t), append([]string{"serve"}, args...)...)
+		assert.Equal(t, 2, status)
+		assert.Regexp(t, `^roombus: [^\n]+\n$`, stderr)
+	}
+}
+
+// What apps and users have written cannot move the terminal.
+func TestCLIShowsControlCharactersAsDots(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{ID: "evil", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "evil", harness.Says(`{"verdict":"deny","reason":"\u001b[31mred\u0007"}`))
+	req := harness.NewRoom("r")
+	req.Room.SlugifiedName, req.Room.DisplayName = "a\tb", "\x1b[2Jgone"
+	_, err := b.Client.Create(t.Context(), req)
+	require.NoError(t, err)
+	c := cli{t, b.Server.URL()}
+	for _, out := range []string{c.ok("room", "get", "r"), c.ok("room", "ls"), c.fails(3, "room", "join", "r", "bob"), c.ok("events")} {
+		assert.NotContains(t, out, "\x1b")
+		assert.NotContains(t, out, "\x07")
+	}
+	assert.Contains(t, c.ok("room", "get", "r"), "·[2Jgone")
+}
+
 func TestCLIWithoutAService(t *testing.T) {
 	t.Parallel()
 	c := cli{t, harness.NewServer(t).URL()}
-	assert.Contains(t, c.fails(5, "room", "get", "a", "--timeout", "200ms"), "no room service answers")
+	assert.Equal(t, "roombus: unavailable: no room service answers on this NATS; roombus serve runs one\n", c.fails(5, "room", "get", "a", "--timeout", "200ms"))
 	assert.Contains(t, c.fails(5, "events"), "stream not found; start the room service")
 }
 

@@ -39,6 +39,9 @@ func TestOutcomes(t *testing.T) {
 			_ = msg.RespondMsg(reply)
 		}, outcome: room.Failed, reason: "database is down"},
 		"verbose": {answer: harness.Says(`{"verdict":"allow","reason":"` + strings.Repeat("é", 400<<10) + `","warnings":["` + strings.Repeat("w", 100<<10) + `"]}`), outcome: room.Allowed, reason: "éé…"},
+		"error without a code": {answer: func(msg *nats.Msg) {
+			_ = msg.RespondMsg(&nats.Msg{Subject: msg.Reply, Header: nats.Header{"Nats-Service-Error": {"no code"}}, Data: []byte(`{"verdict":"allow"}`)})
+		}, outcome: room.Failed, reason: "no code"},
 		"twice": {answer: func(msg *nats.Msg) {
 			_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 			_ = msg.Respond([]byte(`{"verdict":"deny"}`))
@@ -162,6 +165,29 @@ func TestAppsAreAskedInOrder(t *testing.T) {
 	assert.Equal(t, []string{"z", "a", "b", "y"}, order)
 	assert.Equal(t, "z", e.App)
 	assert.Equal(t, "z says no", e.Reason)
+}
+
+// A command that changes nothing asks nobody, and so waits for nobody.
+func TestWhatChangesNothingDoesNotWait(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	asked := make(chan *nats.Msg, 1)
+	b.Register(t, room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000)})
+	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) { asked <- msg })
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+		done <- err
+	}()
+	held := <-asked
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "owner"}})
+	require.NoError(t, err)
+	assert.False(t, r.Changed)
+	_, err = b.Client.Create(t.Context(), harness.NewRoom("r"))
+	assert.Equal(t, room.CodeRoomExists, code(t, err).Code)
+	_ = held.Respond([]byte(`{"verdict":"allow"}`))
+	require.NoError(t, <-done)
 }
 
 // An essential app that was given less than its own time, since the command had no more, is

@@ -47,7 +47,6 @@ func TestServeSaysWhatToDo(t *testing.T) {
 		wontServe(t, "--listen", "127.0.0.1:0", "--store-dir", dir))
 
 	assert.Contains(t, wontServe(t, "--context", "none"), `NATS context "none"`)
-	assert.Contains(t, wontServe(t, "--listen", "nowhere", "--store-dir", t.TempDir()), "nowhere")
 }
 
 // Without a word on it the data is in the state folder of the XDG base directories.
