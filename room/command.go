@@ -143,10 +143,11 @@ func (r CreateRequest) Validate() error {
 			return err
 		}
 	}
-	if len(r.Members) > MaxNewMembers {
-		return tooLarge("the creation has %d members; at most %d are allowed: let the others join", len(r.Members), MaxNewMembers)
+	d := r.draft(time.Time{})
+	if others := len(d.Data.Members) - 1; others > MaxNewMembers {
+		return tooLarge("the creation has %d members beside the creator; at most %d are allowed: let the others join", others, MaxNewMembers)
 	}
-	return r.draft(time.Time{}).Data.Room.Validate()
+	return d.Data.Room.Validate()
 }
 
 // Validate implements Request.

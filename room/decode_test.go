@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -63,8 +64,11 @@ func TestDecodeRequestRefuses(t *testing.T) {
 func TestDecodeRequestBounds(t *testing.T) {
 	t.Parallel()
 	members := func(n int) string {
-		return `{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"},"members":[` +
-			strings.TrimSuffix(strings.Repeat(`{"id":"m"},`, n), ",") + `]}`
+		list := []string{`{"id":"u"}`, `{"id":"m0"}`} // the creator, and one who comes again
+		for k := range n {
+			list = append(list, fmt.Sprintf(`{"id":"m%d"}`, k))
+		}
+		return `{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"},"members":[` + strings.Join(list, ",") + `]}`
 	}
 	_, err := room.DecodeRequest(room.EventCreate, "c1", []byte(members(room.MaxNewMembers)))
 	require.NoError(t, err)
