@@ -25,6 +25,7 @@ const (
 	exitUnavailable = 5
 	exitConflict    = 6
 	exitInterrupted = 130
+	exitPipe        = 141 // nobody reads the output any more
 )
 
 // usageError is returned when the command line is wrong.

@@ -49,14 +49,16 @@ func newTable(w io.Writer, header string) *tabwriter.Writer {
 
 // checked remembers the first error of writing, so that output that was lost is a failure.
 type checked struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	failed func()
+	err    error
 }
 
 func (c *checked) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
-	if c.err == nil {
+	if err != nil && c.err == nil {
 		c.err = err
+		c.failed()
 	}
 	return n, err
 }

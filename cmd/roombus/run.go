@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,12 +18,17 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	out := &checked{w: stdout}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	out := &checked{w: stdout, failed: stop} // what nobody gets need not go on
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil && out.err != nil {
+	if out.err != nil {
 		err = fmt.Errorf("writing the output: %w", out.err)
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return exitPipe // as "| head" has it: no word about it
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "roombus: %s\n", explain(err))
@@ -37,7 +44,7 @@ func newRoot() *cobra.Command {
 apps concerned; after it has, it tells them.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 not found,
-5 unavailable, 6 conflict.`,
+5 unavailable, 6 conflict, 130 interrupted.`,
 		Version:       roomsvc.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -272,6 +272,13 @@ func TestDemo(t *testing.T) {
 	assert.Regexp(t, `mallory joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +denied +[\d.]+ ms +"mallory is banned"\n +=`, out)
 	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
 
+	piped := exec.Command("bash", "-c", harness.Binary(t)+" demo | head -n 1; exit ${PIPESTATUS[0]}")
+	piped.Env = harness.Env(t.TempDir(), "TMPDIR="+tmp)
+	p = harness.StartCmd(t, piped)
+	assert.Contains(t, []int{0, 141}, p.Wait(), "head may be slower than the demo")
+	assert.Empty(t, p.Stderr.String())
+	assert.Empty(t, left(), "also when nobody looks to the end")
+
 	p = run("--keep", "--listen", "127.0.0.1:0")
 	url := p.Stderr.Await(t, `NATS_URL=(\S+)`)[1]
 	assert.Contains(t, cli{t, url}.ok("room", "ls"), "lobby")

@@ -12,8 +12,10 @@ import (
 const status = 130
 
 // Context ends at the first SIGINT or SIGTERM, for the program to finish what it has begun.
-// The second ends the process at once.
+// The second ends the process at once. Output that nobody reads any more is an error of
+// writing, not the end of the process: there may be something to clear away.
 func Context() context.Context {
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
