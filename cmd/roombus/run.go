@@ -24,11 +24,11 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if errors.Is(out.err, syscall.EPIPE) {
+		return exitPipe // as "| head" has it: no word about it
+	}
 	if out.err != nil {
 		err = fmt.Errorf("writing the output: %w", out.err)
-	}
-	if errors.Is(err, syscall.EPIPE) {
-		return exitPipe // as "| head" has it: no word about it
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "roombus: %s\n", explain(err))
