@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,7 +43,7 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 
 // answer runs the handler of a pre-event, once one may run, in the time that is left.
 func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte, error) {
-	ctx, cancel := context.WithDeadline(w.stopping, came.Add(timeLeft(msg)))
+	ctx, cancel := context.WithDeadline(w.stopping, came.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
 	defer cancel()
 	select {
 	case w.preSlots <- struct{}{}:
@@ -64,15 +63,6 @@ func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte
 
 // failure is what the room service is told when there is no verdict.
 func failure(_ string, err error) *nats.Msg { return bus.Failure(500, err.Error(), nil) }
-
-// timeLeft is how long the room service waits for the verdict.
-func timeLeft(msg *nats.Msg) time.Duration {
-	ms, err := strconv.ParseInt(msg.Header.Get(subjects.TimeoutMs), 10, 32)
-	if err != nil || ms <= 0 {
-		return room.DefaultTimeoutMs * time.Millisecond
-	}
-	return time.Duration(ms) * time.Millisecond
-}
 
 func (w *worker) logFailure(err error, i room.Interface, event string) {
 	attrs := []any{"interface", i, "event", event, "error", err}

@@ -64,15 +64,6 @@ func (s Settings) Or(o Settings) Settings {
 	return s
 }
 
-// Address is the servers to connect to, as the settings and the context say.
-func (s Settings) Address() (string, error) {
-	c, err := s.resolve()
-	if err != nil {
-		return "", err
-	}
-	return c.ServerURL(), nil
-}
-
 // Connect connects to the first server that answers, at 127.0.0.1:4222 if neither a URL nor a
 // context is set. A context that is merely selected in the nats CLI is not used: what starts
 // on this machine is meant for this machine. It returns ErrUnreachable if no server answers.

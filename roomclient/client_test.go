@@ -70,12 +70,13 @@ func TestAFinalAnswerIsFinal(t *testing.T) {
 	asked := 0
 	_, err := nc.Subscribe("room.svc.join", func(msg *nats.Msg) {
 		asked++
+		assert.Equal(t, "mine of trace", msg.Header.Get("Nats-Msg-Id")+" of "+msg.Header.Get("traceparent"))
 		_ = msg.RespondMsg(refusal("user_not_allowed", "403",
 			`{"code":"user_not_allowed","message":"m","app":"guard","reason":"closed","apps":[{"app":"guard","interface":"PreRoomUserJoined","outcome":"denied","ms":1}]}`))
 	})
 	require.NoError(t, err)
 	c := roomclient.New(nc, roomclient.Config{})
-	_, err = c.Join(t.Context(), room.JoinRequest{}, roomclient.WithID("mine"))
+	_, err = c.Join(t.Context(), room.JoinRequest{}, roomclient.WithID("mine"), roomclient.WithTraceParent("trace"))
 	var e *room.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "guard", e.App)

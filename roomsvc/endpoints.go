@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,7 +41,7 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 	return bus.Endpoint{
 		Name: name, Subject: subject, Queue: subjects.ServiceQueue,
 		Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) {
-			ctx, cancel := context.WithDeadline(s.ctx, came.Add(s.budget(msg)))
+			ctx, cancel := context.WithDeadline(s.ctx, came.Add(min(subjects.TimeLeft(msg.Header, s.cfg.Budget), s.cfg.Budget)))
 			defer cancel()
 			result, err := do(ctx, commandID(msg), msg)
 			if err != nil {
@@ -106,15 +105,6 @@ func commandID(msg *nats.Msg) string {
 		return id
 	}
 	return uuid.Must(uuid.NewV7()).String()
-}
-
-// budget is the time that the sender gives the request, within the service's own bound.
-func (s *Service) budget(msg *nats.Msg) time.Duration {
-	ms, err := strconv.ParseInt(msg.Header.Get(subjects.TimeoutMs), 10, 32)
-	if err != nil || ms <= 0 {
-		return s.cfg.Budget
-	}
-	return min(time.Duration(ms)*time.Millisecond, s.cfg.Budget)
 }
 
 // coded is the error as it goes over the wire.

@@ -1,5 +1,10 @@
 package subjects
 
+import (
+	"strconv"
+	"time"
+)
+
 // The headers of requests and events. NATS headers are case-sensitive.
 const (
 	CommandID = "Nats-Msg-Id"     // on a command: its id
@@ -21,3 +26,13 @@ const (
 	RoomVersion     = "ce-roomversion"
 	TraceParent     = "traceparent"
 )
+
+// TimeLeft is what the Room-Timeout-Ms header says, or the default where it says nothing that
+// can be used.
+func TimeLeft(h Headers, otherwise time.Duration) time.Duration {
+	ms, err := strconv.ParseInt(first(h, TimeoutMs), 10, 32)
+	if err != nil || ms <= 0 {
+		return otherwise
+	}
+	return time.Duration(ms) * time.Millisecond
+}

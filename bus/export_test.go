@@ -1,0 +1,10 @@
+package bus
+
+// Address is the servers to connect to, as the settings and the context say.
+func (s Settings) Address() (string, error) {
+	c, err := s.resolve()
+	if err != nil {
+		return "", err
+	}
+	return c.ServerURL(), nil
+}
