@@ -142,18 +142,22 @@ func TestManifestRefuses(t *testing.T) {
 	good := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
 	require.NoError(t, good.Validate())
 	for says, spoil := range map[string]func(*room.Manifest){
-		"id is required":          func(m *room.Manifest) { m.ID = "" },
-		"id must be":              func(m *room.Manifest) { m.ID = "a.b" },
-		"version is required":     func(m *room.Manifest) { m.Version = "" },
-		"version must be SemVer":  func(m *room.Manifest) { m.Version = "v1" },
-		"implements is required":  func(m *room.Manifest) { m.Implements = nil },
-		"there is no interface":   func(m *room.Manifest) { m.Implements = []room.Interface{"PreCoffee"} },
-		"stands there twice":      func(m *room.Manifest) { m.Implements = append(m.Implements, room.PostRoomCreate) },
-		"not among implements":    func(m *room.Manifest) { m.Essentials = []room.Interface{room.PreRoomUserLeave} },
-		"cannot block it":         func(m *room.Manifest) { m.Essentials = []room.Interface{room.PostRoomCreate} },
-		"timeoutMs must be":       func(m *room.Manifest) { m.TimeoutMs = new(0) },
-		"timeoutMs must be 1 to ": func(m *room.Manifest) { m.TimeoutMs = new(60_001) },
-		"when":                    func(m *room.Manifest) { m.When = map[room.Interface]string{room.PreRoomUserJoined: "true"} },
+		"id is required":                    func(m *room.Manifest) { m.ID = "" },
+		"id must be":                        func(m *room.Manifest) { m.ID = "a.b" },
+		"version is required":               func(m *room.Manifest) { m.Version = "" },
+		"version must be SemVer":            func(m *room.Manifest) { m.Version = "v1" },
+		"implements is required":            func(m *room.Manifest) { m.Implements = nil },
+		"there is no interface":             func(m *room.Manifest) { m.Implements = []room.Interface{"PreCoffee"} },
+		"stands there twice":                func(m *room.Manifest) { m.Implements = append(m.Implements, room.PostRoomCreate) },
+		"not among implements":              func(m *room.Manifest) { m.Essentials = []room.Interface{room.PreRoomUserLeave} },
+		"cannot block it":                   func(m *room.Manifest) { m.Essentials = []room.Interface{room.PostRoomCreate} },
+		"timeoutMs must be":                 func(m *room.Manifest) { m.TimeoutMs = new(0) },
+		"timeoutMs must be 1 to ":           func(m *room.Manifest) { m.TimeoutMs = new(60_001) },
+		"when: \"PreRoomUserLeave\" is not": func(m *room.Manifest) { m.When = map[room.Interface]string{room.PreRoomUserLeave: "true"} },
+		"comes after the change":            func(m *room.Manifest) { m.When = map[room.Interface]string{room.PostRoomCreate: "true"} },
+		"at most 2048": func(m *room.Manifest) {
+			m.When = map[room.Interface]string{room.PreRoomUserJoined: strings.Repeat(" ", 2049)}
+		},
 	} {
 		m := good
 		spoil(&m)

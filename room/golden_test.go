@@ -32,7 +32,12 @@ var (
 	ref      = room.EventRef{ID: "0197-c1", Seq: 42, Time: at, Version: 7}
 	outcomes = []room.AppOutcome{
 		{App: "guard", Interface: room.PreRoomUserJoined, Outcome: room.Allowed, Ms: 0.125},
+		{App: "namer", Interface: room.PreRoomCreateModify, Outcome: room.Allowed, Ms: 1, Changed: []string{"customFields.topic", "displayName"}},
 		{App: "slow", Interface: room.PreRoomUserJoined, Outcome: room.TimedOut, Reason: "no verdict within 1000 ms", Ms: 1000.2, Shadow: true},
+	}
+	figures = room.Figures{
+		Calls: 20, Allowed: 10, Denied: 5, Skipped: 1, Failed: 1, TimedOut: 3, Unavailable: 2, WouldHaveDenied: 1,
+		Retried: 4, Late: 2, P50Ms: 0.25, P99Ms: 1000, Breaker: room.BreakerHalfOpen,
 	}
 )
 
@@ -57,21 +62,35 @@ var golden = map[string]any{
 	"member_page":      room.MemberPage{Members: []room.User{bob}},
 	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
 	"error_bare":       room.NotFound("r9"),
-	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, Shadow: true}.WithDefaults(true),
-	"pre_create":       room.Data{Room: full, Members: []room.User{alice, bob}},
-	"pre_delete":       room.Data{Room: bare, DeletedBy: &alice},
-	"pre_userjoin":     room.Data{Room: bare, JoiningUser: &alice, Inviter: &bob},
-	"pre_userleave":    room.Data{Room: bare, LeavingUser: &bob, RemovedBy: &alice},
-	"post_userjoin":    room.Data{Room: full, JoiningUser: &alice, Apps: outcomes, Warnings: []string{"crowded"}},
-	"verdict_allow":    room.Verdict{Verdict: room.Allow, Warnings: []string{"crowded"}},
-	"verdict_deny":     room.Verdict{Verdict: room.Deny, Reason: "closed"},
-	"verdict_skip":     room.Verdict{Verdict: room.Skip},
-	"verdict_extend":   room.Verdict{Verdict: room.Allow, Extend: &room.Extension{CustomFields: map[string]any{"k": "v"}, Members: []room.User{bob}}},
-	"verdict_modify":   room.Verdict{Verdict: room.Allow, Modify: json.RawMessage(`{"description":null,"displayName":"D"}`)},
-	"handled_created":  room.Created{Create: room.Create{Room: bare, Members: []room.User{bob}}, Apps: outcomes},
-	"handled_deleted":  room.Deleted{Delete: room.Delete{Room: bare, DeletedBy: &bob}},
-	"handled_joined":   room.UserJoined{UserJoin: room.UserJoin{Room: bare, JoiningUser: alice, Inviter: &bob}},
-	"handled_left":     room.UserLeft{UserLeave: room.UserLeave{Room: bare, LeavingUser: alice, RemovedBy: &bob}},
+	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, Shadow: true}.WithDefaults(),
+	"registration":     room.Registration{Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}}, Operator: room.Settings{Enabled: new(false), Shadow: new(false)}},
+	"app": room.App{
+		Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}.WithDefaults(),
+		State: &room.AppState{
+			Workers: []room.Worker{{ID: "w1", Version: "1.0.0"}}, Backlog: new(uint64(3)), Replicas: 2, Figures: figures,
+			Interfaces: map[room.Interface]room.Figures{room.PreRoomUserJoined: figures}, Operator: room.Settings{Enabled: new(true)},
+		},
+	},
+	"shadow_request": room.ShadowRequest{ID: "guard", Shadow: new(false)},
+	"rejection": room.Rejection{
+		ID: "c1", Time: at, Command: "join", Room: "r1", User: "alice", Kind: room.RejectionDenied,
+		Error:   room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
+		Request: json.RawMessage(`{"roomId":"r1","user":{"id":"alice"}}`),
+	},
+	"pre_create":      room.Data{Room: full, Members: []room.User{alice, bob}},
+	"pre_delete":      room.Data{Room: bare, DeletedBy: &alice},
+	"pre_userjoin":    room.Data{Room: bare, JoiningUser: &alice, Inviter: &bob},
+	"pre_userleave":   room.Data{Room: bare, LeavingUser: &bob, RemovedBy: &alice},
+	"post_userjoin":   room.Data{Room: full, JoiningUser: &alice, Apps: outcomes, Warnings: []string{"crowded"}},
+	"verdict_allow":   room.Verdict{Verdict: room.Allow, Warnings: []string{"crowded"}},
+	"verdict_deny":    room.Verdict{Verdict: room.Deny, Reason: "closed"},
+	"verdict_skip":    room.Verdict{Verdict: room.Skip},
+	"verdict_extend":  room.Verdict{Verdict: room.Allow, Extend: &room.Extension{CustomFields: map[string]any{"k": "v"}, Members: []room.User{bob}}},
+	"verdict_modify":  room.Verdict{Verdict: room.Allow, Modify: json.RawMessage(`{"description":null,"displayName":"D"}`)},
+	"handled_created": room.Created{Create: room.Create{Room: bare, Members: []room.User{bob}}, Apps: outcomes},
+	"handled_deleted": room.Deleted{Delete: room.Delete{Room: bare, DeletedBy: &bob}},
+	"handled_joined":  room.UserJoined{UserJoin: room.UserJoin{Room: bare, JoiningUser: alice, Inviter: &bob}},
+	"handled_left":    room.UserLeft{UserLeave: room.UserLeave{Room: bare, LeavingUser: alice, RemovedBy: &bob}},
 }
 
 func TestGolden(t *testing.T) {

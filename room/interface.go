@@ -89,6 +89,17 @@ func (e EventType) Phases() []Interface {
 	return slices.DeleteFunc(Interfaces(), func(i Interface) bool { return !i.Pre() || i.Event() != e })
 }
 
+// Command is the name of the command that makes such events.
+func (e EventType) Command() string {
+	switch e {
+	case EventUserJoin:
+		return "join"
+	case EventUserLeave:
+		return "leave"
+	}
+	return string(e)
+}
+
 // DenialCode is the error code of an action that an app denied.
 func (e EventType) DenialCode() Code {
 	if e == EventUserJoin || e == EventUserLeave {

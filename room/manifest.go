@@ -2,6 +2,7 @@ package room
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -12,9 +13,10 @@ const (
 	DefaultOrder     = 100
 	DefaultTimeoutMs = 1000
 	MaxTimeoutMs     = 60_000
+	MaxConditionSize = 2048 // bytes of an expression in When
 )
 
-// Manifest is what an app says of itself when it registers, and how operators have set it.
+// Manifest is what an app says of itself when it registers.
 type Manifest struct {
 	ID          string      `json:"id"`
 	Version     string      `json:"version"` // SemVer
@@ -22,12 +24,14 @@ type Manifest struct {
 	Implements  []Interface `json:"implements"`
 	// Essentials are the pre-interfaces without whose answer the action is blocked. For any
 	// other the action goes on, and the outcome is recorded.
-	Essentials []Interface          `json:"essentials"`
-	Order      *int                 `json:"order,omitempty"`     // lower is asked first, ties by id; default 100
-	TimeoutMs  *int                 `json:"timeoutMs,omitempty"` // for one pre-event; 1 to 60000, default 1000
-	When       map[Interface]string `json:"when,omitempty"`
-	Shadow     bool                 `json:"shadow,omitempty"`  // asked and recorded, never enforced
-	Enabled    *bool                `json:"enabled,omitempty"` // default: as it was, true for a new app
+	Essentials []Interface `json:"essentials"`
+	Order      *int        `json:"order,omitempty"`     // lower is asked first, ties by id; default 100
+	TimeoutMs  *int        `json:"timeoutMs,omitempty"` // for one pre-event; 1 to 60000, default 1000
+	// When has a CEL expression for interfaces that concern the app only sometimes: it is asked
+	// where the expression is true.
+	When    map[Interface]string `json:"when,omitempty"`
+	Shadow  bool                 `json:"shadow,omitempty"`  // asked and recorded, never enforced
+	Enabled *bool                `json:"enabled,omitempty"` // default true
 }
 
 // https://semver.org: major.minor.patch, then pre-release and build parts.
@@ -66,22 +70,62 @@ func (m Manifest) Validate() error {
 	if m.TimeoutMs != nil && (*m.TimeoutMs < 1 || *m.TimeoutMs > MaxTimeoutMs) {
 		return invalid("timeoutMs must be 1 to %d, not %d", MaxTimeoutMs, *m.TimeoutMs)
 	}
-	if len(m.When) > 0 {
-		return invalid("when: conditions are not evaluated by this version; leave the field out and answer skip")
+	return m.validateWhen()
+}
+
+func (m Manifest) validateWhen() error {
+	for _, i := range slices.Sorted(maps.Keys(m.When)) {
+		switch expression := m.When[i]; {
+		case !m.Has(i):
+			return invalid("when: %.80q is not among implements", string(i))
+		case !i.Pre():
+			return invalid("when: %s comes after the change: the app's handler decides what concerns it", i)
+		case len(expression) > MaxConditionSize:
+			return invalid("when: the expression for %s has %d bytes; at most %d are allowed", i, len(expression), MaxConditionSize)
+		}
 	}
 	return nil
 }
 
-// WithDefaults is the manifest as it is stored: every field that was left out filled in.
-// enabled is what an absent Enabled means.
-func (m Manifest) WithDefaults(enabled bool) Manifest {
+// WithDefaults is the manifest with every field that was left out filled in.
+func (m Manifest) WithDefaults() Manifest {
 	m.Order = cmp.Or(m.Order, new(DefaultOrder))
 	m.TimeoutMs = cmp.Or(m.TimeoutMs, new(DefaultTimeoutMs))
-	m.Enabled = cmp.Or(m.Enabled, &enabled)
+	m.Enabled = cmp.Or(m.Enabled, new(true))
 	if m.Essentials == nil {
 		m.Essentials = []Interface{}
 	}
 	return m
+}
+
+// Differences names the fields in which two manifests of an app differ, but for the version.
+// The order in which interfaces are listed says nothing.
+func (m Manifest) Differences(o Manifest) []string {
+	a, b := m.WithDefaults(), o.WithDefaults()
+	var d []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"description", a.Description == b.Description},
+		{"implements", sameSet(a.Implements, b.Implements)},
+		{"essentials", sameSet(a.Essentials, b.Essentials)},
+		{"order", *a.Order == *b.Order},
+		{"timeoutMs", *a.TimeoutMs == *b.TimeoutMs},
+		{"when", maps.Equal(a.When, b.When)},
+		{"shadow", a.Shadow == b.Shadow},
+		{"enabled", *a.Enabled == *b.Enabled},
+	} {
+		if !f.same {
+			d = append(d, f.name)
+		}
+	}
+	return d
+}
+
+func sameSet(a, b []Interface) bool {
+	sorted := func(s []Interface) []Interface { return slices.Compact(slices.Sorted(slices.Values(s))) }
+	return slices.Equal(sorted(a), sorted(b))
 }
 
 // Has reports whether the app implements i.

@@ -7,10 +7,10 @@ type Outcome string
 const (
 	Allowed     Outcome = "allowed"
 	Denied      Outcome = "denied"
-	Skipped     Outcome = "skipped"     // the app said that it is not its business
+	Skipped     Outcome = "skipped"     // not its business, as it said or its condition did, or not waited for
 	Failed      Outcome = "failed"      // it answered with an error, or with what cannot be used
 	TimedOut    Outcome = "timed_out"   // it did not answer in its time
-	Unavailable Outcome = "unavailable" // it is disabled, or has no live worker
+	Unavailable Outcome = "unavailable" // it is disabled, has no live worker, or its breaker is open
 )
 
 // Answered reports whether the app gave a usable verdict.
@@ -23,6 +23,7 @@ type AppOutcome struct {
 	Interface Interface `json:"interface"`
 	Outcome   Outcome   `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
-	Ms        float64   `json:"ms"`               // from asking to knowing, in milliseconds
-	Shadow    bool      `json:"shadow,omitempty"` // recorded only, not enforced
+	Ms        float64   `json:"ms"`                // from asking to knowing, in milliseconds
+	Changed   []string  `json:"changed,omitempty"` // fields of the draft that it changed, MaxChanged at most
+	Shadow    bool      `json:"shadow,omitempty"`  // recorded only, not enforced
 }

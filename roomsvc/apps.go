@@ -80,7 +80,7 @@ func (a *apps) put(ctx context.Context, m room.Manifest) (room.Manifest, error) 
 		if later(was.manifest.Version, m.Version) {
 			return was.manifest, nil
 		}
-		stored := m.WithDefaults(was.revision == 0 || was.manifest.IsEnabled())
+		stored := m.WithDefaults()
 		data, err := json.Marshal(stored)
 		if err != nil {
 			return m, fmt.Errorf("encoding the manifest: %w", err)

@@ -38,6 +38,15 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	return Post(e.Type, e.Room), h, data, nil
 }
 
+// EncodeRejection makes the message of a rejection.
+func EncodeRejection(r room.Rejection, traceParent string) (subject string, h Headers, data []byte, err error) {
+	data, err = json.Marshal(r)
+	if err != nil {
+		return "", nil, nil, fmt.Errorf("encoding the rejection of %s: %w", r.ID, err)
+	}
+	return Rejected(r.Command, r.Room), CloudEvents(RejectedType(r.Command), r.ID, r.Room, traceParent, r.Time), data, nil
+}
+
 // DecodePost reads a message of the stream as a post-event. The error says what is wrong
 // with a message that is none.
 func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event, error) {

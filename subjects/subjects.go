@@ -25,13 +25,20 @@ const (
 	Members  = "members"
 	Register = "register"
 	Info     = "info"
+	Enable   = "enable"
+	Disable  = "disable"
+	Shadow   = "shadow"
+	Remove   = "remove"
+	Replica  = "replica"
 )
 
 // The streams and buckets.
 const (
-	Events     = "ROOM_EVENTS"
-	AllEvents  = "room.post.>"
-	AppsBucket = "ROOM_APPS"
+	Events        = "ROOM_EVENTS"
+	AllEvents     = "room.post.>"
+	Rejections    = "ROOM_REJECTIONS"
+	AllRejections = "room.rejected.>"
+	AppsBucket    = "ROOM_APPS"
 )
 
 // Room is the subject of a command or query about rooms.
@@ -42,6 +49,10 @@ func App(endpoint string) string { return AppGroup + "." + endpoint }
 
 // Pre is the subject on which an app is asked.
 func Pre(i room.Interface, app string) string { return PreType(i) + "." + app }
+
+// PreRetry is the subject on which every worker of an app hears of a pre-event that one of them
+// has not answered yet.
+func PreRetry(i room.Interface, app string) string { return Pre(i, app) + ".retry" }
 
 // PreType is the subject of a pre-event without the app: its CloudEvents type.
 func PreType(i room.Interface) string { return "room.pre." + i.Token() }
@@ -64,6 +75,15 @@ func PostsOf(roomID string) string { return "room.post.*." + roomID }
 
 // PostsLike filters the events of one type in all rooms.
 func PostsLike(e room.EventType) string { return PostType(e) + ".*" }
+
+// Rejected is the subject of the rejection of a command.
+func Rejected(command, roomID string) string { return RejectedType(command) + "." + roomID }
+
+// RejectedType is the subject of a rejection without the room: its CloudEvents type.
+func RejectedType(command string) string { return "room.rejected." + command }
+
+// RejectionsOf filters the rejections of one room.
+func RejectionsOf(roomID string) string { return "room.rejected.*." + roomID }
 
 // ParsePost takes the subject of a post-event apart. The room is known even if the type of
 // event is not one that exists; ok is false if there is no room in the subject.

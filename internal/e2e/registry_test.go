@@ -22,7 +22,7 @@ func TestRegistry(t *testing.T) {
 	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}
 	stored, err := b.Client.RegisterApp(t.Context(), m)
 	require.NoError(t, err)
-	assert.Equal(t, m.WithDefaults(true), stored)
+	assert.Equal(t, m.WithDefaults(), stored)
 
 	m.Enabled = new(false)
 	_, err = b.Client.RegisterApp(t.Context(), m)
@@ -63,7 +63,7 @@ func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
 	}
 	got, err := b.Client.App(t.Context(), "a")
 	require.NoError(t, err)
-	assert.Equal(t, later.WithDefaults(true), got)
+	assert.Equal(t, later.WithDefaults(), got)
 	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
 	require.Error(t, err, "the later one has no post-interfaces")
 }

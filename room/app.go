@@ -1,0 +1,72 @@
+package room
+
+// App is a registered app: the manifest that counts, and how the app is doing.
+type App struct {
+	Manifest
+	State *AppState `json:"state,omitempty"`
+}
+
+// AppState is how an app is doing. The figures are sums over the replicas of the room service
+// that answered, each counting since it started.
+type AppState struct {
+	// Workers are the live ones that speak the micro protocol, as those of the Go SDK do.
+	Workers []Worker `json:"workers"`
+	// Backlog is how many post-events wait for the app's workers, those in their hands
+	// included; absent if it implements no post-interface.
+	Backlog    *uint64               `json:"backlog,omitempty"`
+	Replicas   int                   `json:"replicas"` // of the room service
+	Figures                          // of all interfaces
+	Interfaces map[Interface]Figures `json:"interfaces"` // of those that were asked
+	// Operator is what operators have decided, whatever the manifest says.
+	Operator Settings `json:"operator,omitzero"`
+}
+
+// Worker is one replica of an app.
+type Worker struct {
+	ID      string `json:"id"` // of the micro service
+	Version string `json:"version"`
+}
+
+// Figures are what came of asking an app.
+type Figures struct {
+	Calls       uint64 `json:"calls"` // pre-events that it was asked about
+	Allowed     uint64 `json:"allowed"`
+	Denied      uint64 `json:"denied"`
+	Skipped     uint64 `json:"skipped"` // those its condition spared it are not among the calls
+	Failed      uint64 `json:"failed"`
+	TimedOut    uint64 `json:"timedOut"`
+	Unavailable uint64 `json:"unavailable"` // not asked for being disabled or behind an open breaker is among these, not among the calls
+	// WouldHaveDenied is how many of the denials were not enforced, for the app was a shadow.
+	WouldHaveDenied uint64 `json:"wouldHaveDenied"`
+	Retried         uint64 `json:"retried"` // calls that were sent to another worker too
+	Late            uint64 `json:"late"`    // verdicts that came after their call had ended
+	// P50Ms and P99Ms are quantiles of the time from asking to knowing, in milliseconds,
+	// within a hundredth of the value.
+	P50Ms   float64 `json:"p50Ms"`
+	P99Ms   float64 `json:"p99Ms"`
+	Breaker Breaker `json:"breaker"` // of several: the one that is least closed
+}
+
+// Breaker is the state of a circuit breaker.
+type Breaker string
+
+// The states of a circuit breaker.
+const (
+	BreakerClosed   Breaker = "closed"    // the app is asked
+	BreakerHalfOpen Breaker = "half_open" // one call at a time finds out whether it is well again
+	BreakerOpen     Breaker = "open"      // the app is not asked
+)
+
+// ShadowRequest turns an app's shadow on or off.
+type ShadowRequest struct {
+	ID     string `json:"id"`
+	Shadow *bool  `json:"shadow"`
+}
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r ShadowRequest) Validate() error {
+	if r.Shadow == nil {
+		return invalid("shadow is required: true or false")
+	}
+	return ValidateToken("id", r.ID)
+}

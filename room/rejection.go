@@ -1,0 +1,64 @@
+package room
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RejectionKind says why an action did not happen.
+type RejectionKind string
+
+// The kinds of rejections.
+const (
+	RejectionDenied  RejectionKind = "denied"  // an app denied it
+	RejectionBlocked RejectionKind = "blocked" // an essential app gave no usable answer
+	RejectionAborted RejectionKind = "aborted" // no app was against it, but it could not be committed
+)
+
+// MaxRejectedRequest is how large a request may be to stand in its rejection, in bytes.
+const MaxRejectedRequest = 64 << 10
+
+// Rejection is an action that did not happen, with what every app asked had said: a message
+// of the stream of rejections.
+type Rejection struct {
+	ID      string        `json:"id"`      // of the command
+	Time    time.Time     `json:"time"`    // when the command was begun
+	Command string        `json:"command"` // create, delete, join or leave
+	Room    string        `json:"room"`
+	User    string        `json:"user,omitempty"` // whose membership it was about
+	Kind    RejectionKind `json:"kind"`
+	Error   Error         `json:"error"` // as the client got it
+	// Request is the command's body, unless it is too large.
+	Request json.RawMessage `json:"request,omitempty"`
+}
+
+// Reject is the rejection of a command that ended in the error; false if the error says that
+// the command was not possible in the first place, or asks to try again later.
+func Reject(c Command, e *Error) (Rejection, bool) {
+	kind := e.rejection()
+	if kind == "" {
+		return Rejection{}, false
+	}
+	r := Rejection{
+		ID: c.ID, Time: c.Time, Command: c.Request.Event().Command(), Room: c.Request.Target(), Kind: kind, Error: *e,
+	}
+	if u := c.Request.Subject(); u != nil {
+		r.User = u.ID
+	}
+	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest {
+		r.Request = body
+	}
+	return r, true
+}
+
+func (e *Error) rejection() RejectionKind {
+	switch {
+	case e.Code == CodePrevented, e.Code == CodeUserNotAllowed:
+		return RejectionDenied
+	case e.App != "":
+		return RejectionBlocked
+	case e.Code == CodeConflict, e.Code == CodeUnavailable, e.Code == CodeDeadlineExceeded, len(e.Apps) > 0:
+		return RejectionAborted
+	}
+	return ""
+}
