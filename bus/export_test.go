@@ -8,3 +8,10 @@ func (s Settings) Address() (string, error) {
 	}
 	return c.ServerURL(), nil
 }
+
+// Waiting is the number of replies that are expected.
+func (a *Asker) Waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.waiting)
+}

@@ -1,0 +1,265 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// Question is one request, and how it is asked.
+type Question struct {
+	// Subject is where it is sent, Message what; it is made anew for each sending, with the
+	// time that is left to answer.
+	Subject string
+	Message func(left time.Duration) *nats.Msg
+	Timeout time.Duration
+	// Retry is where it is sent once more if half of the time has passed without a reply, or
+	// at once if one who got it replies with error code 503. If nobody listens there it goes
+	// to Subject again. Empty: it is not.
+	Retry string
+	// Persist: as long as nobody listens it is sent again, with growing waits. Otherwise that
+	// ends it at once.
+	Persist bool
+	// Late is called with a reply that comes within a minute after the time was up. It must
+	// not block.
+	Late func(*nats.Msg)
+}
+
+// Reply is how one question ended: with a message, or with ErrNobody, ErrLate, or the error
+// of sending it.
+type Reply struct {
+	Msg     *nats.Msg
+	Err     error
+	Took    time.Duration
+	Retried bool
+}
+
+// Waits between asking again where nobody listens.
+const (
+	firstPersist = 5 * time.Millisecond
+	maxPersist   = 100 * time.Millisecond
+)
+
+// Asking is questions on their way. It is for one goroutine at a time.
+type Asking struct {
+	asker    *Asker
+	start    time.Time
+	arrivals chan arrival
+	open     []*openQuestion // by the question's number, nil once it has ended
+	left     int
+	ended    []endedQuestion // not yet told
+	timer    *time.Timer
+}
+
+type openQuestion struct {
+	Question
+	ends    time.Time
+	next    time.Time // when it is sent again; zero: not
+	waits   *backoff.ExponentialBackOff
+	tokens  []string // of sendings that may be answered
+	retry   string   // token of the sending to Retry
+	retried bool
+}
+
+type endedQuestion struct {
+	n     int
+	reply Reply
+}
+
+// sendings is how many sendings of one question can be unanswered at once: the first, the one
+// to Retry, and the one in its place.
+const sendings = 3
+
+// Ask sends every question. Next tells how they end, Close gives up those that have not.
+func (a *Asker) Ask(questions []Question) *Asking {
+	g := &Asking{
+		asker: a, start: time.Now(), open: make([]*openQuestion, len(questions)), left: len(questions),
+		arrivals: make(chan arrival, sendings*len(questions)),
+	}
+	for n, q := range questions {
+		g.open[n] = &openQuestion{Question: q, ends: g.start.Add(q.Timeout)}
+		g.ask(n, g.start)
+	}
+	return g
+}
+
+// Next returns the number of a question that has ended and how, each question once, in the
+// order in which they end. It returns false when none is left, or when the context ends;
+// then those that are left may still be waited for with another context.
+func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
+	for len(g.ended) == 0 {
+		if g.left == 0 || ctx.Err() != nil {
+			return 0, Reply{}, false
+		}
+		g.wind()
+		select {
+		case r := <-g.arrivals:
+			g.take(r)
+		case <-g.timer.C:
+			g.takeAll() // what is here already is not late
+			g.tick(time.Now())
+		case <-ctx.Done():
+			g.takeAll()
+		}
+	}
+	first := g.ended[0]
+	g.ended = g.ended[1:]
+	return first.n, first.reply, true
+}
+
+// Close ends the questions that are left.
+func (g *Asking) Close() {
+	for n, q := range g.open {
+		if q != nil {
+			g.asker.forget(q.tokens...)
+			g.open[n] = nil
+		}
+	}
+	g.left = 0
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+func (g *Asking) takeAll() {
+	for {
+		select {
+		case r := <-g.arrivals:
+			g.take(r)
+		default:
+			return
+		}
+	}
+}
+
+// wind sets the timer to whatever is due first.
+func (g *Asking) wind() {
+	var due time.Time
+	for _, q := range g.open {
+		if q == nil {
+			continue
+		}
+		for _, at := range []time.Time{q.ends, q.next} {
+			if !at.IsZero() && (due.IsZero() || at.Before(due)) {
+				due = at
+			}
+		}
+	}
+	if g.timer == nil {
+		g.timer = time.NewTimer(time.Until(due))
+		return
+	}
+	g.timer.Reset(time.Until(due))
+}
+
+// tick does what is due: questions end, or are sent again.
+func (g *Asking) tick(now time.Time) {
+	for n, q := range g.open {
+		switch {
+		case q == nil:
+		case !now.Before(q.ends):
+			err := ErrLate
+			if len(q.tokens) == 0 {
+				err = ErrNobody
+			}
+			g.end(n, Reply{Err: err, Took: now.Sub(g.start)})
+		case q.next.IsZero() || now.Before(q.next):
+		case len(q.tokens) == 0:
+			g.ask(n, now)
+		default:
+			g.retry(n, now)
+		}
+	}
+}
+
+// ask sends a question to its subject. Half of the time that is then left, it waits before it
+// tries another.
+func (g *Asking) ask(n int, now time.Time) {
+	q := g.open[n]
+	q.next = time.Time{}
+	if q.Retry != "" && !q.retried {
+		q.next = now.Add(q.ends.Sub(now) / 2)
+	}
+	if _, err := g.send(n, q.Subject, now); err != nil {
+		g.end(n, Reply{Err: err, Took: now.Sub(g.start)})
+	}
+}
+
+// retry sends a question to whoever else can answer it.
+func (g *Asking) retry(n int, now time.Time) {
+	q := g.open[n]
+	q.retried, q.next = true, time.Time{}
+	q.retry, _ = g.send(n, q.Question.Retry, now) // if it fails there is still the first sending
+}
+
+func (g *Asking) send(n int, subject string, now time.Time) (token string, err error) {
+	q := g.open[n]
+	token = g.asker.expect(waiter{replies: g.arrivals, n: n})
+	msg := q.Message(q.ends.Sub(now))
+	msg.Subject, msg.Reply = subject, g.asker.prefix+token
+	if err := g.asker.nc.PublishMsg(msg); err != nil {
+		g.asker.forget(token)
+		return "", fmt.Errorf("asking on %s: %w", subject, err)
+	}
+	q.tokens = append(q.tokens, token)
+	return token, nil
+}
+
+// take sorts what has arrived: a reply ends its question, the word that nobody listens, or
+// that this one cannot, may not.
+func (g *Asking) take(r arrival) {
+	q := g.open[r.n]
+	if q == nil {
+		return // a second reply that was on its way when the first one came
+	}
+	q.tokens = slices.DeleteFunc(q.tokens, func(token string) bool { return token == r.token })
+	nobody, elsewhere := isNobody(r.msg), isUnavailable(r.msg)
+	switch {
+	case nobody && r.token == q.retry:
+		_, _ = g.send(r.n, q.Subject, r.at) // if it fails there may still be the first sending
+		q.retry = ""
+	case elsewhere && q.Retry != "" && !q.retried:
+		g.retry(r.n, r.at)
+	case !nobody && !elsewhere:
+		g.end(r.n, Reply{Msg: r.msg, Took: r.at.Sub(g.start)})
+		return
+	}
+	switch {
+	case len(q.tokens) > 0: // somebody else has it
+	case q.Persist:
+		q.next = r.at.Add(q.wait())
+	case nobody:
+		g.end(r.n, Reply{Err: ErrNobody, Took: r.at.Sub(g.start)})
+	default:
+		g.end(r.n, Reply{Msg: r.msg, Took: r.at.Sub(g.start)})
+	}
+}
+
+// isUnavailable reports whether the one who got the question says that another one should.
+func isUnavailable(msg *nats.Msg) bool { return msg.Header.Get(micro.ErrorCodeHeader) == "503" }
+
+func (q *openQuestion) wait() time.Duration {
+	if q.waits == nil {
+		q.waits = &backoff.ExponentialBackOff{InitialInterval: firstPersist, MaxInterval: maxPersist, Multiplier: 2, RandomizationFactor: 0.2}
+		q.waits.Reset()
+	}
+	return q.waits.NextBackOff()
+}
+
+func (g *Asking) end(n int, r Reply) {
+	q := g.open[n]
+	r.Retried = q.retried
+	if r.Err == nil {
+		g.asker.forget(q.tokens...)
+	} else {
+		g.asker.remember(q.tokens, q.Late)
+	}
+	g.open[n] = nil
+	g.left--
+	g.ended = append(g.ended, endedQuestion{n: n, reply: r})
+}
