@@ -10,6 +10,17 @@ import (
 // Unlike an allow, it is recorded as skipped.
 var ErrSkip = errors.New("skip")
 
+// UnavailableError is returned by Unavailable.
+type UnavailableError struct{ Err error }
+
+func (u *UnavailableError) Error() string { return fmt.Sprintf("unavailable: %v", u.Err) }
+func (u *UnavailableError) Unwrap() error { return u.Err }
+
+// Unavailable is what a pre-event handler returns if this replica cannot decide now, but
+// another one may, such as when it has lost its database: the room service asks another one
+// at once. Any other error is the app's failure.
+func Unavailable(err error) error { return &UnavailableError{Err: err} }
+
 // RetryError is returned by RetryLater.
 type RetryError struct {
 	After time.Duration

@@ -15,7 +15,7 @@ import (
 )
 
 // answerPreEvents takes this worker's place in the queue group of the app, for every
-// pre-interface that it implements. The server knows when it returns.
+// pre-interface that it implements, and listens to retries. The server knows when it returns.
 func (w *worker) answerPreEvents() (*bus.Service, error) {
 	m := w.app.Manifest
 	var endpoints []bus.Endpoint
@@ -23,6 +23,9 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 		endpoints = append(endpoints, bus.Endpoint{
 			Name: i.Token(), Subject: subjects.Pre(i, m.ID), Queue: subjects.AppQueue(m.ID),
 			Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) { return w.answer(i, msg, came) },
+		}, bus.Endpoint{
+			Name: i.Token() + "-retry", Subject: subjects.PreRetry(i, m.ID),
+			Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) { return w.answerRetry(i, msg, came) },
 		})
 	}
 	service, err := bus.NewService(w.nc, bus.ServiceConfig{
@@ -43,7 +46,8 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 
 // answer runs the handler of a pre-event, once one may run, in the time that is left.
 func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte, error) {
-	ctx, cancel := context.WithDeadline(w.stopping, came.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
+	defer w.inHand.take(keyOf(i, msg))()
+	ctx, cancel := w.handling(msg, came)
 	defer cancel()
 	select {
 	case w.preSlots <- struct{}{}:
@@ -53,8 +57,39 @@ func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte
 		w.logFailure(err, i, msg.Header.Get(subjects.ID))
 		return nil, err
 	}
+	return w.ask(ctx, i, msg)
+}
+
+// answerRetry is answer for a pre-event that one worker of the app has not answered yet. All
+// of them get it, so that it does not depend on chance who is asked in its place: the one that
+// has it leaves it at that, and so does one that has enough to do.
+func (w *worker) answerRetry(i room.Interface, msg *nats.Msg, came time.Time) ([]byte, error) {
+	if w.inHand.has(keyOf(i, msg)) {
+		return nil, bus.ErrNoReply
+	}
+	select {
+	case w.preSlots <- struct{}{}:
+		defer func() { <-w.preSlots }()
+	default:
+		return nil, bus.ErrNoReply
+	}
+	defer w.inHand.take(keyOf(i, msg))()
+	ctx, cancel := w.handling(msg, came)
+	defer cancel()
+	return w.ask(ctx, i, msg)
+}
+
+// handling is the context of a pre-event's handler.
+func (w *worker) handling(msg *nats.Msg, came time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(w.stopping, came.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
+}
+
+func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]byte, error) {
 	verdict, err := w.app.Ask(ctx, w.rooms, i, msg.Data)
 	if err != nil {
+		if w.stopping.Err() != nil {
+			err = Unavailable(fmt.Errorf("the worker is stopping: %w", err))
+		}
 		w.logFailure(err, i, msg.Header.Get(subjects.ID))
 		return nil, err
 	}
@@ -62,7 +97,14 @@ func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte
 }
 
 // failure is what the room service is told when there is no verdict.
-func failure(_ string, err error) *nats.Msg { return bus.Failure(500, err.Error(), nil) }
+func failure(_ string, err error) *nats.Msg {
+	code := 500
+	var elsewhere *UnavailableError
+	if errors.As(err, &elsewhere) {
+		code = 503
+	}
+	return bus.Failure(code, err.Error(), nil)
+}
 
 func (w *worker) logFailure(err error, i room.Interface, event string) {
 	attrs := []any{"interface", i, "event", event, "error", err}

@@ -27,6 +27,7 @@ type worker struct {
 	js    jetstream.JetStream
 	rooms *roomclient.Client
 
+	inHand    inHand
 	preSlots  chan struct{}
 	postSlots chan struct{}
 	telling   sync.WaitGroup  // post-event handlers

@@ -152,7 +152,10 @@ func TestReplySubjectsCannotBeGuessed(t *testing.T) {
 	nc := connect(t)
 	a := asker(t, nc)
 	var last []string
-	listen(t, nc, "q", func(m *nats.Msg) { last = append(last, m.Reply[strings.LastIndex(m.Reply, ".")+1:]); _ = m.Respond(nil) })
+	listen(t, nc, "q", func(m *nats.Msg) {
+		last = append(last, m.Reply[strings.LastIndex(m.Reply, ".")+1:])
+		_ = m.Respond(nil)
+	})
 	for range 50 {
 		replies(t.Context(), a, question("q", "", time.Minute))
 	}

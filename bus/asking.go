@@ -93,7 +93,7 @@ func (a *Asker) Ask(questions []Question) *Asking {
 // then those that are left may still be waited for with another context.
 func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
 	for len(g.ended) == 0 {
-		if g.left == 0 || ctx.Err() != nil {
+		if g.left == 0 {
 			return 0, Reply{}, false
 		}
 		g.wind()
@@ -105,6 +105,9 @@ func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
 			g.tick(time.Now())
 		case <-ctx.Done():
 			g.takeAll()
+			if len(g.ended) == 0 {
+				return 0, Reply{}, false
+			}
 		}
 	}
 	first := g.ended[0]

@@ -68,8 +68,13 @@ type endpoint struct {
 	stats micro.EndpointStats
 }
 
-// ErrOverloaded is what a request over the bound is refused with.
-var ErrOverloaded = errors.New("too many requests are in progress")
+var (
+	// ErrOverloaded is what a request over the bound is refused with.
+	ErrOverloaded = errors.New("too many requests are in progress")
+	// ErrNoReply is what a Serve function returns for a request that is left to others to
+	// answer. It is not counted.
+	ErrNoReply = errors.New("left to others")
+)
 
 // NewService subscribes to the subjects of the endpoints, and to those of the protocol. The
 // server knows of them when it has been flushed.
@@ -190,6 +195,9 @@ func (s *Service) release() {
 
 // finish answers a request and counts it.
 func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, err error) {
+	if errors.Is(err, ErrNoReply) {
+		return
+	}
 	e.count(time.Since(came), err)
 	if msg.Reply == "" {
 		return

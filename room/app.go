@@ -1,5 +1,7 @@
 package room
 
+import "cmp"
+
 // App is a registered app: the manifest that counts, and how the app is doing.
 type App struct {
 	Manifest
@@ -27,6 +29,11 @@ type Worker struct {
 	Version string `json:"version"`
 }
 
+// Compare orders workers by version, then id.
+func (w Worker) Compare(o Worker) int {
+	return cmp.Or(cmp.Compare(w.Version, o.Version), cmp.Compare(w.ID, o.ID))
+}
+
 // Figures are what came of asking an app.
 type Figures struct {
 	Calls       uint64 `json:"calls"` // pre-events that it was asked about
@@ -46,6 +53,26 @@ type Figures struct {
 	P99Ms   float64 `json:"p99Ms"`
 	Breaker Breaker `json:"breaker"` // of several: the one that is least closed
 }
+
+// Add adds the counts of others, and takes over the state of a breaker that is less closed.
+// Quantiles cannot be added: they stay as they were.
+func (f *Figures) Add(o Figures) {
+	f.Calls += o.Calls
+	f.Allowed += o.Allowed
+	f.Denied += o.Denied
+	f.Skipped += o.Skipped
+	f.Failed += o.Failed
+	f.TimedOut += o.TimedOut
+	f.Unavailable += o.Unavailable
+	f.WouldHaveDenied += o.WouldHaveDenied
+	f.Retried += o.Retried
+	f.Late += o.Late
+	if openness[o.Breaker] > openness[f.Breaker] {
+		f.Breaker = o.Breaker
+	}
+}
+
+var openness = map[Breaker]int{BreakerClosed: 1, BreakerHalfOpen: 2, BreakerOpen: 3}
 
 // Breaker is the state of a circuit breaker.
 type Breaker string

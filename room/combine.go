@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// Answer is how asking one app about a draft ended.
+// Answer is how asking one app about a draft ended; without an Outcome it has not yet.
 type Answer struct {
 	App       string
 	Essential bool // for this interface
 	Shadow    bool
 	Outcome   Outcome
+	// Unheard: nothing depended on it any more, so it was not waited for.
+	Unheard bool
 	// Hurried: it had less than its own time, since the command had no more.
 	Hurried bool
 	Reason  string // of a denial, or why there is no verdict
@@ -25,29 +27,50 @@ type Answer struct {
 	Took     time.Duration
 }
 
+// Settled reports whether answers still to come, whose Outcome is empty, cannot change what
+// becomes of the action: the first app in order that has denied it is known, or only shadows
+// are missing.
+func Settled(answers []Answer) bool {
+	for _, a := range answers {
+		switch {
+		case a.Shadow:
+		case a.Outcome == "":
+			return false
+		case a.Outcome == Denied:
+			return true
+		}
+	}
+	return true
+}
+
 // Combine takes the answers to one phase, in the order of the apps, into the draft: it
 // records every outcome, merges what apps added, and replaces what one changed. What cannot
-// be merged counts as that app's failure and leaves the draft alone.
+// be merged counts as that app's failure, in its answer too, and leaves the draft alone. Of a
+// shadow it is recorded what it would have done.
 //
 // An error means that the action must not be: an app denied it (prevented, user_not_allowed)
 // or an essential app gave no usable answer (essential_app_unavailable, or deadline_exceeded
 // if the command had not the time that the app may take). A denial wins over
 // an absence, and among several the first app in order. The error carries every outcome.
 func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
-	answers = slices.Clone(answers)
 	d.Data.Apps = slices.Clip(d.Data.Apps)
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
 	for n := range answers {
 		a := &answers[n]
-		if a.Outcome == Allowed && !a.Shadow {
-			if next, err := d.apply(*a); err != nil {
+		var changed []string
+		if a.Outcome == Allowed {
+			next, err := d.apply(*a)
+			if err != nil {
 				a.Outcome, a.Reason = Failed, err.Error()
 			} else {
+				changed = d.changes(next)
+			}
+			if err == nil && !a.Shadow {
 				d = next
 			}
 		}
-		d.Data.Apps = append(d.Data.Apps, a.record(phase))
+		d.Data.Apps = append(d.Data.Apps, a.record(phase, changed))
 		switch {
 		case a.Shadow:
 		case a.Outcome == Denied && denied == nil:
@@ -144,11 +167,11 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	return modified, nil
 }
 
-func (a Answer) record(phase Interface) AppOutcome {
+func (a Answer) record(phase Interface, changed []string) AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return AppOutcome{
 		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: cut(a.Reason),
-		Ms: math.Round(ms*1000) / 1000, Shadow: a.Shadow,
+		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow,
 	}
 }
 
@@ -162,11 +185,13 @@ func (a Answer) denial(d Draft) *Error {
 }
 
 // cut keeps a reason from filling the event.
-func cut(reason string) string {
-	if len(reason) <= MaxReasonBytes {
-		return reason
+func cut(reason string) string { return cutTo(reason, MaxReasonBytes) }
+
+func cutTo(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	return strings.ToValidUTF8(reason[:MaxReasonBytes], "") + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func (a Answer) block(d Draft, phase Interface) *Error {

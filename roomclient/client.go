@@ -132,20 +132,46 @@ func pages[T any](read func(cursor string) ([]T, string, error)) iter.Seq2[T, er
 	}
 }
 
-// RegisterApp makes an app known, or its manifest another, and returns it as stored. Error:
-// invalid_request.
+// RegisterApp makes an app known, or its manifest a later one, and returns the manifest that
+// counts from then on: that of the latest version, with what operators have decided. When it
+// returns, every replica of the service asks the app. Error: invalid_request, also for
+// another manifest of a version that is registered.
 func (c *Client) RegisterApp(ctx context.Context, m room.Manifest) (room.Manifest, error) {
 	return call[room.Manifest](ctx, c, subjects.App(subjects.Register), m, nil)
 }
 
-// Apps reads every registered app, in the order in which they are asked.
-func (c *Client) Apps(ctx context.Context) ([]room.Manifest, error) {
-	return call[[]room.Manifest](ctx, c, subjects.App(subjects.List), room.AppRequest{}, nil)
+// Apps reads every registered app and how it is doing, in the order in which they are asked.
+func (c *Client) Apps(ctx context.Context) ([]room.App, error) {
+	return call[[]room.App](ctx, c, subjects.App(subjects.List), room.AppRequest{}, nil)
 }
 
-// App reads a registered app. Error: app_not_found.
-func (c *Client) App(ctx context.Context, id string) (room.Manifest, error) {
-	return call[room.Manifest](ctx, c, subjects.App(subjects.Info), room.AppRequest{ID: id}, nil)
+// App reads a registered app and how it is doing. Error: app_not_found.
+func (c *Client) App(ctx context.Context, id string) (room.App, error) {
+	return call[room.App](ctx, c, subjects.App(subjects.Info), room.AppRequest{ID: id}, nil)
+}
+
+// EnableApp has an app asked, whatever its manifest says, and closes its circuit breakers.
+// Error: app_not_found.
+func (c *Client) EnableApp(ctx context.Context, id string) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Enable), room.AppRequest{ID: id}, nil)
+}
+
+// DisableApp keeps an app from being asked, whatever its manifest says: actions that it is
+// essential for are blocked. Error: app_not_found.
+func (c *Client) DisableApp(ctx context.Context, id string) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Disable), room.AppRequest{ID: id}, nil)
+}
+
+// ShadowApp makes an app a shadow or ends that, whatever its manifest says: a shadow is asked,
+// and what it says is recorded and not enforced. Error: app_not_found.
+func (c *Client) ShadowApp(ctx context.Context, id string, shadow bool) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Shadow), room.ShadowRequest{ID: id, Shadow: &shadow}, nil)
+}
+
+// RemoveApp ends an app's registration, what operators have decided about it and its consumer
+// with the events that wait there. It returns the manifest that counted. Error: app_not_found.
+func (c *Client) RemoveApp(ctx context.Context, id string) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Remove), room.AppRequest{ID: id}, nil)
 }
 
 // call sends a request until it is answered for good.

@@ -5,121 +5,157 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
 )
 
-// apps is the registry: the manifests in the bucket, watched, so that every service knows
+// apps is the registry: the registrations in the bucket, watched, so that every service knows
 // them without asking.
 type apps struct {
 	kv  jetstream.KeyValue
-	log *slog.Logger
+	cfg Config
 
 	mu       sync.Mutex
 	entries  map[string]entry
+	figures  map[callKind]*figures
+	revision uint64 // of the bucket, known so far
 	schedule atomic.Pointer[schedule]
 }
 
+// entry is one app in the bucket.
 type entry struct {
-	manifest room.Manifest
-	revision uint64
-	gone     bool
+	registration room.Registration
+	conditions   map[room.Interface]*condition.Condition
+	circuits     map[room.Interface]*circuit // new ones whenever the registration changes
+	revision     uint64
+	gone         bool
 }
 
-// round is one asking: of several apps in parallel, or of one in a chain.
-type round struct {
+// callKind is what figures are of.
+type callKind struct {
+	app   string
 	phase room.Interface
-	apps  []room.Manifest
-	// ahead is how long this round and those after it take if every app uses its time up.
-	ahead time.Duration
 }
 
-// schedule is what follows from the manifests, made when one changes.
+// schedule is what follows from the registrations, made when one changes.
 type schedule struct {
-	apps   []room.Manifest // in order
-	rounds map[room.EventType][]round
+	apps     []room.Manifest // in order
+	contacts []*contact      // likewise
+	rounds   map[room.EventType][]round
 }
 
-func newApps(kv jetstream.KeyValue, log *slog.Logger) *apps {
-	a := &apps{kv: kv, log: log, entries: make(map[string]entry)}
+func newApps(kv jetstream.KeyValue, cfg Config) *apps {
+	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures)}
 	a.reschedule()
 	return a
 }
 
-// rounds is who is to be asked before an event, and in which order: all apps of a phase at
-// once, but those that modify one after the other, each with what the last one made.
+// rounds is who is to be asked before an event, and in which order.
 func (a *apps) rounds(e room.EventType) []round { return a.schedule.Load().rounds[e] }
 
 // list is every app, in order.
 func (a *apps) list() []room.Manifest { return a.schedule.Load().apps }
 
-func (a *apps) get(id string) (room.Manifest, bool) {
+// contacts is every app, in order, for each pre-interface that it implements.
+func (a *apps) contacts() []*contact { return a.schedule.Load().contacts }
+
+// get is an app that is registered.
+func (a *apps) get(id string) (room.Registration, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e, ok := a.entries[id]
-	return e.manifest, ok && !e.gone
+	return e.registration, ok && !e.gone
 }
 
-// put stores a manifest, and returns what is stored: another one if the app has been
-// registered with a later version, which an old worker must not undo.
-func (a *apps) put(ctx context.Context, m room.Manifest) (room.Manifest, error) {
+// known is the revision of the bucket up to which this service knows it.
+func (a *apps) known() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.revision
+}
+
+// revise makes another registration of an app's; it is given nil for an app that has none. It
+// returns false if what there is stays. It may run more than once.
+type revise func(*room.Registration) (next room.Registration, changed bool, err error)
+
+// change stores a revised registration, and returns it with its revision: 0 if what there was
+// has stayed.
+func (a *apps) change(ctx context.Context, id string, revised revise) (room.Registration, uint64, error) {
 	for {
-		was, err := a.read(ctx, m.ID)
+		was, err := a.read(ctx, id)
 		if err != nil {
-			return m, err
+			return room.Registration{}, 0, err
 		}
-		if later(was.manifest.Version, m.Version) {
-			return was.manifest, nil
+		next, changed, err := revised(was.stored())
+		if err != nil || !changed {
+			return next, 0, err
 		}
-		stored := m.WithDefaults()
-		data, err := json.Marshal(stored)
+		data, err := json.Marshal(next)
 		if err != nil {
-			return m, fmt.Errorf("encoding the manifest: %w", err)
+			return next, 0, fmt.Errorf("encoding the registration: %w", err)
 		}
-		revision, err := a.write(ctx, m.ID, data, was.revision)
+		revision, err := a.write(ctx, id, data, was.revision)
 		if errors.Is(err, jetstream.ErrKeyExists) {
 			continue // somebody else was faster
 		}
 		if err != nil {
-			return m, fmt.Errorf("storing the manifest: %w", err)
+			return next, 0, fmt.Errorf("storing the registration: %w", err)
 		}
-		a.learn(stored, revision)
-		return stored, nil
+		a.update(id, data, revision)
+		return next, revision, nil
 	}
 }
 
-func later(version, than string) bool {
-	v, err := semver.NewVersion(version)
+// remove deletes an app's registration and returns the revision of the deletion.
+func (a *apps) remove(ctx context.Context, id string) (uint64, error) {
+	if err := a.kv.Delete(ctx, id); err != nil {
+		return 0, fmt.Errorf("deleting the registration: %w", err)
+	}
+	history, err := a.kv.History(ctx, id)
 	if err != nil {
-		return false // there is none
+		return 0, fmt.Errorf("reading the deletion: %w", err)
 	}
-	return v.GreaterThan(semver.MustParse(than)) // it has been validated
+	var revision uint64
+	for _, e := range history { // the latest comes last; it may be a new registration
+		if e.Operation() != jetstream.KeyValuePut {
+			revision = e.Revision()
+		}
+	}
+	a.forget(id, revision)
+	return revision, nil
 }
 
-// read is the manifest in the bucket, with revision 0 if there is none. One that cannot be
-// used is as good as none, but for its revision.
-func (a *apps) read(ctx context.Context, id string) (entry, error) {
+// record is what the bucket has of an app.
+type record struct {
+	data     string
+	revision uint64
+}
+
+// stored is the registration; nil if there is none, or none that can be used.
+func (r record) stored() *room.Registration {
+	reg, err := decodeRegistration([]byte(r.data))
+	if r.data == "" || err != nil {
+		return nil
+	}
+	return &reg
+}
+
+func (a *apps) read(ctx context.Context, id string) (record, error) {
 	e, err := a.kv.Get(ctx, id)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return entry{}, nil
+		return record{}, nil
 	}
 	if err != nil {
-		return entry{}, fmt.Errorf("reading the manifest: %w", err)
+		return record{}, fmt.Errorf("reading the registration: %w", err)
 	}
-	m, err := decodeManifest(e)
-	if err != nil {
-		m = room.Manifest{}
-	}
-	return entry{manifest: m, revision: e.Revision()}, nil
+	return record{data: string(e.Value()), revision: e.Revision()}, nil
 }
 
 func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
@@ -129,55 +165,81 @@ func (a *apps) write(ctx context.Context, id string, data []byte, revision uint6
 	return a.kv.Update(ctx, id, data, revision)
 }
 
-// watch learns every manifest there is before it returns, and whatever changes until the
-// context ends.
+// watch learns every app there is before it returns, and whatever changes until the context
+// ends.
 func (a *apps) watch(ctx context.Context) error {
 	w, err := a.kv.WatchAll(ctx)
 	if err != nil {
 		return fmt.Errorf("watching the apps: %w", err)
 	}
+	learn := func(e jetstream.KeyValueEntry) {
+		if e.Operation() != jetstream.KeyValuePut {
+			a.forget(e.Key(), e.Revision())
+			return
+		}
+		a.update(e.Key(), e.Value(), e.Revision())
+	}
 	for e := range w.Updates() {
 		if e == nil { // everything that was there has come
 			go func() {
 				for e := range w.Updates() {
-					a.update(e)
+					learn(e)
 				}
 			}()
 			return nil
 		}
-		a.update(e)
+		learn(e)
 	}
 	return fmt.Errorf("watching the apps: %w", ctx.Err())
 }
 
-func (a *apps) update(e jetstream.KeyValueEntry) {
-	if e.Operation() != jetstream.KeyValuePut {
-		a.forget(e.Key(), e.Revision())
-		return
-	}
-	m, err := decodeManifest(e)
+// update learns what has been stored of an app.
+func (a *apps) update(id string, data []byte, revision uint64) {
+	e, err := a.entry(data, revision)
 	if err != nil {
-		a.log.Error("a manifest in the bucket cannot be used; the app stays as it was", "app", e.Key(), "error", err)
+		a.cfg.Logger.Error("a registration in the bucket cannot be used; the app stays as it was", "app", id, "error", err)
+		a.reach(revision)
 		return
 	}
-	a.learn(m, e.Revision())
-}
-
-func decodeManifest(e jetstream.KeyValueEntry) (room.Manifest, error) {
-	var m room.Manifest
-	if err := room.DecodeLenient(e.Value(), &m); err != nil {
-		return m, err
-	}
-	return m, m.Validate()
-}
-
-func (a *apps) learn(m room.Manifest, revision uint64) {
-	a.set(m.ID, entry{manifest: m, revision: revision})
+	a.set(id, e)
 }
 
 // forget keeps the revision, so that what was stored before the deletion does not come back.
 func (a *apps) forget(id string, revision uint64) {
 	a.set(id, entry{revision: revision, gone: true})
+}
+
+func decodeRegistration(data []byte) (room.Registration, error) {
+	var r room.Registration
+	if err := room.DecodeLenient(data, &r); err != nil {
+		return r, err
+	}
+	return r, r.Validate()
+}
+
+// entry makes an app ready to be asked.
+func (a *apps) entry(data []byte, revision uint64) (entry, error) {
+	r, err := decodeRegistration(data)
+	if err != nil {
+		return entry{}, err
+	}
+	conditions, err := condition.CompileAll(r.Manifest)
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{registration: r, conditions: conditions, circuits: make(map[room.Interface]*circuit), revision: revision}
+	for _, i := range r.Implements {
+		if i.Pre() {
+			e.circuits[i] = newCircuit(r.ID, i, a.cfg)
+		}
+	}
+	return e, nil
+}
+
+func (a *apps) reach(revision uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.revision = max(a.revision, revision)
 }
 
 func (a *apps) set(id string, e entry) {
@@ -187,48 +249,41 @@ func (a *apps) set(id string, e entry) {
 		a.entries[id] = e
 		a.reschedule()
 	}
+	a.revision = max(a.revision, e.revision)
 }
 
 func (a *apps) reschedule() {
 	s := &schedule{apps: []room.Manifest{}, rounds: make(map[room.EventType][]round)}
 	for e := range maps.Values(a.entries) {
 		if !e.gone {
-			s.apps = append(s.apps, e.manifest)
+			s.apps = append(s.apps, e.registration.Effective())
 		}
 	}
 	slices.SortFunc(s.apps, room.Manifest.Compare)
+	for _, m := range s.apps {
+		s.contacts = append(s.contacts, a.contactsOf(m)...)
+	}
 	for _, e := range room.EventTypes() {
-		s.rounds[e] = roundsOf(e, s.apps)
+		s.rounds[e] = rounds(e, func(i room.Interface) []*contact {
+			return slices.DeleteFunc(slices.Clone(s.contacts), func(k *contact) bool { return k.phase != i })
+		})
 	}
 	a.schedule.Store(s)
 }
 
-func roundsOf(e room.EventType, all []room.Manifest) []round {
-	var rounds []round
-	for _, phase := range e.Phases() {
-		concerned := slices.DeleteFunc(slices.Clone(all), func(m room.Manifest) bool { return !m.Has(phase) })
-		size := len(concerned)
-		if phase.Content() == room.ContentModify {
-			size = 1
+// contactsOf is an app for each pre-interface that it implements.
+func (a *apps) contactsOf(m room.Manifest) []*contact {
+	e := a.entries[m.ID]
+	var all []*contact
+	for _, i := range room.Interfaces() {
+		if !i.Pre() || !m.Has(i) {
+			continue
 		}
-		for asked := range slices.Chunk(concerned, max(1, size)) {
-			rounds = append(rounds, round{phase: phase, apps: asked})
+		kind := callKind{app: m.ID, phase: i}
+		if a.figures[kind] == nil {
+			a.figures[kind] = &figures{}
 		}
+		all = append(all, &contact{manifest: m, phase: i, condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind]})
 	}
-	var ahead time.Duration
-	for n := len(rounds) - 1; n >= 0; n-- {
-		ahead += longest(rounds[n].apps)
-		rounds[n].ahead = ahead
-	}
-	return rounds
-}
-
-func longest(asked []room.Manifest) time.Duration {
-	var t time.Duration
-	for _, m := range asked {
-		if m.IsEnabled() {
-			t = max(t, m.Timeout())
-		}
-	}
-	return t
+	return all
 }

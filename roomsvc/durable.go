@@ -25,11 +25,7 @@ func (s *Service) ensureDurable(ctx context.Context, m room.Manifest) error {
 	filters := postFilters(m)
 	name := subjects.Durable(m.ID)
 	if len(filters) == 0 {
-		err := s.stream.DeleteConsumer(ctx, name)
-		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return fmt.Errorf("deleting consumer %s: %w", name, err)
-		}
-		return nil
+		return s.deleteDurable(ctx, m.ID)
 	}
 	_, err := s.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable:        name,
@@ -43,6 +39,16 @@ func (s *Service) ensureDurable(ctx context.Context, m room.Manifest) error {
 	})
 	if err != nil {
 		return fmt.Errorf("making consumer %s: %w", name, err)
+	}
+	return nil
+}
+
+// deleteDurable deletes the app's consumer, if it has one, with whatever waits in it.
+func (s *Service) deleteDurable(ctx context.Context, app string) error {
+	name := subjects.Durable(app)
+	err := s.stream.DeleteConsumer(ctx, name)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("deleting consumer %s: %w", name, err)
 	}
 	return nil
 }

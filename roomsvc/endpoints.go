@@ -32,6 +32,11 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("app-register", app(subjects.Register), query(s.registerApp)),
 		s.endpoint("app-list", app(subjects.List), query(s.listApps)),
 		s.endpoint("app-info", app(subjects.Info), query(s.appInfo)),
+		s.endpoint("app-enable", app(subjects.Enable), query(s.enableApp)),
+		s.endpoint("app-disable", app(subjects.Disable), query(s.disableApp)),
+		s.endpoint("app-shadow", app(subjects.Shadow), query(s.shadowApp)),
+		s.endpoint("app-remove", app(subjects.Remove), query(s.removeApp)),
+		everybody(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}
 }
 
@@ -52,6 +57,12 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 			return json.Marshal(result)
 		},
 	}
+}
+
+// everybody makes every replica answer, not one of them.
+func everybody(e bus.Endpoint) bus.Endpoint {
+	e.Queue = ""
+	return e
 }
 
 // command serves the commands that make events of type e.

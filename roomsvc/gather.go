@@ -1,134 +1,147 @@
 package roomsvc
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
+	"slices"
 	"strconv"
 	"time"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
 
+// grace is how much longer apps are waited for on which nothing depends any more. Without it
+// a shadow that is as fast as the others would be recorded half of the time.
+const grace = 25 * time.Millisecond
+
+// call is one app being asked one question.
+type call struct {
+	*contact
+	n     int // of its answer
+	given time.Duration
+	done  func(room.Answer) // tells the app's circuit
+}
+
 // gather asks the apps of a round about the draft, in parallel, and returns how each ended,
-// in the order of the apps. No app is waited for longer than its own timeout.
+// in the order of the apps. No app is waited for longer than its own timeout, and none for
+// long once the round is settled.
 func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) []room.Answer {
-	answers := make([]room.Answer, len(r.apps))
-	questions := make([]bus.Question, 0, len(r.apps))
-	asked := make([]int, 0, len(r.apps)) // of each question: its place in answers
+	answers := make([]room.Answer, len(r.contacts))
+	calls := make([]call, 0, len(r.contacts))
+	questions := make([]bus.Question, 0, len(r.contacts))
 	body, err := preEvent(d)
-	for n, app := range r.apps {
-		answers[n] = room.Answer{App: app.ID, Essential: app.Essential(r.phase), Shadow: app.Shadow}
-		switch {
-		case err != nil:
-			answers[n].Outcome, answers[n].Reason = room.Failed, err.Error()
-		case !app.IsEnabled():
-			answers[n].Outcome, answers[n].Reason = room.Unavailable, "disabled"
-		default:
-			given := r.time(ctx, app)
-			answers[n].Hurried = given < app.Timeout()
-			questions = append(questions, question(c, d, r.phase, app, body, given))
-			asked = append(asked, n)
+	for n, app := range r.contacts {
+		answers[n] = app.spare(c, d, err)
+		if answers[n].Outcome != "" {
+			continue
 		}
+		done, err := app.circuit.allow()
+		if err != nil {
+			answers[n].Outcome, answers[n].Reason = room.Unavailable, err.Error()
+			continue
+		}
+		given := r.time(ctx, app.manifest)
+		answers[n].Hurried = given < app.manifest.Timeout()
+		calls = append(calls, call{contact: app, n: n, given: given, done: done})
+		questions = append(questions, s.question(c, d, app, body, given))
 	}
-	for n, reply := range s.asker.Ask(ctx, questions) {
-		judge(&answers[asked[n]], r.phase, d, reply)
+	asking := s.asker.Ask(questions)
+	s.listen(ctx, asking, calls, d, answers)
+	if slices.ContainsFunc(answers, isOpen) {
+		s.leave(ctx, asking, calls, d, answers)
 	}
 	return answers
 }
 
-// time is how long an app is waited for: its own timeout, or less if the rounds still to
-// come could not have theirs within the command's budget. A tenth of what is left is kept
-// for the commit.
-func (r round) time(ctx context.Context, app room.Manifest) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return app.Timeout()
+func isOpen(a room.Answer) bool { return a.Outcome == "" }
+
+// listen takes the answers that are waited for.
+func (s *Service) listen(ctx context.Context, asking *bus.Asking, calls []call, d room.Draft, answers []room.Answer) {
+	settled := false
+	for {
+		if !settled && room.Settled(answers) {
+			settled = true
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, grace)
+			defer cancel()
+		}
+		k, reply, ok := asking.Next(ctx)
+		if !ok {
+			return
+		}
+		calls[k].end(d, reply, &answers[calls[k].n])
 	}
-	left := time.Until(deadline) * 9 / 10
-	if r.ahead <= left {
-		return app.Timeout()
-	}
-	return time.Duration(float64(app.Timeout()) * float64(left) / float64(r.ahead))
 }
 
-func preEvent(d room.Draft) ([]byte, error) {
-	d.Data.Apps, d.Data.Warnings = nil, nil
-	body, err := json.Marshal(d.Data)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the pre-event: %w", err)
+// leave records that the apps still open were not waited for. What they say all the same is
+// listened to in the background: it counts, for them and for their circuits.
+func (s *Service) leave(ctx context.Context, asking *bus.Asking, calls []call, d room.Draft, answers []room.Answer) {
+	heard := slices.Clone(answers)
+	s.background.Go(func() {
+		defer asking.Close()
+		for {
+			k, reply, ok := asking.Next(s.ctx)
+			if !ok {
+				return
+			}
+			a := &heard[calls[k].n]
+			calls[k].end(d, reply, a)
+			calls[k].figures.count(*a)
+		}
+	})
+	for n := range answers {
+		a := &answers[n]
+		switch {
+		case !isOpen(*a):
+			continue
+		case ctx.Err() != nil:
+			a.Outcome, a.Reason, a.Hurried = room.TimedOut, "the command's time ran out", true
+		default:
+			a.Outcome, a.Reason = room.Skipped, "not waited for"
+		}
+		a.Unheard = true
 	}
-	return body, nil
 }
 
-func question(c room.Command, d room.Draft, phase room.Interface, app room.Manifest, body []byte, timeout time.Duration) bus.Question {
-	h := nats.Header(subjects.CloudEvents(subjects.PreType(phase), c.ID, d.Data.Room.ID, c.TraceParent, c.Time))
-	h.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, timeout.Milliseconds()), 10))
+// question is the pre-event for one app, and how it is asked.
+func (s *Service) question(c room.Command, d room.Draft, app *contact, body []byte, given time.Duration) bus.Question {
+	app.figures.called()
+	asked := time.Now()
 	return bus.Question{
-		Msg:     &nats.Msg{Subject: subjects.Pre(phase, app.ID), Header: maps.Clone(h), Data: body},
-		Timeout: timeout,
+		Subject: subjects.Pre(app.phase, app.manifest.ID),
+		Retry:   subjects.PreRetry(app.phase, app.manifest.ID),
+		Timeout: given,
+		Persist: app.enforcedEssential() && app.circuit.patient(),
+		Message: func(left time.Duration) *nats.Msg {
+			h := nats.Header(subjects.CloudEvents(subjects.PreType(app.phase), c.ID, d.Data.Room.ID, c.TraceParent, c.Time))
+			h.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
+			return &nats.Msg{Header: h, Data: body}
+		},
+		Late: func(*nats.Msg) {
+			app.figures.late()
+			s.late.Add(1)
+			s.log.Warn("a verdict came late and was ignored", "app", app.manifest.ID, "interface", app.phase,
+				"command", c.ID, "after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond))
+		},
 	}
 }
 
-// judge turns a reply into the answer's outcome: exactly one, whatever came.
-func judge(a *room.Answer, phase room.Interface, d room.Draft, reply bus.Reply) {
-	a.Took = reply.Took
-	switch {
-	case errors.Is(reply.Err, bus.ErrNobody):
-		a.Outcome, a.Reason = room.Unavailable, "no live worker"
-	case errors.Is(reply.Err, bus.ErrLate):
-		a.Outcome, a.Reason = room.TimedOut, fmt.Sprintf("no verdict within %d ms", a.Took.Milliseconds())
-	case reply.Err != nil:
-		a.Outcome, a.Reason = room.Unavailable, reply.Err.Error()
-	default:
-		if err := readVerdict(a, phase, d, reply.Msg); err != nil {
-			a.Outcome, a.Reason = room.Failed, err.Error()
+// end turns a reply into the answer: exactly one outcome, whatever came.
+func (k call) end(d room.Draft, reply bus.Reply, a *room.Answer) {
+	judge(a, k.phase, d, reply)
+	k.done(*a)
+	k.figures.took(reply)
+}
+
+// count adds what came of a round to the figures, once it is combined: only then is it known
+// whether what an app said could be used.
+func (r round) count(answers []room.Answer) {
+	for n, a := range answers {
+		if !a.Unheard {
+			r.contacts[n].figures.count(a)
 		}
 	}
-}
-
-var outcomes = map[room.Decision]room.Outcome{
-	room.Allow: room.Allowed,
-	room.Deny:  room.Denied,
-	room.Skip:  room.Skipped,
-}
-
-func readVerdict(a *room.Answer, phase room.Interface, d room.Draft, msg *nats.Msg) error {
-	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
-	if code != "" || description != "" {
-		return errors.New(cmp.Or(description, "error "+code))
-	}
-	v, err := room.ParseVerdict(phase, msg.Data)
-	if err != nil {
-		return fmt.Errorf("the verdict cannot be read: %w", err)
-	}
-	if v.Modify != nil {
-		if a.Modified, err = patched(d.Data.Room, v.Modify); err != nil {
-			return err
-		}
-	}
-	a.Verdict, a.Outcome, a.Reason = v, outcomes[v.Verdict], v.Reason
-	return nil
-}
-
-// patched is the room with an RFC 7396 merge patch applied, as JSON.
-func patched(r room.Room, patch []byte) ([]byte, error) {
-	record, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the room: %w", err)
-	}
-	modified, err := jsonpatch.MergePatch(record, patch)
-	if err != nil {
-		return nil, fmt.Errorf("the merge patch cannot be applied: %w", err)
-	}
-	return modified, nil
 }

@@ -30,6 +30,7 @@ func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, erro
 			for _, r := range s.apps.rounds(draft.Event) {
 				answers := s.gather(ctx, c, *draft, r)                   // 3
 				*draft, refusal = room.Combine(*draft, r.phase, answers) // 4
+				r.count(answers)
 				if refusal != nil {
 					break
 				}

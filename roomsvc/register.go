@@ -2,50 +2,124 @@ package roomsvc
 
 import (
 	"context"
+	"strings"
 
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
 )
 
 // registerApp makes the app's consumer before the app is known: from then on no event passes
 // it by.
 func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error) {
-	known, err := s.apps.read(ctx, m.ID)
+	if _, err := condition.CompileAll(m); err != nil {
+		return nil, err
+	}
+	stored, err := s.changeApp(ctx, m.ID, func(was *room.Registration) (room.Registration, bool, error) {
+		next, changed, err := registered(was, m)
+		if err == nil {
+			err = s.ensureDurable(ctx, next.Manifest)
+		}
+		return next, changed, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if later(known.manifest.Version, m.Version) {
-		return known.manifest, nil
+	return stored.Effective(), nil
+}
+
+// registered is what becomes of an app's registration when a worker comes with a manifest: a
+// later version replaces the one that is there, an earlier one leaves it, and of one version
+// there is one manifest.
+func registered(was *room.Registration, m room.Manifest) (next room.Registration, changed bool, err error) {
+	if was == nil {
+		return room.Registration{Manifest: m}, true, nil
 	}
-	if err := s.ensureDurable(ctx, m); err != nil {
+	switch there := semver.MustParse(was.Version); semver.MustParse(m.Version).Compare(there) { // both have been validated
+	case 1:
+		return room.Registration{Manifest: m, Operator: was.Operator}, true, nil
+	case -1:
+		return *was, false, nil
+	}
+	if d := was.Differences(m); len(d) > 0 {
+		return *was, false, room.Errorf(room.CodeInvalidRequest,
+			"version %s of app %s is registered with another manifest (%s): give this one a later version, or remove the app first",
+			m.Version, m.ID, strings.Join(d, ", "))
+	}
+	return *was, false, nil
+}
+
+func (s *Service) enableApp(ctx context.Context, r room.AppRequest) (any, error) {
+	return s.decide(ctx, r.ID, func(o *room.Settings) { o.Enabled = new(true) })
+}
+
+func (s *Service) disableApp(ctx context.Context, r room.AppRequest) (any, error) {
+	return s.decide(ctx, r.ID, func(o *room.Settings) { o.Enabled = new(false) })
+}
+
+func (s *Service) shadowApp(ctx context.Context, r room.ShadowRequest) (any, error) {
+	return s.decide(ctx, r.ID, func(o *room.Settings) { o.Shadow = r.Shadow })
+}
+
+// decide takes note of what an operator has decided about an app.
+func (s *Service) decide(ctx context.Context, id string, set func(*room.Settings)) (any, error) {
+	if err := room.ValidateToken("id", id); err != nil {
 		return nil, err
 	}
-	stored, err := s.apps.put(ctx, m)
+	stored, err := s.changeApp(ctx, id, func(was *room.Registration) (room.Registration, bool, error) {
+		if was == nil {
+			return room.Registration{}, false, noApp(id)
+		}
+		next := *was
+		set(&next.Operator)
+		return next, true, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info("registered", "app", stored.ID, "version", stored.Version, "implements", stored.Implements)
-	return stored, nil
+	return stored.Effective(), nil
 }
 
-func (s *Service) listApps(_ context.Context, r room.AppRequest) (any, error) {
-	if r.ID == "" {
-		return s.apps.list(), nil
-	}
-	m, err := s.app(r.ID)
-	return []room.Manifest{m}, err
-}
-
-func (s *Service) appInfo(_ context.Context, r room.AppRequest) (any, error) {
+// removeApp ends an app: its workers are not asked any more, and its consumer goes with
+// whatever waited in it. The consumer goes first, so that a removal that failed half way can
+// be repeated.
+func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error) {
 	if err := room.ValidateToken("id", r.ID); err != nil {
 		return nil, err
 	}
-	return s.app(r.ID)
+	was, err := s.apps.read(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if was.data == "" {
+		return nil, noApp(r.ID)
+	}
+	if err := s.deleteDurable(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	revision, err := s.apps.remove(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info("app removed", "app", r.ID)
+	s.announce(ctx, revision)
+	if reg := was.stored(); reg != nil {
+		return reg.Effective(), nil
+	}
+	return room.Manifest{ID: r.ID}, nil // what was stored could not be used
 }
 
-func (s *Service) app(id string) (room.Manifest, error) {
-	m, ok := s.apps.get(id)
-	if !ok {
-		return m, room.Errorf(room.CodeAppNotFound, "there is no app %q", id)
+// changeApp changes an app's registration, and returns when every service knows it.
+func (s *Service) changeApp(ctx context.Context, id string, revised revise) (room.Registration, error) {
+	stored, revision, err := s.apps.change(ctx, id, revised)
+	if err != nil || revision == 0 {
+		return stored, err
 	}
-	return m, nil
+	m := stored.Effective()
+	s.log.Info("app registered", "app", id, "version", m.Version, "implements", m.Implements, "enabled", m.IsEnabled(), "shadow", m.Shadow)
+	s.announce(ctx, revision)
+	return stored, nil
 }
+
+func noApp(id string) error { return room.Errorf(room.CodeAppNotFound, "there is no app %q", id) }

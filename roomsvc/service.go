@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,6 +36,12 @@ type Config struct {
 	CommitPatience time.Duration
 	// MaxConflicts is how many lost races a command is tried again after. Default 16.
 	MaxConflicts int
+	// BreakerFailures is how many failures or timeouts in a row of an app, for one interface,
+	// open its circuit breaker. Default 5.
+	BreakerFailures int
+	// BreakerPause is how long an open breaker keeps the app from being asked before a probe.
+	// Default 5 s.
+	BreakerPause time.Duration
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
@@ -55,6 +62,8 @@ func (c Config) withDefaults() Config {
 	def(&c.Replicas, 1)
 	def(&c.MaxInFlight, 4096)
 	def(&c.MaxConflicts, 16)
+	def(&c.BreakerFailures, 5)
+	defTime(&c.BreakerPause, 5*time.Second)
 	defTime(&c.Budget, 5*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
 	defTime(&c.CommitPatience, 2*time.Second)
@@ -76,6 +85,8 @@ func (c Config) validate() error {
 		{"Budget", int64(c.Budget)},
 		{"AckWait", int64(c.AckWait)},
 		{"CommitPatience", int64(c.CommitPatience)},
+		{"BreakerFailures", int64(c.BreakerFailures)},
+		{"BreakerPause", int64(c.BreakerPause)},
 	} {
 		if f.value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", f.name))
@@ -102,6 +113,7 @@ type Service struct {
 	micro  *bus.Service
 	asker  *bus.Asker
 	errors errorCounts
+	late   atomic.Uint64 // verdicts
 
 	apps       *apps
 	projection *projection
@@ -112,6 +124,7 @@ type Service struct {
 	ctx         context.Context
 	stop        context.CancelFunc
 	followed    sync.WaitGroup
+	background  sync.WaitGroup // listens to apps that were not waited for
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has
@@ -190,6 +203,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	err := s.micro.Stop(ctx)
 	s.stop()
 	s.followed.Wait()
+	s.background.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
 	return err

@@ -11,11 +11,12 @@ import (
 // times: the errors by code, and the same for every endpoint, how the service is.
 type EndpointData struct {
 	Errors         map[room.Code]uint64 `json:"errors"`
-	Rooms          int                  `json:"rooms"`           // live ones
-	LastSeq        uint64               `json:"last_seq"`        // of the stream, read so far
-	Quarantined    uint64               `json:"quarantined"`     // messages of the stream not applied
-	LateVerdicts   uint64               `json:"late_verdicts"`   // came after their pre-event had ended
-	RefusedReplies uint64               `json:"refused_replies"` // requests dropped for their reply subject
+	Rooms          int                  `json:"rooms"`            // live ones
+	LastSeq        uint64               `json:"last_seq"`         // of the stream, read so far
+	Quarantined    uint64               `json:"quarantined"`      // messages of the stream not applied
+	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
+	Surplus        uint64               `json:"surplus_verdicts"` // second ones to the same pre-event
+	RefusedReplies uint64               `json:"refused_replies"`  // requests dropped for their reply subject
 }
 
 // errorCounts counts errors by endpoint and code.
@@ -57,6 +58,6 @@ func (s *Service) endpointData(endpoint string) any {
 	rooms, quarantined, seq := s.projection.counts()
 	return EndpointData{
 		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, LastSeq: seq, Quarantined: quarantined,
-		LateVerdicts: s.asker.Late(), RefusedReplies: s.micro.RefusedReplies(),
+		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 	}
 }

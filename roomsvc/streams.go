@@ -92,6 +92,6 @@ func (s *Service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.apps = newApps(kv, s.log)
+	s.apps = newApps(kv, s.cfg)
 	return nil
 }

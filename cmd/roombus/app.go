@@ -4,17 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
 
-// app is what can be asked about apps.
+// app is what can be done with apps.
 type app struct {
 	conn connection
 	out  output
@@ -22,7 +24,7 @@ type app struct {
 
 func newApp() *cobra.Command {
 	a := &app{}
-	c := &cobra.Command{Use: "app", Short: "Look at the registered apps"}
+	c := &cobra.Command{Use: "app", Short: "Look at the registered apps, and decide about them"}
 	a.conn.addFlags(c)
 	a.conn.addTimeout(c, 5*time.Second)
 	a.out.addFlags(c)
@@ -30,15 +32,74 @@ func newApp() *cobra.Command {
 		&cobra.Command{
 			Use:   "ls",
 			Short: "List the apps in the order in which they are asked",
-			Args:  exactly(),
-			RunE:  a.conn.calling(a.list),
+			Long: `ls lists the apps in the order in which they are asked, and how they are doing. Interfaces
+that an app is essential for have a star. WORKERS are the live ones that speak the NATS micro
+protocol, as those made with the Go SDK do. The figures are sums over the replicas of the
+room service, each since it started; P50 and P99 are times from asking to knowing.`,
+			Args: exactly(),
+			RunE: a.conn.calling(a.list),
 		},
 		&cobra.Command{
 			Use:   "info APP",
-			Short: "Show an app's manifest",
+			Short: "Show an app, interface by interface",
 			Args:  exactly("APP"),
 			RunE:  a.conn.calling(a.info),
-		})
+		},
+		a.decision("enable APP", "Have an app asked, and close its circuit breakers", "",
+			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
+				return client.EnableApp(ctx, args[0])
+			}, "APP"),
+		a.decision("disable APP", "Keep an app from being asked",
+			`disable keeps an app from being asked. What it is essential for is blocked meanwhile: remove
+the app if that is not wanted.`,
+			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
+				return client.DisableApp(ctx, args[0])
+			}, "APP"),
+		a.shadow(),
+		a.decision("remove APP", "Forget an app",
+			`remove forgets an app, what has been decided about it, and the events that wait for it. Workers
+that still run are not asked any more; one that starts, or connects again, registers it anew.`,
+			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
+				return client.RemoveApp(ctx, args[0])
+			}, "APP"))
+}
+
+func (a *app) shadow() *cobra.Command {
+	c := a.decision("shadow APP on|off", "Have what an app says recorded only, or enforced",
+		`shadow on has an app asked beside the others and what it says recorded, not enforced; nothing
+waits for it. shadow off has it enforced.`,
+		func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
+			return client.ShadowApp(ctx, args[0], args[1] == "on")
+		}, "APP", "on|off")
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if args[1] != "on" && args[1] != "off" {
+			return usage(c, "it is on or off, not %q", args[1])
+		}
+		return nil
+	}
+	return c
+}
+
+// decision is a command that changes how an app is treated, and says how it is now.
+func (a *app) decision(use, short, long string, do func(context.Context, *roomclient.Client, []string) (room.Manifest, error), args ...string) *cobra.Command {
+	verb, _, _ := strings.Cut(use, " ")
+	return &cobra.Command{
+		Use: use, Short: short, Long: long,
+		Args: exactly(args...),
+		RunE: a.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
+			m, err := do(ctx, client, args)
+			if err != nil {
+				return err
+			}
+			return a.out.object(w, m, func(w io.Writer) {
+				if verb == "remove" {
+					fmt.Fprintf(w, "app %s is removed\n", m.ID)
+					return
+				}
+				fmt.Fprintf(w, "app %s %s is %s\n", m.ID, m.Version, state(m))
+			})
+		}),
+	}
 }
 
 func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {
@@ -54,9 +115,12 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		}
 		return nil
 	}
-	t := newTable(w, "APP\tVERSION\tORDER\tTIMEOUT\tSTATE\tINTERFACES")
+	t := newTable(w, "APP\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tP50\tP99\tBREAKER\tBACKLOG\tINTERFACES")
 	for _, m := range apps {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.Version, *m.Order, m.Timeout(), state(m), interfaces(m))
+		s := stateOf(m)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
+			len(s.Workers), s.Calls, s.Denied, s.Failed, s.TimedOut, quantile(s.Figures, s.P50Ms), quantile(s.Figures, s.P99Ms),
+			s.Breaker, backlog(s), interfaces(m.Manifest))
 	}
 	return t.Flush()
 }
@@ -66,22 +130,58 @@ func (a *app) info(ctx context.Context, client *roomclient.Client, w io.Writer, 
 	if err != nil {
 		return err
 	}
-	return a.out.object(w, m, func(w io.Writer) {
-		t := newTable(w, "app\t"+m.ID)
-		fmt.Fprintf(t, "version\t%s\n", m.Version)
-		if m.Description != "" {
-			fmt.Fprintf(t, "description\t%s\n", plain(m.Description))
-		}
-		fmt.Fprintf(t, "state\t%s\norder\t%d\ntimeout\t%s\n", state(m), *m.Order, m.Timeout())
-		for n, i := range m.Implements {
-			label := ""
-			if n == 0 {
-				label = "implements"
-			}
-			fmt.Fprintf(t, "%s\t%s\n", label, marked(m, i))
-		}
-		_ = t.Flush()
-	})
+	return a.out.object(w, m, func(w io.Writer) { showApp(w, m) })
+}
+
+func showApp(w io.Writer, m room.App) {
+	s, p := stateOf(m), paintFor(w)
+	t := newTable(w, "app\t"+m.ID)
+	line := func(key, format string, args ...any) {
+		fmt.Fprintf(t, "%s\t%s\n", key, plain(fmt.Sprintf(format, args...)))
+	}
+	line("version", "%s", m.Version)
+	if m.Description != "" {
+		line("description", "%s", m.Description)
+	}
+	line("state", "%s%s", state(m.Manifest), decided(s.Operator))
+	line("order", "%d", *m.Order)
+	line("timeout", "%s", m.Timeout())
+	for n, i := range m.Implements {
+		line(first(n, "implements"), "%s", marked(m.Manifest, i))
+	}
+	for n, i := range slices.Sorted(maps.Keys(m.When)) {
+		line(first(n, "asked when"), "%s: %s", i, m.When[i])
+	}
+	for n, worker := range s.Workers {
+		line(first(n, "workers"), "%s %s", worker.Version, worker.ID)
+	}
+	if len(s.Workers) == 0 {
+		line("workers", "none that speaks the micro protocol")
+	}
+	if s.Backlog != nil {
+		line("backlog", "%d", *s.Backlog)
+	}
+	_ = t.Flush()
+	if len(s.Interfaces) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nfigures of %d room service%s, each since it started\n", s.Replicas, map[bool]string{false: "s"}[s.Replicas == 1])
+	t = newTable(w, "INTERFACE\tCALLS\tALLOWED\tDENIED\tWOULD DENY\tSKIPPED\tFAILED\tTIMED OUT\tUNAVAILABLE\tRETRIED\tLATE\tP50\tP99\tBREAKER")
+	for _, i := range slices.Sorted(maps.Keys(s.Interfaces)) {
+		f := s.Interfaces[i]
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i, f.Calls, f.Allowed, f.Denied-f.WouldHaveDenied,
+			f.WouldHaveDenied, f.Skipped, f.Failed, f.TimedOut, f.Unavailable, f.Retried, f.Late,
+			quantile(f, f.P50Ms), quantile(f, f.P99Ms), breaker(p, f.Breaker))
+	}
+	_ = t.Flush()
+}
+
+// stateOf is the state of an app; that of one which an older service lists is empty.
+func stateOf(m room.App) room.AppState {
+	if m.State == nil {
+		return room.AppState{}
+	}
+	return *m.State
 }
 
 func state(m room.Manifest) string {
@@ -93,6 +193,50 @@ func state(m room.Manifest) string {
 		s += ", shadow"
 	}
 	return s
+}
+
+// decided says what of an app's state operators have decided.
+func decided(o room.Settings) string {
+	var words []string
+	if o.Enabled != nil {
+		words = append(words, map[bool]string{true: "enabled", false: "disabled"}[*o.Enabled])
+	}
+	if o.Shadow != nil {
+		words = append(words, map[bool]string{true: "shadow on", false: "shadow off"}[*o.Shadow])
+	}
+	if words == nil {
+		return ""
+	}
+	return " (decided by an operator: " + strings.Join(words, ", ") + ")"
+}
+
+func quantile(f room.Figures, ms float64) string {
+	if f.Calls == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f ms", ms)
+}
+
+func breaker(p paint, b room.Breaker) string {
+	if b == room.BreakerClosed {
+		return string(b)
+	}
+	return p.as(string(b), color.FgRed)
+}
+
+func backlog(s room.AppState) string {
+	if s.Backlog == nil {
+		return "-"
+	}
+	return fmt.Sprint(*s.Backlog)
+}
+
+// first is the label of the first of several lines.
+func first(n int, label string) string {
+	if n > 0 {
+		return ""
+	}
+	return label
 }
 
 // interfaces lists what the app implements, essential ones marked with a star.

@@ -65,7 +65,7 @@ func TestOutcomes(t *testing.T) {
 			stored := b.Decoded(t)
 			assert.Equal(t, r.Apps, stored[len(stored)-1].Data.Apps, "the event records it too")
 
-			m.Essentials = m.Implements
+			m.Version, m.Essentials = "1.1.0", m.Implements
 			b.Register(t, m)
 			_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
 			if c.outcome.Answered() {

@@ -19,36 +19,64 @@ import (
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}
+	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
 	stored, err := b.Client.RegisterApp(t.Context(), m)
 	require.NoError(t, err)
 	assert.Equal(t, m.WithDefaults(), stored)
 
-	m.Enabled = new(false)
+	m.Order, m.Implements = new(room.DefaultOrder), []room.Interface{room.PostRoomCreate, room.PreRoomUserJoined}
+	again, err := b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err, "the same manifest, said otherwise")
+	assert.Equal(t, stored, again)
+	m.Version = "1.0.0+another.build"
 	_, err = b.Client.RegisterApp(t.Context(), m)
-	require.NoError(t, err)
-	m.Enabled, m.Version = nil, "1.1.0"
-	stored, err = b.Client.RegisterApp(t.Context(), m)
-	require.NoError(t, err)
-	assert.False(t, stored.IsEnabled(), "a worker that registers again does not enable what an operator disabled")
+	require.NoError(t, err, "SemVer gives builds no order")
 
 	got, err := b.Client.App(t.Context(), "a")
 	require.NoError(t, err)
-	assert.Equal(t, stored, got)
+	assert.Equal(t, stored, got.Manifest)
 	b.Register(t, room.Manifest{ID: "0", Implements: m.Implements})
-	apps, err := b.Client.Apps(t.Context())
-	require.NoError(t, err)
-	require.Len(t, apps, 2)
-	assert.Equal(t, "0", apps[0].ID)
 
 	// Another service on the same NATS knows them from the start.
-	other := harness.Connect(t, b.Server)
-	harness.Serve(t, other, roomsvc.Config{})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 	for range 20 { // the two answer in turns
 		apps, err := b.Client.Apps(t.Context())
 		require.NoError(t, err)
-		assert.Len(t, apps, 2)
+		require.Len(t, apps, 2)
+		assert.Equal(t, "0", apps[0].ID)
 	}
+}
+
+// Of one version there is one manifest: who changes it is told so, and nothing is changed.
+func TestAnotherManifestOfTheSameVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
+	stored, err := b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	for field, change := range map[string]func(*room.Manifest){
+		"description": func(m *room.Manifest) { m.Description = "another" },
+		"implements":  func(m *room.Manifest) { m.Implements = m.Implements[:1] },
+		"essentials":  func(m *room.Manifest) { m.Essentials = m.Implements[:1] },
+		"order":       func(m *room.Manifest) { m.Order = new(1) },
+		"timeoutMs":   func(m *room.Manifest) { m.TimeoutMs = new(1) },
+		"when":        func(m *room.Manifest) { m.When = map[room.Interface]string{room.PreRoomUserJoined: "true"} },
+		"shadow":      func(m *room.Manifest) { m.Shadow = true },
+		"enabled":     func(m *room.Manifest) { m.Enabled = new(false) },
+	} {
+		other := m
+		change(&other)
+		_, err := b.Client.RegisterApp(t.Context(), other)
+		e := code(t, err)
+		assert.Equal(t, room.CodeInvalidRequest, e.Code)
+		assert.Contains(t, e.Message, "version 1.0.0 of app a is registered with another manifest ("+field+")")
+		assert.Contains(t, e.Message, "later version")
+	}
+	got, err := b.Client.App(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Equal(t, stored, got.Manifest)
+	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
+	require.NoError(t, err, "what is refused changes no consumer")
 }
 
 // A worker of an old version that registers again, as all do after a lost connection, does
@@ -63,7 +91,7 @@ func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
 	}
 	got, err := b.Client.App(t.Context(), "a")
 	require.NoError(t, err)
-	assert.Equal(t, later.WithDefaults(), got)
+	assert.Equal(t, later.WithDefaults(), got.Manifest)
 	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
 	require.Error(t, err, "the later one has no post-interfaces")
 }

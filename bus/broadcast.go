@@ -1,0 +1,63 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/synadia-io/orbit.go/natsext"
+)
+
+// How long a broadcast waits for its first reply, and after each for the next: nobody says how
+// many there will be.
+const (
+	broadcastTimeout = time.Second
+	broadcastStall   = 50 * time.Millisecond
+)
+
+// Broadcast sends a request to everybody who listens on the subject and returns the replies
+// that came. Nobody listening is no error.
+func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) ([]*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
+	defer cancel()
+	replies, err := natsext.RequestMany(ctx, nc, subject, data, natsext.RequestManyStall(broadcastStall))
+	if err != nil {
+		return nil, fmt.Errorf("asking everybody on %s: %w", subject, err)
+	}
+	var all []*nats.Msg
+	for msg, err := range replies {
+		if errors.Is(err, nats.ErrNoResponders) {
+			return nil, nil
+		}
+		if err != nil {
+			return all, fmt.Errorf("asking everybody on %s: %w", subject, err)
+		}
+		all = append(all, msg)
+	}
+	return all, nil
+}
+
+// Ping returns every live instance of the micro service of that name, or with an empty name
+// of every micro service.
+func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdentity, error) {
+	subject, err := micro.ControlSubject(micro.PingVerb, name, "")
+	if err != nil {
+		return nil, fmt.Errorf("naming the service's subject: %w", err)
+	}
+	replies, err := Broadcast(ctx, nc, subject, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []micro.ServiceIdentity
+	for _, msg := range replies {
+		var ping micro.Ping
+		if json.Unmarshal(msg.Data, &ping) == nil { // who answers something else is none
+			all = append(all, ping.ServiceIdentity)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,143 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) {
+	if r.ID == "" {
+		return s.appStates(ctx, "", s.apps.list())
+	}
+	m, err := s.app(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.appStates(ctx, r.ID, []room.Manifest{m})
+}
+
+func (s *Service) appInfo(ctx context.Context, r room.AppRequest) (any, error) {
+	m, err := s.app(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	states, err := s.appStates(ctx, r.ID, []room.Manifest{m})
+	if err != nil {
+		return nil, err
+	}
+	return states[0], nil
+}
+
+func (s *Service) app(id string) (room.Manifest, error) {
+	if err := room.ValidateToken("id", id); err != nil {
+		return room.Manifest{}, err
+	}
+	r, ok := s.apps.get(id)
+	if !ok {
+		return room.Manifest{}, noApp(id)
+	}
+	return r.Effective(), nil
+}
+
+// appStates is how apps are doing: what the replicas have counted, which workers are alive,
+// and what waits for them. only is the one app that this is about, or empty.
+func (s *Service) appStates(ctx context.Context, only string, manifests []room.Manifest) ([]room.App, error) {
+	var reports []replicaReport
+	var workers []micro.ServiceIdentity
+	var backlogs map[string]uint64
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.Go(func() (err error) {
+		reports, err = s.replicas(ctx, replicaRequest{App: only, Figures: true})
+		return err
+	})
+	asking.Go(func() (err error) {
+		workers, err = bus.Ping(ctx, s.nc, only)
+		return err
+	})
+	asking.Go(func() (err error) {
+		backlogs, err = s.backlogs(ctx, only)
+		return err
+	})
+	if err := asking.Wait(); err != nil {
+		return nil, fmt.Errorf("finding out how the apps are doing: %w", err)
+	}
+	apps := make([]room.App, 0, len(manifests))
+	for _, m := range manifests {
+		state := stateOf(m, reports)
+		for _, w := range workers {
+			if w.Name == m.ID {
+				state.Workers = append(state.Workers, room.Worker{ID: w.ID, Version: w.Version})
+			}
+		}
+		slices.SortFunc(state.Workers, room.Worker.Compare)
+		if waiting, ok := backlogs[subjects.Durable(m.ID)]; ok {
+			state.Backlog = &waiting
+		}
+		if r, ok := s.apps.get(m.ID); ok {
+			state.Operator = r.Operator
+		}
+		apps = append(apps, room.App{Manifest: m, State: &state})
+	}
+	return apps, nil
+}
+
+// stateOf adds up what the replicas have counted of an app.
+func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
+	all, each := newSum(), make(map[room.Interface]*sum)
+	for _, report := range reports {
+		for _, f := range report.Figures {
+			if f.App != m.ID {
+				continue
+			}
+			if each[f.Interface] == nil {
+				each[f.Interface] = newSum()
+			}
+			all.add(f.tally)
+			each[f.Interface].add(f.tally)
+		}
+	}
+	state := room.AppState{
+		Workers: []room.Worker{}, Replicas: len(reports), Figures: all.total(),
+		Interfaces: make(map[room.Interface]room.Figures, len(each)),
+	}
+	for i, s := range maps.All(each) {
+		state.Interfaces[i] = s.total()
+	}
+	return state
+}
+
+// backlogs is how many events wait for each consumer of the stream, or for that of one app.
+func (s *Service) backlogs(ctx context.Context, only string) (map[string]uint64, error) {
+	waiting := make(map[string]uint64)
+	count := func(info *jetstream.ConsumerInfo) { waiting[info.Name] = info.NumPending + uint64(info.NumAckPending) }
+	if only != "" {
+		consumer, err := s.stream.Consumer(ctx, subjects.Durable(only))
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return waiting, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking at the app's consumer: %w", err)
+		}
+		count(consumer.CachedInfo())
+		return waiting, nil
+	}
+	consumers := s.stream.ListConsumers(ctx)
+	for info := range consumers.Info() {
+		count(info)
+	}
+	if err := consumers.Err(); err != nil {
+		return nil, fmt.Errorf("looking at the apps' consumers: %w", err)
+	}
+	return waiting, nil
+}

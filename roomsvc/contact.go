@@ -1,0 +1,47 @@
+package roomsvc
+
+import (
+	"fmt"
+
+	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/room"
+)
+
+// contact is an app as it is asked about one interface.
+type contact struct {
+	manifest  room.Manifest // the one that counts
+	phase     room.Interface
+	condition *condition.Condition // nil: everything concerns the app
+	circuit   *circuit
+	figures   *figures
+}
+
+// spare is the answer of an app about a draft if it can be known without asking it; otherwise
+// it has no outcome.
+func (k *contact) spare(c room.Command, d room.Draft, broken error) room.Answer {
+	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.phase), Shadow: k.manifest.Shadow}
+	concerned, err := k.concerned(c, d)
+	switch {
+	case err != nil:
+		a.Outcome, a.Reason = room.Failed, fmt.Sprintf("its condition cannot be evaluated: %v", err)
+	case !concerned:
+		a.Outcome, a.Reason = room.Skipped, "its condition does not hold"
+	case !k.manifest.IsEnabled():
+		a.Outcome, a.Reason = room.Unavailable, "disabled"
+	case broken != nil:
+		a.Outcome, a.Reason = room.Failed, broken.Error()
+	}
+	return a
+}
+
+func (k *contact) concerned(c room.Command, d room.Draft) (bool, error) {
+	if k.condition == nil {
+		return true, nil
+	}
+	return k.condition.Holds(condition.Event{ID: c.ID, Interface: k.phase, Time: c.Time, Data: d.Data})
+}
+
+// enforcedEssential reports whether the action is blocked when the app cannot answer.
+func (k *contact) enforcedEssential() bool {
+	return k.manifest.Essential(k.phase) && !k.manifest.Shadow
+}

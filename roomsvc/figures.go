@@ -1,0 +1,120 @@
+package roomsvc
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+// figures count what came of asking an app about one interface, since the service started.
+type figures struct {
+	mu     sync.Mutex
+	counts room.Figures
+	times  *hdrhistogram.Histogram // in microseconds; nil before the first
+}
+
+// newTimes is a histogram of microseconds up to the longest timeout there is, to two digits.
+func newTimes() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, (room.MaxTimeoutMs * time.Millisecond).Microseconds(), 2)
+}
+
+func (f *figures) called() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts.Calls++
+}
+
+func (f *figures) late() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts.Late++
+}
+
+// took adds the time of a call that somebody got, also of one that nobody answered.
+func (f *figures) took(r bus.Reply) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.Retried {
+		f.counts.Retried++
+	}
+	if r.Err != nil && !errors.Is(r.Err, bus.ErrLate) {
+		return
+	}
+	if f.times == nil {
+		f.times = newTimes()
+	}
+	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails out of its range only
+}
+
+// count adds how asking ended.
+func (f *figures) count(a room.Answer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch a.Outcome {
+	case room.Allowed:
+		f.counts.Allowed++
+	case room.Denied:
+		f.counts.Denied++
+		if a.Shadow {
+			f.counts.WouldHaveDenied++
+		}
+	case room.Skipped:
+		f.counts.Skipped++
+	case room.Failed:
+		f.counts.Failed++
+	case room.TimedOut:
+		f.counts.TimedOut++
+	case room.Unavailable:
+		f.counts.Unavailable++
+	}
+}
+
+// tally is figures on their way to being added up: of several replicas, of several
+// interfaces. The histogram goes along, since quantiles cannot be added.
+type tally struct {
+	room.Figures
+	Times []byte `json:"times,omitempty"` // in HdrHistogram's own encoding
+}
+
+func (f *figures) tally() tally {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := tally{Figures: f.counts}
+	if f.times != nil {
+		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // into memory
+	}
+	return t
+}
+
+// sum adds tallies up.
+type sum struct {
+	figures room.Figures
+	times   *hdrhistogram.Histogram
+}
+
+func newSum() *sum {
+	return &sum{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
+}
+
+func (s *sum) add(t tally) {
+	s.figures.Add(t.Figures)
+	if times, err := hdrhistogram.Decode(t.Times); err == nil {
+		s.times.Merge(times)
+	}
+}
+
+func (s *sum) total() room.Figures {
+	milliseconds := func(quantile float64) float64 {
+		if s.times.TotalCount() == 0 {
+			return 0
+		}
+		return float64(s.times.ValueAtQuantile(quantile)) / 1000
+	}
+	s.figures.P50Ms, s.figures.P99Ms = milliseconds(50), milliseconds(99)
+	return s.figures
+}

@@ -1,0 +1,93 @@
+package roomsvc
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// replicaRequest asks every replica of the service what it knows of the apps.
+type replicaRequest struct {
+	App     string `json:"app,omitempty"`     // only of this one
+	Figures bool   `json:"figures,omitempty"` // also how they are doing
+}
+
+// Validate returns an error if the request cannot be served.
+func (r replicaRequest) Validate() error { return room.AppRequest{ID: r.App}.Validate() }
+
+// replicaReport is what one replica knows.
+type replicaReport struct {
+	Revision uint64       `json:"revision"` // of the bucket of apps, known so far
+	Figures  []callReport `json:"figures,omitempty"`
+}
+
+// callReport is what one replica has counted of one app and interface.
+type callReport struct {
+	App       string         `json:"app"`
+	Interface room.Interface `json:"interface"`
+	tally
+}
+
+func (s *Service) reportReplica(_ context.Context, r replicaRequest) (any, error) {
+	report := replicaReport{Revision: s.apps.known()}
+	if !r.Figures {
+		return report, nil
+	}
+	for _, k := range s.apps.contacts() {
+		if r.App != "" && r.App != k.manifest.ID {
+			continue
+		}
+		t := k.figures.tally()
+		t.Breaker = k.circuit.state()
+		report.Figures = append(report.Figures, callReport{App: k.manifest.ID, Interface: k.phase, tally: t})
+	}
+	return report, nil
+}
+
+// replicas asks every replica of the service, this one included.
+func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaReport, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	replies, err := bus.Broadcast(ctx, s.nc, subjects.App(subjects.Replica), body)
+	if err != nil {
+		return nil, err
+	}
+	var all []replicaReport
+	for _, msg := range replies {
+		var report replicaReport
+		if room.DecodeLenient(msg.Data, &report) == nil && report.Revision > 0 { // otherwise it refused
+			all = append(all, report)
+		}
+	}
+	return all, nil
+}
+
+// announceTimeout is how long a change of an app waits for the replicas to know it.
+const announceTimeout = time.Second
+
+// announce returns when every replica that answers knows the bucket up to the revision, so
+// that whoever has been told of a change finds it in force wherever it asks. One that does
+// not get there in time is left behind: it is cut off from the bucket, and says so itself.
+func (s *Service) announce(ctx context.Context, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	for behind := 1; behind > 0; {
+		reports, err := s.replicas(ctx, replicaRequest{})
+		if err != nil || ctx.Err() != nil {
+			s.log.Warn("not every replica is known to know of a change of the apps", "revision", revision, "behind", behind, "error", err)
+			return
+		}
+		behind = 0
+		for _, r := range reports {
+			if r.Revision < revision {
+				behind++
+			}
+		}
+	}
+}

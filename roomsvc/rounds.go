@@ -1,0 +1,70 @@
+package roomsvc
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/roombus/roombus/room"
+)
+
+// round is one asking: of several apps in parallel, or of one in a chain. Shadows are asked
+// beside the app that comes after them, as they change nothing for it.
+type round struct {
+	phase    room.Interface
+	contacts []*contact // in order
+	// ahead is how long this round and those after it take if every app uses its time up.
+	ahead time.Duration
+}
+
+// rounds is who is asked before an event, and in which order: all apps of a phase at once, but
+// those that modify one after the other, each with what the last one made.
+func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round {
+	var all []round
+	for _, phase := range e.Phases() {
+		concerned := contacts(phase)
+		for len(concerned) > 0 {
+			size := len(concerned)
+			if phase.Content() == room.ContentModify {
+				size = 1 + slices.IndexFunc(concerned, func(k *contact) bool { return !k.manifest.Shadow })
+				if size == 0 {
+					size = len(concerned) // shadows only
+				}
+			}
+			all = append(all, round{phase: phase, contacts: concerned[:size]})
+			concerned = concerned[size:]
+		}
+	}
+	var ahead time.Duration
+	for n := range slices.Backward(all) {
+		ahead += all[n].longest()
+		all[n].ahead = ahead
+	}
+	return all
+}
+
+// longest is how long the round takes if every app uses its time up.
+func (r round) longest() time.Duration {
+	var longest time.Duration
+	for _, k := range r.contacts {
+		if k.manifest.IsEnabled() && !k.manifest.Shadow {
+			longest = max(longest, k.manifest.Timeout())
+		}
+	}
+	return longest
+}
+
+// time is how long an app is waited for: its own timeout, or less if the rounds still to
+// come could not have theirs within the command's budget. A tenth of what is left is kept
+// for the commit.
+func (r round) time(ctx context.Context, app room.Manifest) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return app.Timeout()
+	}
+	left := time.Until(deadline) * 9 / 10
+	if r.ahead <= left {
+		return min(app.Timeout(), left)
+	}
+	return time.Duration(float64(min(app.Timeout(), r.ahead)) * float64(left) / float64(r.ahead))
+}

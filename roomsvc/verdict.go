@@ -1,0 +1,79 @@
+package roomsvc
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+// preEvent is the body of a pre-event about the draft.
+func preEvent(d room.Draft) ([]byte, error) {
+	d.Data.Apps, d.Data.Warnings = nil, nil
+	body, err := json.Marshal(d.Data)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the pre-event: %w", err)
+	}
+	return body, nil
+}
+
+// judge turns a reply into the answer's outcome.
+func judge(a *room.Answer, phase room.Interface, d room.Draft, reply bus.Reply) {
+	a.Took = reply.Took
+	switch {
+	case errors.Is(reply.Err, bus.ErrNobody):
+		a.Outcome, a.Reason = room.Unavailable, "no live worker"
+	case errors.Is(reply.Err, bus.ErrLate):
+		a.Outcome, a.Reason = room.TimedOut, fmt.Sprintf("no verdict within %d ms", a.Took.Milliseconds())
+	case reply.Err != nil:
+		a.Outcome, a.Reason = room.Unavailable, reply.Err.Error()
+	default:
+		if err := readVerdict(a, phase, d, reply.Msg); err != nil {
+			a.Outcome, a.Reason = room.Failed, err.Error()
+		}
+	}
+}
+
+var outcomes = map[room.Decision]room.Outcome{
+	room.Allow: room.Allowed,
+	room.Deny:  room.Denied,
+	room.Skip:  room.Skipped,
+}
+
+func readVerdict(a *room.Answer, phase room.Interface, d room.Draft, msg *nats.Msg) error {
+	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
+	if code != "" || description != "" {
+		return errors.New(cmp.Or(description, "error "+code))
+	}
+	v, err := room.ParseVerdict(phase, msg.Data)
+	if err != nil {
+		return fmt.Errorf("the verdict cannot be read: %w", err)
+	}
+	if v.Modify != nil {
+		if a.Modified, err = patched(d.Data.Room, v.Modify); err != nil {
+			return err
+		}
+	}
+	a.Verdict, a.Outcome, a.Reason = v, outcomes[v.Verdict], v.Reason
+	return nil
+}
+
+// patched is the room with an RFC 7396 merge patch applied, as JSON.
+func patched(r room.Room, patch []byte) ([]byte, error) {
+	record, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the room: %w", err)
+	}
+	modified, err := jsonpatch.MergePatch(record, patch)
+	if err != nil {
+		return nil, fmt.Errorf("the merge patch cannot be applied: %w", err)
+	}
+	return modified, nil
+}
