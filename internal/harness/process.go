@@ -93,7 +93,7 @@ func Start(t testing.TB, program string, args ...string) *Process {
 // StartCmd starts the command, with its output taken.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: cmd, Stdout: newOutput(), Stderr: newOutput(), ended: make(chan struct{})}
+	p := &Process{t: t, cmd: cmd, Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	require.NoError(t, cmd.Start())
 	go func() {
@@ -144,7 +144,7 @@ func RunProgram(t testing.TB, program string, args ...string) (status int, stdou
 	return status, p.Stdout.String(), p.Stderr.String()
 }
 
-// Output collects what a process writes, and lets a test wait for some of it.
+// Output collects what a process, or a logger, writes, and lets a test wait for some of it.
 type Output struct {
 	mu     sync.Mutex
 	buf    bytes.Buffer
@@ -152,7 +152,8 @@ type Output struct {
 	closed bool
 }
 
-func newOutput() *Output { return &Output{more: make(chan struct{})} }
+// NewOutput is empty.
+func NewOutput() *Output { return &Output{more: make(chan struct{})} }
 
 var _ io.Writer = (*Output)(nil)
 

@@ -1,0 +1,152 @@
+package e2e_test
+
+import (
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// fragile is an app of which a test decides whether it answers.
+type fragile struct {
+	well  atomic.Bool
+	asked atomic.Int32
+}
+
+func (f *fragile) answer(msg *nats.Msg) {
+	f.asked.Add(1)
+	if f.well.Load() {
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+		return
+	}
+	_ = msg.Respond([]byte(`garbage`))
+}
+
+// An app that keeps failing is not asked any more but for a probe now and then, and is asked
+// again once a probe has found it well. The log says so once.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	for _, essential := range []bool{false, true} {
+		t.Run(map[bool]string{false: "optional", true: "essential"}[essential], func(t *testing.T) {
+			t.Parallel()
+			log := harness.NewOutput()
+			b := harness.New(t, roomsvc.Config{BreakerPause: 200 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
+			b.Create(t, "r")
+			m := room.Manifest{ID: "fragile", Implements: joined}
+			if essential {
+				m.Essentials = joined
+			}
+			b.Register(t, m)
+			app := &fragile{}
+			b.Answer(t, room.PreRoomUserJoined, "fragile", app.answer)
+			outcome := func() room.AppOutcome {
+				r, err := join(t, b, "alice")
+				if err == nil {
+					_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+					require.NoError(t, err)
+					return r.Apps[0]
+				}
+				require.True(t, essential)
+				e := code(t, err)
+				require.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+				require.Contains(t, e.Message, e.Apps[0].Reason)
+				return e.Apps[0]
+			}
+			for range 5 {
+				require.Equal(t, room.Failed, outcome().Outcome)
+			}
+			for range 10 {
+				o := outcome()
+				require.Equal(t, room.Unavailable, o.Outcome)
+				require.Contains(t, o.Reason, "breaker open after 5 failures in a row, the last: the verdict cannot be read")
+			}
+			state, err := b.Client.App(t.Context(), "fragile")
+			require.NoError(t, err)
+			assert.Equal(t, room.BreakerOpen, state.State.Breaker)
+			assert.EqualValues(t, 5, app.asked.Load(), "it is not asked")
+
+			// It is probed, in vain at first.
+			require.Eventually(t, func() bool { return outcome().Outcome == room.Failed }, replyTime, tick)
+			app.well.Store(true)
+			require.Equal(t, room.Unavailable, outcome().Outcome, "a probe that fails opens it again")
+			require.Eventually(t, func() bool { return outcome().Outcome == room.Allowed }, replyTime, tick)
+			require.Equal(t, room.Allowed, outcome().Outcome)
+			assert.Equal(t, 1, strings.Count(log.String(), "breaker open"), log.String())
+			assert.Equal(t, 1, strings.Count(log.String(), "breaker closed"))
+		})
+	}
+}
+
+// A breaker is for one app and one interface.
+func TestBreakersAreApart(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
+	b.Create(t, "r")
+	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}
+	for _, id := range []string{"sick", "well"} {
+		b.Register(t, room.Manifest{ID: id, Implements: both})
+		b.Answer(t, room.PreRoomUserLeave, id, harness.Says(`{"verdict":"allow"}`))
+	}
+	b.Answer(t, room.PreRoomUserJoined, "sick", harness.Says(`garbage`))
+	b.Answer(t, room.PreRoomUserJoined, "well", harness.Says(`{"verdict":"allow"}`))
+	for n := range 8 {
+		r, err := join(t, b, "alice")
+		require.NoError(t, err)
+		assert.Equal(t, n >= 5, r.Apps[0].Outcome == room.Unavailable)
+		assert.Equal(t, room.Allowed, r.Apps[1].Outcome)
+		r, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+		require.NoError(t, err)
+		assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+	}
+	app, err := b.Client.App(t.Context(), "sick")
+	require.NoError(t, err)
+	assert.Equal(t, room.BreakerOpen, app.State.Interfaces[room.PreRoomUserJoined].Breaker)
+	assert.Equal(t, room.BreakerClosed, app.State.Interfaces[room.PreRoomUserLeave].Breaker)
+	assert.Equal(t, room.BreakerOpen, app.State.Breaker)
+
+	// Enabling it, though it is, has it asked at once.
+	_, err = b.Client.EnableApp(t.Context(), "sick")
+	require.NoError(t, err)
+	r, err := join(t, b, "alice")
+	require.NoError(t, err)
+	assert.Equal(t, room.Failed, r.Apps[0].Outcome)
+	app, err = b.Client.App(t.Context(), "sick")
+	require.NoError(t, err)
+	assert.EqualValues(t, 14, app.State.Calls, "the figures go on: 6 joins, 8 leaves")
+}
+
+// Denials, skips and absence are no failures.
+func TestWhatOpensNoBreaker(t *testing.T) {
+	t.Parallel()
+	for says, answer := range map[string]nats.MsgHandler{
+		"deny":   harness.Says(`{"verdict":"deny"}`),
+		"skip":   harness.Says(`{"verdict":"skip"}`),
+		"absent": nil,
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
+			b.Create(t, "r")
+			b.Register(t, room.Manifest{ID: "app", Implements: joined})
+			if answer != nil {
+				b.Answer(t, room.PreRoomUserJoined, "app", answer)
+			}
+			for n := range 8 {
+				_, _ = join(t, b, string(rune('a'+n)))
+			}
+			app, err := b.Client.App(t.Context(), "app")
+			require.NoError(t, err)
+			assert.Equal(t, room.BreakerClosed, app.State.Breaker)
+			assert.EqualValues(t, 8, app.State.Calls)
+		})
+	}
+}

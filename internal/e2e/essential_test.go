@@ -1,0 +1,200 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+var allowJoins = appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+
+// An app that is essential for one interface blocks that one and no other.
+func TestEssentialIsForEachInterface(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{
+		ID: "guard", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave, room.PreRoomCreatePrevent},
+		Essentials: joined, TimeoutMs: new(50),
+	})
+	r := b.Create(t, "r")
+	assert.Equal(t, room.Unavailable, r.Apps[0].Outcome)
+	_, err := join(t, b, "alice")
+	e := code(t, err)
+	assert.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+	assert.Equal(t, "guard", e.App)
+	assert.Equal(t, "no live worker", e.Reason)
+	left, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: "owner"}})
+	require.NoError(t, err)
+	assert.Equal(t, "no live worker", left.Apps[0].Reason)
+}
+
+// The one replica of an essential app is restarted under load: nobody notices.
+func TestAShortAbsenceIsBridged(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	m := room.Manifest{ID: "guard", Essentials: joined, TimeoutMs: new(4000)}
+	stop := b.Work(t, m, allowJoins)
+	ctx, cancel := context.WithCancel(t.Context())
+	var joiners sync.WaitGroup
+	var done atomic.Int64
+	for k := range 4 {
+		joiners.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_, err := join(t, b, fmt.Sprintf("u-%d-%d", k, n))
+				if !assert.NoError(t, err) {
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	for range 5 {
+		before := done.Load()
+		require.Eventually(t, func() bool { return done.Load() > before+10 }, replyTime, time.Millisecond)
+		require.NoError(t, stop()) // now there is none
+		stop = b.Work(t, m, allowJoins)
+	}
+	cancel()
+	joiners.Wait()
+	for _, e := range b.Decoded(t)[1:] {
+		require.Equal(t, room.Allowed, e.Data.Apps[0].Outcome)
+	}
+}
+
+// An essential app that stays away is waited for until its time is up, but not for ever
+// again: after five times in vain it is asked once.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, Essentials: joined, TimeoutMs: new(100)})
+	outcome := func() room.AppOutcome {
+		_, err := join(t, b, "alice")
+		e := code(t, err)
+		require.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+		require.Equal(t, "no live worker", e.Reason)
+		return e.Apps[0]
+	}
+	for range 5 {
+		assert.GreaterOrEqual(t, outcome().Ms, 100.0)
+	}
+	assert.Less(t, outcome().Ms, 100.0, "it is not waited for any more")
+	app, err := b.Client.App(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.Equal(t, room.BreakerClosed, app.State.Breaker, "an absence is known at once and needs no breaker")
+
+	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"allow"}`))
+	_, err = join(t, b, "alice")
+	require.NoError(t, err, "the moment it is there it is asked")
+}
+
+// An optional app without a worker costs no more than the server's word that there is none.
+func TestAnAbsentOptionalAppIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(60_000)})
+	r, err := join(t, b, "alice")
+	require.NoError(t, err)
+	assert.Equal(t, "no live worker", r.Apps[0].Reason)
+	assert.Less(t, r.Apps[0].Ms, 10_000.0, "its timeout is a minute")
+}
+
+// A denial names the first app in order that denied, whoever was faster; nobody waits for those
+// behind it, and everybody is recorded.
+func TestADenialDoesNotWaitForWhatCannotChangeIt(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	held := make(chan *nats.Msg, 1)
+	first := make(chan *nats.Msg, 1)
+	for n, app := range []struct {
+		id     string
+		answer nats.MsgHandler
+	}{
+		{"first", func(msg *nats.Msg) { first <- msg }},
+		{"second", func(msg *nats.Msg) {
+			_ = msg.Respond([]byte(`{"verdict":"deny","reason":"second says no"}`))
+			_ = (<-first).Respond([]byte(`{"verdict":"deny","reason":"first says no"}`)) // later, but earlier in order
+		}},
+		{"last", func(msg *nats.Msg) { held <- msg }},
+	} {
+		b.Register(t, room.Manifest{ID: app.id, Implements: joined, Order: new(n), TimeoutMs: new(60_000)})
+		b.Answer(t, room.PreRoomUserJoined, app.id, app.answer)
+	}
+	reply := request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`)
+	e := refused(t, reply, room.CodeUserNotAllowed)
+	assert.Equal(t, "first", e.App)
+	assert.Equal(t, "first says no", e.Reason)
+	require.Len(t, e.Apps, 3)
+	assert.Equal(t, room.Denied, e.Apps[0].Outcome)
+	assert.Equal(t, room.Denied, e.Apps[1].Outcome)
+	assert.Equal(t, room.Skipped, e.Apps[2].Outcome)
+	assert.Equal(t, "not waited for", e.Apps[2].Reason)
+
+	// What it says in the end counts for its figures all the same.
+	require.NoError(t, (<-held).Respond([]byte(`{"verdict":"deny"}`)))
+	require.Eventually(t, func() bool {
+		app, err := b.Client.App(t.Context(), "last")
+		return err == nil && app.State.Denied == 1 && app.State.Calls == 1 && app.State.Skipped == 0
+	}, replyTime, tick)
+}
+
+// Before a denial that is first in order is known, it is waited for.
+func TestAnEarlierAppIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	asked := make(chan *nats.Msg, 1)
+	b.Register(t, room.Manifest{ID: "a", Implements: joined, TimeoutMs: new(60_000)})
+	b.Answer(t, room.PreRoomUserJoined, "a", func(msg *nats.Msg) { asked <- msg })
+	b.Register(t, room.Manifest{ID: "b", Implements: joined})
+	b.Answer(t, room.PreRoomUserJoined, "b", harness.Says(`{"verdict":"deny"}`))
+	answered := make(chan error, 1)
+	go func() {
+		_, err := join(t, b, "alice")
+		answered <- err
+	}()
+	msg := <-asked
+	_, err := b.Client.Apps(t.Context()) // takes longer than the grace
+	require.NoError(t, err)
+	select {
+	case err := <-answered:
+		t.Fatalf("a was to be waited for, not answered without it: %v", err)
+	default:
+	}
+	require.NoError(t, msg.Respond([]byte(`{"verdict":"allow"}`)))
+	e := code(t, <-answered)
+	assert.Equal(t, "b", e.App)
+	assert.Equal(t, room.Allowed, e.Apps[0].Outcome)
+}
+
+// The reason of a denial, and the app that gave it, reach the client and its user.
+func TestTheReasonReachesTheUser(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		return room.UserNotAllowed("you are banned here")
+	}))
+	_, err := join(t, b, "mallory")
+	e := code(t, err)
+	assert.Equal(t, room.CodeUserNotAllowed, e.Code)
+	assert.Equal(t, "guard", e.App)
+	assert.Equal(t, "you are banned here", e.Reason)
+	c := cli{t, b.Server.URL()}
+	assert.Contains(t, c.fails(3, "room", "join", "r", "mallory"), "user_not_allowed: app guard denied it: you are banned here")
+}

@@ -1,0 +1,308 @@
+package e2e_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+var joined = []room.Interface{room.PreRoomUserJoined}
+
+// join lets a user join room r.
+func join(t *testing.T, b *harness.Bus, user string) (room.Result, error) {
+	t.Helper()
+	return b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: user}})
+}
+
+// Operators decide while everything runs, and whoever has been told of a decision finds it in
+// force at every replica.
+func TestOperatorsDecide(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	}
+	b.Create(t, "r")
+	b.Work(t, room.Manifest{ID: "guard", Essentials: joined}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		return room.UserNotAllowed("closed")
+	}))
+	everywhere := func(says string, check func(room.Result, error)) {
+		t.Helper()
+		for range 15 { // the three answer in turns
+			r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+			check(r, err)
+			if err == nil {
+				_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+				require.NoError(t, err, says)
+			}
+		}
+	}
+	denied := func(_ room.Result, err error) { require.Equal(t, "closed", code(t, err).Reason) }
+	everywhere("registered", denied)
+
+	m, err := b.Client.DisableApp(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.False(t, m.IsEnabled())
+	everywhere("disabled", func(_ room.Result, err error) {
+		e := code(t, err)
+		require.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+		require.Equal(t, "guard", e.App)
+		require.Equal(t, "disabled", e.Reason)
+	})
+
+	m, err = b.Client.EnableApp(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.True(t, m.IsEnabled())
+	everywhere("enabled", denied)
+
+	m, err = b.Client.ShadowApp(t.Context(), "guard", true)
+	require.NoError(t, err)
+	assert.True(t, m.Shadow)
+	everywhere("a shadow", func(r room.Result, err error) {
+		require.NoError(t, err)
+		require.True(t, r.Apps[0].Shadow)
+	})
+
+	_, err = b.Client.ShadowApp(t.Context(), "guard", false)
+	require.NoError(t, err)
+	everywhere("no shadow", denied)
+
+	m, err = b.Client.RemoveApp(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.Equal(t, "guard", m.ID)
+	everywhere("removed", func(r room.Result, err error) {
+		require.NoError(t, err)
+		require.Empty(t, r.Apps)
+	})
+}
+
+// Who has been told that an app is registered finds it asked by every replica, at once.
+func TestARegistrationIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	}
+	b.Create(t, "r")
+	for range 10 {
+		b.Register(t, room.Manifest{ID: "guard", Implements: joined, Essentials: joined, Enabled: new(false)})
+		for range 5 {
+			_, err := join(t, b, "alice")
+			require.Equal(t, room.CodeEssentialAppUnavailable, code(t, err).Code)
+		}
+		_, err := b.Client.RemoveApp(t.Context(), "guard")
+		require.NoError(t, err)
+	}
+}
+
+// What operators have decided outlasts what workers register, until the app is removed.
+func TestDecisionsOutlastVersions(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: joined, Shadow: true}
+	b.Register(t, m)
+	_, err := b.Client.DisableApp(t.Context(), "a")
+	require.NoError(t, err)
+	_, err = b.Client.ShadowApp(t.Context(), "a", false)
+	require.NoError(t, err)
+
+	for _, version := range []string{"1.0.0", "1.1.0", "0.9.0"} {
+		m.Version = version
+		stored, err := b.Client.RegisterApp(t.Context(), m)
+		require.NoError(t, err)
+		assert.False(t, stored.IsEnabled(), version)
+		assert.False(t, stored.Shadow, version)
+	}
+	app, err := b.Client.App(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Equal(t, "1.1.0", app.Version)
+	assert.Equal(t, room.Settings{Enabled: new(false), Shadow: new(false)}, app.State.Operator)
+
+	_, err = b.Client.RemoveApp(t.Context(), "a")
+	require.NoError(t, err)
+	stored, err := b.Client.RegisterApp(t.Context(), m)
+	require.NoError(t, err)
+	assert.True(t, stored.IsEnabled())
+	assert.True(t, stored.Shadow, "as its manifest says")
+	assert.Equal(t, "0.9.0", stored.Version)
+}
+
+func TestRemovingAnApp(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{ID: "a", Implements: []room.Interface{room.PostRoomCreate}})
+	_, err := b.JS.Consumer(t.Context(), subjects.Events, "a")
+	require.NoError(t, err)
+	_, err = b.Client.RemoveApp(t.Context(), "a")
+	require.NoError(t, err)
+	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
+	require.ErrorIs(t, err, jetstream.ErrConsumerNotFound)
+	for name, err := range map[string]error{
+		"remove":  second(b.Client.RemoveApp(t.Context(), "a")),
+		"enable":  second(b.Client.EnableApp(t.Context(), "a")),
+		"disable": second(b.Client.DisableApp(t.Context(), "a")),
+		"shadow":  second(b.Client.ShadowApp(t.Context(), "a", true)),
+		"info":    second(b.Client.App(t.Context(), "a")),
+	} {
+		assert.Equal(t, room.CodeAppNotFound, code(t, err).Code, name)
+	}
+	apps, err := b.Client.Apps(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, apps)
+	for subject, body := range map[string]string{
+		"room.app.enable": `{}`, "room.app.disable": `{"id":"a b"}`, "room.app.remove": ``, "room.app.shadow": `{"id":"a"}`,
+	} {
+		refused(t, request(t, b, subject, body), room.CodeInvalidRequest)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A worker whose app is removed under it serves on, and registers the app again when it next
+// has reason to.
+func TestAWorkerOfARemovedAppComesBack(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[string]()
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+		saw.see(e.Room.ID)
+		return nil
+	}))
+	_, err := b.Client.RemoveApp(t.Context(), "ledger")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		apps, err := b.Client.Apps(t.Context())
+		return err == nil && len(apps) == 1
+	}, 3*replyTime, tick, "its consumer is gone: it registers again")
+	b.Create(t, "r")
+	assert.Equal(t, "r", saw.one(t))
+}
+
+// The list says how every app is doing, added up over the replicas.
+func TestTheListSaysHowAppsAreDoing(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	b.Create(t, "r")
+	m := room.Manifest{ID: "guard", Version: "2.0.0", Order: new(1), Essentials: joined}
+	guard := appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		if e.JoiningUser.ID == "mallory" {
+			return room.UserNotAllowed("no")
+		}
+		return nil
+	})
+	stop := b.Work(t, m, guard, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
+	b.Work(t, m, guard, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
+	b.Register(t, room.Manifest{ID: "absent", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomUserJoined}})
+	for range 10 { // two replicas share them
+		_, err := join(t, b, "alice")
+		require.NoError(t, err)
+		_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+		require.NoError(t, err)
+		_, err = join(t, b, "mallory")
+		require.Error(t, err)
+	}
+	apps, err := b.Client.Apps(t.Context())
+	require.NoError(t, err)
+	require.Len(t, apps, 2)
+	g, a := apps[0].State, apps[1].State
+	assert.Equal(t, "guard", apps[0].ID)
+	assert.Equal(t, 2, g.Replicas)
+	require.Len(t, g.Workers, 2)
+	assert.Equal(t, "2.0.0", g.Workers[0].Version)
+	assert.GreaterOrEqual(t, g.Calls, uint64(20), "a replica that was behind has asked again")
+	assert.GreaterOrEqual(t, g.Allowed, uint64(10))
+	assert.GreaterOrEqual(t, g.Denied, uint64(10))
+	assert.Equal(t, g.Calls, g.Allowed+g.Denied)
+	assert.Zero(t, g.Failed+g.TimedOut+g.Unavailable+g.Late+g.Retried)
+	assert.Positive(t, g.P50Ms)
+	assert.GreaterOrEqual(t, g.P99Ms, g.P50Ms)
+	assert.Equal(t, room.BreakerClosed, g.Breaker)
+	assert.Equal(t, g.Figures, g.Interfaces[room.PreRoomUserJoined])
+	assert.Equal(t, g.Calls, a.Unavailable)
+	assert.Empty(t, a.Workers)
+	assert.EqualValues(t, 10, *a.Backlog, "ten joins wait for it")
+
+	require.NoError(t, stop())
+	app, err := b.Client.App(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.Len(t, app.State.Workers, 1)
+	require.Eventually(t, func() bool {
+		app, err := b.Client.App(t.Context(), "guard")
+		return err == nil && *app.State.Backlog == 0
+	}, replyTime, tick)
+}
+
+func TestCLIApps(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Work(t, room.Manifest{ID: "guard", Essentials: joined}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		return room.UserNotAllowed("closed")
+	}))
+	c := cli{t, b.Server.URL()}
+	assert.Equal(t, "app guard 1.0.0 is enabled, shadow\n", c.ok("app", "shadow", "guard", "on"))
+	c.ok("room", "join", "r", "alice")
+	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled, shadow +1 +1 +1 +0 +0 .* closed +- +PreRoomUserJoined\*$`, c.ok("app", "ls"))
+	out := c.ok("app", "info", "guard")
+	for _, line := range []string{
+		`(?m)^state +enabled, shadow \(decided by an operator: shadow on\)$`,
+		`(?m)^implements +PreRoomUserJoined \(essential\)$`,
+		`(?m)^workers +1\.0\.0 \w+$`,
+		`(?m)^INTERFACE +CALLS +ALLOWED +DENIED +WOULD DENY `,
+		`(?m)^PreRoomUserJoined +1 +0 +0 +1 +0 +0 +0 .* closed$`,
+	} {
+		assert.Regexp(t, line, out)
+	}
+	assert.Equal(t, "app guard 1.0.0 is enabled\n", c.ok("app", "shadow", "guard", "off"))
+	assert.Contains(t, c.fails(3, "room", "join", "r", "bob"), "app guard denied it: closed")
+	assert.Equal(t, "app guard 1.0.0 is disabled\n", c.ok("app", "disable", "guard"))
+	assert.Contains(t, c.fails(5, "room", "join", "r", "bob"), "essential_app_unavailable: app guard is essential for PreRoomUserJoined and gave no usable answer: unavailable: disabled")
+	assert.True(t, jsonLines[room.Manifest](t, c.ok("app", "enable", "guard", "--json"))[0].IsEnabled())
+	assert.Equal(t, "app guard is removed\n", c.ok("app", "remove", "guard"))
+	for _, verb := range []string{"enable", "disable", "remove", "info"} {
+		assert.Contains(t, c.fails(4, "app", verb, "guard"), `there is no app "guard"`)
+		c.fails(2, "app", verb)
+	}
+	assert.Contains(t, c.fails(2, "app", "shadow", "guard", "maybe"), `it is on or off, not "maybe"`)
+}
+
+// An older worker is told that a later version is registered, and serves on.
+func TestAnOlderWorkerServesOn(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Version: "2.0.0", Implements: joined})
+	log := harness.NewOutput()
+	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		return room.UserNotAllowed("1.0.0 says no")
+	}))
+	log.Await(t, "a later version of the app is registered")
+	_, err := join(t, b, "alice")
+	assert.Equal(t, "1.0.0 says no", code(t, err).Reason)
+	app, err := b.Client.App(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.Equal(t, "2.0.0", app.Version)
+	assert.Equal(t, "1.0.0", app.State.Workers[0].Version)
+}
+
+// A worker with another manifest of the version that is registered does not start.
+func TestAWorkerWithAnotherManifestDoesNotStart(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
+	allow := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	err := appworker.Run(t.Context(), appworker.Config{Conn: harness.Connect(t, b.Server), Logger: harness.Log(t)},
+		room.Manifest{ID: "guard", Version: "1.0.0", Essentials: joined}, allow)
+	require.ErrorContains(t, err, "registered with another manifest (essentials)")
+}

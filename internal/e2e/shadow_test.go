@@ -1,0 +1,108 @@
+package e2e_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// What a shadow says is recorded as what it would have done, and counted; it is not done.
+func TestShadow(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{
+		ID: "shade", Implements: room.EventCreate.Phases(), Essentials: []room.Interface{room.PreRoomCreatePrevent}, Shadow: true,
+	})
+	b.Answer(t, room.PreRoomCreatePrevent, "shade", harness.Says(`{"verdict":"deny","reason":"not here","warnings":["w"]}`))
+	b.Answer(t, room.PreRoomCreateExtend, "shade", harness.Says(`{"verdict":"allow","extend":{"customFields":{"k":"v"},"members":[{"id":"x"}]}}`))
+	b.Answer(t, room.PreRoomCreateModify, "shade", harness.Says(`{"verdict":"allow","modify":{"displayName":"Shade"}}`))
+	r := b.Create(t, "r")
+	assert.Empty(t, r.Room.DisplayName)
+	assert.Empty(t, r.Room.CustomFields)
+	assert.Equal(t, 1, r.Room.MemberCount)
+	assert.Empty(t, r.Warnings)
+	require.Len(t, r.Apps, 3)
+	for _, a := range r.Apps {
+		assert.True(t, a.Shadow)
+	}
+	assert.Equal(t, room.Denied, r.Apps[0].Outcome)
+	assert.Equal(t, "not here", r.Apps[0].Reason)
+	assert.Equal(t, []string{"members", "customFields.k"}, r.Apps[1].Changed, "what it would have changed")
+	assert.Equal(t, []string{"displayName"}, r.Apps[2].Changed)
+	assert.Equal(t, r.Apps, b.Decoded(t)[0].Data.Apps)
+	app, err := b.Client.App(t.Context(), "shade")
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, app.State.WouldHaveDenied)
+	assert.EqualValues(t, 1, app.State.Denied)
+}
+
+// A shadow that hangs costs nothing, alone, beside others, or in the middle of the chain.
+func TestNobodyWaitsForAShadow(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	held := make(chan *nats.Msg, 10)
+	b.Register(t, room.Manifest{ID: "shade", Implements: room.EventCreate.Phases(), Shadow: true, TimeoutMs: new(60_000), Order: new(50)})
+	for _, i := range room.EventCreate.Phases() {
+		b.Answer(t, i, "shade", func(msg *nats.Msg) { held <- msg })
+	}
+	r := b.Create(t, "alone")
+	require.Len(t, r.Apps, 3)
+	for _, a := range r.Apps {
+		assert.Equal(t, room.Skipped, a.Outcome)
+		assert.Equal(t, "not waited for", a.Reason)
+	}
+
+	for n, id := range []string{"one", "two"} {
+		b.Register(t, room.Manifest{ID: id, Implements: room.EventCreate.Phases(), Order: new(100 * n)})
+		for _, i := range room.EventCreate.Phases() {
+			b.Answer(t, i, id, harness.Says(`{"verdict":"allow"}`))
+		}
+	}
+	b.Register(t, room.Manifest{ID: "three", Implements: []room.Interface{room.PreRoomCreateModify}, Order: new(200)})
+	b.Answer(t, room.PreRoomCreateModify, "three", harness.Says(`{"verdict":"allow"}`))
+	r = b.Create(t, "beside")
+	var order []string
+	for _, a := range r.Apps {
+		assert.Equal(t, a.App == "shade", a.Outcome == room.Skipped)
+		if a.Interface == room.PreRoomCreateModify {
+			order = append(order, a.App)
+		}
+	}
+	assert.Equal(t, []string{"one", "shade", "two", "three"}, order)
+
+	// What it says later is counted.
+	for range 6 {
+		require.NoError(t, (<-held).Respond([]byte(`{"verdict":"allow"}`)))
+	}
+	require.Eventually(t, func() bool {
+		app, err := b.Client.App(t.Context(), "shade")
+		return err == nil && app.State.Allowed == 6
+	}, replyTime, tick)
+}
+
+// A shadow in the chain is asked about the room as it would be asked if it were none.
+func TestAShadowSeesTheRoomAtItsPlace(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	var bodies sync.Map // what each was asked about
+	for n, id := range []string{"first", "shade", "last", "after"} {
+		b.Register(t, room.Manifest{ID: id, Implements: []room.Interface{room.PreRoomCreateModify}, Order: new(n), Shadow: id == "shade" || id == "after"})
+		b.Answer(t, room.PreRoomCreateModify, id, func(msg *nats.Msg) {
+			bodies.Store(id, string(msg.Data))
+			_ = msg.Respond([]byte(`{"verdict":"allow","modify":{"description":"` + id + `"}}`))
+		})
+	}
+	r := b.Create(t, "r")
+	assert.Equal(t, "last", r.Room.Description)
+	for id, description := range map[string]string{"shade": "first", "last": "first", "after": "last"} {
+		body, _ := bodies.Load(id)
+		assert.Contains(t, body, `"description":"`+description+`"`, id)
+	}
+}
