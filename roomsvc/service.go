@@ -48,6 +48,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Defaults is the zero Config with every default filled in.
+func Defaults() Config { return Config{}.withDefaults() }
+
 func (c Config) withDefaults() Config {
 	def := func(v *int, d int) {
 		if *v == 0 {

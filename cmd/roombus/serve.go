@@ -26,14 +26,13 @@ const (
 
 // serve runs the room service, on a NATS server inside this process or on another.
 type serve struct {
-	conn          connection
-	listen        string
-	storeDir      string
-	sync          string
-	replicas      int
-	replyPrefixes []string
-	logLevel      slog.LevelVar
-	logJSON       bool
+	conn     connection
+	listen   string
+	storeDir string
+	sync     string
+	service  roomsvc.Config
+	logLevel slog.LevelVar
+	logJSON  bool
 }
 
 func newServe() *cobra.Command {
@@ -51,12 +50,17 @@ in the environment, it uses that one; any number of services may share it.`,
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
 	s.conn.addFlags(c)
+	def := roomsvc.Defaults()
 	f := c.Flags()
 	f.StringVar(&s.listen, "listen", defaultListen, "address of the NATS server inside; port 0 takes a free one")
 	f.StringVar(&s.storeDir, "store-dir", "", "folder of the NATS server inside (default "+defaultStoreDir()+")")
 	f.StringVar(&s.sync, "sync", "interval", "when the NATS server inside syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
-	f.IntVar(&s.replicas, "replicas", 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
-	f.StringSliceVar(&s.replyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
+	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.DurationVar(&s.service.Budget, "budget", def.Budget, "time a command may take in all, what apps take included")
+	f.IntVar(&s.service.MaxInFlight, "max-in-flight", def.MaxInFlight, "requests in progress; one room may have a quarter of them, more are refused as overloaded")
+	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row of an app, for one interface, that keep it from being asked")
+	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long such an app is not asked before a probe")
+	f.StringSliceVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
 	f.TextVar(&s.logLevel, "log-level", &s.logLevel, "debug, info, warn or error")
 	f.BoolVar(&s.logJSON, "log-json", false, "log as JSON")
 	return c
@@ -75,9 +79,8 @@ func (s *serve) run(c *cobra.Command) error {
 	}
 	defer stop()
 
-	service, err := roomsvc.Start(c.Context(), nc, roomsvc.Config{
-		Replicas: s.replicas, ReplyPrefixes: s.replyPrefixes, Logger: log,
-	})
+	s.service.Logger = log
+	service, err := roomsvc.Start(c.Context(), nc, s.service)
 	if err != nil {
 		return err
 	}
@@ -104,12 +107,25 @@ func (s *serve) check(c *cobra.Command) error {
 	if s.sync != "always" && s.sync != "interval" {
 		return usage(c, "--sync must be always or interval, not %q", s.sync)
 	}
-	if s.replicas != 1 && s.replicas != 3 && s.replicas != 5 {
-		return usage(c, "--replicas must be 1, 3 or 5, not %d", s.replicas)
+	if s.service.Replicas != 1 && s.service.Replicas != 3 && s.service.Replicas != 5 {
+		return usage(c, "--replicas must be 1, 3 or 5, not %d", s.service.Replicas)
 	}
-	for _, prefix := range s.replyPrefixes {
+	for _, prefix := range s.service.ReplyPrefixes {
 		if !strings.HasPrefix(prefix, "_") {
 			return usage(c, "--reply-prefix must begin with an underscore, lest answers go to subjects that mean something, not %q", prefix)
+		}
+	}
+	for _, f := range []struct {
+		name     string
+		positive bool
+	}{
+		{"budget", s.service.Budget > 0},
+		{"max-in-flight", s.service.MaxInFlight > 0},
+		{"breaker-failures", s.service.BreakerFailures > 0},
+		{"breaker-pause", s.service.BreakerPause > 0},
+	} {
+		if !f.positive {
+			return usage(c, "--%s must be more than 0, not %s", f.name, c.Flags().Lookup(f.name).Value)
 		}
 	}
 	if !s.elsewhere() {
@@ -119,8 +135,8 @@ func (s *serve) check(c *cobra.Command) error {
 		if c.Flags().Changed("store-dir") && s.storeDir == "" {
 			return usage(c, "--store-dir is empty; leave it out for the default")
 		}
-		if s.replicas > 1 {
-			return usage(c, "--replicas %d needs a NATS cluster: say with --nats where it is", s.replicas)
+		if s.service.Replicas > 1 {
+			return usage(c, "--replicas %d needs a NATS cluster: say with --nats where it is", s.service.Replicas)
 		}
 		return nil
 	}

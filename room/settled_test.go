@@ -1,0 +1,127 @@
+package room_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/roombus/roombus/room"
+)
+
+// What is settled stays so: whatever the apps still out may answer, the action ends the same,
+// by the same app.
+func TestSettledIsFinal(t *testing.T) {
+	t.Parallel()
+	outcome := rapid.SampledFrom([]room.Outcome{room.Allowed, room.Denied, room.Skipped, room.Failed, room.TimedOut, room.Unavailable})
+	rapid.Check(t, func(t *rapid.T) {
+		partial := make([]room.Answer, rapid.IntRange(0, 5).Draw(t, "apps"))
+		complete := func(label string) []room.Answer {
+			all := make([]room.Answer, len(partial))
+			for n, a := range partial {
+				if a.Outcome == "" {
+					a.Outcome = outcome.Draw(t, label)
+				}
+				all[n] = a
+			}
+			return all
+		}
+		for n := range partial {
+			partial[n] = room.Answer{App: string(rune('a' + n)), Essential: rapid.Bool().Draw(t, "essential"), Shadow: rapid.Bool().Draw(t, "shadow")}
+			if rapid.Bool().Draw(t, "answered") {
+				partial[n].Outcome = outcome.Draw(t, "outcome")
+			}
+		}
+		end := func(answers []room.Answer) (room.Code, string) {
+			_, err := room.Combine(room.Draft{Event: room.EventCreate}, room.PreRoomCreatePrevent, answers)
+			var e *room.Error
+			if !errors.As(err, &e) {
+				return "", ""
+			}
+			return e.Code, e.App
+		}
+		one, app := end(complete("one"))
+		other, otherApp := end(complete("other"))
+		if room.Settled(partial) {
+			require.Equal(t, one, other)
+			require.Equal(t, app, otherApp)
+		}
+		if all := complete("all"); !room.Settled(all) {
+			t.Fatalf("what is complete is settled: %+v", all)
+		}
+	})
+}
+
+func TestSettledWithoutTheOthers(t *testing.T) {
+	t.Parallel()
+	denied, allowed := room.Answer{Outcome: room.Denied}, room.Answer{Outcome: room.Allowed}
+	var open room.Answer
+	for name, c := range map[string]struct {
+		answers []room.Answer
+		settled bool
+	}{
+		"nobody":                           {nil, true},
+		"the first denies":                 {[]room.Answer{denied, open}, true},
+		"one behind an open one denies":    {[]room.Answer{open, denied}, false},
+		"one behind an allowing one":       {[]room.Answer{allowed, denied, open}, true},
+		"an open one at the end":           {[]room.Answer{allowed, open}, false},
+		"only a shadow is open":            {[]room.Answer{{Shadow: true}, allowed}, true},
+		"a shadow denies":                  {[]room.Answer{{Shadow: true, Outcome: room.Denied}, open}, false},
+		"an essential one is absent first": {[]room.Answer{{Essential: true, Outcome: room.Unavailable}, open}, false},
+	} {
+		assert.Equal(t, c.settled, room.Settled(c.answers), name)
+	}
+}
+
+// An outcome says which fields the app changed.
+func TestWhatAnAppChangedIsRecorded(t *testing.T) {
+	t.Parallel()
+	modifies := func(json string) room.Answer {
+		return room.Answer{App: "m", Outcome: room.Allowed, Modified: []byte(json)}
+	}
+	const record = `"id":"r1","slugifiedName":"r1","type":"channel","createdAt":"2026-01-02T15:04:05.678901Z","memberCount":1,"version":0`
+	for name, c := range map[string]struct {
+		phase   room.Interface
+		answer  room.Answer
+		changed []string
+	}{
+		"nothing":         {room.PreRoomCreateExtend, allows("a", room.Verdict{}), nil},
+		"an extension":    {room.PreRoomCreateExtend, extends("a", room.Extension{CustomFields: map[string]any{"b": 1, "a": 2}, Members: []room.User{bob}}), []string{"members", "customFields.a", "customFields.b"}},
+		"a known member":  {room.PreRoomCreateExtend, extends("a", room.Extension{Members: []room.User{alice}}), nil},
+		"one too many":    {room.PreRoomCreateExtend, extends("a", room.Extension{CustomFields: map[string]any{"own": 1, "a": 2}}), nil},
+		"no modification": {room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"alice","username":"alice.a","name":"Alice","roles":["admin"],"attributes":{"badge":9007199254740993}},"isDefault":false,"isReadOnly":false,"displaySystemMessages":true,"customFields":{"own":"1"}}`), nil},
+		"a modification": {room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"zoe"},"isDefault":true,"isReadOnly":true,"displaySystemMessages":false,"description":"d","displayName":"D","parentRoomId":"p","customFields":{"new":[1]}}`),
+			[]string{"creator", "description", "displayName", "displaySystemMessages", "isDefault", "isReadOnly", "members", "parentRoomId", "customFields.new", "customFields.own"}},
+	} {
+		d, err := room.Combine(creation(t), c.phase, []room.Answer{c.answer})
+		require.NoError(t, err)
+		assert.Equal(t, c.changed, d.Data.Apps[0].Changed, "%s: %s", name, d.Data.Apps[0].Reason)
+	}
+}
+
+// A list of changed fields does not fill the event.
+func TestChangedFieldsAreBounded(t *testing.T) {
+	t.Parallel()
+	fields := make(map[string]any)
+	for n := range 100 {
+		fields[strings.Repeat("é", 100)+string(rune('a'+n))] = n
+	}
+	d, err := room.Combine(creation(t), room.PreRoomCreateExtend, []room.Answer{extends("a", room.Extension{CustomFields: fields})})
+	require.NoError(t, err)
+	require.Len(t, d.Data.Apps[0].Changed, room.MaxChanged)
+	for _, name := range d.Data.Apps[0].Changed {
+		assert.LessOrEqual(t, len(name), 64+len("…"))
+	}
+}
+
+// What cannot be combined is the app's failure in its answer too: that is what is counted.
+func TestCombineSettlesTheAnswers(t *testing.T) {
+	t.Parallel()
+	answers := []room.Answer{extends("a", room.Extension{CustomFields: map[string]any{"own": 1}})}
+	_, err := room.Combine(creation(t), room.PreRoomCreateExtend, answers)
+	require.NoError(t, err)
+	assert.Equal(t, room.Failed, answers[0].Outcome)
+}
