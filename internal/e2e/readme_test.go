@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
 )
 
 // root is the folder of the project.
@@ -93,4 +95,36 @@ func TestThePlainExample(t *testing.T) {
 	c.ok("room", "create", "lobby", "--description", "everything")
 	c.ok("room", "join", "lobby", "alice", "--id", "cmd-1")
 	p.Stdout.Await(t, "cmd-1: alice joined lobby")
+}
+
+// The app that docs/apps.md writes is the example, and does what it says.
+func TestAppsPage(t *testing.T) {
+	t.Parallel()
+	var shown []string
+	for _, file := range []string{"main.go", "main_test.go"} {
+		code, err := os.ReadFile(filepath.Join(root, "examples/moderator", file))
+		require.NoError(t, err)
+		shown = append(shown, string(code))
+	}
+	assert.Equal(t, shown, fenced(t, "docs/apps.md", "go"))
+
+	b := harness.New(t, roomsvc.Config{})
+	example(t, "moderator", b.Server.URL()).Stderr.Await(t, "INFO serving app=moderator")
+	group, open := harness.NewRoom("group"), harness.NewRoom("open")
+	group.Room.Type = room.PrivateGroup
+	for _, r := range []room.CreateRequest{group, open} {
+		_, err := b.Client.Create(t.Context(), r)
+		require.NoError(t, err)
+	}
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "open", User: bob})
+	require.NoError(t, err)
+	assert.Equal(t, room.Skipped, r.Apps[0].Outcome, "its condition does not hold")
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "group", User: bob})
+	assert.Equal(t, "tell us your name first", code(t, err).Reason)
+	r, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "group", User: room.User{ID: "bob", Name: "Bob"}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := b.Client.Get(t.Context(), "welcome-"+r.Event.ID)
+		return err == nil
+	}, replyTime, tick)
 }

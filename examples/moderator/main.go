@@ -1,0 +1,59 @@
+// Command moderator is an app with a policy: it keeps members without a name out of private
+// groups, warns in crowded rooms, and makes whoever has joined a room of their own.
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+var manifest = appworker.Manifest{
+	ID: "moderator", Version: "1.0.0",
+	// Without its answer nobody joins.
+	Essentials: []room.Interface{room.PreRoomUserJoined},
+	// It is asked about private groups only.
+	When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "private_group"`},
+	// It is asked before apps of the default order, 100, and has half a second.
+	Order: new(10), TimeoutMs: new(500),
+}
+
+type moderator struct{}
+
+// PreRoomUserJoined decides. Its error is its verdict; the context ends when nobody waits for
+// it any more.
+func (moderator) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
+	if e.JoiningUser.Name == "" {
+		return room.UserNotAllowed("tell us your name first")
+	}
+	if e.Room.MemberCount >= 100 {
+		appworker.Warn(ctx, "this room is crowded")
+	}
+	return nil
+}
+
+// PostRoomUserJoined reacts. The event may be delivered more than once: the id of the command
+// that it sends is made of the event's, so that the command is done once.
+func (moderator) PostRoomUserJoined(ctx context.Context, e room.UserJoined) error {
+	if e.Room.Type != room.PrivateGroup {
+		return nil
+	}
+	id := "welcome-" + e.Event.ID
+	_, err := appworker.Rooms(ctx).Create(ctx, room.CreateRequest{
+		Room:    room.NewRoom{ID: id, SlugifiedName: id, Type: room.DirectMessage, ParentRoomID: e.Room.ID},
+		Creator: e.JoiningUser,
+	}, roomclient.WithID(id))
+	switch {
+	case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
+		return appworker.Discard(err) // it will be no better next time
+	case err != nil:
+		return appworker.RetryLater(time.Second, err)
+	}
+	return nil
+}
+
+func main() { appworker.Main(manifest, moderator{}) }
