@@ -1,0 +1,120 @@
+package condition_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/room"
+)
+
+// crowded is the creation of about the largest room there can be.
+func crowded() condition.Event {
+	members := make([]room.User, room.MaxNewMembers+1)
+	for n := range members {
+		members[n] = room.User{ID: fmt.Sprintf("user-%d", n), Roles: []string{"user"}, Attributes: map[string]any{"age": json.Number("30")}}
+	}
+	ones := slices.Repeat([]any{json.Number("1")}, 10_000)
+	return condition.Event{ID: "c1", Time: at, Data: room.Data{
+		Members: members,
+		Room: room.Room{
+			ID: "r1", Creator: members[0], MemberCount: len(members),
+			Description:  strings.Repeat("x", 40_000),
+			CustomFields: map[string]any{"ones": ones, "deep": map[string]any{"ones": ones}, "text": strings.Repeat("x", 1000)},
+		},
+	}}
+}
+
+func TestTheLargestRoomIsWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	e := crowded()
+	for expression, holds := range map[string]bool{
+		`event.members.exists(m, m.id.startsWith("bot-"))`:                       false,
+		`event.members.exists(m, m.id.startsWith("bot-") || "admin" in m.roles)`: false,
+		`event.members.exists(m, m.id.matches("^bot-[0-9]+$"))`:                  false,
+		`event.members.all(m, has(m.attributes.age) && m.attributes.age >= 18)`:  true,
+		`event.members.filter(m, m.attributes.age >= 18).size() > 5000`:          true,
+		`user in event.members`:                                 true,
+		`"user-5000" in event.members.map(m, m.id)`:             true,
+		`2 in room.customFields.ones`:                           false,
+		`room.customFields.ones.exists(x, x > 1)`:               false,
+		`room.customFields.ones == room.customFields.deep.ones`: true,
+		`room.description.matches("xy")`:                        false,
+		`room.description.contains("xy") || room.description.size() > 40000 || room.description + "y" == "x"`: false,
+	} {
+		t.Run(expression, func(t *testing.T) {
+			t.Parallel()
+			got, err := compiled(t, room.PreRoomCreatePrevent, expression).Holds(e)
+			require.NoError(t, err)
+			assert.Equal(t, holds, got)
+		})
+	}
+}
+
+// Each of these would go on for a tenth of a second to years, or take gigabytes.
+func TestWhatCostsTooMuchIsGivenUp(t *testing.T) {
+	t.Parallel()
+	e := crowded()
+	chain := func(start, link, end string) string { return start + strings.Repeat(link, 40) + end }
+	for name, expression := range map[string]string{
+		"each with each":               `room.customFields.ones.exists(x, room.customFields.ones.exists(y, x + y == 3))`,
+		"search for each":              `room.customFields.ones.exists(x, 2 in room.customFields.ones)`,
+		"search for a list":            `room.customFields.ones.exists(x, [x] in [room.customFields.ones, [2]])`,
+		"comparison for each":          `room.customFields.ones.all(x, room.customFields.deep == room.customFields.deep)`,
+		"text compared for each":       `room.customFields.ones.all(x, room.description == room.description + "")`,
+		"text ordered for each":        `room.customFields.ones.all(x, dyn(room.description) <= room.description)`,
+		"text searched for each":       `room.customFields.ones.exists(x, room.description.contains("xy"))`,
+		"text matched for each":        `room.customFields.ones.exists(x, room.description.matches("xy"))`,
+		"text counted for each":        `room.customFields.ones.exists(x, room.description.size() == 7)`,
+		"text converted for each":      `room.customFields.ones.exists(x, int(room.description) == 7)`,
+		"errors":                       `room.customFields.ones.exists(x, int("x" + room.id) == 7)`,
+		"time zones":                   `room.customFields.ones.exists(x, event.time.getHours("Europe/Berlin") == 7)`,
+		"text that doubles":            chain(`[room.customFields.text]`, `.map(x, x + x)`, `[0] == ""`),
+		"list that doubles":            chain(`[[dyn(1)]]`, `.map(x, dyn(x) + dyn(x))`, `.exists(x, x == [1])`),
+		"list of lists that doubles":   chain(`[dyn(1)]`, `.map(x, [x, x])`, `.exists(x, x == x)`),
+		"map of maps that doubles":     chain(`[dyn(1)]`, `.map(x, {"a": x, "b": x})`, `.exists(x, x == x)`),
+		"list that doubles, otherwise": chain(`[dyn(1)].exists(x, `, `[[x, x]].exists(x, `, `x == x`) + strings.Repeat(")", 41),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := condition.Compile(room.PreRoomCreatePrevent, expression)
+			if err != nil { // known before it is tried
+				require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest})
+				require.ErrorContains(t, err, "at most 150000 are allowed")
+				return
+			}
+			holds, err := c.Holds(e)
+			require.ErrorIs(t, err, condition.ErrTooCostly)
+			require.EqualError(t, err, "when: PreRoomCreatePrevent: given up: it costs more than 150000 steps")
+			assert.False(t, holds)
+		})
+	}
+}
+
+func TestWhatMustCostTooMuchIsRefused(t *testing.T) {
+	t.Parallel()
+	for expression, says := range map[string]string{
+		`event.members.exists(m, event.members.exists(n, m.name == n.name))`:       `may cost 15007003 steps for a room with 1000 members; at most 150000 are allowed`,
+		`event.members.all(m, room.customFields.rows.all(r, r.all(c, c != m.id)))`: `may cost 2`,
+	} {
+		_, err := condition.Compile(room.PreRoomCreatePrevent, expression)
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest})
+		assert.ErrorContains(t, err, "when: PreRoomCreatePrevent: "+says)
+	}
+}
+
+// Evaluating an expression does no work for what it does not touch. Allocations cannot be counted
+// while other tests run.
+func TestWhatIsNotReadCostsNothing(t *testing.T) {
+	c := compiled(t, room.PreRoomCreatePrevent, `room.type == "channel" && user.id.startsWith("bot-")`)
+	allocations := func(e condition.Event) float64 {
+		return testing.AllocsPerRun(100, func() { _, _ = c.Holds(e) })
+	}
+	assert.InDelta(t, allocations(condition.Event{}), allocations(crowded()), 5)
+}

@@ -1,0 +1,87 @@
+package condition
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/interpreter"
+
+	"github.com/roombus/roombus/room"
+)
+
+// ErrTooCostly is returned when an evaluation was given up at MaxCost.
+var ErrTooCostly = fmt.Errorf("given up: it costs more than %d steps", MaxCost)
+
+// maxMessage keeps an error on a line that a terminal and a header can carry, whatever names and
+// keys it quotes.
+const maxMessage = 300 // bytes
+
+func refusal(i room.Interface, message string) error {
+	return room.Errorf(room.CodeInvalidRequest, "when: %s: %s", i, oneLine(message))
+}
+
+func (c *Condition) failure(err error) error {
+	var cancelled interpreter.EvalCancelledError
+	if errors.As(err, &cancelled) && cancelled.Cause == interpreter.CostLimitExceeded {
+		return fmt.Errorf("when: %s: %w", c.on, ErrTooCostly)
+	}
+	return fmt.Errorf("when: %s: %s", c.on, oneLine(located(c.source, err)))
+}
+
+// firstOf is the first of the errors by its place: those after it often follow from it.
+func firstOf(issues *cel.Issues) string {
+	first := slices.MinFunc(issues.Errors(), func(a, b *cel.Error) int {
+		return cmp.Or(cmp.Compare(a.Location.Line(), b.Location.Line()), cmp.Compare(a.Location.Column(), b.Location.Column()))
+	})
+	message := strings.TrimSuffix(first.Message, " (in container '')") // there are no containers here
+	return at(first.Location, message)
+}
+
+// located puts the place of the part that failed before an error, if the error knows it.
+func located(source *ast.SourceInfo, err error) string {
+	var failed *types.Err
+	if errors.As(err, &failed) {
+		return at(source.GetStartLocation(failed.NodeID()), failed.String())
+	}
+	return err.Error()
+}
+
+func at(l common.Location, message string) string {
+	if l.Line() < 1 {
+		return message
+	}
+	return fmt.Sprintf("%d:%d: %s", l.Line(), l.Column()+1, message)
+}
+
+func notBool(t *cel.Type) string {
+	if t == cel.DynType {
+		return "must be bool, is of a type known only when it runs: compare it, as in x == true"
+	}
+	return "must be bool, is " + t.String()
+}
+
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if len(s) <= maxMessage {
+		return s
+	}
+	end := maxMessage
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}

@@ -1,0 +1,111 @@
+package condition_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/room"
+)
+
+func TestVariablesOfEachEvent(t *testing.T) {
+	t.Parallel()
+	const r = `"room":{"id":"r1","slugifiedName":"a","type":"channel","creator":{"id":"carol"},"createdAt":"2026-03-01T00:00:00Z"}`
+	for name, c := range map[string]struct {
+		on                             room.Interface
+		body                           string
+		kind, user, actor, firstMember string
+	}{
+		"create prevent":   {room.PreRoomCreatePrevent, `{` + r + `,"members":[{"id":"carol"},{"id":"erin"}]}`, "create", "carol", "carol", "carol"},
+		"create extend":    {room.PreRoomCreateExtend, `{` + r + `,"members":[{"id":"carol"}]}`, "create", "carol", "carol", "carol"},
+		"create modify":    {room.PreRoomCreateModify, `{` + r + `,"members":[{"id":"erin"}]}`, "create", "carol", "carol", "erin"},
+		"delete":           {room.PreRoomDeletePrevent, `{` + r + `,"deletedBy":{"id":"dave"}}`, "delete", "dave", "dave", ""},
+		"delete by nobody": {room.PreRoomDeletePrevent, `{` + r + `}`, "delete", "", "", ""},
+		"join":             {room.PreRoomUserJoined, `{` + r + `,"joiningUser":{"id":"erin"}}`, "userjoin", "erin", "erin", ""},
+		"join by invite":   {room.PreRoomUserJoined, `{` + r + `,"joiningUser":{"id":"erin"},"inviter":{"id":"dave"}}`, "userjoin", "erin", "dave", ""},
+		"leave":            {room.PreRoomUserLeave, `{` + r + `,"leavingUser":{"id":"erin"}}`, "userleave", "erin", "erin", ""},
+		"removal":          {room.PreRoomUserLeave, `{` + r + `,"leavingUser":{"id":"erin"},"removedBy":{"id":"dave"}}`, "userleave", "erin", "dave", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := event(t, c.body)
+			for expression, want := range map[string]string{
+				"user.id":                           c.user,
+				"actor.id":                          c.actor,
+				"event.type":                        c.kind,
+				"event.interface":                   string(c.on),
+				"event.id":                          "c1",
+				"room.id":                           "r1",
+				"room.creator.id":                   "carol",
+				"string(event.time)":                "2026-03-06T21:30:00Z",
+				`(event.members + [user])[0].id`:    firstOf(c.firstMember, c.user),
+				`string(event.members.size() == 0)`: map[bool]string{true: "true", false: "false"}[c.firstMember == ""],
+			} {
+				holds, err := compiled(t, c.on, expression+` == "`+want+`"`).Holds(e)
+				require.NoError(t, err, expression)
+				assert.True(t, holds, "%s is not %q", expression, want)
+			}
+		})
+	}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func TestUsersThatAreMissingAreEmpty(t *testing.T) {
+	t.Parallel()
+	for _, i := range []room.Interface{room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave} {
+		holds, err := compiled(t, i, `user.id == "" && actor == user && user.roles.size() == 0 && user.attributes.size() == 0`).Holds(condition.Event{})
+		require.NoError(t, err)
+		assert.True(t, holds, i)
+	}
+}
+
+// Every field of the wire can be read, is absent where it is empty, and is there where it is not.
+func TestEveryFieldOfTheWireCanBeRead(t *testing.T) {
+	t.Parallel()
+	full := event(t, `{
+		"room": {
+			"id": "r1", "displayName": "D", "slugifiedName": "s", "type": "channel", "creator": {"id": "u"},
+			"isDefault": true, "isReadOnly": true, "displaySystemMessages": true, "description": "d",
+			"customFields": {"a": 1}, "parentRoomId": "r0", "createdAt": "2026-03-01T00:00:00Z",
+			"memberCount": 1, "version": 1
+		},
+		"members": [{"id": "u"}],
+		"joiningUser": {"id": "u", "username": "n", "name": "N", "roles": ["r"], "attributes": {"a": 1}}
+	}`)
+	for variable, wire := range map[string]reflect.Type{
+		"room":         reflect.TypeFor[room.Room](),
+		"user":         reflect.TypeFor[room.User](),
+		"actor":        reflect.TypeFor[room.User](),
+		"room.creator": reflect.TypeFor[room.User](),
+	} {
+		for n := range wire.NumField() {
+			name, _, _ := strings.Cut(wire.Field(n).Tag.Get("json"), ",")
+			c := compiled(t, room.PreRoomUserJoined, "has("+variable+"."+name+")")
+			holds, err := c.Holds(condition.Event{})
+			require.NoError(t, err)
+			assert.False(t, holds, "%s.%s is there, and empty", variable, name)
+			if variable == "room.creator" && name != "id" {
+				continue
+			}
+			holds, err = c.Holds(full)
+			require.NoError(t, err)
+			assert.True(t, holds, "%s.%s is not there", variable, name)
+		}
+	}
+	holds, err := compiled(t, room.PreRoomUserJoined, `
+		room.displayName == "D" && room.description == "d" && room.displaySystemMessages && room.isDefault &&
+		room.parentRoomId == "r0" && room.memberCount == 1 && user.username == "n" && user.name == "N" &&
+		has(event.members) && has(event.time) && has(event.id)`).Holds(full)
+	require.NoError(t, err)
+	assert.True(t, holds)
+}
