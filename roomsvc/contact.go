@@ -38,7 +38,7 @@ func (k *contact) concerned(c room.Command, d room.Draft) (bool, error) {
 	if k.condition == nil {
 		return true, nil
 	}
-	return k.condition.Holds(condition.Event{ID: c.ID, Interface: k.phase, Time: c.Time, Data: d.Data})
+	return k.condition.Holds(condition.Event{ID: c.ID, Time: c.Time, Data: d.Data})
 }
 
 // enforcedEssential reports whether the action is blocked when the app cannot answer.
