@@ -15,6 +15,11 @@ const (
 	RejectionAborted RejectionKind = "aborted" // no app was against it, but it could not be committed
 )
 
+// RejectionKinds lists every kind of rejection.
+func RejectionKinds() []RejectionKind {
+	return []RejectionKind{RejectionDenied, RejectionBlocked, RejectionAborted}
+}
+
 // MaxRejectedRequest is how large a request may be to stand in its rejection, in bytes.
 const MaxRejectedRequest = 64 << 10
 
@@ -49,6 +54,31 @@ func Reject(c Command, e *Error) (Rejection, bool) {
 		r.Request = body
 	}
 	return r, true
+}
+
+// Asked is what the command would have changed, as far as its request says: the data its event
+// would have begun with.
+func (r Rejection) Asked() Data {
+	switch r.Command {
+	case EventCreate.Command():
+		var q CreateRequest
+		if json.Unmarshal(r.Request, &q) == nil {
+			return q.draft(r.Time).Data
+		}
+	case EventDelete.Command():
+		var q DeleteRequest
+		_ = json.Unmarshal(r.Request, &q) // it may have been too large to stand there, here and below
+		return Data{DeletedBy: q.DeletedBy}
+	case EventUserJoin.Command():
+		q := JoinRequest{User: User{ID: r.User}}
+		_ = json.Unmarshal(r.Request, &q)
+		return Data{JoiningUser: &q.User, Inviter: q.Inviter}
+	case EventUserLeave.Command():
+		q := LeaveRequest{User: User{ID: r.User}}
+		_ = json.Unmarshal(r.Request, &q)
+		return Data{LeavingUser: &q.User, RemovedBy: q.RemovedBy}
+	}
+	return Data{}
 }
 
 func (e *Error) rejection() RejectionKind {

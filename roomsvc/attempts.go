@@ -28,6 +28,7 @@ type attempts struct {
 	conflicts int
 	troubled  time.Time // since when; zero if never
 	last      error
+	apps      []room.AppOutcome // what every app asked had said in the last try that asked
 	// doubt is the guard of a publish that was never answered. While the room stands at that
 	// sequence the event may still appear.
 	doubt *uint64
@@ -77,13 +78,21 @@ func (a *attempts) failed(err error, v room.View) {
 // A refusal cannot stand while an earlier try may still turn out to have been stored.
 func (a *attempts) settle(refusal error, v room.View) error {
 	if refusal != nil && a.doubt != nil && *a.doubt == v.Seq {
-		return room.Errorf(room.CodeUnavailable, "it is not known yet whether the change was stored; send the command again with the same id")
+		e := room.Errorf(room.CodeUnavailable, "it is not known yet whether the change was stored; send the command again with the same id")
+		e.Apps = a.apps
+		return e
 	}
 	return refusal
 }
 
 // giveUp is the error to answer with when there is no further try.
 func (a *attempts) giveUp(ctx context.Context) error {
+	e := a.cause(ctx)
+	e.Apps = a.apps
+	return e
+}
+
+func (a *attempts) cause(ctx context.Context) *room.Error {
 	switch {
 	case errors.Is(a.last, bus.ErrTooLarge):
 		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last)

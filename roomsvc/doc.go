@@ -17,8 +17,9 @@
 //
 //	follow.go      the stream flows into projection.go; recent.go knows the latest commands
 //	register.go    apps come in: apps.go is who is asked when, durable.go what they consume
+//	rejections.go  what did not happen is put down, as well as can be
 //	queries.go     get, list, members, served from the projection
-//	streams.go     the stream and bucket the service needs
+//	streams.go     the streams and the bucket the service needs
 //
 // # Guarantees
 //
@@ -34,6 +35,8 @@
 //     essential: then the command fails with essential_app_unavailable.
 //   - A commit without an answer is looked for in the stream by its command's id before
 //     anything else is said.
+//   - Rejections that cannot be written to ROOM_REJECTIONS, for whatever reason, are dropped
+//     and counted; no command waits for one or fails for one.
 //   - A message of the stream that does not chain, or is no event, is quarantined: logged,
 //     counted and not applied. The room goes on behind it.
 package roomsvc

@@ -80,7 +80,7 @@ func (s *Service) listen(ctx context.Context, asking *bus.Asking, calls []call, 
 // listened to in the background: it counts, for them and for their circuits.
 func (s *Service) leave(ctx context.Context, asking *bus.Asking, calls []call, d room.Draft, answers []room.Answer) {
 	heard := slices.Clone(answers)
-	s.background.Go(func() {
+	s.running.Go(func() {
 		defer asking.Close()
 		for {
 			k, reply, ok := asking.Next(s.ctx)

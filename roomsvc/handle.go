@@ -8,11 +8,12 @@ import (
 
 // handle takes one command from load to commit. Whatever it answers without committing is
 // confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
-// until the attempts are used up.
+// until the attempts are used up. A change that does not come about for an app's word, or for
+// lack of a commit, is put down as a rejection.
 func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, error) {
 	release, err := s.turn(ctx, c)
 	if err != nil {
-		return room.Result{}, err
+		return room.Result{}, s.rejected(c, err)
 	}
 	defer release()
 
@@ -35,13 +36,14 @@ func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, erro
 					break
 				}
 			}
+			try.apps = draft.Data.Apps
 		}
 		if draft == nil || refusal != nil {
 			if err := s.confirm(ctx, c, view); err != nil {
 				try.failed(err, view)
 				continue
 			}
-			return room.Result{Room: view.Room}, try.settle(refusal, view)
+			return room.Result{Room: view.Room}, s.rejected(c, try.settle(refusal, view))
 		}
 		event, err := s.commit(ctx, c, view, *draft) // 5
 		if err == nil {
@@ -49,5 +51,5 @@ func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, erro
 		}
 		try.failed(err, view)
 	}
-	return room.Result{}, try.giveUp(ctx)
+	return room.Result{}, s.rejected(c, try.giveUp(ctx))
 }

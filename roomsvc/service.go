@@ -121,13 +121,13 @@ type Service struct {
 	apps       *apps
 	projection *projection
 	turns      *turns
+	recorder   *recorder
 
 	created     time.Time        // of the stream that the projection is made from
 	reconnected chan nats.Status // the connection was lost and is back
 	ctx         context.Context
 	stop        context.CancelFunc
-	followed    sync.WaitGroup
-	background  sync.WaitGroup // listens to apps that were not waited for
+	running     sync.WaitGroup
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has
@@ -149,12 +149,13 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
 		projection:  newProjection(),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
+		recorder:    newRecorder(js, cfg.AckWait, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.stop()
-		s.followed.Wait()
+		s.running.Wait()
 		return nil, err
 	}
 	return s, nil
@@ -166,7 +167,9 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
-	s.followed.Go(func() { s.follow(s.ctx) })
+	s.ensureRejections(ctx)
+	s.running.Go(func() { s.recorder.run(s.ctx) })
+	s.running.Go(func() { s.follow(s.ctx) })
 	if err := s.apps.watch(s.ctx); err != nil {
 		return err
 	}
@@ -198,15 +201,15 @@ func (s *Service) start(ctx context.Context) error {
 	return nil
 }
 
-// Stop takes no more requests and finishes those in progress. It returns when the service has
-// ended: at the latest when the context ends, or after a minute.
+// Stop takes no more requests, finishes those in progress and writes their rejections. It
+// returns when the service has ended: at the latest when the context ends, or after a minute.
 func (s *Service) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := s.micro.Stop(ctx)
+	s.recorder.finish(ctx)
 	s.stop()
-	s.followed.Wait()
-	s.background.Wait()
+	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
 	return err

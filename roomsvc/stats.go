@@ -17,6 +17,8 @@ type EndpointData struct {
 	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
 	Surplus        uint64               `json:"surplus_verdicts"` // second ones to the same pre-event
 	RefusedReplies uint64               `json:"refused_replies"`  // requests dropped for their reply subject
+	// RejectionsDropped counts the rejections that are not in the stream.
+	RejectionsDropped uint64 `json:"rejections_dropped"`
 }
 
 // errorCounts counts errors by endpoint and code.
@@ -59,5 +61,6 @@ func (s *Service) endpointData(endpoint string) any {
 	return EndpointData{
 		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, LastSeq: seq, Quarantined: quarantined,
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
+		RejectionsDropped: s.recorder.dropped.Load(),
 	}
 }

@@ -38,6 +38,29 @@ func eventsConfig(replicas int) jetstream.StreamConfig {
 	}
 }
 
+// rejectionsFor is how long a rejection is kept.
+const rejectionsFor = 7 * 24 * time.Hour
+
+// ensureRejections makes the stream of rejections if it is absent. One that is there is used
+// however it is configured: nothing rests on it, and its limits are its operator's. So it may
+// be absent as well.
+func (s *Service) ensureRejections(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, provisionTry)
+	defer cancel()
+	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
+		Name:        subjects.Rejections,
+		Description: "what did not happen to rooms: denied, blocked and aborted commands",
+		Subjects:    []string{subjects.AllRejections},
+		Storage:     jetstream.FileStorage,
+		Discard:     jetstream.DiscardOld,
+		MaxAge:      rejectionsFor,
+		Replicas:    s.cfg.Replicas,
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		s.log.Warn("cannot make the stream of rejections: until it is there they are dropped", "stream", subjects.Rejections, "error", err)
+	}
+}
+
 // appsBucket is the bucket of the apps' manifests.
 func (s *Service) appsBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{

@@ -5,6 +5,7 @@
 //	room.app.<command>             requests of apps           service group, queue group "rooms"
 //	room.pre.<event>.<app>         pre-events                 queue group <app>
 //	room.post.<event>.<room>       post-events                stream ROOM_EVENTS, durable <app>
+//	room.rejected.<command>.<room> what did not happen        stream ROOM_REJECTIONS
 //
 // Ids stand in subjects as one token each; [room.IsToken] says what that is.
 package subjects

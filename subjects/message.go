@@ -47,6 +47,22 @@ func EncodeRejection(r room.Rejection, traceParent string) (subject string, h He
 	return Rejected(r.Command, r.Room), CloudEvents(RejectedType(r.Command), r.ID, r.Room, traceParent, r.Time), data, nil
 }
 
+// DecodeRejection reads a message of the stream of rejections. The error says what is wrong
+// with a message that is none.
+func DecodeRejection(subject string, h Headers, data []byte) (room.Rejection, error) {
+	var r room.Rejection
+	if err := room.DecodeLenient(data, &r); err != nil {
+		return r, err
+	}
+	if subject != Rejected(r.Command, r.Room) {
+		return r, fmt.Errorf("%s is not the subject of the rejection of a %s of room %q", subject, r.Command, r.Room)
+	}
+	if id := first(h, ID); id != r.ID {
+		return r, fmt.Errorf("header %s is %q, not the command's id", ID, id)
+	}
+	return r, room.ValidateToken("id", r.ID)
+}
+
 // DecodePost reads a message of the stream as a post-event. The error says what is wrong
 // with a message that is none.
 func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event, error) {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus"
@@ -42,6 +44,20 @@ func (c *connection) settings() bus.Settings { return c.flags.Or(bus.SettingsFro
 
 func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
 	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI")}, opts...)...)
+}
+
+// jetStream connects to NATS for what reads its streams. The caller closes the connection.
+func (c *connection) jetStream() (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := c.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	return nc, js, nil
 }
 
 // calling is what a command runs that calls the room service and writes what it answers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
@@ -57,11 +56,9 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 		case demo.KindCommand:
 			fmt.Fprintf(w, "\n%s  %s\n", p.as("▸ "+e.Text, color.Bold), p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint))
 		case demo.KindVerdict:
-			padding := strings.Repeat(" ", max(0, len(room.Unavailable)-len(e.Outcome)))
-			fmt.Fprintf(w, "    %-10s %-21s %s%s %s %s\n", e.App, e.Interface, p.outcome(e.Outcome), padding,
-				p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint), quoted(e.Text))
+			p.verdict(w, room.AppOutcome{App: e.App, Interface: e.Interface, Outcome: e.Outcome, Reason: e.Text, Ms: e.Ms})
 		case demo.KindWarning:
-			fmt.Fprintf(w, "    %s %s\n", p.as("warning:", color.FgYellow), e.Text)
+			p.warning(w, e.Text)
 		case demo.KindResult:
 			text := e.Text
 			if e.Code != "" {
@@ -72,13 +69,6 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 			fmt.Fprintf(w, "  » %-10s %-21s seq %d: %s\n", e.App, e.Interface, e.Event.Seq, e.Text)
 		}
 	}
-}
-
-func quoted(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return fmt.Sprintf(" %q", reason)
 }
 
 // tryThese is what a visitor can do with a demo that goes on.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -17,12 +16,8 @@ import (
 
 // events reads post-events from the stream.
 type events struct {
-	conn   *connection
-	out    *output
-	room   string
-	event  string
-	since  string
-	follow bool
+	reading
+	event string
 }
 
 // eventLine is an event as --json shows it.
@@ -37,7 +32,7 @@ type eventLine struct {
 }
 
 func newEvents() *cobra.Command {
-	e := &events{conn: &connection{}, out: &output{}}
+	e := &events{reading: reading{conn: &connection{}, out: &output{}}}
 	c := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened to rooms",
@@ -46,18 +41,13 @@ or with --follow on and on.`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { _, err := e.run(c); return err },
 	}
-	e.conn.addFlags(c)
-	e.out.addFlags(c)
-	f := c.Flags()
-	f.StringVar(&e.room, "room", "", "only events of this room")
-	f.StringVar(&e.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
-	f.StringVar(&e.since, "since", "", "only events stored since then: a duration such as 10m, or a time such as 2026-01-02T15:04:05Z")
-	f.BoolVarP(&e.follow, "follow", "f", false, "go on with events as they happen")
+	e.addFlags(c, "events")
+	c.Flags().StringVar(&e.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
 	return c
 }
 
 func newHistory(conn *connection, out *output) *cobra.Command {
-	e := &events{conn: conn, out: out}
+	e := &events{reading: reading{conn: conn, out: out}}
 	c := &cobra.Command{
 		Use:   "history ROOM",
 		Short: "Show what happened to a room, also to a deleted one",
@@ -78,81 +68,65 @@ func newHistory(conn *connection, out *output) *cobra.Command {
 
 // run shows the events and returns how many there were.
 func (e *events) run(c *cobra.Command) (int, error) {
-	cfg, err := e.consumer(c)
-	if err != nil {
-		return 0, err
+	types := room.EventTypes()
+	if e.event != "" {
+		if !slices.Contains(types, room.EventType(e.event)) {
+			return 0, usage(c, "--event must be create, delete, userjoin or userleave, not %q", e.event)
+		}
+		types = []room.EventType{room.EventType(e.event)}
 	}
-	nc, err := e.conn.connect()
-	if err != nil {
-		return 0, err
+	var filters []string
+	for _, t := range types {
+		if e.room != "" {
+			filters = append(filters, subjects.Post(t, e.room))
+		} else {
+			filters = append(filters, subjects.PostsLike(t))
+		}
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return 0, fmt.Errorf("using JetStream: %w", err)
-	}
-	consumer, err := js.OrderedConsumer(c.Context(), subjects.Events, cfg)
-	if err != nil {
-		return 0, fmt.Errorf("reading the events: %w", err)
-	}
-	info := consumer.CachedInfo()
-	if info.NumPending == 0 && !e.follow {
-		return 0, nil
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return 0, fmt.Errorf("reading the events: %w", err)
-	}
-	defer messages.Stop()
-	n, err := e.show(c.Context(), c.OutOrStdout(), messages)
-	if c.Context().Err() != nil {
-		err = nil // following ends when the user says so
-	}
-	return n, err
+	return e.show(c, subjects.Events, filters, e.line)
 }
 
-func (e *events) show(ctx context.Context, w io.Writer, messages jetstream.MessagesContext) (int, error) {
-	for n := 0; ; n++ {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return n, fmt.Errorf("reading the events: %w", err)
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return n, fmt.Errorf("reading the events: %w", err)
-		}
-		if err := e.line(w, msg, meta); err != nil {
-			return n, err
-		}
-		if meta.NumPending == 0 && !e.follow {
-			return n + 1, nil
-		}
-	}
-}
-
-func (e *events) line(w io.Writer, msg jetstream.Msg, meta *jetstream.MsgMetadata) error {
-	ev, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), meta.Sequence.Stream)
+func (e *events) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
+	ev, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
 	if err != nil {
-		return e.out.object(w, map[string]any{"seq": meta.Sequence.Stream, "subject": msg.Subject(), "quarantined": err.Error()}, func(w io.Writer) {
-			fmt.Fprintf(w, "%s  %6d  %s is no event: %v\n", clock(meta.Timestamp), meta.Sequence.Stream, msg.Subject(), err)
+		return e.out.object(w, quarantined(msg, err), func(w io.Writer) {
+			fmt.Fprintf(w, "%s  %6d  %s is no event: %s\n", clock(msg.Time), msg.Sequence, plain(msg.Subject), plain(err.Error()))
 		})
 	}
-	return e.out.object(w, eventLine{ev.Seq, ev.ID, ev.Time, ev.Type, ev.Room, ev.Version, ev.Data}, func(w io.Writer) {
+	return e.out.object(w, lineOf(ev), func(w io.Writer) {
 		fmt.Fprintf(w, "%s  %6d  %-9s  %s v%d  %s\n", clock(ev.Time), ev.Seq, ev.Type, ev.Room, ev.Version, about(ev.Data))
 	})
 }
 
+func lineOf(e room.Event) eventLine {
+	return eventLine{e.Seq, e.ID, e.Time, e.Type, e.Room, e.Version, e.Data}
+}
+
+// quarantined is what --json shows of a message that is not what its stream is for.
+func quarantined(msg *jetstream.RawStreamMsg, why error) map[string]any {
+	return map[string]any{"seq": msg.Sequence, "subject": msg.Subject, "quarantined": why.Error()}
+}
+
 // about says in a few words what an event was.
 func about(d room.Data) string {
+	words := who(d, " joined", " left")
+	for _, a := range d.Apps {
+		words = append(words, fmt.Sprintf("[%s %s]", a.App, a.Outcome))
+	}
+	return plain(strings.Join(words, " "))
+}
+
+// who says whom and what a change is about, and by whom.
+func who(d room.Data, joined, left string) []string {
 	var words []string
 	switch {
 	case d.JoiningUser != nil:
-		words = append(words, d.JoiningUser.ID+" joined")
+		words = append(words, d.JoiningUser.ID+joined)
 		if d.Inviter != nil {
 			words = append(words, "invited by "+d.Inviter.ID)
 		}
 	case d.LeavingUser != nil:
-		words = append(words, d.LeavingUser.ID+" left")
+		words = append(words, d.LeavingUser.ID+left)
 		if d.RemovedBy != nil {
 			words = append(words, "removed by "+d.RemovedBy.ID)
 		}
@@ -161,50 +135,5 @@ func about(d room.Data) string {
 	case d.DeletedBy != nil:
 		words = append(words, "by "+d.DeletedBy.ID)
 	}
-	for _, a := range d.Apps {
-		words = append(words, fmt.Sprintf("[%s %s]", a.App, a.Outcome))
-	}
-	return plain(strings.Join(words, " "))
-}
-
-// consumer is what to read, from the flags.
-func (e *events) consumer(c *cobra.Command) (jetstream.OrderedConsumerConfig, error) {
-	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy}
-	types := room.EventTypes()
-	if e.event != "" {
-		if !slices.Contains(types, room.EventType(e.event)) {
-			return cfg, usage(c, "--event must be create, delete, userjoin or userleave, not %q", e.event)
-		}
-		types = []room.EventType{room.EventType(e.event)}
-	}
-	if e.room != "" {
-		if err := room.ValidateToken("ROOM", e.room); err != nil {
-			return cfg, err
-		}
-	}
-	for _, t := range types {
-		if e.room != "" {
-			cfg.FilterSubjects = append(cfg.FilterSubjects, subjects.Post(t, e.room))
-		} else {
-			cfg.FilterSubjects = append(cfg.FilterSubjects, subjects.PostsLike(t))
-		}
-	}
-	if e.since != "" {
-		at, err := parseSince(e.since)
-		if err != nil {
-			return cfg, usage(c, "%v", err)
-		}
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &at
-	}
-	return cfg, nil
-}
-
-func parseSince(s string) (time.Time, error) {
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return time.Now().Add(-d), nil
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	return time.Time{}, fmt.Errorf("--since must be a duration such as 10m or a time such as 2026-01-02T15:04:05Z, not %q", s)
+	return words
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/audit"
 	"github.com/roombus/roombus/room"
 )
 
@@ -55,6 +56,7 @@ var exitOf = map[room.Code]int{
 func exitStatus(err error) int {
 	var wrong *usageError
 	var coded *room.Error
+	var traceless *audit.NotFoundError
 	switch {
 	case err == nil:
 		return exitDone
@@ -64,6 +66,8 @@ func exitStatus(err error) int {
 		return exitInterrupted
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
+	case errors.As(err, &traceless):
+		return exitNotFound
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
@@ -89,7 +93,12 @@ func hint(err error) string {
 	var differs *bus.StreamDiffersError
 	var api *jetstream.APIError
 	var coded *room.Error
+	var traceless *audit.NotFoundError
 	switch {
+	case errors.As(err, &traceless) && (traceless.Query.Room != "" || !traceless.Query.Since.IsZero()):
+		return "look everywhere, without --room and --since"
+	case errors.As(err, &traceless):
+		return "rejections are kept for 7 days by default, and a command that changed nothing (changed: false), was not possible or was refused as overloaded leaves no trace"
 	case errors.Is(err, bus.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
 	case errors.Is(err, bus.ErrStoreLocked):

@@ -112,5 +112,13 @@ func (p paint) outcome(o room.Outcome) string {
 	return p.as(string(o), color.FgYellow)
 }
 
+// kind paints a kind of rejection as what the app to blame had said.
+func (p paint) kind(k room.RejectionKind) string {
+	if k == room.RejectionDenied {
+		return p.as(string(k), color.FgRed, color.Bold)
+	}
+	return p.as(string(k), color.FgYellow)
+}
+
 // clock is how times are shown to people: local time, to the second.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -167,27 +167,19 @@ func NewRoom(id string) room.CreateRequest {
 	}
 }
 
-// Events reads the whole stream.
+// Events reads the whole stream of events.
 func (b *Bus) Events(t testing.TB) []*jetstream.RawStreamMsg {
 	t.Helper()
-	consumer, err := b.JS.OrderedConsumer(t.Context(), subjects.Events, jetstream.OrderedConsumerConfig{})
-	require.NoError(t, err)
-	left := consumer.CachedInfo().NumPending
-	if left == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages(jetstream.StopAfter(int(left)))
-	require.NoError(t, err)
-	defer messages.Stop()
-	all := make([]*jetstream.RawStreamMsg, 0, left)
-	for range left {
-		msg, err := messages.Next()
+	return b.Stored(t, subjects.Events)
+}
+
+// Stored reads a whole stream.
+func (b *Bus) Stored(t testing.TB, stream string) []*jetstream.RawStreamMsg {
+	t.Helper()
+	var all []*jetstream.RawStreamMsg
+	for msg, err := range bus.Read(t.Context(), b.JS, stream, jetstream.OrderedConsumerConfig{}, false) {
 		require.NoError(t, err)
-		meta, err := msg.Metadata()
-		require.NoError(t, err)
-		all = append(all, &jetstream.RawStreamMsg{
-			Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data(), Time: meta.Timestamp,
-		})
+		all = append(all, msg)
 	}
 	return all
 }
@@ -200,6 +192,23 @@ func (b *Bus) Decoded(t testing.TB) []room.Event {
 		e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
 		require.NoError(t, err)
 		all = append(all, e)
+	}
+	return all
+}
+
+// Rejections reads the stream of rejections once it has n messages, or more.
+func (b *Bus) Rejections(t testing.TB, n int) []room.Rejection {
+	t.Helper()
+	var stored []*jetstream.RawStreamMsg
+	require.Eventually(t, func() bool {
+		stored = b.Stored(t, subjects.Rejections)
+		return len(stored) >= n
+	}, 10*time.Second, 5*time.Millisecond, "rejections are written beside the command")
+	var all []room.Rejection
+	for _, msg := range stored {
+		r, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)
+		require.NoError(t, err)
+		all = append(all, r)
 	}
 	return all
 }

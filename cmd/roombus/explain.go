@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/internal/audit"
+	"github.com/roombus/roombus/room"
+)
+
+func newExplain() *cobra.Command {
+	r := &reading{conn: &connection{}, out: &output{}}
+	c := &cobra.Command{
+		Use:   "explain COMMAND-ID",
+		Short: "Show one command's whole story: what every app said, and what came of it",
+		Long: `explain looks for a command's events and rejections in both streams, and shows them in the
+order in which they were stored. The id is that of the event or the rejection: roombus events
+--json and roombus rejections show it, and who sends a command may choose it.
+
+An id that clients make by themselves tells when it was made, and only what was stored since is
+read, unless there is nothing. With another id both streams are read from their beginning:
+--room and --since make that faster. With --json the lines are those of events and rejections.`,
+		Args: exactly("COMMAND-ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := room.ValidateToken("COMMAND-ID", args[0]); err != nil {
+				return err
+			}
+			since, err := r.bounds(c)
+			if err != nil {
+				return err
+			}
+			nc, js, err := r.conn.jetStream()
+			if err != nil {
+				return err
+			}
+			defer nc.Close()
+			found, err := audit.Find(c.Context(), js, audit.Query{ID: args[0], Room: r.room, Since: since})
+			if err != nil {
+				return err
+			}
+			return r.tell(c.OutOrStdout(), found)
+		},
+	}
+	r.conn.addFlags(c)
+	r.out.addFlags(c)
+	r.addBounds(c, "what is stored")
+	return c
+}
+
+// tell writes what was found of a command, a paragraph for each try.
+func (r *reading) tell(w io.Writer, found []audit.Record) error {
+	p := paintFor(w)
+	for n, rec := range found {
+		if n > 0 && !r.out.json {
+			fmt.Fprintln(w)
+		}
+		var err error
+		switch {
+		case rec.Event != nil:
+			err = r.out.object(w, lineOf(*rec.Event), func(w io.Writer) { p.committed(w, *rec.Event) })
+		case rec.Rejection != nil:
+			err = r.out.object(w, rejectionLine{rec.Msg.Sequence, *rec.Rejection}, func(w io.Writer) { p.rejected(w, *rec.Rejection) })
+		default:
+			err = r.out.object(w, quarantined(rec.Msg, rec.Err), func(w io.Writer) {
+				fmt.Fprintf(w, "%s  %s, message %d, was not written by the room service: %s\n",
+					clock(rec.Msg.Time), plain(rec.Msg.Subject), rec.Msg.Sequence, plain(rec.Err.Error()))
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p paint) committed(w io.Writer, e room.Event) {
+	fmt.Fprintf(w, "%s  %s\n", clock(e.Time), p.as(asked(e.Type.Command(), e.Room, e.Data), color.Bold))
+	for _, a := range e.Data.Apps {
+		p.verdict(w, a)
+	}
+	for _, says := range e.Data.Warnings {
+		p.warning(w, says)
+	}
+	fmt.Fprintf(w, "  = %s as event seq %d, version %d of the room\n", p.as("committed", color.FgGreen), e.Seq, e.Version)
+}
+
+func (p paint) rejected(w io.Writer, r room.Rejection) {
+	fmt.Fprintf(w, "%s  %s\n", clock(r.Time), p.as(asked(r.Command, r.Room, r.Asked()), color.Bold))
+	for _, a := range r.Error.Apps {
+		p.verdict(w, a)
+	}
+	fmt.Fprintf(w, "  = %s\n", cause(r, p))
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// rejections reads what did not happen from its stream.
+type rejections struct {
+	reading
+	app  string
+	kind string
+}
+
+// rejectionLine is a rejection as --json shows it.
+type rejectionLine struct {
+	Seq uint64 `json:"seq"`
+	room.Rejection
+}
+
+func newRejections() *cobra.Command {
+	r := &rejections{reading: reading{conn: &connection{}, out: &output{}}}
+	c := &cobra.Command{
+		Use:   "rejections",
+		Short: "Show what did not happen to rooms, and why",
+		Long: `rejections reads the stream of rejections from its beginning, or from --since, to its end,
+or with --follow on and on. In brackets stands the id of the command, for roombus explain.
+
+A command is denied by an app, blocked by an essential app that gave no usable answer, or
+aborted: nobody was against it, but it could not be committed. Rejections are kept for 7 days
+unless the stream is configured otherwise, and written as well as can be: when it does not
+take them they are dropped.`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error { return r.run(c) },
+	}
+	r.addFlags(c, "rejections")
+	c.Flags().StringVar(&r.app, "app", "", "only what this app denied or blocked, not all that it was asked about")
+	c.Flags().StringVar(&r.kind, "kind", "", "only what was denied, blocked or aborted")
+	return c
+}
+
+func (r *rejections) run(c *cobra.Command) error {
+	if r.kind != "" && !slices.Contains(room.RejectionKinds(), room.RejectionKind(r.kind)) {
+		return usage(c, "--kind must be denied, blocked or aborted, not %q", r.kind)
+	}
+	if r.app != "" {
+		if err := room.ValidateToken("--app", r.app); err != nil {
+			return err
+		}
+	}
+	filter := subjects.AllRejections
+	if r.room != "" {
+		filter = subjects.RejectionsOf(r.room)
+	}
+	_, err := r.show(c, subjects.Rejections, []string{filter}, r.line)
+	return err
+}
+
+func (r *rejections) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
+	rejected, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)
+	if err != nil {
+		return r.out.object(w, quarantined(msg, err), func(w io.Writer) {
+			fmt.Fprintf(w, "%s  %6d  %s is no rejection: %s\n", clock(msg.Time), msg.Sequence, plain(msg.Subject), plain(err.Error()))
+		})
+	}
+	if r.app != "" && rejected.Error.App != r.app || r.kind != "" && string(rejected.Kind) != r.kind {
+		return nil
+	}
+	return r.out.object(w, rejectionLine{msg.Sequence, rejected}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s  %6d  %s: %s  [%s]\n", clock(rejected.Time), msg.Sequence,
+			asked(rejected.Command, rejected.Room, rejected.Asked()), cause(rejected, paintFor(w)), rejected.ID)
+	})
+}
+
+// asked says in a few words what a command was to do.
+func asked(command, roomID string, d room.Data) string {
+	says := command + " " + roomID
+	if words := who(d, "", ""); len(words) > 0 {
+		says += " (" + strings.Join(words, " ") + ")"
+	}
+	return plain(says)
+}
+
+// cause says why a command was rejected.
+func cause(r room.Rejection, p paint) string {
+	says, why := p.kind(r.Kind), r.Error.Message
+	if r.Kind == room.RejectionDenied {
+		why = r.Error.Reason
+	}
+	if r.Error.App != "" {
+		says += " by " + plain(r.Error.App)
+	}
+	says += ", " + plain(string(r.Error.Code))
+	if why != "" {
+		says += ": " + plain(why)
+	}
+	return says
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"github.com/roombus/roombus/room"
+)
+
+// verdict writes what an app said as a line of a timeline.
+func (p paint) verdict(w io.Writer, a room.AppOutcome) {
+	padding := strings.Repeat(" ", max(0, len(room.Unavailable)-len(a.Outcome)))
+	fmt.Fprintf(w, "    %-10s %-21s %s%s %s", plain(a.App), plain(string(a.Interface)), p.outcome(a.Outcome), padding,
+		p.as(fmt.Sprintf("%.1f ms", a.Ms), color.Faint))
+	if a.Reason != "" {
+		fmt.Fprintf(w, "  %q", plain(a.Reason))
+	}
+	if len(a.Changed) > 0 {
+		fmt.Fprintf(w, "  changed %s", plain(strings.Join(a.Changed, ", ")))
+	}
+	if a.Shadow {
+		fmt.Fprintf(w, "  %s", p.as("(shadow: not enforced)", color.Faint))
+	}
+	fmt.Fprintln(w)
+}
+
+// warning writes what an app that allowed warned of as a line of a timeline.
+func (p paint) warning(w io.Writer, says string) {
+	fmt.Fprintf(w, "    %s %s\n", p.as("warning:", color.FgYellow), plain(says))
+}

@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// slack is how much later than it was stored the id of a command may say that it was made: how
+// far the clocks of clients and servers may be apart.
+const slack = 10 * time.Minute
+
+// Query says which command is looked for, and where.
+type Query struct {
+	ID    string    // of the command
+	Room  string    // only what is stored of this room; empty: of all
+	Since time.Time // only what was stored since then; zero: from the beginning
+}
+
+// Record is one thing that the streams remember of a command: an event or a rejection.
+type Record struct {
+	Msg       *jetstream.RawStreamMsg // as stored
+	Event     *room.Event
+	Rejection *room.Rejection
+	Err       error // why the message is neither, though it carries the id
+}
+
+// NotFoundError is returned when nothing is stored of a command where it was looked for.
+type NotFoundError struct {
+	Query              Query
+	Events, Rejections int // looked through
+}
+
+func (e *NotFoundError) Error() string {
+	of, since := "all rooms", ""
+	if e.Query.Room != "" {
+		of = "room " + e.Query.Room
+	}
+	if !e.Query.Since.IsZero() {
+		since = " since " + e.Query.Since.Format(time.RFC3339)
+	}
+	return fmt.Sprintf("no trace of command %q among the %d events and %d rejections of %s%s", e.Query.ID, e.Events, e.Rejections, of, since)
+}
+
+// Find returns what is remembered of a command, in the order in which it was stored. For an id
+// that is a UUIDv7 it reads from ten minutes before the time in it, and only if there is nothing
+// from the beginning.
+//
+// It returns a *NotFoundError if there is nothing, jetstream.ErrStreamNotFound if there is no
+// stream of events, and the context's error at once when that ends. A stream of rejections that
+// is missing is an empty one.
+func Find(ctx context.Context, js jetstream.JetStream, q Query) ([]Record, error) {
+	if made, ok := madeAt(q.ID); ok && q.Since.IsZero() {
+		late := q
+		late.Since = made.Add(-slack)
+		found, err := late.find(ctx, js)
+		var none *NotFoundError
+		if !errors.As(err, &none) {
+			return found, err
+		}
+	}
+	return q.find(ctx, js)
+}
+
+// madeAt is the time in an id that has one.
+func madeAt(id string) (time.Time, bool) {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return time.Time{}, false
+	}
+	return time.Unix(u.Time().UnixTime()), true
+}
+
+func (q Query) find(ctx context.Context, js jetstream.JetStream) ([]Record, error) {
+	filters := [2]string{subjects.AllEvents, subjects.AllRejections}
+	if q.Room != "" {
+		filters = [2]string{subjects.PostsOf(q.Room), subjects.RejectionsOf(q.Room)}
+	}
+	events, among, err := q.scan(ctx, js, subjects.Events, filters[0])
+	if err != nil {
+		return nil, err
+	}
+	rejections, amongRejections, err := q.scan(ctx, js, subjects.Rejections, filters[1])
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, err
+	}
+	var found []Record
+	for _, msg := range events {
+		e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
+		found = append(found, record(msg, &e, nil, err))
+	}
+	for _, msg := range rejections {
+		r, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)
+		found = append(found, record(msg, nil, &r, err))
+	}
+	if len(found) == 0 {
+		return nil, &NotFoundError{Query: q, Events: among, Rejections: amongRejections}
+	}
+	slices.SortStableFunc(found, func(a, b Record) int { return a.Msg.Time.Compare(b.Msg.Time) })
+	return found, nil
+}
+
+func record(msg *jetstream.RawStreamMsg, e *room.Event, r *room.Rejection, err error) Record {
+	if err != nil {
+		return Record{Msg: msg, Err: err}
+	}
+	return Record{Msg: msg, Event: e, Rejection: r}
+}
+
+// scan returns the messages of a stream that carry the id, and how many it looked at.
+func (q Query) scan(ctx context.Context, js jetstream.JetStream, stream, filter string) (found []*jetstream.RawStreamMsg, among int, err error) {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, HeadersOnly: true}
+	if !q.Since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &q.Since
+	}
+	var at []uint64
+	for msg, err := range bus.Read(ctx, js, stream, cfg, false) {
+		if err != nil {
+			return nil, among, err
+		}
+		among++
+		if carries(msg.Header, q.ID) {
+			at = append(at, msg.Sequence)
+		}
+	}
+	if len(at) == 0 {
+		return nil, among, nil
+	}
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return nil, among, fmt.Errorf("opening stream %s: %w", stream, err)
+	}
+	for _, seq := range at {
+		msg, err := s.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // its time was up meanwhile
+		}
+		if err != nil {
+			return nil, among, fmt.Errorf("reading message %d of stream %s: %w", seq, stream, err)
+		}
+		found = append(found, msg)
+	}
+	return found, among, nil
+}
+
+func carries(h nats.Header, id string) bool { return h.Get(subjects.ID) == id }

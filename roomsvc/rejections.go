@@ -1,0 +1,145 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// maxQueued bounds the rejections that wait to be written. Most take a few hundred bytes, none
+// more than room.MaxRejectedRequest and what apps may say.
+const maxQueued = 1024
+
+var errQueueFull = errors.New("more were made than can be written")
+
+// rejected puts down that the command ended in the error, if that makes it a rejection, and
+// returns the error.
+func (s *Service) rejected(c room.Command, err error) error {
+	var e *room.Error
+	if errors.As(err, &e) {
+		if r, ok := room.Reject(c, e); ok {
+			s.recorder.record(r, c.TraceParent)
+		}
+	}
+	return err
+}
+
+// publisher is what the recorder needs of JetStream.
+type publisher interface {
+	PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
+}
+
+// recorder writes rejections to their stream beside the commands, as well as can be: who
+// records one neither waits nor fails. What cannot be queued or written is counted.
+type recorder struct {
+	to      publisher
+	ackWait time.Duration
+	log     *slog.Logger
+	queue   chan recording
+	dropped atomic.Uint64
+
+	last    context.Context // ends when no more are to come
+	end     context.CancelFunc
+	written chan struct{} // closed when run has returned
+
+	// What the log has been told: only run knows.
+	losing bool
+	before uint64 // dropped when all was well the last time
+}
+
+type recording struct {
+	rejection   room.Rejection
+	traceParent string
+}
+
+func newRecorder(to publisher, ackWait time.Duration, log *slog.Logger) *recorder {
+	r := &recorder{to: to, ackWait: ackWait, log: log, queue: make(chan recording, maxQueued), written: make(chan struct{})}
+	r.last, r.end = context.WithCancel(context.Background())
+	return r
+}
+
+func (r *recorder) record(rejection room.Rejection, traceParent string) {
+	select {
+	case r.queue <- recording{rejection, traceParent}:
+	default:
+		r.dropped.Add(1)
+	}
+}
+
+// run writes what is recorded, in order, until the context ends or what was queued at the
+// finish is written.
+func (r *recorder) run(ctx context.Context) {
+	defer close(r.written)
+	for r.last.Err() == nil && ctx.Err() == nil {
+		select {
+		case next := <-r.queue:
+			r.tell(r.write(ctx, next))
+		case <-r.last.Done():
+		case <-ctx.Done():
+		}
+	}
+	r.rest(ctx)
+}
+
+// finish returns when what is queued has been written, or cannot be, or the context ends.
+func (r *recorder) finish(ctx context.Context) {
+	r.end()
+	select {
+	case <-r.written:
+	case <-ctx.Done():
+	}
+}
+
+// rest writes what is queued, up to the first that cannot be: a stop does not wait for a
+// JetStream that does not answer, once for each.
+func (r *recorder) rest(ctx context.Context) {
+	for len(r.queue) > 0 {
+		if r.write(ctx, <-r.queue) != nil {
+			r.dropped.Add(uint64(len(r.queue)))
+			break
+		}
+	}
+	if lost := r.dropped.Load() - r.before; lost > 0 {
+		r.log.Warn("rejections were lost", "lost", lost)
+	}
+}
+
+func (r *recorder) write(ctx context.Context, next recording) error {
+	ctx, cancel := context.WithTimeout(ctx, r.ackWait)
+	defer cancel()
+	subject, headers, body, err := subjects.EncodeRejection(next.rejection, next.traceParent)
+	if err == nil {
+		msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
+		_, err = r.to.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+	}
+	if err != nil {
+		r.dropped.Add(1)
+	}
+	return err
+}
+
+// tell says in the log when rejections begin to be lost and, once one has been written and
+// none waits, how many were.
+func (r *recorder) tell(err error) {
+	lost := r.dropped.Load() - r.before
+	if lost > 0 && !r.losing {
+		r.losing = true
+		why := err
+		if why == nil {
+			why = errQueueFull
+		}
+		r.log.Warn("rejections are being lost", "stream", subjects.Rejections, "error", why)
+	}
+	if r.losing && err == nil && len(r.queue) == 0 {
+		r.log.Info("rejections are recorded again", "stream", subjects.Rejections, "lost", lost)
+		r.losing, r.before = false, r.before+lost
+	}
+}

@@ -1,0 +1,166 @@
+package roomsvc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+)
+
+// stalled is a JetStream that answers each publish when, and as, the test says.
+type stalled struct {
+	asked   chan string // the id of the command, as it comes
+	answers chan error
+}
+
+func (s *stalled) PublishMsg(ctx context.Context, msg *nats.Msg, _ ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	select {
+	case s.asked <- msg.Header.Get("ce-id"):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case err := <-s.answers:
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// recordingOn starts a recorder on a stalled JetStream. The log is to be read when it has ended.
+func recordingOn(t *testing.T) (r *recorder, js *stalled, end func(context.Context), log *bytes.Buffer) {
+	t.Helper()
+	log = &bytes.Buffer{}
+	js = &stalled{asked: make(chan string), answers: make(chan error)}
+	r = newRecorder(js, patience, slog.New(slog.NewTextHandler(log, nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx) })
+	end = func(stop context.Context) {
+		r.finish(stop)
+		cancel()
+		running.Wait()
+	}
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return r, js, end, log
+}
+
+func denied(n int) room.Rejection {
+	return room.Rejection{ID: "c" + strconv.Itoa(n), Command: "join", Room: "r", Kind: room.RejectionDenied}
+}
+
+// While JetStream does not answer, recording goes on at once, within a bound; the log says so
+// once, and once that it is over.
+func TestRecordingWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	r, js, end, log := recordingOn(t)
+	r.record(denied(0), "")
+	assert.Equal(t, "c0", <-js.asked, "and there it hangs")
+	for n := range maxQueued + 10 {
+		r.record(denied(n+1), "")
+	}
+	assert.Equal(t, uint64(10), r.dropped.Load())
+	js.answers <- nil
+	for n := range maxQueued {
+		assert.Equal(t, "c"+strconv.Itoa(n+1), <-js.asked, "what was queued is written, in order")
+		js.answers <- nil
+	}
+	end(t.Context())
+	assert.Equal(t, uint64(10), r.dropped.Load())
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	require.Len(t, lines, 2, log)
+	assert.Regexp(t, `level=WARN msg="rejections are being lost".*error="more were made than can be written"`, lines[0])
+	assert.Regexp(t, `level=INFO msg="rejections are recorded again".*lost=10`, lines[1])
+}
+
+// answering is a JetStream that answers each publish with the next of the errors.
+type answering []error
+
+func (a *answering) PublishMsg(context.Context, *nats.Msg, ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	err := (*a)[0]
+	*a = (*a)[1:]
+	return nil, err
+}
+
+func TestWhatJetStreamRefusesIsCountedAndSaidOnce(t *testing.T) {
+	t.Parallel()
+	js := answering{nil, jetstream.ErrNoStreamResponse, errors.New("second"), errors.New("third"), nil, nil, errors.New("fourth"), nil}
+	var log bytes.Buffer
+	r := newRecorder(&js, patience, slog.New(slog.NewTextHandler(&log, nil)))
+	for n := range len(js) {
+		r.tell(r.write(t.Context(), recording{rejection: denied(n)}))
+	}
+	assert.Equal(t, uint64(4), r.dropped.Load())
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	require.Len(t, lines, 4, log)
+	assert.Contains(t, lines[0], jetstream.ErrNoStreamResponse.Error())
+	assert.Contains(t, lines[1], "again")
+	assert.Contains(t, lines[1], "lost=3")
+	assert.Contains(t, lines[2], "fourth")
+	assert.Contains(t, lines[3], "lost=1")
+}
+
+// A stop writes what is queued, if it can.
+func TestAStopWritesWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	r, js, end, _ := recordingOn(t)
+	for n := range 3 {
+		r.record(denied(n), "")
+	}
+	assert.Equal(t, "c0", <-js.asked)
+	go func() {
+		js.answers <- nil
+		for range 2 {
+			<-js.asked
+			js.answers <- nil
+		}
+	}()
+	end(t.Context())
+	assert.Zero(t, r.dropped.Load())
+	end(t.Context()) // as a service may be stopped twice
+}
+
+// It does not wait for each of them when JetStream fails.
+func TestAStopDoesNotWaitForADeadJetStream(t *testing.T) {
+	t.Parallel()
+	r, js, end, log := recordingOn(t)
+	for n := range 5 {
+		r.record(denied(n), "")
+	}
+	assert.Equal(t, "c0", <-js.asked)
+	go func() {
+		<-r.last.Done()
+		js.answers <- nil
+		<-js.asked
+		js.answers <- context.DeadlineExceeded
+	}()
+	end(t.Context())
+	assert.Equal(t, uint64(4), r.dropped.Load())
+	assert.Contains(t, log.String(), "lost=4")
+
+}
+
+func TestAStopEndsWithItsTime(t *testing.T) {
+	t.Parallel()
+	r, js, end, log := recordingOn(t)
+	for n := range 5 {
+		r.record(denied(n), "")
+	}
+	<-js.asked
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	end(over)
+	assert.Equal(t, uint64(5), r.dropped.Load())
+	assert.Contains(t, log.String(), "lost=5")
+}
