@@ -62,20 +62,20 @@ func (r Rejection) Asked() Data {
 	switch r.Command {
 	case EventCreate.Command():
 		var q CreateRequest
-		if json.Unmarshal(r.Request, &q) == nil {
+		if DecodeLenient(r.Request, &q) == nil {
 			return q.draft(r.Time).Data
 		}
 	case EventDelete.Command():
 		var q DeleteRequest
-		_ = json.Unmarshal(r.Request, &q) // it may have been too large to stand there, here and below
+		_ = DecodeLenient(r.Request, &q) // it may have been too large to stand there, here and below
 		return Data{DeletedBy: q.DeletedBy}
 	case EventUserJoin.Command():
 		q := JoinRequest{User: User{ID: r.User}}
-		_ = json.Unmarshal(r.Request, &q)
+		_ = DecodeLenient(r.Request, &q)
 		return Data{JoiningUser: &q.User, Inviter: q.Inviter}
 	case EventUserLeave.Command():
 		q := LeaveRequest{User: User{ID: r.User}}
-		_ = json.Unmarshal(r.Request, &q)
+		_ = DecodeLenient(r.Request, &q)
 		return Data{LeavingUser: &q.User, RemovedBy: q.RemovedBy}
 	}
 	return Data{}

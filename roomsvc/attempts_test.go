@@ -69,6 +69,20 @@ func TestAttemptsAreBounded(t *testing.T) {
 	require.ErrorIs(t, a.giveUp(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
 }
 
+// Whoever is told that it did not work out is told what the apps had said.
+func TestTheAppsAreRemembered(t *testing.T) {
+	t.Parallel()
+	apps := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
+	a := &attempts{cfg: Config{}.withDefaults(), apps: apps}
+	a.failed(bus.ErrUncertain, room.View{Seq: 5})
+	for _, err := range []error{a.settle(room.NotFound("r"), room.View{Seq: 5}), a.giveUp(t.Context())} {
+		var e *room.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, room.CodeUnavailable, e.Code)
+		assert.Equal(t, apps, e.Apps)
+	}
+}
+
 func TestRecentForgetsInTwoSteps(t *testing.T) {
 	t.Parallel()
 	var r recent

@@ -148,7 +148,6 @@ func TestAStopDoesNotWaitForADeadJetStream(t *testing.T) {
 	end(t.Context())
 	assert.Equal(t, uint64(4), r.dropped.Load())
 	assert.Contains(t, log.String(), "lost=4")
-
 }
 
 func TestAStopEndsWithItsTime(t *testing.T) {

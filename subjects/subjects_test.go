@@ -76,3 +76,32 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 		}
 	})
 }
+
+func TestRejectionsAreReadAsWritten(t *testing.T) {
+	t.Parallel()
+	r := room.Rejection{
+		ID: "c1", Time: time.UnixMicro(1).UTC(), Command: "join", Room: "r", User: "u", Kind: room.RejectionDenied,
+		Error: room.Error{Code: room.CodeUserNotAllowed, Message: "m"}, Request: []byte(`{"roomId":"r"}`),
+	}
+	subject, h, data, err := subjects.EncodeRejection(r, "trace")
+	require.NoError(t, err)
+	assert.Equal(t, "room.rejected.join.r", subject)
+	read, err := subjects.DecodeRejection(subject, h, data)
+	require.NoError(t, err)
+	assert.Equal(t, r, read)
+
+	for _, other := range []string{"room.rejected.leave.r", "room.rejected.join.s", "room.post.userjoin.r"} {
+		_, err = subjects.DecodeRejection(other, h, data)
+		require.ErrorContains(t, err, "not the subject", other)
+	}
+	_, err = subjects.DecodeRejection(subject, h, []byte("x"))
+	require.Error(t, err)
+	h[subjects.ID] = []string{"c2"}
+	_, err = subjects.DecodeRejection(subject, h, data)
+	require.ErrorContains(t, err, "ce-id")
+	r.ID = "\x1b"
+	subject, h, data, err = subjects.EncodeRejection(r, "trace")
+	require.NoError(t, err)
+	_, err = subjects.DecodeRejection(subject, h, data)
+	require.Error(t, err)
+}

@@ -46,7 +46,7 @@ read, unless there is nothing. With another id both streams are read from their 
 	}
 	r.conn.addFlags(c)
 	r.out.addFlags(c)
-	r.addBounds(c, "what is stored")
+	r.addBounds(c, "events and rejections")
 	return c
 }
 

@@ -92,11 +92,8 @@ func asked(command, roomID string, d room.Data) string {
 // cause says why a command was rejected.
 func cause(r room.Rejection, p paint) string {
 	says, why := p.kind(r.Kind), r.Error.Message
-	if r.Kind == room.RejectionDenied {
-		why = r.Error.Reason
-	}
 	if r.Error.App != "" {
-		says += " by " + plain(r.Error.App)
+		says, why = says+" by "+plain(r.Error.App), r.Error.Reason
 	}
 	says += ", " + plain(string(r.Error.Code))
 	if why != "" {

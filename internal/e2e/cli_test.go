@@ -147,10 +147,17 @@ func TestCLIUsage(t *testing.T) {
 		{"events", "--event", "explode"},
 		{"events", "--since", "yesterday"},
 		{"events", "--room", "a.b"},
+		{"rejections", "--kind", "lost"},
+		{"rejections", "--room", "a.b"},
+		{"rejections", "--app", "a.b"},
+		{"rejections", "--since", "yesterday"},
+		{"explain"},
+		{"explain", "a.b"},
+		{"explain", "a", "--since", "yesterday"},
 	} {
 		c.fails(2, args...)
 	}
-	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"serve"}} {
+	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"rejections"}, {"explain", "a"}, {"serve"}} {
 		assert.Contains(t, c.fails(5, args...), "roombus serve has one inside", args)
 	}
 	status, stdout, _ := c.run("room")
@@ -191,7 +198,9 @@ func TestCLIWithoutAService(t *testing.T) {
 	t.Parallel()
 	c := cli{t, harness.NewServer(t).URL()}
 	assert.Equal(t, "roombus: unavailable: no room service answers on this NATS; roombus serve runs one\n", c.fails(5, "room", "get", "a", "--timeout", "200ms"))
-	assert.Contains(t, c.fails(5, "events"), "stream not found; start the room service")
+	for _, args := range [][]string{{"events"}, {"rejections"}, {"explain", "a"}} {
+		assert.Contains(t, c.fails(5, args...), "stream not found; start the room service")
+	}
 }
 
 func TestCLIEventsFollow(t *testing.T) {

@@ -36,6 +36,13 @@ func denyJoin(t *testing.T, b *harness.Bus, roomID, id string) {
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed})
 }
 
+// preRoom is the room that a pre-event is about.
+func preRoom(msg *nats.Msg) room.Room {
+	var d room.Data
+	_ = json.Unmarshal(msg.Data, &d)
+	return d.Room
+}
+
 // dropped is how many rejections the service says that it has dropped.
 func dropped(t *testing.T, b *harness.Bus) uint64 {
 	t.Helper()
@@ -145,9 +152,7 @@ func TestAnAbortIsARejection(t *testing.T) {
 	moved, moves := 0, true
 	b.Answer(t, room.PreRoomUserJoined, "mover", func(msg *nats.Msg) {
 		if moved++; moves {
-			var d room.Data
-			_ = json.Unmarshal(msg.Data, &d)
-			moveRoom(t, b, d.Room, moved)
+			moveRoom(t, b, preRoom(msg), moved)
 		}
 		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 	})
@@ -345,12 +350,14 @@ func TestAServiceStartsWithoutAStreamOfRejections(t *testing.T) {
 // What is still to be written when the service is told to stop is written before it ends.
 func TestAStoppedServiceHasWrittenItsRejections(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := busOn(t, harness.NewServer(t))
+	service, err := roomsvc.Start(t.Context(), harness.Connect(t, b.Server), roomsvc.Config{})
+	require.NoError(t, err)
 	b.Create(t, "r")
 	bouncer(t, b)
 	for range 20 {
 		denyJoin(t, b, "r", "c")
 	}
-	require.NoError(t, b.Service.Stop(t.Context()))
+	require.NoError(t, service.Stop(t.Context()))
 	assert.Len(t, b.Stored(t, subjects.Rejections), 20, "one id may be rejected many times")
 }

@@ -1,0 +1,122 @@
+package bus_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+)
+
+// filled is a stream with so many messages, on subjects s.0, s.1 and so on.
+func filled(t *testing.T, messages int) (jetstream.JetStream, jetstream.Stream) {
+	t.Helper()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
+	require.NoError(t, err)
+	for n := range messages {
+		publish(t, js, n)
+	}
+	return js, stream
+}
+
+func publish(t *testing.T, js jetstream.JetStream, n int) {
+	t.Helper()
+	_, err := js.Publish(t.Context(), "s."+strconv.Itoa(n), []byte("body"))
+	require.NoError(t, err)
+}
+
+// subjectsOf reads to the end.
+func subjectsOf(t *testing.T, js jetstream.JetStream, cfg jetstream.OrderedConsumerConfig) []string {
+	t.Helper()
+	var all []string
+	for msg, err := range bus.Read(t.Context(), js, "S", cfg, false) {
+		require.NoError(t, err)
+		all = append(all, msg.Subject)
+	}
+	return all
+}
+
+func TestReadGoesToTheEnd(t *testing.T) {
+	t.Parallel()
+	js, _ := filled(t, 0)
+	var whole jetstream.OrderedConsumerConfig
+	assert.Empty(t, subjectsOf(t, js, whole))
+	for n := range 5 {
+		publish(t, js, n)
+	}
+	assert.Equal(t, []string{"s.0", "s.1", "s.2", "s.3", "s.4"}, subjectsOf(t, js, whole))
+	assert.Equal(t, []string{"s.2"}, subjectsOf(t, js, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"s.2"}}))
+	assert.Empty(t, subjectsOf(t, js, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"s.9"}}))
+	future := time.Now().Add(time.Hour)
+	assert.Empty(t, subjectsOf(t, js, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &future}))
+}
+
+func TestReadYieldsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	js, stream := filled(t, 2)
+	for msg, err := range bus.Read(t.Context(), js, "S", jetstream.OrderedConsumerConfig{}, false) {
+		require.NoError(t, err)
+		stored, err := stream.GetMsg(t.Context(), 1)
+		require.NoError(t, err)
+		assert.Equal(t, stored.Subject, msg.Subject)
+		assert.Equal(t, stored.Sequence, msg.Sequence)
+		assert.Equal(t, stored.Data, msg.Data)
+		assert.WithinDuration(t, stored.Time, msg.Time, 0)
+		break // who has had enough may leave
+	}
+}
+
+// What was due and is removed before it comes is not waited for.
+func TestReadDoesNotWaitForWhatIsGone(t *testing.T) {
+	t.Parallel()
+	js, stream := filled(t, 700) // more than are fetched ahead
+	last := uint64(0)
+	for msg, err := range bus.Read(t.Context(), js, "S", jetstream.OrderedConsumerConfig{}, false) {
+		require.NoError(t, err)
+		if last == 0 {
+			require.NoError(t, stream.Purge(t.Context()))
+		}
+		require.Equal(t, last+1, msg.Sequence)
+		last = msg.Sequence
+	}
+	assert.Less(t, last, uint64(700))
+}
+
+func TestReadFollowsUntilTheContextEnds(t *testing.T) {
+	t.Parallel()
+	js, _ := filled(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 1
+	var ended error
+	for msg, err := range bus.Read(ctx, js, "S", jetstream.OrderedConsumerConfig{}, true) {
+		if err != nil {
+			ended = err
+			continue
+		}
+		assert.Equal(t, uint64(n), msg.Sequence)
+		if n == 5 {
+			cancel()
+			continue
+		}
+		publish(t, js, n)
+		n++
+	}
+	require.ErrorIs(t, ended, context.Canceled)
+	for _, err := range bus.Read(t.Context(), js, "NONE", jetstream.OrderedConsumerConfig{}, true) {
+		require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+	}
+}

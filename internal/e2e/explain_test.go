@@ -1,0 +1,152 @@
+package e2e_test
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// refusals is a bus with a denial of alice and a block of bob, who are to join room r, and a
+// denial of a creation.
+func refusals(t *testing.T) (*harness.Bus, cli) {
+	t.Helper()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "bouncer", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomCreatePrevent}})
+	b.Answer(t, room.PreRoomUserJoined, "bouncer", harness.Says(`{"verdict":"deny","reason":"closed\u001b[31m today"}`))
+	b.Answer(t, room.PreRoomCreatePrevent, "bouncer", harness.Says(`{"verdict":"deny"}`))
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice, Inviter: &carol}, roomclient.WithID("c1"))
+	require.Error(t, err)
+	b.Register(t, room.Manifest{ID: "gone", Order: new(1), Implements: joiners, Essentials: joiners})
+	b.Register(t, room.Manifest{ID: "bouncer", Version: "1.0.1", Implements: []room.Interface{room.PreRoomCreatePrevent}})
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("c2"))
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeEssentialAppUnavailable})
+	_, err = b.Client.Create(t.Context(), harness.NewRoom("s"), roomclient.WithID("c3"))
+	require.Error(t, err)
+	b.Rejections(t, 3)
+	return b, cli{t, b.Server.URL()}
+}
+
+func TestCLIRejections(t *testing.T) {
+	t.Parallel()
+	b, c := refusals(t)
+	const day = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`
+	assert.Regexp(t, `^`+
+		day+` +1  join r \(alice invited by carol\): denied by bouncer, user_not_allowed: closed·\[31m today  \[c1\]\n`+
+		day+` +2  join r \(bob\): blocked by gone, essential_app_unavailable: no live worker  \[c2\]\n`+
+		day+` +3  create s \(channel "s" by owner, members 1\): denied by bouncer, prevented  \[c3\]\n$`, c.ok("rejections"))
+
+	ids := func(args ...string) []string {
+		var ids []string
+		for _, r := range jsonLines[room.Rejection](t, c.ok(append([]string{"rejections", "--json"}, args...)...)) {
+			ids = append(ids, r.ID)
+		}
+		return ids
+	}
+	assert.Equal(t, []string{"c1", "c2", "c3"}, ids())
+	assert.Equal(t, []string{"c1", "c2"}, ids("--room", "r"))
+	assert.Equal(t, []string{"c1", "c3"}, ids("--app", "bouncer"))
+	assert.Equal(t, []string{"c2"}, ids("--app", "gone", "--room", "r"))
+	assert.Equal(t, []string{"c2"}, ids("--kind", "blocked"))
+	assert.Empty(t, ids("--kind", "aborted"))
+	assert.Len(t, ids("--since", "1h"), 3)
+	assert.Empty(t, ids("--since", "2100-01-01T00:00:00Z"))
+	assert.Equal(t, uint64(1), jsonLines[struct{ Seq uint64 }](t, c.ok("rejections", "--json"))[0].Seq)
+
+	// What somebody else has put there is shown as what it is.
+	_, err := b.JS.Publish(t.Context(), "room.rejected.join.r", []byte("x"))
+	require.NoError(t, err)
+	assert.Contains(t, c.ok("rejections"), "room.rejected.join.r is no rejection: ")
+	assert.Contains(t, c.ok("rejections", "--json"), `"quarantined":`)
+
+	require.NoError(t, b.JS.DeleteStream(t.Context(), "ROOM_REJECTIONS"))
+	assert.Contains(t, c.fails(5, "rejections"), "stream not found")
+}
+
+func TestCLIRejectionsFollow(t *testing.T) {
+	t.Parallel()
+	b, c := refusals(t)
+	p := harness.Start(t, harness.Binary(t), "rejections", "--follow", "--app", "gone", "--nats", c.url)
+	p.Stdout.Await(t, `\[c2\]`)
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c4"))
+	require.Error(t, err)
+	p.Stdout.Await(t, `\[c4\]`)
+	assert.NotContains(t, p.Stdout.String(), "[c1]")
+	p.Signal(syscall.SIGINT)
+	assert.Zero(t, p.Wait())
+	assert.Empty(t, p.Stderr.String())
+}
+
+// Denied, then allowed: the whole story, with everyone asked.
+func TestCLIExplain(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	c := cli{t, b.Server.URL()}
+	b.Create(t, "r")
+	verdicts := make(chan string, 2)
+	verdicts <- `{"verdict":"deny","reason":"not\u0007 today"}`
+	verdicts <- `{"verdict":"allow","warnings":["mind\u0007 the step"]}`
+	b.Register(t, room.Manifest{ID: "moody", Implements: joiners})
+	b.Answer(t, room.PreRoomUserJoined, "moody", func(msg *nats.Msg) { _ = msg.Respond([]byte(<-verdicts)) })
+	b.Register(t, room.Manifest{ID: "watcher", Order: new(200), Implements: joiners, Shadow: true})
+	b.Answer(t, room.PreRoomUserJoined, "watcher", harness.Says(`{"verdict":"deny"}`))
+	c.fails(3, "room", "join", "r", "alice", "--inviter", "bob", "--id", "c1")
+	c.ok("room", "join", "r", "alice", "--inviter", "bob", "--id", "c1")
+	b.Rejections(t, 1)
+
+	const day = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`
+	assert.Regexp(t, `^`+
+		day+`  join r \(alice invited by bob\)\n`+
+		`    moody +PreRoomUserJoined +denied +[\d.]+ ms  "not· today"\n`+
+		`    watcher +PreRoomUserJoined +denied +[\d.]+ ms  \(shadow: not enforced\)\n`+
+		`  = denied by moody, user_not_allowed: not· today\n`+
+		`\n`+
+		day+`  join r \(alice invited by bob\)\n`+
+		`    moody +PreRoomUserJoined +allowed +[\d.]+ ms\n`+
+		`    watcher +PreRoomUserJoined +denied +[\d.]+ ms  \(shadow: not enforced\)\n`+
+		`    warning: mind· the step\n`+
+		`  = committed as event seq 2, version 2 of the room\n$`, c.ok("explain", "c1", "--room", "r", "--since", "1h"))
+	lines := jsonLines[map[string]any](t, c.ok("explain", "c1", "--json"))
+	require.Len(t, lines, 2)
+	assert.Equal(t, "denied", lines[0]["kind"])
+	assert.Equal(t, "userjoin", lines[1]["event"])
+
+	created := b.Create(t, "other").Event.ID
+	assert.Regexp(t, `^`+day+`  create other \(channel "other" by owner, members 1\)\n  = committed as event seq 3, version 1 of the room\n$`,
+		c.ok("explain", created))
+
+	assert.Regexp(t, `no trace of command "c9" among the 3 events and 1 rejections of all rooms; rejections are kept for 7 days.*changed: false`, c.fails(4, "explain", "c9"))
+	assert.Contains(t, c.fails(4, "explain", "c1", "--room", "other"), "of room other; look everywhere, without --room and --since")
+	_, err := b.JS.PublishMsg(t.Context(), &nats.Msg{Subject: "room.post.userjoin.r", Header: nats.Header{"ce-id": {"forged"}}})
+	require.NoError(t, err)
+	assert.Contains(t, c.ok("explain", "forged"), "room.post.userjoin.r, message 4, was not written by the room service: ")
+	assert.Contains(t, c.ok("explain", "forged", "--json"), `"quarantined":`)
+}
+
+func TestCLIExplainsABlockAndAnAbort(t *testing.T) {
+	t.Parallel()
+	_, c := refusals(t)
+	assert.Regexp(t, `\n    gone +PreRoomUserJoined +unavailable [\d.]+ ms  "no live worker"\n  = blocked by gone, essential_app_unavailable: no live worker\n$`, c.ok("explain", "c2"))
+
+	b := harness.New(t, roomsvc.Config{MaxConflicts: 1})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "mover", Implements: joiners})
+	moves := 0
+	b.Answer(t, room.PreRoomUserJoined, "mover", func(msg *nats.Msg) {
+		moves++
+		moveRoom(t, b, preRoom(msg), moves)
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	c = cli{t, b.Server.URL()}
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`, "Nats-Msg-Id", "c1"), room.CodeConflict)
+	b.Rejections(t, 1)
+	assert.Regexp(t, `\n    mover +PreRoomUserJoined +allowed +[\d.]+ ms\n  = aborted, conflict: the room changed 2 times meanwhile; send the command again\n$`, c.ok("explain", "c1"))
+}
