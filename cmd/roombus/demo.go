@@ -18,7 +18,7 @@ func newDemo() *cobra.Command {
 	var listen string
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch apps veto, extend, modify and react, in one process",
+		Short: "Watch apps veto, extend, modify, react and go away, in one process",
 		Long: `demo runs a NATS server, a room service and three apps in this process, and tells a short
 story with real commands. It ends by itself and leaves nothing behind; with --keep it goes on
 serving until Ctrl-C, for you to try the nats CLI on it.`,
@@ -55,8 +55,12 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 		switch e.Kind {
 		case demo.KindCommand:
 			fmt.Fprintf(w, "\n%s  %s\n", p.as("▸ "+e.Text, color.Bold), p.as(fmt.Sprintf("%.1f ms", e.Ms), color.Faint))
+		case demo.KindScene:
+			fmt.Fprintf(w, "\n%s\n", p.as("— "+e.Text, color.Faint))
+		case demo.KindExplain:
+			fmt.Fprintf(w, "\n%s\n", p.as("$ "+e.Text, color.Bold))
 		case demo.KindVerdict:
-			p.verdict(w, room.AppOutcome{App: e.App, Interface: e.Interface, Outcome: e.Outcome, Reason: e.Text, Ms: e.Ms})
+			p.verdict(w, room.AppOutcome{App: e.App, Interface: e.Interface, Outcome: e.Outcome, Reason: e.Text, Changed: e.Fields, Ms: e.Ms})
 		case demo.KindWarning:
 			p.warning(w, e.Text)
 		case demo.KindResult:
@@ -84,7 +88,8 @@ The demo goes on. In another terminal, with the nats CLI:
   nats req room.svc.join '{"roomId":"lobby","user":{"id":"mallory"}}'
   nats stream info ROOM_EVENTS
 
-or with this program: roombus room members lobby; roombus events --follow
+or with this program: roombus room members lobby; roombus app ls; roombus rejections;
+roombus explain dora-joins; roombus app disable guard; roombus events --follow
 
 Ctrl-C ends it.
 `, url)

@@ -17,7 +17,7 @@ func newExplain() *cobra.Command {
 		Use:   "explain COMMAND-ID",
 		Short: "Show one command's whole story: what every app said, and what came of it",
 		Long: `explain looks for a command's events and rejections in both streams, and shows them in the
-order in which they were stored. The id is that of the event or the rejection: roombus events
+order in which it was tried. The id is that of the event or the rejection: roombus events
 --json and roombus rejections show it, and who sends a command may choose it.
 
 An id that clients make by themselves tells when it was made, and only what was stored since is

@@ -52,7 +52,7 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("no trace of command %q among the %d events and %d rejections of %s%s", e.Query.ID, e.Events, e.Rejections, of, since)
 }
 
-// Find returns what is remembered of a command, in the order in which it was stored. For an id
+// Find returns what is remembered of a command, in the order in which it was tried. For an id
 // that is a UUIDv7 it reads from ten minutes before the time in it, and only if there is nothing
 // from the beginning.
 //
@@ -106,8 +106,20 @@ func (q Query) find(ctx context.Context, js jetstream.JetStream) ([]Record, erro
 	if len(found) == 0 {
 		return nil, &NotFoundError{Query: q, Events: among, Rejections: amongRejections}
 	}
-	slices.SortStableFunc(found, func(a, b Record) int { return a.Msg.Time.Compare(b.Msg.Time) })
+	slices.SortStableFunc(found, func(a, b Record) int { return a.begun().Compare(b.begun()) })
 	return found, nil
+}
+
+// begun is when the try was begun that the record is of: a rejection is written beside the
+// commands, and may come to its stream after the event of the next try.
+func (r Record) begun() time.Time {
+	switch {
+	case r.Event != nil:
+		return r.Event.Time
+	case r.Rejection != nil:
+		return r.Rejection.Time
+	}
+	return r.Msg.Time
 }
 
 func record(msg *jetstream.RawStreamMsg, e *room.Event, r *room.Rejection, err error) Record {

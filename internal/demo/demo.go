@@ -6,14 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/audit"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
@@ -55,89 +55,92 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 
-	wrote := make(chan note, 16)
-	working, stopWorking := context.WithCancel(ctx)
-	apps, working := errgroup.WithContext(working)
-	if err := startApps(working, apps, server, wrote); err != nil {
-		stopWorking()
-		return errors.Join(err, apps.Wait())
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("using JetStream: %w", err)
 	}
-	err = tell(ctx, cfg.Tell, roomclient.New(nc, roomclient.Config{}), wrote)
+	st := newStage(ctx, server, roomclient.New(nc, roomclient.Config{}), js)
+	err = st.startAll(ctx)
+	if err == nil {
+		err = st.tell(ctx, cfg.Tell)
+	}
 	if err == nil && cfg.Keep != nil {
-		go discard(working, wrote)
+		go discard(st.working, st.wrote)
 		cfg.Keep(ctx, server.URL())
 	}
-	stopWorking()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
-	return errors.Join(err, apps.Wait(), service.Stop(stopping))
+	return errors.Join(err, st.stopAll(), service.Stop(stopping))
 }
 
-// startApps runs the three apps, each on a connection of its own, and returns when they are
-// registered.
-func startApps(ctx context.Context, group *errgroup.Group, server *bus.Embedded, wrote chan<- note) error {
-	for _, app := range []struct {
-		manifest room.Manifest
-		handlers any
-	}{
-		{room.Manifest{
-			ID: "guard", Version: "1.0.0", Description: "decides who may do what", Order: new(1),
-			Essentials: []room.Interface{room.PreRoomUserJoined},
-		}, guard{}},
-		{room.Manifest{ID: "concierge", Version: "1.0.0", Description: "furnishes new rooms", Order: new(2)}, concierge{}},
-		{room.Manifest{ID: "scribe", Version: "1.0.0", Description: "writes down what happened", Order: new(3)}, scribe{wrote}},
-	} {
-		nc, err := server.Connect()
-		if err != nil {
-			return err
+// tell tells the story, one step after the other, each until the scribe has written about it.
+func (st *stage) tell(ctx context.Context, tell func(Entry)) error {
+	for _, s := range story() {
+		ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+		defer cancel()
+		var err error
+		switch {
+		case s.scene != nil:
+			tell(Entry{Kind: KindScene, Text: s.says})
+			err = s.scene(st, ctx)
+		case s.explain != "":
+			err = st.explain(ctx, s.explain, s.tries, tell)
+		default:
+			err = st.command(ctx, s, tell)
 		}
-		ready := make(chan struct{})
-		group.Go(func() error {
-			defer nc.Close()
-			return appworker.Run(ctx, appworker.Config{
-				Conn: nc, Logger: slog.New(slog.DiscardHandler), OnReady: func() { close(ready) },
-			}, app.manifest, app.handlers)
-		})
-		select {
-		case <-ready:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.says, err)
 		}
 	}
 	return nil
 }
 
-// tell runs the story, one step after the other, each until the scribe has written about it.
-func tell(ctx context.Context, tell func(Entry), client *roomclient.Client, wrote <-chan note) error {
-	for _, s := range story() {
-		ctx, cancel := context.WithTimeout(ctx, stepTimeout)
-		defer cancel()
-		start := time.Now()
-		result, err := s.do(ctx, client)
-		took := time.Since(start)
-		var refused *room.Error
-		if err != nil && !errors.As(err, &refused) || ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", s.says, err)
+// command tells what comes of a command.
+func (st *stage) command(ctx context.Context, s step, tell func(Entry)) error {
+	start := time.Now()
+	result, err := s.do(ctx, st.client)
+	took := time.Since(start)
+	var refused *room.Error
+	if err != nil && !errors.As(err, &refused) || ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	tell(Entry{Kind: KindCommand, Text: s.says, Ms: milliseconds(took)})
+	for _, e := range verdictEntries(verdicts(result, refused)) {
+		tell(e)
+	}
+	for _, w := range result.Warnings {
+		tell(Entry{Kind: KindWarning, Text: w})
+	}
+	tell(resultEntry(result, refused))
+	if !result.Changed {
+		return nil
+	}
+	for range s.notes {
+		select {
+		case n := <-st.wrote:
+			tell(Entry{Kind: KindEvent, App: "scribe", Interface: n.i, Text: n.text, Event: &n.ref})
+		case <-ctx.Done():
+			return fmt.Errorf("the scribe did not hear of it: %w", ctx.Err())
 		}
-		tell(Entry{Kind: KindCommand, Text: s.says, Ms: milliseconds(took)})
-		for _, v := range verdicts(result, refused) {
-			tell(Entry{Kind: KindVerdict, App: v.App, Interface: v.Interface, Outcome: v.Outcome, Text: v.Reason, Ms: v.Ms})
+	}
+	return nil
+}
+
+// explain reads a command's story back from the streams, once all of its tries are there: a
+// rejection is written beside the command.
+func (st *stage) explain(ctx context.Context, id string, tries int, tell func(Entry)) error {
+	found, err := backoff.Retry(ctx, func() ([]audit.Record, error) {
+		found, err := audit.Find(ctx, st.js, audit.Query{ID: id})
+		if err == nil && len(found) < tries {
+			err = errors.New("not everything is written yet")
 		}
-		for _, w := range result.Warnings {
-			tell(Entry{Kind: KindWarning, Text: w})
-		}
-		tell(resultEntry(result, refused))
-		if !result.Changed {
-			continue
-		}
-		for range s.notes {
-			select {
-			case n := <-wrote:
-				tell(Entry{Kind: KindEvent, App: "scribe", Interface: n.i, Text: n.text, Event: &n.ref})
-			case <-ctx.Done():
-				return fmt.Errorf("%s: the scribe did not hear of it: %w", s.says, ctx.Err())
-			}
-		}
+		return found, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range storyEntries(id, found) {
+		tell(e)
 	}
 	return nil
 }

@@ -7,17 +7,22 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// step is one command of the story.
+// step is one thing that happens: a command, or what somebody does to the stage.
 type step struct {
-	says  string // the command in words
+	says  string // in words
 	do    func(context.Context, *roomclient.Client) (room.Result, error)
 	notes int // how many events the scribe writes about, if the command changes anything
+
+	scene   func(*stage, context.Context) error // in place of do
+	explain string                              // in place of do: the id of the command whose story is read back
+	tries   int                                 // of that command
 }
 
 var (
 	ada     = room.User{ID: "ada", Name: "Ada"}
 	ben     = room.User{ID: "ben", Name: "Ben"}
 	cleo    = room.User{ID: "cleo", Name: "Cleo"}
+	dora    = room.User{ID: "dora", Name: "Dora"}
 	mallory = room.User{ID: "mallory", Name: "Mallory"}
 )
 
@@ -31,6 +36,12 @@ func story() []step {
 		join("cleo joins harbor, invited by ada", room.JoinRequest{RoomID: "harbor", User: cleo, Inviter: &ada}),
 		join("mallory joins harbor", room.JoinRequest{RoomID: "harbor", User: mallory}),
 		join("cleo joins harbor again", room.JoinRequest{RoomID: "harbor", User: cleo}),
+		{says: "the only worker of guard, which is essential for joins, goes away", scene: (*stage).stopGuard},
+		join("dora joins harbor", room.JoinRequest{RoomID: "harbor", User: dora}, roomclient.WithID("dora-joins")),
+		{says: "guard is back", scene: (*stage).startGuard},
+		join("dora tries again, with the same command id", room.JoinRequest{RoomID: "harbor", User: dora}, roomclient.WithID("dora-joins")),
+		{explain: "dora-joins", tries: 2},
+		leave("dora leaves harbor", room.LeaveRequest{RoomID: "harbor", User: dora}, 1),
 		leave("ada leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ada}, 1),
 		leave("cleo leaves harbor, removed by ada", room.LeaveRequest{RoomID: "harbor", User: cleo, RemovedBy: &ada}, 1),
 		leave("ben leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ben}, 2), // and the helpbot follows
@@ -49,8 +60,10 @@ func remove(says string, r room.DeleteRequest) step {
 	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Delete(ctx, r) }}
 }
 
-func join(says string, r room.JoinRequest) step {
-	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Join(ctx, r) }}
+func join(says string, r room.JoinRequest, opts ...roomclient.Option) step {
+	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) {
+		return c.Join(ctx, r, opts...)
+	}}
 }
 
 func leave(says string, r room.LeaveRequest, notes int) step {

@@ -280,6 +280,8 @@ func TestDemo(t *testing.T) {
 	require.Zero(t, p.Wait())
 	out := p.Stdout.String()
 	assert.Regexp(t, `mallory joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +denied +[\d.]+ ms +"mallory is banned"\n +=`, out)
+	assert.Regexp(t, `dora joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +unavailable +[\d.]+ ms +"no live worker"\n  = essential_app_unavailable`, out)
+	assert.Regexp(t, `\$ roombus explain dora-joins\n +guard +PreRoomUserJoined +unavailable .*\n  = essential_app_unavailable: .*\n +guard +PreRoomUserJoined +allowed .*\n  = committed: `, out)
 	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
 
 	piped := exec.Command("bash", "-c", harness.Binary(t)+" demo | head -n 1; exit ${PIPESTATUS[0]}")
