@@ -7,7 +7,7 @@
 //	handle.go      the five steps:
 //	  load.go        1 load     the room as the projection has it
 //	  (room)         2 decide   is the command possible at all?
-//	  gather.go      3 gather   pre-events out, verdicts in
+//	  gather.go      3 gather   pre-events out, verdicts in: verdict.go reads them
 //	  (room)         4 combine  verdicts into a decision
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     or, with nothing to commit, ask the leader whether that is still so
@@ -16,7 +16,11 @@
 // Beside it run:
 //
 //	follow.go      the stream flows into projection.go; recent.go knows the latest commands
-//	register.go    apps come in: apps.go is who is asked when, durable.go what they consume
+//	register.go    apps come in, and operators decide: apps.go knows them, durable.go is what
+//	               they consume, replica.go what the other replicas know
+//	rounds.go      who is asked when, for how long; a contact.go is one app and interface,
+//	               with its circuit.go and figures.go
+//	appstate.go    how the apps are doing
 //	rejections.go  what did not happen is put down, as well as can be
 //	queries.go     get, list, members, served from the projection
 //	streams.go     the streams and the bucket the service needs
@@ -32,7 +36,8 @@
 // # When something fails
 //
 //   - An app that is late, gone or broken is recorded so and passed over, unless it is
-//     essential: then the command fails with essential_app_unavailable.
+//     essential: then the command fails with essential_app_unavailable. One that keeps
+//     failing is not asked for a while.
 //   - A commit without an answer is looked for in the stream by its command's id before
 //     anything else is said.
 //   - Rejections that cannot be written to ROOM_REJECTIONS, for whatever reason, are dropped

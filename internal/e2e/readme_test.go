@@ -50,7 +50,7 @@ func TestREADME(t *testing.T) {
 	assert.Equal(t, []string{string(code)}, fenced(t, "README.md", "go"))
 
 	blocks := fenced(t, "README.md", "sh")
-	require.Len(t, blocks, 7)
+	require.Len(t, blocks, 8)
 	assert.Equal(t, "go run ./cmd/roombus demo\n", blocks[0])
 	assert.Equal(t, "make test\n", blocks[1])
 	assert.Equal(t, "go run ./cmd/roombus serve\n", blocks[2])
@@ -83,6 +83,11 @@ func TestREADME(t *testing.T) {
 		return err == nil
 	}, replyTime, tick, "the app answers")
 	nats(strings.TrimSpace(blocks[6])).Stdout.Await(t, `"code":"user_not_allowed".*"reason":"closed for today"`)
+
+	rejected := jsonLines[room.Rejection](t, c.ok("rejections", "--json"))
+	for line := range strings.Lines(strings.ReplaceAll(blocks[7], "COMMAND-ID", rejected[0].ID)) {
+		assert.NotEmpty(t, c.ok(strings.Fields(line)[1:]...), line)
+	}
 }
 
 func TestThePlainExample(t *testing.T) {
