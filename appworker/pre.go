@@ -103,7 +103,7 @@ func failure(_ string, err error) *nats.Msg {
 	if errors.As(err, &elsewhere) {
 		code = 503
 	}
-	return bus.Failure(code, err.Error(), nil)
+	return bus.Failure(code, fmt.Sprintf("%.*s", room.MaxReasonBytes, err), nil) // more is not kept, and may not fit
 }
 
 func (w *worker) logFailure(err error, i room.Interface, event string) {

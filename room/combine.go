@@ -70,6 +70,7 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 				d = next
 			}
 		}
+		a.Reason = cut(a.Reason) // it stands in the event, and several times in an error
 		d.Data.Apps = append(d.Data.Apps, a.record(phase, changed))
 		switch {
 		case a.Shadow:
@@ -170,7 +171,7 @@ func (d Draft) modify(record []byte) (Draft, error) {
 func (a Answer) record(phase Interface, changed []string) AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return AppOutcome{
-		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: cut(a.Reason),
+		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: a.Reason,
 		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow,
 	}
 }
@@ -184,7 +185,7 @@ func (a Answer) denial(d Draft) *Error {
 	return e
 }
 
-// cut keeps a reason from filling the event.
+// cut keeps a reason from filling a message.
 func cut(reason string) string { return cutTo(reason, MaxReasonBytes) }
 
 func cutTo(s string, most int) string {

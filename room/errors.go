@@ -89,8 +89,11 @@ func Errorf(code Code, format string, args ...any) *Error {
 // NotFound is the error for a room that does not live.
 func NotFound(id string) *Error { return Errorf(CodeRoomNotFound, "there is no room %q", id) }
 
+// invalid may quote what somebody wrote, which may be as long as a message.
 func invalid(format string, args ...any) *Error {
-	return Errorf(CodeInvalidRequest, format, args...)
+	e := Errorf(CodeInvalidRequest, format, args...)
+	e.Message = cut(e.Message)
+	return e
 }
 
 func tooLarge(format string, args ...any) *Error { return Errorf(CodeTooLarge, format, args...) }

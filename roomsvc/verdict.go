@@ -50,7 +50,7 @@ var outcomes = map[room.Decision]room.Outcome{
 func readVerdict(a *room.Answer, phase room.Interface, d room.Draft, msg *nats.Msg) error {
 	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
 	if code != "" || description != "" {
-		return errors.New(cmp.Or(description, "error "+code))
+		return fmt.Errorf("%.*s", room.MaxReasonBytes, cmp.Or(description, "error "+code))
 	}
 	v, err := room.ParseVerdict(phase, msg.Data)
 	if err != nil {
