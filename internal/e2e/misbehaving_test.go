@@ -1,0 +1,353 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// misbehaviour is what a worker does with the join of user held to room hot.
+type misbehaviour struct {
+	// start starts a worker of the app. It returns what waits until the worker has the
+	// pre-event in hand, and what makes it misbehave.
+	start   func(t *testing.T, b *harness.Bus, m room.Manifest) (inHand, misbehave func())
+	timeout int // in milliseconds; 0: so long that it plays no part
+	outcome room.Outcome
+	reason  string
+	code    room.Code // of the refusal, of an essential app
+}
+
+// onTheWire is a worker on the plain wire.
+func onTheWire(misbehave func(msg *nats.Msg)) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
+	return func(t *testing.T, b *harness.Bus, m room.Manifest) (func(), func()) {
+		b.Register(t, m)
+		asked := make(chan *nats.Msg, 10)
+		b.Answer(t, room.PreRoomUserJoined, m.ID, func(msg *nats.Msg) { asked <- msg })
+		var msg *nats.Msg
+		return func() { msg = <-asked }, func() { misbehave(msg) }
+	}
+}
+
+// signalled is a worker process that gets a signal.
+func signalled(s syscall.Signal) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
+	return func(t *testing.T, b *harness.Bus, m room.Manifest) (func(), func()) {
+		p := workerProcess(t, b, m)
+		return func() { p.Stdout.Await(t, "asked about "+held.ID) }, func() { p.Signal(s) }
+	}
+}
+
+// panicking is a worker of the SDK whose handler panics.
+func panicking(v any) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
+	return func(t *testing.T, b *harness.Bus, m room.Manifest) (func(), func()) {
+		asked, now := make(chan struct{}), make(chan struct{})
+		b.WorkWith(t, appworker.Config{Logger: slog.New(slog.DiscardHandler)}, m,
+			appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+				close(asked)
+				<-now
+				panic(v)
+			}))
+		return func() { <-asked }, func() { close(now) }
+	}
+}
+
+func fails(msg *nats.Msg, description string) {
+	_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {description}}})
+}
+
+// misbehaviours are those that are not an answer too many or too late. What is large is as
+// large as a message may be.
+func misbehaviours() map[string]misbehaviour {
+	const large = 1<<20 - 200
+	says := func(reply string) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
+		return onTheWire(harness.Says(reply))
+	}
+	return map[string]misbehaviour{
+		"killed":  {start: signalled(syscall.SIGKILL), timeout: 1500, outcome: room.TimedOut, reason: "no verdict within"},
+		"stopped": {start: signalled(syscall.SIGSTOP), timeout: 1500, outcome: room.TimedOut, reason: "no verdict within"},
+		"panics":  {start: panicking("boom"), outcome: room.Failed, reason: "panic: boom"},
+		"panics at length": {
+			start: panicking("boom" + strings.Repeat("!", 2*large)), outcome: room.Failed, reason: "panic: boom!!!",
+		},
+		"large garbage":       {start: says(strings.Repeat("\xff", large)), outcome: room.Failed, reason: "not valid UTF-8"},
+		"large JSON":          {start: says("[" + strings.Repeat("1,", large/2) + "1]"), outcome: room.Failed, reason: "must be a JSON object"},
+		"large unknown field": {start: says(`{"` + strings.Repeat("x", large) + `":1}`), outcome: room.Failed, reason: "unknown field"},
+		"large error": {
+			start:   onTheWire(func(msg *nats.Msg) { fails(msg, "sorry"+strings.Repeat(".", large)) }),
+			outcome: room.Failed, reason: "sorry...",
+		},
+		"large reason": {
+			start:   says(`{"verdict":"deny","reason":"no` + strings.Repeat("o", large) + `"}`),
+			outcome: room.Denied, reason: "nooo", code: room.CodeUserNotAllowed,
+		},
+		"names another app": {start: says(`{"verdict":"deny","app":"other"}`), outcome: room.Failed, reason: `unknown field "app"`},
+	}
+}
+
+// begin starts the join of user held to room hot, waits until the worker has it in hand, makes
+// the worker misbehave, and returns how it ended. Meanwhile the commands of other rooms are
+// done.
+func (c misbehaviour) begin(t *testing.T, essential bool) (*harness.Bus, room.Result, error) {
+	t.Helper()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "hot")
+	m := room.Manifest{ID: "app", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(room.MaxTimeoutMs)}
+	if c.timeout != 0 {
+		m.TimeoutMs = new(c.timeout)
+	}
+	if essential {
+		m.Essentials = m.Implements
+	}
+	inHand, misbehave := c.start(t, b, m)
+	ended := joining(t, b, "hot", held)
+	inHand()
+	if c.timeout == 0 { // else it must not be answered before
+		elsewhere(t, b, "before")
+		ended.notYet(t)
+		misbehave()
+	} else {
+		misbehave()
+		elsewhere(t, b, "after")
+		ended.notYet(t)
+	}
+	r, err := ended.wait(t)
+	return b, r, err
+}
+
+// A worker that misbehaves ends in one recorded outcome, the same in the result and in the
+// event; nobody else waits for it.
+func TestAnOptionalAppMayMisbehave(t *testing.T) {
+	t.Parallel()
+	for name, c := range misbehaviours() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, r, err := c.begin(t, false)
+			if c.code != "" {
+				assert.Equal(t, c.code, code(t, err).Code)
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, r.Apps, 1)
+			c.check(t, r.Apps[0])
+			events := b.Decoded(t)
+			assert.Equal(t, r.Apps, events[len(events)-1].Data.Apps)
+			assert.Contains(t, b.Members(t, "hot"), held.ID)
+		})
+	}
+}
+
+// Without an essential app there is no action, and who asked for it is told which app and why.
+func TestAnEssentialAppThatMisbehavesBlocks(t *testing.T) {
+	t.Parallel()
+	for name, c := range misbehaviours() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _, err := c.begin(t, true)
+			e := code(t, err)
+			want := room.CodeEssentialAppUnavailable
+			if c.code != "" {
+				want = c.code
+			}
+			assert.Equal(t, want, e.Code)
+			assert.Equal(t, "app", e.App)
+			assert.Contains(t, e.Message, c.reason)
+			assert.LessOrEqual(t, len(e.Message), 2*room.MaxReasonBytes)
+			require.Len(t, e.Apps, 1)
+			c.check(t, e.Apps[0])
+			assert.NotContains(t, b.Members(t, "hot"), held.ID)
+		})
+	}
+}
+
+func (c misbehaviour) check(t *testing.T, o room.AppOutcome) {
+	t.Helper()
+	assert.Equal(t, "app", o.App)
+	assert.Equal(t, room.PreRoomUserJoined, o.Interface)
+	assert.Equal(t, c.outcome, o.Outcome)
+	assert.Contains(t, o.Reason, c.reason)
+	assert.LessOrEqual(t, len(o.Reason), room.MaxReasonBytes+len("…"))
+}
+
+// pending is a command that somebody else waits for.
+type pending chan pendingResult
+
+type pendingResult struct {
+	room.Result
+	err error
+}
+
+// joining sends a join and does not wait for it.
+func joining(t *testing.T, b *harness.Bus, roomID string, u room.User) pending {
+	t.Helper()
+	p := make(pending, 1)
+	go func() {
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: u})
+		p <- pendingResult{r, err}
+	}()
+	return p
+}
+
+func (p pending) wait(t *testing.T) (room.Result, error) {
+	t.Helper()
+	r := <-p
+	return r.Result, r.err
+}
+
+func (p pending) notYet(t *testing.T) {
+	t.Helper()
+	select {
+	case r := <-p:
+		t.Fatalf("it was to wait, not to end with %+v", r)
+	default:
+	}
+}
+
+// elsewhere does commands of another room, of those that the app is not asked about.
+func elsewhere(t *testing.T, b *harness.Bus, roomID string) {
+	t.Helper()
+	r := harness.NewRoom(roomID)
+	r.Members = []room.User{alice, bob, carol}
+	_, err := b.Client.Create(t.Context(), r)
+	require.NoError(t, err)
+	for _, u := range r.Members {
+		left, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: roomID, User: u})
+		require.NoError(t, err)
+		require.True(t, left.Changed)
+	}
+}
+
+// The first answer is the one that counts, whatever the second one says.
+func TestASecondAnswerIsSurplus(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Answer(t, room.PreRoomUserJoined, "app", func(msg *nats.Msg) {
+		_ = msg.Respond([]byte(`{"verdict":"deny","reason":"first"}`))
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	assert.Equal(t, "first", code(t, err).Reason)
+	require.Eventually(t, func() bool { return endpointData(t, b).Surplus == 1 }, replyTime, tick)
+	assert.Zero(t, endpointData(t, b).LateVerdicts)
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+}
+
+// endpointData is what the room service shows with its statistics.
+func endpointData(t *testing.T, b *harness.Bus) roomsvc.EndpointData {
+	t.Helper()
+	var stats struct {
+		Endpoints []struct{ Data roomsvc.EndpointData }
+	}
+	require.NoError(t, json.Unmarshal(request(t, b, "$SRV.STATS.rooms", "").Data, &stats))
+	return stats.Endpoints[0].Data
+}
+
+// What is said after the time was up changes nothing; each time it is counted, and logged.
+func TestALateAnswerIsIgnored(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	var mu sync.Mutex
+	b := harness.New(t, roomsvc.Config{Logger: slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(50)})
+	asked, err := b.NC.QueueSubscribeSync("room.pre.userjoin.slow", "slow")
+	require.NoError(t, err)
+	for _, u := range []room.User{alice, bob} {
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: u})
+		require.NoError(t, err)
+		assert.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+	}
+	const questions = 4 // each of the two has been sent twice
+	for range questions {
+		msg, err := asked.NextMsg(replyTime)
+		require.NoError(t, err)
+		_ = msg.Respond([]byte(`{"verdict":"deny","reason":"too late"}`))
+	}
+	require.Eventually(t, func() bool { return endpointData(t, b).LateVerdicts == questions }, replyTime, tick)
+	assert.Zero(t, endpointData(t, b).Surplus)
+	app, err := b.Client.App(t.Context(), "slow")
+	require.NoError(t, err)
+	assert.EqualValues(t, questions, app.State.Late)
+	assert.EqualValues(t, 2, app.State.TimedOut)
+	assert.Zero(t, app.State.Denied)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Equal(t, questions, strings.Count(log.String(), "a verdict came late and was ignored"))
+	assert.Equal(t, []string{"alice", "bob", "owner"}, b.Members(t, "r"))
+}
+
+// A worker of one app cannot answer for another, whatever it makes of the reply subjects that
+// it has been given, this time and before.
+func TestNobodyAnswersForAnotherApp(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	join := []room.Interface{room.PreRoomUserJoined}
+	b.Register(t, room.Manifest{ID: "forger", Implements: join})
+	b.Register(t, room.Manifest{ID: "judge", Implements: join, Essentials: join, TimeoutMs: new(room.MaxTimeoutMs)})
+	forger, err := b.NC.QueueSubscribeSync("room.pre.userjoin.forger", "forger")
+	require.NoError(t, err)
+	judge, err := b.NC.QueueSubscribeSync("room.pre.userjoin.judge", "judge")
+	require.NoError(t, err)
+	allow := []byte(`{"verdict":"allow"}`)
+
+	first := joining(t, b, "r", alice)
+	var seen []string // reply subjects of questions that have been answered
+	for _, sub := range []*nats.Subscription{forger, judge} {
+		msg, err := sub.NextMsg(replyTime)
+		require.NoError(t, err)
+		seen = append(seen, msg.Reply)
+		require.NoError(t, msg.Respond(allow))
+	}
+	_, err = first.wait(t)
+	require.NoError(t, err)
+
+	second := joining(t, b, "r", bob)
+	asked, err := forger.NextMsg(replyTime)
+	require.NoError(t, err)
+	theirs, err := judge.NextMsg(replyTime)
+	require.NoError(t, err)
+	forged := append(seen, guesses(asked)...)
+	for _, subject := range forged {
+		forgery := &nats.Msg{Subject: subject, Header: nats.Header{"App": {"judge"}, "ce-id": asked.Header["ce-id"]}, Data: allow}
+		require.NoError(t, b.NC.PublishMsg(forgery))
+	}
+	require.NoError(t, asked.Respond(allow))
+	require.NoError(t, b.NC.Flush())
+	require.Eventually(t, func() bool { return endpointData(t, b).Surplus == uint64(len(forged)) }, replyTime, tick)
+	second.notYet(t)
+
+	require.NoError(t, theirs.Respond([]byte(`{"verdict":"deny","reason":"the judge says no"}`)))
+	_, err = second.wait(t)
+	e := code(t, err)
+	assert.Equal(t, "judge", e.App)
+	assert.Equal(t, "the judge says no", e.Reason)
+	require.Len(t, e.Apps, 2)
+	assert.Equal(t, room.Allowed, e.Apps[0].Outcome)
+	assert.Equal(t, room.Denied, e.Apps[1].Outcome)
+}
+
+// guesses are reply subjects that somebody who has been asked may think are those of others.
+func guesses(asked *nats.Msg) []string {
+	dot := strings.LastIndex(asked.Reply, ".")
+	prefix, token := asked.Reply[:dot+1], asked.Reply[dot+1:]
+	all := []string{prefix + "judge", prefix + token + "judge", prefix + asked.Header.Get("ce-id"), prefix + strings.ToLower(token)}
+	for n := range 10 {
+		all = append(all, prefix+strconv.Itoa(n), prefix+token[:len(token)-1]+strconv.Itoa(n), prefix+token+strconv.Itoa(n))
+	}
+	return all
+}

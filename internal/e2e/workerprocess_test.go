@@ -1,0 +1,58 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+)
+
+// workerManifest is the environment variable that makes the test program a worker, with the
+// app's manifest as JSON.
+const workerManifest = "ROOMBUS_TEST_WORKER"
+
+// held is a user whose joins a worker process never decides.
+var held = room.User{ID: "held"}
+
+// workerMain is the program of a worker process: it lets everybody join, but for the user
+// that it holds for ever, and writes down who.
+func workerMain(manifest string) {
+	var m appworker.Manifest
+	if err := json.Unmarshal([]byte(manifest), &m); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	appworker.Main(m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		fmt.Printf("asked about %s\n", e.JoiningUser.ID)
+		if e.JoiningUser.ID == held.ID {
+			select {}
+		}
+		return nil
+	}))
+}
+
+// workerProcess starts a worker of the app that is a process of its own, and returns when it
+// serves.
+func workerProcess(t *testing.T, b *harness.Bus, m room.Manifest) *harness.Process {
+	t.Helper()
+	if m.Version == "" {
+		m.Version = "1.0.0"
+	}
+	manifest, err := json.Marshal(m)
+	require.NoError(t, err)
+	program, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(program)
+	cmd.Env = harness.Env(t.TempDir(), "NATS_URL="+b.Server.URL(), workerManifest+"="+string(manifest))
+	p := harness.StartCmd(t, cmd)
+	p.Stderr.Await(t, "INFO serving app="+m.ID)
+	return p
+}
