@@ -33,6 +33,9 @@ type waiter struct {
 	replies chan<- arrival
 	n       int // of the question
 	late    func(*nats.Msg)
+	// shared: several got it, so that one of them who cannot is not the last word.
+	shared   bool
+	declined bool // one could not
 }
 
 type arrival struct {
@@ -80,6 +83,9 @@ func (a *Asker) forget(tokens ...string) {
 
 // remember keeps tokens whose question has ended without a reply for a while.
 func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
+	if len(tokens) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, token := range tokens {
@@ -94,9 +100,15 @@ func (a *Asker) arrive(msg *nats.Msg) {
 	token := strings.TrimPrefix(msg.Subject, a.prefix)
 	a.mu.Lock()
 	w, ok := a.waiting[token]
-	delete(a.waiting, token)
+	another := w.shared && isUnavailable(msg)
+	if another {
+		a.waiting[token] = waiter{replies: w.replies, n: w.n, shared: true, declined: true}
+	} else {
+		delete(a.waiting, token)
+	}
 	a.mu.Unlock()
 	switch {
+	case another && w.declined: // it is known that one cannot
 	case !ok:
 		a.surplus.Add(1)
 	case w.replies != nil:

@@ -204,7 +204,7 @@ func TestARetryFallsBackToTheSubject(t *testing.T) {
 			_ = m.Respond([]byte("second"))
 		}
 	})
-	q := question("q", "", 100*time.Millisecond)
+	q := question("q", "", 600*time.Millisecond)
 	q.Retry = "q.retry"
 	assert.Equal(t, "second", string(replies(t.Context(), a, q)[0].Msg.Data))
 	assert.ErrorIs(t, replies(t.Context(), a, q)[0].Err, bus.ErrLate)
@@ -216,9 +216,6 @@ func TestUnavailableIsRetriedAtOnce(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	a := asker(t, nc)
-	stopping := func(m *nats.Msg) {
-		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{micro.ErrorCodeHeader: {"503"}, micro.ErrorHeader: {"stopping"}}})
-	}
 	listen(t, nc, "q", stopping)
 	other := listen(t, nc, "q.retry", says("here"))
 	q := question("q", "", time.Hour)
@@ -228,6 +225,48 @@ func TestUnavailableIsRetriedAtOnce(t *testing.T) {
 	r := replies(t.Context(), a, q)[0]
 	require.NoError(t, r.Err)
 	assert.Equal(t, "stopping", r.Msg.Header.Get(micro.ErrorHeader))
+}
+
+func stopping(m *nats.Msg) {
+	_ = m.RespondMsg(&nats.Msg{Header: nats.Header{micro.ErrorCodeHeader: {"503"}, micro.ErrorHeader: {"stopping"}}})
+}
+
+// Of several who get a retry, those who cannot do not speak for the others.
+func TestARetryIsForWhoeverCan(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	a := asker(t, nc)
+	listen(t, nc, "q", stopping)
+	last := make(chan *nats.Msg, 1)
+	listen(t, nc, "q.retry", func(m *nats.Msg) {
+		for range 10 {
+			stopping(m)
+		}
+		last <- m
+	})
+	q := question("q", "", time.Hour)
+	q.Retry = "q.retry"
+	go func() { says("here")(<-last) }()
+	assert.Equal(t, "here", string(replies(t.Context(), a, q)[0].Msg.Data))
+	assert.Zero(t, a.Waiting())
+	assert.Zero(t, a.Surplus())
+}
+
+// When the time is up, the word of those who cannot is better than none, persistent or not.
+func TestNobodyCan(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	a := asker(t, nc)
+	listen(t, nc, "q", stopping)
+	listen(t, nc, "q.retry", stopping)
+	for _, persist := range []bool{false, true} {
+		q := question("q", "", 200*time.Millisecond)
+		q.Retry, q.Persist = "q.retry", persist
+		r := replies(t.Context(), a, q)[0]
+		require.NoError(t, r.Err)
+		assert.Equal(t, "stopping", r.Msg.Header.Get(micro.ErrorHeader))
+		assert.GreaterOrEqual(t, r.Took, 200*time.Millisecond)
+	}
 }
 
 // Somebody who must answer and is away for a moment is waited for, within the time.

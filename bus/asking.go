@@ -19,8 +19,9 @@ type Question struct {
 	Message func(left time.Duration) *nats.Msg
 	Timeout time.Duration
 	// Retry is where it is sent once more if half of the time has passed without a reply, or
-	// at once if one who got it replies with error code 503. If nobody listens there it goes
-	// to Subject again. Empty: it is not.
+	// at once if one who got it replies with error code 503. All who listen there get it: of
+	// their replies the first counts that is not of that code. If nobody listens there it
+	// goes to Subject again. Empty: it is not.
 	Retry string
 	// Persist: as long as nobody listens it is sent again, with growing waits. Otherwise that
 	// ends it at once.
@@ -62,8 +63,9 @@ type openQuestion struct {
 	next    time.Time // when it is sent again; zero: not
 	waits   *backoff.ExponentialBackOff
 	tokens  []string // of sendings that may be answered
-	retry   string   // token of the sending to Retry
+	retry   string   // token of the sending to Retry, as long as it may be answered
 	retried bool
+	refusal *nats.Msg // the last reply of one who cannot
 }
 
 type endedQuestion struct {
@@ -71,15 +73,15 @@ type endedQuestion struct {
 	reply Reply
 }
 
-// sendings is how many sendings of one question can be unanswered at once: the first, the one
-// to Retry, and the one in its place.
-const sendings = 3
+// pending is how many replies to one question can be on their way at once: to the first
+// sending, two to that to Retry, and one to that in its place.
+const pending = 4
 
 // Ask sends every question. Next tells how they end, Close gives up those that have not.
 func (a *Asker) Ask(questions []Question) *Asking {
 	g := &Asking{
 		asker: a, start: time.Now(), open: make([]*openQuestion, len(questions)), left: len(questions),
-		arrivals: make(chan arrival, sendings*len(questions)),
+		arrivals: make(chan arrival, pending*len(questions)),
 	}
 	for n, q := range questions {
 		g.open[n] = &openQuestion{Question: q, ends: g.start.Add(q.Timeout)}
@@ -119,7 +121,7 @@ func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
 func (g *Asking) Close() {
 	for n, q := range g.open {
 		if q != nil {
-			g.asker.forget(q.tokens...)
+			g.asker.forget(q.answerable()...)
 			g.open[n] = nil
 		}
 	}
@@ -166,11 +168,11 @@ func (g *Asking) tick(now time.Time) {
 		switch {
 		case q == nil:
 		case !now.Before(q.ends):
-			err := ErrLate
+			r := Reply{Err: ErrLate, Took: now.Sub(g.start)}
 			if len(q.tokens) == 0 {
-				err = ErrNobody
+				r.Msg, r.Err = q.refused()
 			}
-			g.end(n, Reply{Err: err, Took: now.Sub(g.start)})
+			g.end(n, r)
 		case q.next.IsZero() || now.Before(q.next):
 		case len(q.tokens) == 0:
 			g.ask(n, now)
@@ -197,12 +199,12 @@ func (g *Asking) ask(n int, now time.Time) {
 func (g *Asking) retry(n int, now time.Time) {
 	q := g.open[n]
 	q.retried, q.next = true, time.Time{}
-	q.retry, _ = g.send(n, q.Question.Retry, now) // if it fails there is still the first sending
+	q.retry, _ = g.send(n, q.Retry, now) // if it fails there is still the first sending
 }
 
 func (g *Asking) send(n int, subject string, now time.Time) (token string, err error) {
 	q := g.open[n]
-	token = g.asker.expect(waiter{replies: g.arrivals, n: n})
+	token = g.asker.expect(waiter{replies: g.arrivals, n: n, shared: subject == q.Retry})
 	msg := q.Message(q.ends.Sub(now))
 	msg.Subject, msg.Reply = subject, g.asker.prefix+token
 	if err := g.asker.nc.PublishMsg(msg); err != nil {
@@ -222,6 +224,9 @@ func (g *Asking) take(r arrival) {
 	}
 	q.tokens = slices.DeleteFunc(q.tokens, func(token string) bool { return token == r.token })
 	nobody, elsewhere := isNobody(r.msg), isUnavailable(r.msg)
+	if elsewhere {
+		q.refusal = r.msg
+	}
 	switch {
 	case nobody && r.token == q.retry:
 		_, _ = g.send(r.n, q.Subject, r.at) // if it fails there may still be the first sending
@@ -236,11 +241,27 @@ func (g *Asking) take(r arrival) {
 	case len(q.tokens) > 0: // somebody else has it
 	case q.Persist:
 		q.next = r.at.Add(q.wait())
-	case nobody:
-		g.end(r.n, Reply{Err: ErrNobody, Took: r.at.Sub(g.start)})
+	case q.retry != "": // somebody else may have it
 	default:
-		g.end(r.n, Reply{Msg: r.msg, Took: r.at.Sub(g.start)})
+		msg, err := q.refused()
+		g.end(r.n, Reply{Msg: msg, Err: err, Took: r.at.Sub(g.start)})
 	}
+}
+
+// refused is how a question ends that nobody has in hand.
+func (q *openQuestion) refused() (*nats.Msg, error) {
+	if q.refusal != nil {
+		return q.refusal, nil
+	}
+	return nil, ErrNobody
+}
+
+// answerable are the tokens of all sendings to which a reply may come.
+func (q *openQuestion) answerable() []string {
+	if q.retry == "" {
+		return q.tokens
+	}
+	return append(q.tokens, q.retry)
 }
 
 // isUnavailable reports whether the one who got the question says that another one should.
@@ -257,10 +278,10 @@ func (q *openQuestion) wait() time.Duration {
 func (g *Asking) end(n int, r Reply) {
 	q := g.open[n]
 	r.Retried = q.retried
-	if r.Err == nil {
-		g.asker.forget(q.tokens...)
+	if r.Err == nil && !isUnavailable(r.Msg) {
+		g.asker.forget(q.answerable()...)
 	} else {
-		g.asker.remember(q.tokens, q.Late)
+		g.asker.remember(q.answerable(), q.Late)
 	}
 	g.open[n] = nil
 	g.left--
