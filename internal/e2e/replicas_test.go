@@ -1,0 +1,280 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// threeReplicas are processes of one essential app.
+func threeReplicas(t *testing.T, b *harness.Bus) []*harness.Process {
+	t.Helper()
+	join := []room.Interface{room.PreRoomUserJoined}
+	var replicas []*harness.Process
+	for range 3 {
+		replicas = append(replicas, workerProcess(t, b, room.Manifest{ID: "guard", Implements: join, Essentials: join, TimeoutMs: new(2000)}))
+	}
+	return replicas
+}
+
+// crowd is users who join rooms, several at once, each to a room of its own.
+type crowd struct {
+	name   string
+	joins  int
+	atOnce int
+	during func(joined int) // called after each join
+}
+
+// join lets the crowd in. No join may be blocked, and none let through unasked.
+func (c crowd) join(t *testing.T, b *harness.Bus) {
+	t.Helper()
+	var joining sync.WaitGroup
+	var joined atomic.Int64
+	took := make([][]float64, c.atOnce)
+	for k := range c.atOnce {
+		roomID := fmt.Sprintf("%s-%d", c.name, k)
+		b.Create(t, roomID)
+		joining.Go(func() {
+			for n := k; n < c.joins; n += c.atOnce {
+				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: fmt.Sprintf("%s-%d", c.name, n)}})
+				if !assert.NoError(t, err) || !assert.Len(t, r.Apps, 1) {
+					return
+				}
+				assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+				took[k] = append(took[k], r.Apps[0].Ms)
+				now := int(joined.Add(1))
+				if c.during != nil {
+					c.during(now)
+				}
+			}
+		})
+	}
+	joining.Wait()
+	all := slices.Sorted(slices.Values(slices.Concat(took...)))
+	require.Len(t, all, c.joins)
+	t.Logf("%d joins, %d at once: p50 %.1f ms, p99 %.1f ms, %d retried so far",
+		c.joins, c.atOnce, all[len(all)/2], all[len(all)*99/100], retried(t, b, "guard"))
+}
+
+// retried is how many questions to an app went to another worker too.
+func retried(t *testing.T, b *harness.Bus, app string) uint64 {
+	t.Helper()
+	a, err := b.Client.App(t.Context(), app)
+	require.NoError(t, err)
+	return a.State.Retried
+}
+
+// One replica of three hangs: what it is asked is asked of the others in time. When it goes
+// on, it is one of three again.
+func TestAReplicaThatHangsBlocksNobody(t *testing.T) {
+	t.Parallel()
+	for _, c := range []crowd{{name: "single", joins: 20, atOnce: 1}, {name: "parallel", joins: 200, atOnce: 20}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			stopped := threeReplicas(t, b)[0]
+			stopped.Signal(syscall.SIGSTOP)
+			c.join(t, b)
+			assert.Positive(t, retried(t, b, "guard"))
+			stopped.Signal(syscall.SIGCONT)
+			crowd{name: "after", joins: 60, atOnce: 1}.join(t, b)
+			stopped.Stdout.Await(t, `asked about after-\d+`)
+			assert.Zero(t, endpointData(t, b).LateVerdicts, "a question that another one has answered is closed")
+		})
+	}
+}
+
+// One replica of three is killed with questions on their way to it.
+func TestAReplicaThatIsKilledBlocksNobody(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	victim := threeReplicas(t, b)[0]
+	crowd{name: "users", joins: 200, atOnce: 10, during: func(joined int) {
+		switch joined {
+		case 50:
+			victim.Signal(syscall.SIGSTOP) // so that it has some in hand
+		case 100:
+			victim.Signal(syscall.SIGKILL)
+		}
+	}}.join(t, b)
+	assert.Equal(t, -1, victim.Wait())
+	assert.Positive(t, retried(t, b, "guard"))
+}
+
+// patient is a client that waits for whatever an app's timeout is.
+func patient(b *harness.Bus) *harness.Bus {
+	c := *b
+	c.Client = roomclient.New(b.NC, roomclient.Config{Timeout: 5 * time.Minute, AttemptTimeout: 5 * time.Minute})
+	return &c
+}
+
+// A worker of the SDK that is asked again about what it is deciding leaves it at that.
+func TestARetryIsNotDecidedTwice(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	var decided atomic.Int64
+	decide := make(chan struct{})
+	b.Work(t, room.Manifest{ID: "slow", TimeoutMs: new(2000)}, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		if e.JoiningUser.ID == "alice" {
+			decided.Add(1)
+			<-decide
+		}
+		return nil
+	}))
+	retries, err := b.NC.SubscribeSync("room.pre.userjoin.slow.retry")
+	require.NoError(t, err)
+	joining := joining(t, b, "r", alice)
+	retry, err := retries.NextMsg(replyTime)
+	require.NoError(t, err)
+	// Another one, behind it, is decided at once.
+	reply, err := b.NC.RequestMsg(&nats.Msg{
+		Subject: retry.Subject, Header: nats.Header{"ce-id": {"another"}}, Data: []byte(`{"room":{},"joiningUser":{"id":"bob"}}`),
+	}, replyTime)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"verdict":"allow"}`, string(reply.Data))
+	close(decide)
+	r, err := joining.wait(t)
+	require.NoError(t, err)
+	assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+	assert.EqualValues(t, 1, decided.Load())
+	assert.EqualValues(t, 1, retried(t, b, "slow"))
+}
+
+// A plain worker, which does not listen for retries, is asked once more where it listens.
+func TestAPlainWorkerIsAskedOnceMore(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "plain", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(1000)})
+	asked, err := b.NC.QueueSubscribeSync("room.pre.userjoin.plain", "plain")
+	require.NoError(t, err)
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("cmd"))
+	require.NoError(t, err)
+	assert.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+	first, err := asked.NextMsg(replyTime)
+	require.NoError(t, err)
+	second, err := asked.NextMsg(replyTime)
+	require.NoError(t, err)
+	for _, msg := range []*nats.Msg{first, second} {
+		assert.Equal(t, "room.pre.userjoin.plain", msg.Subject)
+		assert.Equal(t, "cmd", msg.Header.Get("ce-id"))
+	}
+	assert.Equal(t, first.Data, second.Data)
+	assert.NotEqual(t, first.Reply, second.Reply)
+	assert.Equal(t, "1000", first.Header.Get("Room-Timeout-Ms"))
+	assert.LessOrEqual(t, subjects.TimeLeft(second.Header, time.Hour), 500*time.Millisecond)
+	left, _, err := asked.Pending()
+	require.NoError(t, err)
+	assert.Zero(t, left)
+}
+
+// A replica that says that it cannot decide now is passed over at once, however often it says
+// so, and however long the other one takes.
+func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
+			b.Create(t, "r")
+			m := room.Manifest{ID: "app", Essentials: essentials, TimeoutMs: new(room.MaxTimeoutMs)}
+			declined := newDeclined()
+			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+				declined.add(e.JoiningUser.ID)
+				return appworker.Unavailable(errors.New("no database"))
+			}))
+			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+				return declined.again(ctx, e.JoiningUser.ID)
+			}))
+			for n := range 20 {
+				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: strconv.Itoa(n)}})
+				require.NoError(t, err)
+				require.Equal(t, room.Allowed, r.Apps[0].Outcome, r.Apps[0].Reason)
+				assert.Less(t, r.Apps[0].Ms, room.MaxTimeoutMs/2.0, "it is not the retry after half of the time that helps")
+			}
+			assert.Positive(t, retried(t, b, "app"))
+		})
+	}
+}
+
+// declined counts how often a replica has declined to decide about a user.
+type declined struct {
+	mu     sync.Mutex
+	counts map[string]int
+	more   chan struct{} // closed and replaced at every change
+}
+
+func newDeclined() *declined {
+	return &declined{counts: make(map[string]int), more: make(chan struct{})}
+}
+
+func (d *declined) add(user string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.counts[user]++
+	close(d.more)
+	d.more = make(chan struct{})
+}
+
+// again returns when a replica that has declined once has done so twice.
+func (d *declined) again(ctx context.Context, user string) error {
+	for {
+		d.mu.Lock()
+		n, more := d.counts[user], d.more
+		d.mu.Unlock()
+		if n != 1 {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Without another replica, its word stands.
+func TestTheOnlyReplicaIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "r")
+			b.Work(t, room.Manifest{ID: "app", Essentials: essentials, TimeoutMs: new(1000)},
+				appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+					return appworker.Unavailable(errors.New("no database"))
+				}))
+			r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+			if essentials != nil {
+				e := code(t, err)
+				assert.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+				r.Apps = e.Apps
+			} else {
+				require.NoError(t, err)
+			}
+			require.Len(t, r.Apps, 1)
+			assert.Equal(t, room.Failed, r.Apps[0].Outcome)
+			assert.Equal(t, "unavailable: no database", r.Apps[0].Reason)
+		})
+	}
+}

@@ -1,0 +1,189 @@
+package e2e_test
+
+import (
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// fiftyRooms are rooms with a client each, whose user joins and leaves.
+type fiftyRooms struct {
+	b     *harness.Bus
+	ids   []string
+	check func(t testing.TB, r room.Result)
+}
+
+func newFiftyRooms(t testing.TB, b *harness.Bus, check func(t testing.TB, r room.Result)) *fiftyRooms {
+	t.Helper()
+	f := &fiftyRooms{b: b, check: check}
+	for n := range 50 {
+		f.ids = append(f.ids, "beside-"+strconv.Itoa(n))
+		b.Create(t, f.ids[n])
+	}
+	return f
+}
+
+// do does so many commands, those of one room one after the other, all rooms at once.
+func (f *fiftyRooms) do(t testing.TB, commands int) {
+	t.Helper()
+	var clients sync.WaitGroup
+	var begun atomic.Int64
+	for _, id := range f.ids {
+		clients.Go(func() {
+			for in := false; begun.Add(1) <= int64(commands); in = !in {
+				var r room.Result
+				var err error
+				if in {
+					r, err = f.b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: id, User: alice})
+				} else {
+					r, err = f.b.Client.Join(t.Context(), room.JoinRequest{RoomID: id, User: alice})
+				}
+				if !assert.NoError(t, err) || !assert.True(t, r.Changed) {
+					return
+				}
+				f.check(t, r)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+func outcomeIs(want room.Outcome) func(testing.TB, room.Result) {
+	return func(t testing.TB, r room.Result) {
+		if assert.Len(t, r.Apps, 1) {
+			assert.Equal(t, want, r.Apps[0].Outcome, r.Apps[0].Reason)
+		}
+	}
+}
+
+// joinsAndLeaves is an optional app that is asked about both.
+func joinsAndLeaves(timeout int) room.Manifest {
+	return room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}, TimeoutMs: new(timeout)}
+}
+
+// hangingFor makes an app that never answers about some rooms, and returns what it was asked
+// about those.
+func hangingFor(t testing.TB, b *harness.Bus, m room.Manifest, hangs func(roomID string) bool) <-chan *nats.Msg {
+	t.Helper()
+	b.Register(t, m)
+	asked := make(chan *nats.Msg, 1000)
+	for _, i := range m.Implements {
+		b.Answer(t, i, m.ID, func(msg *nats.Msg) {
+			if hangs(msg.Header.Get("ce-subject")) {
+				asked <- msg
+				return
+			}
+			_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+		})
+	}
+	return asked
+}
+
+func isHot(roomID string) bool { return roomID == "hot" }
+
+// An app that hangs for the commands of one room holds up no other room.
+func TestRoomsBesideAHangingAppGoOn(t *testing.T) {
+	t.Parallel()
+	b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
+	b.Create(t, "hot")
+	asked := hangingFor(t, b, joinsAndLeaves(room.MaxTimeoutMs), isHot)
+	beside := newFiftyRooms(t, b, outcomeIs(room.Allowed))
+
+	var hot []pending
+	for n := range 20 { // the others wait for their turn
+		hot = append(hot, joining(t, b, "hot", room.User{ID: strconv.Itoa(n)}))
+	}
+	held := <-asked
+	beside.do(t, 1000)
+	for _, p := range hot {
+		p.notYet(t)
+	}
+	assert.Empty(t, asked, "one command of a room at a time")
+
+	allow := []byte(`{"verdict":"allow"}`)
+	require.NoError(t, held.Respond(allow))
+	for range hot[1:] {
+		require.NoError(t, (<-asked).Respond(allow))
+	}
+	for _, p := range hot {
+		_, err := p.wait(t)
+		require.NoError(t, err)
+	}
+}
+
+// An app that hangs for all rooms is not asked any more once it has hung a few times in a row.
+func TestAnAppThatHangsForAllIsLeftAside(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
+	rooms := newFiftyRooms(t, b, outcomeIs(room.Unavailable))
+	asked := hangingFor(t, b, joinsAndLeaves(50), func(string) bool { return true })
+	openBreakers(t, b)
+	before := len(asked)
+	rooms.do(t, 500)
+	assert.Len(t, asked, before)
+}
+
+// openBreakers makes an app that hangs do so often enough.
+func openBreakers(t testing.TB, b *harness.Bus) {
+	t.Helper()
+	b.Create(t, "victim")
+	const inARow = 5
+	for range inARow {
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "victim", User: alice})
+		require.NoError(t, err)
+		require.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+		r, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "victim", User: alice})
+		require.NoError(t, err)
+		require.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+	}
+	app, err := b.Client.App(t.Context(), "app")
+	require.NoError(t, err)
+	for i, f := range app.State.Interfaces {
+		require.Equal(t, room.BreakerOpen, f.Breaker, i)
+	}
+}
+
+// What fifty rooms do in a second: with an app that is well; with one that hangs for another
+// room, of which many commands wait; with one that hangs for all, once its breaker is open.
+func BenchmarkRoomsBesideAHangingApp(b *testing.B) {
+	cfg := roomsvc.Config{Budget: time.Hour, BreakerPause: time.Hour, Logger: slog.New(slog.DiscardHandler)}
+	measure := func(b *testing.B, rooms *fiftyRooms) {
+		b.Helper()
+		rooms.do(b, 500) // warm
+		b.ResetTimer()
+		rooms.do(b, b.N)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commands/s")
+	}
+	b.Run("alone", func(b *testing.B) {
+		bus := harness.New(b, cfg)
+		hangingFor(b, bus, joinsAndLeaves(room.MaxTimeoutMs), isHot)
+		measure(b, newFiftyRooms(b, bus, outcomeIs(room.Allowed)))
+	})
+	b.Run("beside", func(b *testing.B) {
+		bus := patient(harness.New(b, cfg))
+		bus.Create(b, "hot")
+		asked := hangingFor(b, bus, joinsAndLeaves(room.MaxTimeoutMs), isHot)
+		for n := range 20 {
+			joining(b, bus, "hot", room.User{ID: strconv.Itoa(n)})
+		}
+		<-asked
+		measure(b, newFiftyRooms(b, bus, outcomeIs(room.Allowed)))
+	})
+	b.Run("breaker", func(b *testing.B) {
+		bus := harness.New(b, cfg)
+		hangingFor(b, bus, joinsAndLeaves(50), func(string) bool { return true })
+		openBreakers(b, bus)
+		measure(b, newFiftyRooms(b, bus, outcomeIs(room.Unavailable)))
+	})
+}
