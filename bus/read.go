@@ -56,8 +56,8 @@ func (r *reading) on(ctx context.Context, js jetstream.JetStream, stream string,
 	defer messages.Stop()
 	for !r.ended {
 		msg, err := r.next(ctx, messages)
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return nil
+		if errors.Is(err, context.DeadlineExceeded) {
+			return nil // looking anew fails if it was the caller's
 		}
 		if err != nil {
 			return err

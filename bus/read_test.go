@@ -27,15 +27,24 @@ func filled(t *testing.T, messages int) (jetstream.JetStream, jetstream.Stream) 
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
 	require.NoError(t, err)
 	for n := range messages {
-		publish(t, js, n)
+		publish(t, js, "s."+strconv.Itoa(n))
 	}
 	return js, stream
 }
 
-func publish(t *testing.T, js jetstream.JetStream, n int) {
+// fetchedAhead is how many messages the client library asks for at once.
+const fetchedAhead = jetstream.DefaultMaxMessages
+
+// How long, and how often, a test looks for what takes milliseconds.
+const (
+	waiting = 10 * time.Second
+	tick    = 5 * time.Millisecond
+)
+
+func publish(t *testing.T, js jetstream.JetStream, subject string) {
 	t.Helper()
-	_, err := js.Publish(t.Context(), "s."+strconv.Itoa(n), []byte("body"))
-	require.NoError(t, err)
+	_, err := js.Publish(t.Context(), subject, []byte("body"))
+	assert.NoError(t, err)
 }
 
 // subjectsOf reads to the end.
@@ -55,7 +64,7 @@ func TestReadGoesToTheEnd(t *testing.T) {
 	var whole jetstream.OrderedConsumerConfig
 	assert.Empty(t, subjectsOf(t, js, whole))
 	for n := range 5 {
-		publish(t, js, n)
+		publish(t, js, "s."+strconv.Itoa(n))
 	}
 	assert.Equal(t, []string{"s.0", "s.1", "s.2", "s.3", "s.4"}, subjectsOf(t, js, whole))
 	assert.Equal(t, []string{"s.2"}, subjectsOf(t, js, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"s.2"}}))
@@ -79,25 +88,44 @@ func TestReadYieldsWhatIsStored(t *testing.T) {
 	}
 }
 
+// handedOut returns when the stream has a reader, and has handed out this much to it.
+func handedOut(t *testing.T, stream jetstream.Stream, seq uint64) {
+	t.Helper()
+	assert.Eventually(t, func() bool {
+		for c := range stream.ListConsumers(t.Context()).Info() {
+			return c.Delivered.Stream == seq
+		}
+		return false
+	}, waiting, tick)
+}
+
 // What was due and is removed before it comes is not waited for.
 func TestReadDoesNotWaitForWhatIsGone(t *testing.T) {
 	t.Parallel()
-	js, stream := filled(t, 700) // more than are fetched ahead
+	js, stream := filled(t, fetchedAhead)
+	for range 100 {
+		publish(t, js, "s.late")
+	}
 	last := uint64(0)
 	for msg, err := range bus.Read(t.Context(), js, "S", jetstream.OrderedConsumerConfig{}, false) {
 		require.NoError(t, err)
 		if last == 0 {
-			require.NoError(t, stream.Purge(t.Context()))
+			handedOut(t, stream, fetchedAhead)
+			require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject("s.late")))
 		}
 		require.Equal(t, last+1, msg.Sequence)
 		last = msg.Sequence
 	}
-	assert.Less(t, last, uint64(700))
+	assert.Equal(t, uint64(fetchedAhead), last)
 }
 
 func TestReadFollowsUntilTheContextEnds(t *testing.T) {
 	t.Parallel()
-	js, _ := filled(t, 1)
+	js, stream := filled(t, 0)
+	go func() {
+		handedOut(t, stream, 0)
+		publish(t, js, "s.first")
+	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n := 1
@@ -112,7 +140,7 @@ func TestReadFollowsUntilTheContextEnds(t *testing.T) {
 			cancel()
 			continue
 		}
-		publish(t, js, n)
+		publish(t, js, "s.next")
 		n++
 	}
 	require.ErrorIs(t, ended, context.Canceled)
