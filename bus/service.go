@@ -247,6 +247,9 @@ func (s *Service) drain(ctx context.Context) error {
 	drained := make(chan struct{}, len(s.endpoints))
 	draining := 0
 	for _, e := range s.endpoints {
+		if !e.sub.IsValid() {
+			continue // stopped before
+		}
 		e.sub.SetClosedHandler(func(string) { drained <- struct{}{} })
 		if !s.nc.IsConnected() || e.sub.Drain() != nil {
 			_ = e.sub.Unsubscribe() // without a connection nothing is to come

@@ -93,8 +93,10 @@ func TestWhatAnAppChangedIsRecorded(t *testing.T) {
 		"a known member":  {room.PreRoomCreateExtend, extends("a", room.Extension{Members: []room.User{alice}}), nil},
 		"one too many":    {room.PreRoomCreateExtend, extends("a", room.Extension{CustomFields: map[string]any{"own": 1, "a": 2}}), nil},
 		"no modification": {room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"alice","username":"alice.a","name":"Alice","roles":["admin"],"attributes":{"badge":9007199254740993}},"isDefault":false,"isReadOnly":false,"displaySystemMessages":true,"customFields":{"own":"1"}}`), nil},
-		"a modification": {room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"zoe"},"isDefault":true,"isReadOnly":true,"displaySystemMessages":false,"description":"d","displayName":"D","parentRoomId":"p","customFields":{"new":[1]}}`),
-			[]string{"creator", "description", "displayName", "displaySystemMessages", "isDefault", "isReadOnly", "members", "parentRoomId", "customFields.new", "customFields.own"}},
+		"a modification": {
+			room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"zoe"},"isDefault":true,"isReadOnly":true,"displaySystemMessages":false,"description":"d","displayName":"D","parentRoomId":"p","customFields":{"new":[1]}}`),
+			[]string{"creator", "description", "displayName", "displaySystemMessages", "isDefault", "isReadOnly", "members", "parentRoomId", "customFields.new", "customFields.own"},
+		},
 	} {
 		d, err := room.Combine(creation(t), c.phase, []room.Answer{c.answer})
 		require.NoError(t, err)

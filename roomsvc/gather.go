@@ -20,9 +20,8 @@ const grace = 25 * time.Millisecond
 // call is one app being asked one question.
 type call struct {
 	*contact
-	n     int // of its answer
-	given time.Duration
-	done  func(room.Answer) // tells the app's circuit
+	n    int               // of its answer
+	done func(room.Answer) // tells the app's circuit
 }
 
 // gather asks the apps of a round about the draft, in parallel, and returns how each ended,
@@ -45,7 +44,7 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 		}
 		given := r.time(ctx, app.manifest)
 		answers[n].Hurried = given < app.manifest.Timeout()
-		calls = append(calls, call{contact: app, n: n, given: given, done: done})
+		calls = append(calls, call{contact: app, n: n, done: done})
 		questions = append(questions, s.question(c, d, app, body, given))
 	}
 	asking := s.asker.Ask(questions)
@@ -58,21 +57,24 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 
 func isOpen(a room.Answer) bool { return a.Outcome == "" }
 
-// listen takes the answers that are waited for.
+// listen takes the answers that are waited for: until nothing depends on the rest, and a
+// moment more.
 func (s *Service) listen(ctx context.Context, asking *bus.Asking, calls []call, d room.Draft, answers []room.Answer) {
-	settled := false
-	for {
-		if !settled && room.Settled(answers) {
-			settled = true
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, grace)
-			defer cancel()
-		}
+	hear := func(ctx context.Context) bool {
 		k, reply, ok := asking.Next(ctx)
-		if !ok {
+		if ok {
+			calls[k].end(d, reply, &answers[calls[k].n])
+		}
+		return ok
+	}
+	for !room.Settled(answers) {
+		if !hear(ctx) {
 			return
 		}
-		calls[k].end(d, reply, &answers[calls[k].n])
+	}
+	moment, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	for hear(moment) {
 	}
 }
 

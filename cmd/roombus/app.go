@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -228,7 +229,7 @@ func backlog(s room.AppState) string {
 	if s.Backlog == nil {
 		return "-"
 	}
-	return fmt.Sprint(*s.Backlog)
+	return strconv.FormatUint(*s.Backlog, 10)
 }
 
 // first is the label of the first of several lines.

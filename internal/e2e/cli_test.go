@@ -168,8 +168,16 @@ func TestCLIUsage(t *testing.T) {
 
 func TestServeUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--listen", "nowhere"}, {"--listen", "127.0.0.1:99999"}, {"--store-dir", ""}, {"--budget", "0s"},
-		{"--max-in-flight", "0"}, {"--breaker-failures", "-1"}, {"--breaker-pause", "-1s"}, {"--breaker-pause", "soon"}} {
+	for _, args := range [][]string{
+		{"--listen", "nowhere"},
+		{"--listen", "127.0.0.1:99999"},
+		{"--store-dir", ""},
+		{"--budget", "0s"},
+		{"--max-in-flight", "0"},
+		{"--breaker-failures", "-1"},
+		{"--breaker-pause", "-1s"},
+		{"--breaker-pause", "soon"},
+	} {
 		status, _, stderr := harness.RunProgram(t, harness.Binary(t), append([]string{"serve"}, args...)...)
 		assert.Equal(t, 2, status)
 		assert.Regexp(t, `^roombus: [^\n]+\n$`, stderr)
