@@ -201,13 +201,13 @@ func joining(t testing.TB, b *harness.Bus, roomID string, u room.User) pending {
 	return p
 }
 
-func (p pending) wait(t *testing.T) (room.Result, error) {
+func (p pending) wait(t testing.TB) (room.Result, error) {
 	t.Helper()
 	r := <-p
 	return r.Result, r.err
 }
 
-func (p pending) notYet(t *testing.T) {
+func (p pending) notYet(t testing.TB) {
 	t.Helper()
 	select {
 	case r := <-p:
