@@ -51,7 +51,10 @@ func TestOutcomes(t *testing.T) {
 			t.Parallel()
 			b := harness.New(t, roomsvc.Config{})
 			b.Create(t, "r")
-			m := room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(100), Enabled: new(!c.disabled)}
+			m := room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000), Enabled: new(!c.disabled)}
+			if !c.outcome.Answered() && c.outcome != room.Failed {
+				m.TimeoutMs = new(100) // its time will pass
+			}
 			b.Register(t, m)
 			if c.answer != nil {
 				b.Answer(t, room.PreRoomUserJoined, "app", c.answer)
