@@ -197,15 +197,11 @@ func showResult(w io.Writer, r room.Result) {
 	} else {
 		fmt.Fprintf(w, "unchanged: room %s, version %d, members %d\n", r.Room.ID, r.Room.Version, r.Room.MemberCount)
 	}
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", plain(warning))
-	}
 	for _, a := range r.Apps {
-		fmt.Fprintf(w, "  %s %s %s in %.1f ms", a.App, a.Interface, p.outcome(a.Outcome), a.Ms)
-		if a.Reason != "" {
-			fmt.Fprintf(w, ": %s", plain(a.Reason))
-		}
-		fmt.Fprintln(w)
+		p.verdict(w, a)
+	}
+	for _, says := range r.Warnings {
+		p.warning(w, says)
 	}
 }
 
