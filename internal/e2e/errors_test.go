@@ -37,7 +37,7 @@ func TestInvalidRequests(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	for subject, bodies := range map[string][]string{
 		"room.svc.create":   {``, `{}`, `x`, `{"room":{"id":"a b","slugifiedName":"n","type":"channel"},"creator":{"id":"u"}}`},
-		"room.svc.delete":   {`{}`, `{"roomId":"*"}`, `{"roomId":"r","force":1}`},
+		"room.svc.delete":   {`{}`, `{"roomId":"*"}`, `{"roomId":"r","force":1}`, `{"` + strings.Repeat("x", 1<<20-100) + `":1}`},
 		"room.svc.join":     {`{}`, `{"roomId":"r"}`, `[]`},
 		"room.svc.leave":    {`{}`, `{"roomId":"r","user":"u"}`},
 		"room.svc.get":      {``, `{}`, `{"roomId":"r","x":1}`, `{"roomId":"a.b"}`},
