@@ -102,7 +102,7 @@ func TestPatienceEnds(t *testing.T) {
 // An optional app without a worker costs no more than the server's word that there is none.
 func TestAnAbsentOptionalAppIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
 	b.Create(t, "r")
 	b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(60_000)})
 	r, err := join(t, b, "alice")
