@@ -6,8 +6,6 @@ import (
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-
-	"github.com/roombus/roombus/room"
 )
 
 // adapter makes values of Go values, one level at a time: what lies in a list or a map is made a
@@ -16,8 +14,6 @@ type adapter struct{}
 
 func (a adapter) NativeToValue(v any) ref.Val {
 	switch v := v.(type) {
-	case room.User:
-		return userKind.object(&v)
 	case map[string]any:
 		return types.NewStringInterfaceMap(a, v)
 	case []any:

@@ -26,9 +26,9 @@ type Event struct {
 	Data room.Data // the body of the pre-event; it is read only, and not kept
 }
 
-// Compile checks and compiles an expression for a pre-interface. What is wrong with it is said
-// in an error of code invalid_request on one line, with the place in the expression: its line and
-// column, both from 1, the column in characters.
+// Compile checks and compiles an expression for a pre-interface. What is wrong with it is said in
+// an error of code invalid_request on one line, with the place in the expression unless all of it
+// is meant: line and column, both from 1, the column in characters.
 func Compile(i room.Interface, expression string) (*Condition, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, refusal(i, "the expression is empty; leave it out for an app that is always to be asked")

@@ -7,11 +7,10 @@
 //	    "PreRoomCreatePrevent": "event.members.exists(m, m.id.startsWith('bot-'))"
 //	}
 //
-// An expression is compiled once, when the app registers: names and fields there are none of,
-// types that do not go together, and whatever is not a bool are refused then, with their line and
-// column. It is evaluated, in a microsecond or two, for each event that the app would be asked
-// about. Evaluating changes nothing, knows no clock and no network, and gives the same answer on
-// every replica.
+// An expression is compiled once, when the app registers. Unknown variables and fields, types that
+// do not go together, and what is no bool are refused then, with line and column. It is evaluated,
+// in a microsecond or two, for each event that the app would be asked about. Evaluating changes
+// nothing, knows no clock and no network, and gives the same answer on every replica.
 //
 // # Variables
 //
@@ -36,9 +35,8 @@
 //	has(room.customFields.tier) && room.customFields.tier == "gold"   false there
 //	"gold" == room.customFields.tier || user.id == "root"             true for root anyhow
 //
-// A whole number there is an int, written 5, 5.0 or 5e0, and any other a double, one beyond 64
-// bits too; ints and doubles are compared as numbers. null is null: comparing it with == is fine,
-// with < an error.
+// A whole number of up to 64 bits is an int there, whether written 5, 5.0 or 5e0, any other number
+// is a double, and the two are compared as numbers. null can be compared with ==, not with <.
 //
 // # Language
 //

@@ -42,8 +42,7 @@ var environment = sync.OnceValue(func() *cel.Env {
 	return env
 })
 
-// provider knows the types of the variables beside the standard ones. Expressions cannot name
-// them, so they cannot make such objects either.
+// provider knows the types of the variables beside the standard ones.
 type provider struct{ types.Provider }
 
 type described interface {

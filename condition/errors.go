@@ -42,8 +42,7 @@ func firstOf(issues *cel.Issues) string {
 	first := slices.MinFunc(issues.Errors(), func(a, b *cel.Error) int {
 		return cmp.Or(cmp.Compare(a.Location.Line(), b.Location.Line()), cmp.Compare(a.Location.Column(), b.Location.Column()))
 	})
-	message := strings.TrimSuffix(first.Message, " (in container '')") // there are no containers here
-	return at(first.Location, message)
+	return at(first.Location, first.Message)
 }
 
 // located puts the place of the part that failed before an error, if the error knows it.
@@ -70,12 +69,12 @@ func notBool(t *cel.Type) string {
 }
 
 func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune { // which also makes it valid UTF-8
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
+	}, s)
 	if len(s) <= maxMessage {
 		return s
 	}

@@ -1,6 +1,7 @@
 package condition_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,5 +47,20 @@ func TestFailures(t *testing.T) {
 			require.NotErrorIs(t, err, condition.ErrTooCostly)
 			assert.False(t, holds)
 		})
+	}
+}
+
+func TestFailuresAreOneShortLine(t *testing.T) {
+	t.Parallel()
+	c := compiled(t, room.PreRoomUserJoined, `room.customFields[user.id] == 1`)
+	for id, says := range map[string]string{
+		"a\r\n\tb":                "no such key: a   b",
+		"a\xffb":                  "no such key: a\uFFFDb",
+		strings.Repeat("ü", 1000): "no such key: " + strings.Repeat("ü", 140) + "…",
+		strings.Repeat("日", 1000): "no such key: " + strings.Repeat("日", 93) + "…",
+	} {
+		_, err := c.Holds(condition.Event{Data: room.Data{JoiningUser: &room.User{ID: id}}})
+		require.EqualError(t, err, "when: PreRoomUserJoined: 1:18: "+says)
+		requireOneLine(t, err)
 	}
 }

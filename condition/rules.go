@@ -7,14 +7,14 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// maxPattern bounds what a pattern compiles to. A text is matched in about 15 ns for each of its
-// bytes and each instruction at worst: a description of 64 KiB in a tenth of a second. What people
-// write compiles to 5 to 60 instructions.
+// maxPattern bounds what a pattern compiles to. A text is matched in 8 ns for each of its bytes and
+// each instruction at worst: one of 64 KiB in 50 ms. What people write compiles to 5 to 60
+// instructions and takes some 40 ns a byte.
 const maxPattern = 100 // instructions
 
 // rules refuse what the language has and conditions have no use for: objects made by an
-// expression, and patterns that are not known when it is compiled. Compiling a pattern costs a
-// thousand times what matching does.
+// expression, and patterns that are not known when it is compiled. To compile a pattern takes up
+// to a thousand times as long as to match it.
 type rules struct{}
 
 func (rules) Name() string { return "rules of conditions" }

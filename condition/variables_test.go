@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -106,6 +107,17 @@ func TestEveryFieldOfTheWireCanBeRead(t *testing.T) {
 		room.displayName == "D" && room.description == "d" && room.displaySystemMessages && room.isDefault &&
 		room.parentRoomId == "r0" && room.memberCount == 1 && user.username == "n" && user.name == "N" &&
 		has(event.members) && has(event.time) && has(event.id)`).Holds(full)
+	require.NoError(t, err)
+	assert.True(t, holds)
+}
+
+func TestTimesAreThoseOfUTC(t *testing.T) {
+	t.Parallel()
+	e := event(t, `{"room":{"id":"r1","createdAt":"2026-03-01T00:30:00+02:00"}}`)
+	e.Time = at.In(time.FixedZone("", -8*3600))
+	holds, err := compiled(t, room.PreRoomDeletePrevent, `
+		event.time.getHours() == 21 && string(event.time) == "2026-03-06T21:30:00Z" && event.time.getHours("+01:00") == 22 &&
+		room.createdAt.getHours() == 22 && string(room.createdAt) == "2026-02-28T22:30:00Z"`).Holds(e)
 	require.NoError(t, err)
 	assert.True(t, holds)
 }

@@ -150,3 +150,19 @@ func TestWhatOpensNoBreaker(t *testing.T) {
 		})
 	}
 }
+
+// An app that was given less than its own time is not to blame for being late.
+func TestHurryOpensNoBreaker(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "app", Implements: joined, TimeoutMs: new(60_000)})
+	b.Answer(t, room.PreRoomUserJoined, "app", func(*nats.Msg) {})
+	for _, user := range []string{"a", "b", "c"} {
+		request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"`+user+`"}}`, "Room-Timeout-Ms", "100")
+	}
+	app, err := b.Client.App(t.Context(), "app")
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, app.State.TimedOut)
+	assert.Equal(t, room.BreakerClosed, app.State.Breaker)
+}

@@ -106,3 +106,22 @@ func TestAShadowSeesTheRoomAtItsPlace(t *testing.T) {
 		assert.Contains(t, body, `"description":"`+description+`"`, id)
 	}
 }
+
+// What a shadow is said to be essential for is not waited for either, and its long timeout
+// takes no time from the others.
+func TestAShadowTakesNoTimeFromTheOthers(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	modify := []room.Interface{room.PreRoomCreateModify}
+	b.Register(t, room.Manifest{ID: "shade", Implements: modify, Essentials: modify, Shadow: true, TimeoutMs: new(60_000), Order: new(1)})
+	b.Register(t, room.Manifest{ID: "app", Implements: modify})
+	given := make(chan string, 1)
+	b.Answer(t, room.PreRoomCreateModify, "app", func(msg *nats.Msg) {
+		given <- msg.Header.Get("Room-Timeout-Ms")
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	r := b.Create(t, "r")
+	assert.Equal(t, "1000", <-given, "its own timeout, whole")
+	assert.Equal(t, room.Unavailable, r.Apps[0].Outcome)
+	assert.Equal(t, "no live worker", r.Apps[0].Reason)
+}
