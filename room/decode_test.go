@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -82,6 +83,16 @@ func TestDecodeRequestBounds(t *testing.T) {
 	require.NoError(t, err)
 	_, err = room.DecodeRequest(room.EventCreate, "c1", []byte(described(room.MaxRoomBytes)))
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
+}
+
+// Numbers are kept as they are written, also those that no float can hold.
+func TestNumbersAreKept(t *testing.T) {
+	t.Parallel()
+	for _, n := range []string{"9007199254740993", "1e999", "-0.0", "1.50"} {
+		r, err := room.DecodeRequest(room.EventUserJoin, "c1", []byte(`{"roomId":"r","user":{"id":"u","attributes":{"n":`+n+`}}}`))
+		require.NoError(t, err)
+		assert.Equal(t, json.Number(n), r.Subject().Attributes["n"])
+	}
 }
 
 func TestARoomWithoutAnIDGetsTheCommands(t *testing.T) {

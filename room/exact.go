@@ -12,6 +12,7 @@ import (
 // roomId, and the last of two.
 func exact(data []byte, t reflect.Type) error {
 	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber() // one that is too large for a float is still a number
 	return exactValue(d, t)
 }
 
