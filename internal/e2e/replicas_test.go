@@ -197,22 +197,27 @@ func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
 			b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
 			b.Create(t, "r")
 			m := room.Manifest{ID: "app", Essentials: essentials, TimeoutMs: new(room.MaxTimeoutMs)}
-			declines := make(chan *nats.Msg, 1000)
-			spy, err := b.NC.ChanSubscribe("_INBOX.>", declines)
+			declines := newCounter()
+			_, err := b.NC.Subscribe("_INBOX.>", func(msg *nats.Msg) {
+				if msg.Header.Get("Nats-Service-Error-Code") == "503" {
+					declines.add()
+				}
+			})
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = spy.Unsubscribe() })
-			var asked atomic.Value // the last user about whom the one that declines was asked
+			var before atomic.Int64 // declines, before the join
+			var asked atomic.Value  // the last user about whom the one that declines was asked
 			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
 				asked.Store(e.JoiningUser.ID)
 				return appworker.Unavailable(errors.New("no database"))
 			}))
 			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
 				if asked.Load() == e.JoiningUser.ID {
-					awaitDeclines(ctx, declines, 2)
+					declines.await(ctx, int(before.Load())+2)
 				}
 				return nil
 			}))
 			for n := range 20 {
+				before.Store(int64(declines.count()))
 				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: strconv.Itoa(n)}})
 				require.NoError(t, err)
 				require.Equal(t, room.Allowed, r.Apps[0].Outcome, r.Apps[0].Reason)
@@ -223,14 +228,40 @@ func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
 	}
 }
 
-// awaitDeclines returns when workers have declined so often, on the wire.
-func awaitDeclines(ctx context.Context, replies <-chan *nats.Msg, times int) {
-	for times > 0 {
+// counter counts what can be waited for.
+type counter struct {
+	mu   sync.Mutex
+	n    int
+	more chan struct{} // closed and replaced at every change
+}
+
+func newCounter() *counter { return &counter{more: make(chan struct{})} }
+
+func (c *counter) add() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	close(c.more)
+	c.more = make(chan struct{})
+}
+
+func (c *counter) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+// await returns when there are so many, or when the context ends.
+func (c *counter) await(ctx context.Context, n int) {
+	for {
+		c.mu.Lock()
+		enough, more := c.n >= n, c.more
+		c.mu.Unlock()
+		if enough {
+			return
+		}
 		select {
-		case msg := <-replies:
-			if msg.Header.Get("Nats-Service-Error-Code") == "503" {
-				times--
-			}
+		case <-more:
 		case <-ctx.Done():
 			return
 		}
