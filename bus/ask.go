@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// lateMemory is how long a question that nobody answered in time is remembered, so that its
-// reply is known for what it is.
-const lateMemory = time.Minute
+// maxEnded is how many sendings that have ended without a reply are remembered, so that one that comes
+// after all is known for what it is.
+const maxEnded = 1 << 14
 
 // Asker sends requests, many at once, and collects the replies on one wildcard inbox for the
 // whole process: a subscription for each call would be several times slower. It is safe for
@@ -26,12 +26,15 @@ type Asker struct {
 
 	mu      sync.Mutex
 	waiting map[string]waiter // by the last token of the reply subject
+	ended   []string          // the latest tokens that are remembered, in a ring
+	oldest  int
 }
 
-// waiter is who gets the reply to one sending of a question.
+// waiter is who gets the reply to one sending of a question: the question's Asking or, once it
+// has ended, its late function.
 type waiter struct {
-	replies chan<- arrival
-	n       int // of the question
+	replies chan<- arrival // nil once the question has ended
+	n       int            // of the question
 	late    func(*nats.Msg)
 	// shared: several got it, so that one of them who cannot is not the last word.
 	shared   bool
@@ -59,8 +62,8 @@ func NewAsker(nc *nats.Conn) (*Asker, error) {
 // Close gives the inbox up. Questions still open end late.
 func (a *Asker) Close() error { return a.sub.Unsubscribe() }
 
-// Surplus is the number of replies that belong to no question: a second one to a question that
-// has been answered, or one that came a minute after its end.
+// Surplus is the number of replies that are one too many: to a sending that has been answered,
+// or that has ended too long ago to be remembered.
 func (a *Asker) Surplus() uint64 { return a.surplus.Load() }
 
 // expect makes the token of a reply subject. It cannot be guessed: who is asked one question
@@ -81,17 +84,21 @@ func (a *Asker) forget(tokens ...string) {
 	}
 }
 
-// remember keeps tokens whose question has ended without a reply for a while.
+// remember keeps the tokens of a question that has ended, in the place of the oldest. Only
+// what then comes to a question that nobody has answered is late.
 func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
-	if len(tokens) == 0 {
-		return
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, token := range tokens {
-		a.waiting[token] = waiter{late: late}
+		a.waiting[token] = waiter{late: late, shared: a.waiting[token].shared}
+		if len(a.ended) < maxEnded {
+			a.ended = append(a.ended, token)
+			continue
+		}
+		delete(a.waiting, a.ended[a.oldest])
+		a.ended[a.oldest] = token
+		a.oldest = (a.oldest + 1) % maxEnded
 	}
-	time.AfterFunc(lateMemory, func() { a.forget(tokens...) })
 }
 
 // arrive runs for every reply, one at a time. It never blocks: the channel of an Asking has
@@ -100,20 +107,23 @@ func (a *Asker) arrive(msg *nats.Msg) {
 	token := strings.TrimPrefix(msg.Subject, a.prefix)
 	a.mu.Lock()
 	w, ok := a.waiting[token]
-	another := w.shared && isUnavailable(msg)
-	if another {
-		a.waiting[token] = waiter{replies: w.replies, n: w.n, shared: true, declined: true}
-	} else {
+	declines := w.shared && isUnavailable(msg)
+	switch {
+	case declines:
+		a.waiting[token] = waiter{replies: w.replies, n: w.n, late: w.late, shared: true, declined: true}
+	case w.shared && !isNobody(msg): // others have got it too, and may answer
+		a.waiting[token] = waiter{shared: true}
+	default:
 		delete(a.waiting, token)
 	}
 	a.mu.Unlock()
 	switch {
-	case another && w.declined: // it is known that one cannot
+	case declines && w.declined: // it is known that one cannot
 	case !ok:
 		a.surplus.Add(1)
 	case w.replies != nil:
 		w.replies <- arrival{n: w.n, token: token, msg: msg, at: time.Now()}
-	case !isNobody(msg) && w.late != nil:
+	case w.late != nil && !isNobody(msg) && !declines:
 		w.late(msg)
 	}
 }

@@ -248,8 +248,30 @@ func TestARetryIsForWhoeverCan(t *testing.T) {
 	q.Retry = "q.retry"
 	go func() { says("here")(<-last) }()
 	assert.Equal(t, "here", string(replies(t.Context(), a, q)[0].Msg.Data))
-	assert.Zero(t, a.Waiting())
+	assert.Equal(t, 1, a.Waiting(), "the retry is remembered: others may answer it")
 	assert.Zero(t, a.Surplus())
+}
+
+// What is remembered is bounded, and so is what is known of late replies.
+func TestLateRepliesAreForgotten(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	a := asker(t, nc)
+	var first atomic.Pointer[nats.Msg]
+	listen(t, nc, "q", func(m *nats.Msg) { first.CompareAndSwap(nil, m) })
+	q := question("q", "", 0)
+	q.Late = func(*nats.Msg) { t.Error("the first question was to be forgotten") }
+	for range 17 {
+		questions := make([]bus.Question, 1000)
+		for n := range questions {
+			questions[n] = q
+		}
+		replies(t.Context(), a, questions...)
+	}
+	assert.Equal(t, 1<<14, a.Waiting())
+	require.Eventually(t, func() bool { return first.Load() != nil }, patience, time.Millisecond)
+	require.NoError(t, first.Load().Respond([]byte("late")))
+	require.Eventually(t, func() bool { return a.Surplus() == 1 }, patience, time.Millisecond)
 }
 
 // When the time is up, the word of those who cannot is better than none, persistent or not.

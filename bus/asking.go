@@ -26,8 +26,8 @@ type Question struct {
 	// Persist: as long as nobody listens it is sent again, with growing waits. Otherwise that
 	// ends it at once.
 	Persist bool
-	// Late is called with a reply that comes within a minute after the time was up. It must
-	// not block.
+	// Late is called with a reply that comes after the time was up, if the question is still
+	// remembered: some thousand are. It must not block.
 	Late func(*nats.Msg)
 }
 
@@ -57,6 +57,15 @@ type Asking struct {
 	timer    *time.Timer
 }
 
+// openQuestion is sent, and then
+//
+//	tokens  next       what is due
+//	some    set        somebody has it; at next it is sent to Retry
+//	some    zero       somebody has it, and it has been sent to Retry
+//	none    set        nobody has it; at next it is sent again (Persist)
+//	none    zero       nobody is known to have it, but who listens at Retry may
+//
+// until a reply comes, or its time is up.
 type openQuestion struct {
 	Question
 	ends    time.Time
@@ -256,9 +265,17 @@ func (q *openQuestion) refused() (*nats.Msg, error) {
 	return nil, ErrNobody
 }
 
+// shared is the token that several may answer.
+func (q *openQuestion) shared() []string {
+	if q.retry == "" {
+		return nil
+	}
+	return []string{q.retry}
+}
+
 // answerable are the tokens of all sendings to which a reply may come.
 func (q *openQuestion) answerable() []string {
-	if q.retry == "" {
+	if q.retry == "" || slices.Contains(q.tokens, q.retry) {
 		return q.tokens
 	}
 	return append(q.tokens, q.retry)
@@ -279,7 +296,9 @@ func (g *Asking) end(n int, r Reply) {
 	q := g.open[n]
 	r.Retried = q.retried
 	if r.Err == nil && !isUnavailable(r.Msg) {
-		g.asker.forget(q.answerable()...)
+		q.Late = nil // an answer to another sending is no verdict any more
+		g.asker.forget(q.tokens...)
+		g.asker.remember(q.shared(), nil)
 	} else {
 		g.asker.remember(q.answerable(), q.Late)
 	}

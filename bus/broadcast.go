@@ -16,7 +16,7 @@ import (
 // many there will be.
 const (
 	broadcastTimeout = time.Second
-	broadcastStall   = 50 * time.Millisecond
+	broadcastStall   = 150 * time.Millisecond
 )
 
 // Broadcast sends a request to everybody who listens on the subject and returns the replies

@@ -54,7 +54,8 @@ type ServiceConfig struct {
 type Endpoint struct {
 	Name    string
 	Subject string
-	Queue   string // group that shares the requests
+	Queue   string // group that shares the requests; empty: every instance gets each
+	Always  bool   // served however many are in progress
 	// Serve answers a request. Each call has a goroutine of its own. The time is when the
 	// request came.
 	Serve func(msg *nats.Msg, came time.Time) ([]byte, error)
@@ -164,12 +165,14 @@ func (s *Service) receive(e *endpoint, msg *nats.Msg) {
 	if !s.answerable(msg) {
 		return
 	}
-	if !s.admit() {
+	if !e.Always && !s.admit() {
 		s.finish(e, msg, came, nil, ErrOverloaded)
 		return
 	}
 	s.inFlight.Go(func() {
-		defer s.release()
+		if !e.Always {
+			defer s.release()
+		}
 		data, err := e.Serve(msg, came)
 		s.finish(e, msg, came, data, err)
 	})
