@@ -15,7 +15,7 @@ import (
 const rebindWait = time.Second
 
 // receive handles post-events until the context ends. If the consumer goes away, the app is
-// registered anew, which makes it again.
+// registered anew, which makes it again, unless an operator has removed the app.
 func (w *worker) receive(ctx context.Context) {
 	for len(w.app.tells) > 0 && ctx.Err() == nil {
 		err := w.consume(ctx)
@@ -28,10 +28,22 @@ func (w *worker) receive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if w.removed(ctx) {
+			w.log.Warn("the app has been removed; a worker that is started registers it again")
+			continue
+		}
 		if err := w.register(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("cannot register again", "error", err)
 		}
 	}
+}
+
+// removed reports whether the room service says that there is no such app.
+func (w *worker) removed(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	_, err := w.rooms.App(ctx, w.app.Manifest.ID)
+	return errors.Is(err, &room.Error{Code: room.CodeAppNotFound})
 }
 
 // consume handles events from the app's durable until the context or the consumer ends. It

@@ -17,7 +17,8 @@ type Answer struct {
 	Outcome   Outcome
 	// Unheard: nothing depended on it any more, so it was not waited for.
 	Unheard bool
-	// Hurried: it had less than its own time, since the command had no more.
+	// Hurried: it had so little time, since the command had no more, that being late is not its
+	// fault.
 	Hurried bool
 	Reason  string // of a denial, or why there is no verdict
 	Verdict Verdict

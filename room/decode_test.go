@@ -155,6 +155,7 @@ func TestManifestRefuses(t *testing.T) {
 	for says, spoil := range map[string]func(*room.Manifest){
 		"id is required":                    func(m *room.Manifest) { m.ID = "" },
 		"id must be":                        func(m *room.Manifest) { m.ID = "a.b" },
+		"service's own name":                func(m *room.Manifest) { m.ID = "rooms" },
 		"version is required":               func(m *room.Manifest) { m.Version = "" },
 		"version must be SemVer":            func(m *room.Manifest) { m.Version = "v1" },
 		"implements is required":            func(m *room.Manifest) { m.Implements = nil },

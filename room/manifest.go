@@ -37,10 +37,16 @@ type Manifest struct {
 // https://semver.org: major.minor.patch, then pre-release and build parts.
 var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`)
 
+// reserved are ids that would make an app's workers look like the room service.
+var reserved = []string{"rooms"}
+
 // Validate returns an error of code invalid_request that names the first field that is wrong.
 func (m Manifest) Validate() error {
 	if err := ValidateToken("id", m.ID); err != nil {
 		return err
+	}
+	if slices.Contains(reserved, m.ID) {
+		return invalid("id: %q is the room service's own name", m.ID)
 	}
 	if m.Version == "" {
 		return invalid("version is required")

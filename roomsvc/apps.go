@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -23,9 +24,11 @@ type apps struct {
 	cfg Config
 
 	mu       sync.Mutex
+	created  time.Time // of the bucket that the entries are from
 	entries  map[string]entry
 	figures  map[callKind]*figures
-	revision uint64 // of the bucket, known so far
+	revision uint64        // of the bucket, known so far
+	known    chan struct{} // closed while everything in the bucket is known
 	schedule atomic.Pointer[schedule]
 }
 
@@ -33,6 +36,7 @@ type apps struct {
 type entry struct {
 	registration room.Registration
 	conditions   map[room.Interface]*condition.Condition
+	broken       error                       // why there are no conditions, though there should be
 	circuits     map[room.Interface]*circuit // new ones whenever the registration changes
 	revision     uint64
 	gone         bool
@@ -52,7 +56,7 @@ type schedule struct {
 }
 
 func newApps(kv jetstream.KeyValue, cfg Config) *apps {
-	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures)}
+	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures), known: make(chan struct{})}
 	a.reschedule()
 	return a
 }
@@ -74,18 +78,68 @@ func (a *apps) get(id string) (room.Registration, bool) {
 	return e.registration, ok && !e.gone
 }
 
-// known is the revision of the bucket up to which this service knows it.
-func (a *apps) known() uint64 {
+// reached is the revision of the bucket up to which this service knows it, 0 if it may have
+// missed something.
+func (a *apps) reached() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.revision
+	select {
+	case <-a.known:
+		return a.revision
+	default:
+		return 0
+	}
+}
+
+// wait returns when everything in the bucket is known, or an error of code unavailable when
+// the context ends.
+func (a *apps) wait(ctx context.Context) error {
+	a.mu.Lock()
+	known := a.known
+	a.mu.Unlock()
+	select {
+	case <-known:
+		return nil
+	case <-ctx.Done():
+		return room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
+	}
+}
+
+// setKnown takes note of whether everything in the bucket is known.
+func (a *apps) setKnown(known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	select {
+	case <-a.known:
+		if !known {
+			a.known = make(chan struct{})
+		}
+	default:
+		if known {
+			close(a.known)
+		}
+	}
+}
+
+// recognize forgets everything if the bucket is another one than before: its revisions begin
+// anew.
+func (a *apps) recognize(created time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.created.IsZero() && !created.Equal(a.created) {
+		a.cfg.Logger.Error("the bucket of apps is not the one that was read before; it is read anew", "created", created)
+		clear(a.entries)
+		a.revision = 0
+		a.reschedule()
+	}
+	a.created = created
 }
 
 // revise makes another registration of an app's; it is given nil for an app that has none. It
 // returns false if what there is stays. It may run more than once.
 type revise func(*room.Registration) (next room.Registration, changed bool, err error)
 
-// change stores a revised registration, and returns it with its revision: 0 if what there was
+// change stores a revised registration, and returns it with its revision, also if what there was
 // has stayed.
 func (a *apps) change(ctx context.Context, id string, revised revise) (room.Registration, uint64, error) {
 	for {
@@ -95,7 +149,7 @@ func (a *apps) change(ctx context.Context, id string, revised revise) (room.Regi
 		}
 		next, changed, err := revised(was.stored())
 		if err != nil || !changed {
-			return next, 0, err
+			return next, was.revision, err
 		}
 		data, err := json.Marshal(next)
 		if err != nil {
@@ -147,15 +201,36 @@ func (r record) stored() *room.Registration {
 	return &reg
 }
 
+// read is what the bucket has, at least as new as what this service knows: any replica of the
+// bucket may answer, and it may lag behind.
 func (a *apps) read(ctx context.Context, id string) (record, error) {
-	e, err := a.kv.Get(ctx, id)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return record{}, nil
+	for {
+		var r record
+		e, err := a.kv.Get(ctx, id)
+		switch {
+		case err == nil:
+			r = record{data: string(e.Value()), revision: e.Revision()}
+		case !errors.Is(err, jetstream.ErrKeyNotFound):
+			return r, fmt.Errorf("reading the registration: %w", err)
+		}
+		if !a.isStale(id, r) {
+			return r, nil
+		}
+		select {
+		case <-time.After(staleWait):
+		case <-ctx.Done():
+			return r, fmt.Errorf("reading the registration: %w", ctx.Err())
+		}
 	}
-	if err != nil {
-		return record{}, fmt.Errorf("reading the registration: %w", err)
-	}
-	return record{data: string(e.Value()), revision: e.Revision()}, nil
+}
+
+const staleWait = 10 * time.Millisecond
+
+func (a *apps) isStale(id string, r record) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.entries[id]
+	return r.revision < e.revision && !(e.gone && r.revision == 0)
 }
 
 func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
@@ -165,37 +240,9 @@ func (a *apps) write(ctx context.Context, id string, data []byte, revision uint6
 	return a.kv.Update(ctx, id, data, revision)
 }
 
-// watch learns every app there is before it returns, and whatever changes until the context
-// ends.
-func (a *apps) watch(ctx context.Context) error {
-	w, err := a.kv.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("watching the apps: %w", err)
-	}
-	learn := func(e jetstream.KeyValueEntry) {
-		if e.Operation() != jetstream.KeyValuePut {
-			a.forget(e.Key(), e.Revision())
-			return
-		}
-		a.update(e.Key(), e.Value(), e.Revision())
-	}
-	for e := range w.Updates() {
-		if e == nil { // everything that was there has come
-			go func() {
-				for e := range w.Updates() {
-					learn(e)
-				}
-			}()
-			return nil
-		}
-		learn(e)
-	}
-	return fmt.Errorf("watching the apps: %w", ctx.Err())
-}
-
 // update learns what has been stored of an app.
 func (a *apps) update(id string, data []byte, revision uint64) {
-	e, err := a.entry(data, revision)
+	e, err := a.entry(id, data, revision)
 	if err != nil {
 		a.cfg.Logger.Error("a registration in the bucket cannot be used; the app stays as it was", "app", id, "error", err)
 		a.reach(revision)
@@ -207,6 +254,11 @@ func (a *apps) update(id string, data []byte, revision uint64) {
 // forget keeps the revision, so that what was stored before the deletion does not come back.
 func (a *apps) forget(id string, revision uint64) {
 	a.set(id, entry{revision: revision, gone: true})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.entries[id].gone {
+		maps.DeleteFunc(a.figures, func(k callKind, _ *figures) bool { return k.app == id })
+	}
 }
 
 func decodeRegistration(data []byte) (room.Registration, error) {
@@ -218,16 +270,20 @@ func decodeRegistration(data []byte) (room.Registration, error) {
 }
 
 // entry makes an app ready to be asked.
-func (a *apps) entry(data []byte, revision uint64) (entry, error) {
+func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	r, err := decodeRegistration(data)
 	if err != nil {
 		return entry{}, err
 	}
-	conditions, err := condition.CompileAll(r.Manifest)
-	if err != nil {
-		return entry{}, err
+	if r.ID != id {
+		return entry{}, fmt.Errorf("it is that of app %q", r.ID)
 	}
-	e := entry{registration: r, conditions: conditions, circuits: make(map[room.Interface]*circuit), revision: revision}
+	e := entry{registration: r, circuits: make(map[room.Interface]*circuit), revision: revision}
+	if e.conditions, e.broken = condition.CompileAll(r.Manifest); e.broken != nil {
+		// Another version of the service has taken it. To pass over an essential app for that would
+		// let through what it may deny.
+		a.cfg.Logger.Error("the conditions of an app cannot be used; it fails where it has one", "app", id, "error", e.broken)
+	}
 	for _, i := range r.Implements {
 		if i.Pre() {
 			e.circuits[i] = newCircuit(r.ID, i, a.cfg)
@@ -261,7 +317,7 @@ func (a *apps) reschedule() {
 	}
 	slices.SortFunc(s.apps, room.Manifest.Compare)
 	for _, m := range s.apps {
-		s.contacts = append(s.contacts, a.contactsOf(m)...)
+		s.contacts = append(s.contacts, a.contactsOf(m, a.entries[m.ID])...)
 	}
 	for _, e := range room.EventTypes() {
 		s.rounds[e] = rounds(e, func(i room.Interface) []*contact {
@@ -272,8 +328,7 @@ func (a *apps) reschedule() {
 }
 
 // contactsOf is an app for each pre-interface that it implements.
-func (a *apps) contactsOf(m room.Manifest) []*contact {
-	e := a.entries[m.ID]
+func (a *apps) contactsOf(m room.Manifest, e entry) []*contact {
 	var all []*contact
 	for _, i := range room.Interfaces() {
 		if !i.Pre() || !m.Has(i) {
@@ -283,7 +338,11 @@ func (a *apps) contactsOf(m room.Manifest) []*contact {
 		if a.figures[kind] == nil {
 			a.figures[kind] = &figures{}
 		}
-		all = append(all, &contact{manifest: m, phase: i, condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind]})
+		k := &contact{manifest: m, phase: i, condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind]}
+		if m.When[i] != "" {
+			k.broken = e.broken
+		}
+		all = append(all, k)
 	}
 	return all
 }

@@ -95,6 +95,7 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 // stateOf adds up what the replicas have counted of an app.
 func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 	all, each := newSum(), make(map[room.Interface]*sum)
+	reports = slices.DeleteFunc(slices.Clone(reports), func(r replicaReport) bool { return r.Revision == nil })
 	for _, report := range reports {
 		for _, f := range report.Figures {
 			if f.App != m.ID {

@@ -19,6 +19,7 @@ type circuit struct {
 	trip    uint32 // how many failures in a row are too many
 	vain    atomic.Uint32
 	last    atomic.Pointer[string] // the latest failure
+	tardy   atomic.Bool            // it did not come within the grace, the last time it counted
 }
 
 var (
@@ -66,10 +67,10 @@ func (c *circuit) sign(a room.Answer) error {
 	case a.Outcome.Answered():
 		c.vain.Store(0)
 		return nil
+	case a.Hurried, a.Outcome == "": // it had no time, or nobody has listened
+		return errNoSign
 	case a.Outcome == room.Unavailable:
 		c.vain.Add(1)
-		return errNoSign
-	case a.Outcome == room.TimedOut && a.Hurried:
 		return errNoSign
 	}
 	c.vain.Store(0)

@@ -12,6 +12,7 @@ type contact struct {
 	manifest  room.Manifest // the one that counts
 	phase     room.Interface
 	condition *condition.Condition // nil: everything concerns the app
+	broken    error                // why the condition cannot be used
 	circuit   *circuit
 	figures   *figures
 }
@@ -36,7 +37,7 @@ func (k *contact) spare(c room.Command, d room.Draft, broken error) room.Answer 
 
 func (k *contact) concerned(c room.Command, d room.Draft) (bool, error) {
 	if k.condition == nil {
-		return true, nil
+		return true, k.broken
 	}
 	return k.condition.Holds(condition.Event{ID: c.ID, Time: c.Time, Data: d.Data})
 }

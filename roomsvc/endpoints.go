@@ -59,9 +59,9 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 	}
 }
 
-// everybody makes every replica answer, not one of them.
+// everybody makes every replica answer, not one of them, whatever else it has to do.
 func everybody(e bus.Endpoint) bus.Endpoint {
-	e.Queue = ""
+	e.Queue, e.Always = "", true
 	return e
 }
 

@@ -14,8 +14,17 @@ import (
 )
 
 // grace is how much longer apps are waited for on which nothing depends any more. Without it
-// a shadow that is as fast as the others would be recorded half of the time.
+// a shadow that is as fast as the others would be recorded half of the time. One that has not
+// come within it is not waited for again until it has been that fast.
 const grace = 25 * time.Millisecond
+
+// gathering is a round that has been asked: how each app ended, in the order of the apps.
+type gathering struct {
+	round
+	began   time.Time
+	answers []room.Answer
+	calls   []call
+}
 
 // call is one app being asked one question.
 type call struct {
@@ -24,94 +33,122 @@ type call struct {
 	done func(room.Answer) // tells the app's circuit
 }
 
-// gather asks the apps of a round about the draft, in parallel, and returns how each ended,
-// in the order of the apps. No app is waited for longer than its own timeout, and none for
-// long once the round is settled.
-func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) []room.Answer {
-	answers := make([]room.Answer, len(r.contacts))
-	calls := make([]call, 0, len(r.contacts))
+// gather asks the apps of a round about the draft, in parallel. No app is waited for longer
+// than its own timeout, and none for long once the round is settled.
+func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) gathering {
+	g := gathering{round: r, began: time.Now(), answers: make([]room.Answer, len(r.contacts))}
 	questions := make([]bus.Question, 0, len(r.contacts))
 	body, err := preEvent(d)
 	for n, app := range r.contacts {
-		answers[n] = app.spare(c, d, err)
-		if answers[n].Outcome != "" {
+		a := &g.answers[n]
+		if *a = app.spare(c, d, err); !isOpen(*a) {
 			continue
 		}
 		done, err := app.circuit.allow()
 		if err != nil {
-			answers[n].Outcome, answers[n].Reason = room.Unavailable, err.Error()
+			a.Outcome, a.Reason = room.Unavailable, err.Error()
 			continue
 		}
 		given := r.time(ctx, app.manifest)
-		answers[n].Hurried = given < app.manifest.Timeout()
-		calls = append(calls, call{contact: app, n: n, done: done})
+		a.Hurried = given < r.fair(s.cfg.Budget, app.manifest)
+		g.calls = append(g.calls, call{contact: app, n: n, done: done})
 		questions = append(questions, s.question(c, d, app, body, given))
 	}
 	asking := s.asker.Ask(questions)
-	s.listen(ctx, asking, calls, d, answers)
-	if slices.ContainsFunc(answers, isOpen) {
-		s.leave(ctx, asking, calls, d, answers)
+	g.listen(ctx, asking, d)
+	if slices.ContainsFunc(g.answers, isOpen) {
+		s.leave(ctx, asking, d, &g)
 	}
-	return answers
+	return g
 }
 
 func isOpen(a room.Answer) bool { return a.Outcome == "" }
 
 // listen takes the answers that are waited for: until nothing depends on the rest, and a
-// moment more.
-func (s *Service) listen(ctx context.Context, asking *bus.Asking, calls []call, d room.Draft, answers []room.Answer) {
-	hear := func(ctx context.Context) bool {
-		k, reply, ok := asking.Next(ctx)
-		if ok {
-			calls[k].end(d, reply, &answers[calls[k].n])
-		}
-		return ok
-	}
-	for !room.Settled(answers) {
-		if !hear(ctx) {
+// moment more if one of the rest may come within it.
+func (g *gathering) listen(ctx context.Context, asking *bus.Asking, d room.Draft) {
+	for !room.Settled(g.answers) {
+		if !g.hear(ctx, asking, d) {
 			return
 		}
 	}
+	if !slices.ContainsFunc(g.calls, func(k call) bool { return isOpen(g.answers[k.n]) && !k.circuit.tardy.Load() }) {
+		return
+	}
 	moment, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	for hear(moment) {
+	for g.hear(moment, asking, d) {
 	}
 }
 
+// hear takes the next answer. It returns false if none is left, or when the context ends.
+func (g *gathering) hear(ctx context.Context, asking *bus.Asking, d room.Draft) bool {
+	k, reply, ok := asking.Next(ctx)
+	if ok {
+		app, a := g.calls[k], &g.answers[g.calls[k].n]
+		judge(a, g.phase, d, reply)
+		app.figures.took(reply)
+		if reply.Took <= grace && reply.Err == nil {
+			app.circuit.tardy.Store(false)
+		}
+	}
+	return ok
+}
+
 // leave records that the apps still open were not waited for. What they say all the same is
-// listened to in the background: it counts, for them and for their circuits.
-func (s *Service) leave(ctx context.Context, asking *bus.Asking, calls []call, d room.Draft, answers []room.Answer) {
-	heard := slices.Clone(answers)
-	s.running.Go(func() {
-		defer asking.Close()
-		for {
-			k, reply, ok := asking.Next(s.ctx)
-			if !ok {
-				return
-			}
-			a := &heard[calls[k].n]
-			calls[k].end(d, reply, a)
-			calls[k].figures.count(*a)
-		}
-	})
-	for n := range answers {
-		a := &answers[n]
-		switch {
-		case !isOpen(*a):
+// listened to in the background, as many rounds at once as commands may be in progress: it
+// counts, for the figures and the circuits.
+func (s *Service) leave(ctx context.Context, asking *bus.Asking, d room.Draft, g *gathering) {
+	rest := *g
+	rest.answers = slices.Clone(g.answers)
+	for n := range g.answers {
+		a := &g.answers[n]
+		if !isOpen(*a) {
+			rest.answers[n].Unheard = true // here; it has been heard there
 			continue
-		case ctx.Err() != nil:
-			a.Outcome, a.Reason, a.Hurried = room.TimedOut, "the command's time ran out", true
-		default:
-			a.Outcome, a.Reason = room.Skipped, "not waited for"
 		}
-		a.Unheard = true
+		a.Unheard, a.Took = true, time.Since(g.began)
+		a.Outcome, a.Reason = room.Skipped, "not waited for"
+		if ctx.Err() != nil {
+			a.Outcome, a.Reason, a.Hurried = room.TimedOut, "the command's time ran out", true
+		} else {
+			g.contacts[n].circuit.tardy.Store(true)
+		}
+	}
+	select {
+	case s.listening <- struct{}{}:
+	default:
+		asking.Close()
+		rest.conclude()
+		return
+	}
+	s.running.Go(func() {
+		defer func() { <-s.listening }()
+		defer asking.Close()
+		for rest.hear(s.ctx, asking, d) {
+		}
+		rest.conclude()
+	})
+}
+
+// conclude counts what came of the round and tells the circuits, once it is combined: only
+// then is it known whether what an app said could be used.
+func (g *gathering) conclude() {
+	for n, a := range g.answers {
+		if !a.Unheard {
+			g.contacts[n].figures.count(a)
+		}
+	}
+	for _, k := range g.calls {
+		if a := g.answers[k.n]; !a.Unheard {
+			k.done(a)
+		}
 	}
 }
 
 // question is the pre-event for one app, and how it is asked.
 func (s *Service) question(c room.Command, d room.Draft, app *contact, body []byte, given time.Duration) bus.Question {
 	app.figures.called()
-	asked := time.Now()
 	return bus.Question{
 		Subject: subjects.Pre(app.phase, app.manifest.ID),
 		Retry:   subjects.PreRetry(app.phase, app.manifest.ID),
@@ -122,28 +159,18 @@ func (s *Service) question(c room.Command, d room.Draft, app *contact, body []by
 			h.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
 			return &nats.Msg{Header: h, Data: body}
 		},
-		Late: func(*nats.Msg) {
-			app.figures.late()
-			s.late.Add(1)
-			s.log.Warn("a verdict came late and was ignored", "app", app.manifest.ID, "interface", app.phase,
-				"command", c.ID, "after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond))
-		},
+		Late: s.ignoring(app, c.ID, given),
 	}
 }
 
-// end turns a reply into the answer: exactly one outcome, whatever came.
-func (k call) end(d room.Draft, reply bus.Reply, a *room.Answer) {
-	judge(a, k.phase, d, reply)
-	k.done(*a)
-	k.figures.took(reply)
-}
-
-// count adds what came of a round to the figures, once it is combined: only then is it known
-// whether what an app said could be used.
-func (r round) count(answers []room.Answer) {
-	for n, a := range answers {
-		if !a.Unheard {
-			r.contacts[n].figures.count(a)
-		}
+// ignoring returns what counts a verdict that comes late. It is kept for long, and so refers to
+// little.
+func (s *Service) ignoring(app *contact, command string, given time.Duration) func(*nats.Msg) {
+	asked := time.Now()
+	return func(*nats.Msg) {
+		app.figures.late()
+		s.late.Add(1)
+		s.log.Warn("a verdict came late and was ignored", "app", app.manifest.ID, "interface", app.phase,
+			"command", command, "after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond))
 	}
 }

@@ -29,9 +29,9 @@ func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, erro
 		draft, refusal := room.Decide(view, c) // 2
 		if draft != nil {
 			for _, r := range s.apps.rounds(draft.Event) {
-				answers := s.gather(ctx, c, *draft, r)                   // 3
-				*draft, refusal = room.Combine(*draft, r.phase, answers) // 4
-				r.count(answers)
+				asked := s.gather(ctx, c, *draft, r)                           // 3
+				*draft, refusal = room.Combine(*draft, r.phase, asked.answers) // 4
+				asked.conclude()
 				if refusal != nil {
 					break
 				}

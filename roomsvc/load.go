@@ -8,9 +8,13 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// load is the room as the projection has it, or the result of the command if it has been
-// committed before: sent again, it is answered as it was.
+// load is the room as the projection has it, once it is known who is to be asked about it, or
+// the result of the command if it has been committed before: sent again, it is answered as it
+// was.
 func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Result, error) {
+	if err := s.apps.wait(ctx); err != nil {
+		return room.View{}, nil, err
+	}
 	view, seq := s.projection.view(c)
 	if seq == 0 {
 		return view, nil, nil

@@ -26,6 +26,7 @@ func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	s.log.Info("app registered", "app", m.ID, "version", stored.Version, "by", m.Version)
 	return stored.Effective(), nil
 }
 
@@ -78,7 +79,9 @@ func (s *Service) decide(ctx context.Context, id string, set func(*room.Settings
 	if err != nil {
 		return nil, err
 	}
-	return stored.Effective(), nil
+	m := stored.Effective()
+	s.log.Info("an operator has decided about an app", "app", id, "enabled", m.IsEnabled(), "shadow", m.Shadow)
+	return m, nil
 }
 
 // removeApp ends an app: its workers are not asked any more, and its consumer goes with
@@ -113,11 +116,9 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 // changeApp changes an app's registration, and returns when every service knows it.
 func (s *Service) changeApp(ctx context.Context, id string, revised revise) (room.Registration, error) {
 	stored, revision, err := s.apps.change(ctx, id, revised)
-	if err != nil || revision == 0 {
+	if err != nil {
 		return stored, err
 	}
-	m := stored.Effective()
-	s.log.Info("app registered", "app", id, "version", m.Version, "implements", m.Implements, "enabled", m.IsEnabled(), "shadow", m.Shadow)
 	s.announce(ctx, revision)
 	return stored, nil
 }

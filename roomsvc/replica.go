@@ -21,7 +21,7 @@ func (r replicaRequest) Validate() error { return room.AppRequest{ID: r.App}.Val
 
 // replicaReport is what one replica knows.
 type replicaReport struct {
-	Revision uint64       `json:"revision"` // of the bucket of apps, known so far
+	Revision *uint64      `json:"revision"` // of the bucket of apps, known so far; nil: it could not say
 	Figures  []callReport `json:"figures,omitempty"`
 }
 
@@ -33,7 +33,7 @@ type callReport struct {
 }
 
 func (s *Service) reportReplica(_ context.Context, r replicaRequest) (any, error) {
-	report := replicaReport{Revision: s.apps.known()}
+	report := replicaReport{Revision: new(s.apps.reached())}
 	if !r.Figures {
 		return report, nil
 	}
@@ -61,9 +61,8 @@ func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaRepo
 	var all []replicaReport
 	for _, msg := range replies {
 		var report replicaReport
-		if room.DecodeLenient(msg.Data, &report) == nil && report.Revision > 0 { // otherwise it refused
-			all = append(all, report)
-		}
+		_ = room.DecodeLenient(msg.Data, &report) // one that refuses says nothing
+		all = append(all, report)
 	}
 	return all, nil
 }
@@ -72,8 +71,9 @@ func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaRepo
 const announceTimeout = time.Second
 
 // announce returns when every replica that answers knows the bucket up to the revision, so
-// that whoever has been told of a change finds it in force wherever it asks. One that does
-// not get there in time is left behind: it is cut off from the bucket, and says so itself.
+// that whoever has been told of a change finds it in force wherever it asks. It does not wait
+// for ever for one that is behind, nor at all for one that does not answer: that one is cut
+// off, and decides nothing before it has read the bucket anew.
 func (s *Service) announce(ctx context.Context, revision uint64) {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
@@ -85,7 +85,7 @@ func (s *Service) announce(ctx context.Context, revision uint64) {
 		}
 		behind = 0
 		for _, r := range reports {
-			if r.Revision < revision {
+			if r.Revision == nil || *r.Revision < revision {
 				behind++
 			}
 		}

@@ -13,8 +13,9 @@ import (
 type round struct {
 	phase    room.Interface
 	contacts []*contact // in order
-	// ahead is how long this round and those after it take if every app uses its time up.
-	ahead time.Duration
+	// ahead is how long this round and those after it take if every app uses its time up, whole
+	// how long all rounds of the event do.
+	ahead, whole time.Duration
 }
 
 // rounds is who is asked before an event, and in which order: all apps of a phase at once, but
@@ -39,6 +40,9 @@ func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round 
 	for n := range slices.Backward(all) {
 		ahead += all[n].longest()
 		all[n].ahead = ahead
+	}
+	for n := range all {
+		all[n].whole = ahead
 	}
 	return all
 }
@@ -66,5 +70,20 @@ func (r round) time(ctx context.Context, app room.Manifest) time.Duration {
 	if r.ahead <= left {
 		return min(app.Timeout(), left)
 	}
-	return time.Duration(float64(min(app.Timeout(), r.ahead)) * float64(left) / float64(r.ahead))
+	return share(min(app.Timeout(), r.ahead), left, r.ahead)
+}
+
+// share is an app's part of the time that is left for all.
+func share(timeout, left, all time.Duration) time.Duration {
+	return time.Duration(float64(timeout) * float64(left) / float64(all))
+}
+
+// fair is the least time after which an app that is late has itself to blame, not the command:
+// half of what it would have in one with the whole budget.
+func (r round) fair(budget time.Duration, app room.Manifest) time.Duration {
+	most := budget * 9 / 10
+	if r.whole > most {
+		return share(min(app.Timeout(), r.whole), most, r.whole) / 2
+	}
+	return min(app.Timeout(), most) / 2
 }

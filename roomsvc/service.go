@@ -125,9 +125,11 @@ type Service struct {
 
 	created     time.Time        // of the stream that the projection is made from
 	reconnected chan nats.Status // the connection was lost and is back
+	connection  chan nats.Status // the same, and that it was lost
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
+	listening   chan struct{} // rounds that are listened to though nobody waits for them
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has
@@ -149,8 +151,10 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
 		projection:  newProjection(),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
+		listening:   make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
+		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
@@ -170,7 +174,8 @@ func (s *Service) start(ctx context.Context) error {
 	s.ensureRejections(ctx)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
-	if err := s.apps.watch(s.ctx); err != nil {
+	s.running.Go(func() { s.watchApps(s.ctx) })
+	if err := s.apps.wait(ctx); err != nil {
 		return err
 	}
 	if err := s.catchUp(ctx); err != nil {
@@ -211,6 +216,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.stop()
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
+	s.nc.RemoveStatusListener(s.connection)
 	_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
 	return err
 }

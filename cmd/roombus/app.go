@@ -59,7 +59,8 @@ the app if that is not wanted.`,
 		a.shadow(),
 		a.decision("remove APP", "Forget an app",
 			`remove forgets an app, what has been decided about it, and the events that wait for it. Workers
-that still run are not asked any more; one that starts, or connects again, registers it anew.`,
+that still run are not asked any more; one that starts, or that loses its connection and connects
+again, registers the app anew: stop them first.`,
 			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 				return client.RemoveApp(ctx, args[0])
 			}, "APP"))
@@ -67,8 +68,8 @@ that still run are not asked any more; one that starts, or connects again, regis
 
 func (a *app) shadow() *cobra.Command {
 	c := a.decision("shadow APP on|off", "Have what an app says recorded only, or enforced",
-		`shadow on has an app asked beside the others and what it says recorded, not enforced; nothing
-waits for it. shadow off has it enforced.`,
+		`shadow on has an app asked beside the others and what it says recorded, not enforced. Nothing
+waits for it, but for 25 ms if it has been that fast. shadow off has it enforced.`,
 		func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 			return client.ShadowApp(ctx, args[0], args[1] == "on")
 		}, "APP", "on|off")
@@ -120,7 +121,7 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 	for _, m := range apps {
 		s := stateOf(m)
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
-			len(s.Workers), s.Calls, s.Denied, s.Failed, s.TimedOut, quantile(s.Figures, s.P50Ms), quantile(s.Figures, s.P99Ms),
+			len(s.Workers), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, quantile(s.Figures, s.P50Ms), quantile(s.Figures, s.P99Ms),
 			s.Breaker, backlog(s), interfaces(m.Manifest))
 	}
 	return t.Flush()
@@ -157,7 +158,7 @@ func showApp(w io.Writer, m room.App) {
 		line(first(n, "workers"), "%s %s", worker.Version, worker.ID)
 	}
 	if len(s.Workers) == 0 {
-		line("workers", "none that speaks the micro protocol")
+		line("workers", "none that answers over the micro protocol")
 	}
 	if s.Backlog != nil {
 		line("backlog", "%d", *s.Backlog)

@@ -74,8 +74,8 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// explain makes one line of an error, with what to do about it where that is known.
-func explain(err error) string {
+// inOneLine makes one line of an error, with what to do about it where that is known.
+func inOneLine(err error) string {
 	line := plain(strings.Join(strings.Fields(err.Error()), " "))
 	if hint := hint(err); hint != "" {
 		line += "; " + hint

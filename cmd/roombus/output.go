@@ -109,7 +109,7 @@ func (p paint) outcome(o room.Outcome) string {
 	case room.Denied:
 		return p.as(string(o), color.FgRed, color.Bold)
 	}
-	return p.as(string(o), color.FgYellow)
+	return p.as(plain(string(o)), color.FgYellow)
 }
 
 // kind paints a kind of rejection as what the app to blame had said.
@@ -117,7 +117,7 @@ func (p paint) kind(k room.RejectionKind) string {
 	if k == room.RejectionDenied {
 		return p.as(string(k), color.FgRed, color.Bold)
 	}
-	return p.as(string(k), color.FgYellow)
+	return p.as(plain(string(k)), color.FgYellow)
 }
 
 // clock is how times are shown to people: local time, to the second.

@@ -31,7 +31,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = fmt.Errorf("writing the output: %w", out.err)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "roombus: %s\n", explain(err))
+		fmt.Fprintf(stderr, "roombus: %s\n", inOneLine(err))
 	}
 	return exitStatus(err)
 }

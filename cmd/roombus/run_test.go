@@ -67,5 +67,5 @@ func TestExitStatuses(t *testing.T) {
 func TestAnErrorIsOneLine(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(bus.ErrServerTooOld, errors.New("and\nmore"))
-	assert.Equal(t, "the NATS server is too old and more; upgrade it", explain(err))
+	assert.Equal(t, "the NATS server is too old and more; upgrade it", inOneLine(err))
 }

@@ -151,18 +151,65 @@ func TestWhatOpensNoBreaker(t *testing.T) {
 	}
 }
 
-// An app that was given less than its own time is not to blame for being late.
+// An app that a client in a hurry gave too little time is not to blame for having no answer:
+// otherwise one user could open the way for others.
 func TestHurryOpensNoBreaker(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
-	b.Create(t, "r")
-	b.Register(t, room.Manifest{ID: "app", Implements: joined, TimeoutMs: new(60_000)})
-	b.Answer(t, room.PreRoomUserJoined, "app", func(*nats.Msg) {})
-	for _, user := range []string{"a", "b", "c"} {
-		request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"`+user+`"}}`, "Room-Timeout-Ms", "100")
+	for says, answer := range map[string]nats.MsgHandler{
+		"late": func(*nats.Msg) {},
+		"failed": func(msg *nats.Msg) {
+			_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error": {"context deadline exceeded"}}})
+		},
+		"absent": nil,
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
+			b.Create(t, "r")
+			b.Register(t, room.Manifest{ID: "app", Implements: joined, Essentials: joined, TimeoutMs: new(4000)})
+			if answer != nil {
+				b.Answer(t, room.PreRoomUserJoined, "app", answer)
+			}
+			for range 3 {
+				request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"hasty"}}`, "Room-Timeout-Ms", "100")
+			}
+			app, err := b.Client.App(t.Context(), "app")
+			require.NoError(t, err)
+			assert.EqualValues(t, 3, app.State.Calls)
+			assert.Equal(t, room.BreakerClosed, app.State.Breaker)
+			if answer == nil { // it is still worth waiting for
+				done := joining(t, b, "r", alice)
+				require.NoError(t, b.NC.Flush())
+				b.Work(t, room.Manifest{ID: "app", Essentials: joined, TimeoutMs: new(4000)}, allowJoins)
+				_, err := done.wait(t)
+				require.NoError(t, err)
+			}
+		})
 	}
-	app, err := b.Client.App(t.Context(), "app")
-	require.NoError(t, err)
-	assert.EqualValues(t, 3, app.State.TimedOut)
-	assert.Equal(t, room.BreakerClosed, app.State.Breaker)
+}
+
+// An app that may take longer than a whole command has itself to blame for hanging.
+func TestAnAppThatOutlastsTheBudgetIsToBlame(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Budget: 300 * time.Millisecond, BreakerPause: time.Hour, BreakerFailures: 2})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "app", Implements: joined, Essentials: joined, TimeoutMs: new(60_000)})
+	b.Answer(t, room.PreRoomUserJoined, "app", func(*nats.Msg) {})
+	for _, says := range []string{"no verdict within", "no verdict within", "breaker open"} {
+		_, err := join(t, b, "alice")
+		e := code(t, err)
+		assert.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+		assert.Contains(t, e.Reason, says)
+	}
+}
+
+// What an app says and cannot be used is its failure, to its breaker too.
+func TestUnusableContentOpensTheBreaker(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
+	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomCreateModify}})
+	b.Answer(t, room.PreRoomCreateModify, "app", harness.Says(`{"verdict":"allow","modify":{"slugifiedName":""}}`))
+	for n, want := range []room.Outcome{room.Failed, room.Failed, room.Unavailable} {
+		assert.Equal(t, want, b.Create(t, string(rune('a'+n))).Apps[0].Outcome)
+	}
 }

@@ -168,9 +168,33 @@ func TestRemovingAnApp(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// A worker whose app is removed under it serves on, and registers the app again when it next
-// has reason to.
-func TestAWorkerOfARemovedAppComesBack(t *testing.T) {
+// A worker whose app is removed under it does not register it again, and goes on with its
+// events when somebody else has.
+func TestAWorkerOfARemovedAppStaysRemoved(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	saw := newSeen[string]()
+	log := harness.NewOutput()
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}
+	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, m,
+		appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+			saw.see(e.Room.ID)
+			return nil
+		}))
+	_, err := b.Client.RemoveApp(t.Context(), "ledger")
+	require.NoError(t, err)
+	log.Await(t, "the app has been removed")
+	apps, err := b.Client.Apps(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, apps)
+	b.Create(t, "missed")
+	b.Register(t, m)
+	b.Create(t, "r")
+	assert.Equal(t, "r", saw.one(t))
+}
+
+// A consumer that somebody deleted is made again: the app is still registered.
+func TestALostConsumerIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[string]()
@@ -178,12 +202,11 @@ func TestAWorkerOfARemovedAppComesBack(t *testing.T) {
 		saw.see(e.Room.ID)
 		return nil
 	}))
-	_, err := b.Client.RemoveApp(t.Context(), "ledger")
-	require.NoError(t, err)
+	require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
 	require.Eventually(t, func() bool {
-		apps, err := b.Client.Apps(t.Context())
-		return err == nil && len(apps) == 1
-	}, 3*replyTime, tick, "its consumer is gone: it registers again")
+		_, err := b.JS.Consumer(t.Context(), subjects.Events, "ledger")
+		return err == nil
+	}, replyTime, tick)
 	b.Create(t, "r")
 	assert.Equal(t, "r", saw.one(t))
 }
@@ -253,7 +276,7 @@ func TestCLIApps(t *testing.T) {
 	c := cli{t, b.Server.URL()}
 	assert.Equal(t, "app guard 1.0.0 is enabled, shadow\n", c.ok("app", "shadow", "guard", "on"))
 	c.ok("room", "join", "r", "alice")
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled, shadow +1 +1 +1 +0 +0 .* closed +- +PreRoomUserJoined\*$`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled, shadow +1 +1 +0 +0 +0 .* closed +- +PreRoomUserJoined\*$`, c.ok("app", "ls"))
 	out := c.ok("app", "info", "guard")
 	for _, line := range []string{
 		`(?m)^state +enabled, shadow \(decided by an operator: shadow on\)$`,

@@ -2,8 +2,12 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -121,7 +125,12 @@ func TestTheBucketIsMendedByRegistering(t *testing.T) {
 	require.NoError(t, err)
 	_, err = kv.Put(t.Context(), "c", []byte(`{"id":"c","version":"1.0.0","implements":["PostRoomCreate"]}`))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a stays as it was, b is none, c is new")
+	_, err = kv.Put(t.Context(), "a.bak", []byte(`{"id":"a","version":"9.0.0","implements":["PreRoomUserJoined"]}`))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a stays as it was, b is none, c is new, and a copy is no app")
+	b.Create(t, "r")
+	_, err = join(t, b, "alice")
+	require.NoError(t, err)
 	for _, id := range []string{"a", "b"} {
 		m.ID = id
 		b.Register(t, m)
@@ -160,4 +169,92 @@ func TestWorkersRegisterAgain(t *testing.T) {
 	assert.Equal(t, "r", saw.one(t))
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	assert.Equal(t, "no", code(t, err).Reason)
+}
+
+// An app whose condition this service cannot compile, though another version of it has, is
+// passed over nowhere: where it is essential it blocks, now and after a restart.
+func TestAConditionOfAnotherVersionFails(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)
+	require.NoError(t, err)
+	_, err = kv.Put(t.Context(), "guard", []byte(`{"id":"guard","version":"1.0.0","implements":["PreRoomUserJoined","PreRoomUserLeave"],
+		"essentials":["PreRoomUserJoined"],"when":{"PreRoomUserJoined":"room.colour == 'red'"}}`))
+	require.NoError(t, err)
+	blocked := func() bool {
+		_, err := join(t, b, "alice")
+		if err == nil {
+			_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+			require.NoError(t, err)
+			return false
+		}
+		e := code(t, err)
+		assert.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
+		assert.Contains(t, e.Reason, "undefined field 'colour'")
+		return true
+	}
+	require.Eventually(t, blocked, replyTime, tick)
+	nc := harness.Connect(t, b.Server)
+	require.NoError(t, b.Service.Stop(t.Context()))
+	harness.Serve(t, nc, roomsvc.Config{})
+	assert.True(t, blocked())
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: "owner"}})
+	require.NoError(t, err, "it has no condition for leaves")
+}
+
+// Services that come back to a server decide nothing by what they knew before: what has been
+// registered with one of them is asked by all, at once.
+func TestTheRegistryIsReadAnewAfterALostConnection(t *testing.T) {
+	t.Parallel()
+	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s.start(t)
+	t.Cleanup(func() { s.server.Shutdown() })
+	for range 3 {
+		harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
+	}
+	b := busOn(t, s.server)
+	b.Create(t, "r")
+	for n := range 3 {
+		s.server.Shutdown()
+		s.start(t)
+		m := room.Manifest{ID: "guard", Version: fmt.Sprintf("1.%d.0", n), Implements: joined, Essentials: joined, Enabled: new(false)}
+		require.Eventually(t, func() bool {
+			_, err := b.Client.RegisterApp(t.Context(), m)
+			return err == nil
+		}, 3*replyTime, tick)
+		for range 12 {
+			_, err := join(t, b, "alice")
+			require.Equal(t, room.CodeEssentialAppUnavailable, code(t, err).Code)
+		}
+		_, err := b.Client.RemoveApp(t.Context(), "guard")
+		require.NoError(t, err)
+	}
+}
+
+// A replica that does not know of a change yet holds its acknowledgement up, also when nothing
+// has changed for the one that is asked.
+func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	var asked atomic.Int32
+	sub, err := b.NC.Subscribe("room.app.replica", func(msg *nats.Msg) {
+		if n := asked.Add(1); n%4 == 1 {
+			_ = msg.Respond([]byte(`{"revision":0}`))
+		} else if n%4 == 2 {
+			_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"429"}}, Data: []byte(`{"code":"overloaded"}`)})
+		} else {
+			_ = msg.Respond([]byte(`{"revision":1000000}`))
+		}
+	})
+	require.NoError(t, err)
+	require.NoError(t, b.NC.Flush())
+	for n := range 2 {
+		b.Register(t, room.Manifest{ID: "a", Implements: joined})
+		require.GreaterOrEqual(t, asked.Load(), int32(3+4*n), "it is asked until it knows")
+		for asked.Load()%4 != 0 {
+			asked.Add(1)
+		}
+	}
+	_ = sub.Unsubscribe()
 }

@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -124,4 +126,39 @@ func TestAShadowTakesNoTimeFromTheOthers(t *testing.T) {
 	assert.Equal(t, "1000", <-given, "its own timeout, whole")
 	assert.Equal(t, room.Unavailable, r.Apps[0].Outcome)
 	assert.Equal(t, "no live worker", r.Apps[0].Reason)
+}
+
+// A shadow that has not been fast is not given even a moment, until it has been fast again.
+func TestASlowShadowIsNotGivenAMoment(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "shade", Implements: joined, Shadow: true, TimeoutMs: new(60_000)})
+	var well atomic.Bool
+	held := make(chan *nats.Msg, 100)
+	b.Answer(t, room.PreRoomUserJoined, "shade", func(msg *nats.Msg) {
+		if !well.Load() {
+			held <- msg
+			return
+		}
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	join := func(n int) room.AppOutcome {
+		r, err := join(t, b, strconv.Itoa(n))
+		require.NoError(t, err)
+		return r.Apps[0]
+	}
+	assert.GreaterOrEqual(t, join(0).Ms, 25.0)
+	least := 25.0
+	for n := range 10 {
+		o := join(1 + n)
+		require.Equal(t, "not waited for", o.Reason)
+		least = min(least, o.Ms)
+	}
+	assert.Less(t, least, 25.0, "it was given no moment")
+
+	well.Store(true)
+	for n := 11; join(n).Outcome != room.Allowed; n++ { // the next answer that is fast is heard beside; the one after it is waited for
+		require.Less(t, n, 1000)
+	}
 }
