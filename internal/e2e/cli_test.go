@@ -200,6 +200,22 @@ func TestCLIShowsControlCharactersAsDots(t *testing.T) {
 		assert.NotContains(t, out, "\x07")
 	}
 	assert.Contains(t, c.ok("room", "get", "r"), "·[2Jgone")
+
+	// Nor can a rejection that somebody else has written.
+	forged := nats.NewMsg("room.rejected.join.r")
+	for key, value := range map[string]string{"ce-id": "forged", "ce-type": "room.rejected.join", "ce-subject": "r"} {
+		forged.Header.Set(key, value)
+	}
+	forged.Data = []byte(`{"id":"forged","time":"2026-01-02T15:04:05Z","command":"join","room":"r","user":"u\u001b[2J","kind":"\u001b]0;pwned\u0007",
+		"error":{"code":"\u001b[31m","message":"\u001b","app":"\u001b","reason":"\u0007","apps":[{"app":"\u001b","interface":"\u001b","outcome":"ok\n  = committed as event seq 9","ms":1,"changed":["\u001b"]}]}}`)
+	_, err = b.JS.PublishMsg(t.Context(), forged)
+	require.NoError(t, err)
+	for _, out := range []string{c.ok("rejections"), c.ok("explain", "forged")} {
+		assert.Contains(t, out, "pwned")
+		assert.NotContains(t, out, "\x1b")
+		assert.NotContains(t, out, "\x07")
+		assert.NotContains(t, out, "\n  = committed")
+	}
 }
 
 func TestCLIWithoutAService(t *testing.T) {
