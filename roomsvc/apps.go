@@ -230,7 +230,10 @@ func (a *apps) isStale(id string, r record) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.entries[id]
-	return r.revision < e.revision && !(e.gone && r.revision == 0)
+	if e.gone && r.revision == 0 {
+		return false
+	}
+	return r.revision < e.revision
 }
 
 func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {

@@ -10,24 +10,30 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// watchRetry is the wait before the bucket is watched again.
-const watchRetry = 100 * time.Millisecond
+// The waits before the bucket is watched again, which grow while it cannot be.
+const (
+	firstWatchRetry = 50 * time.Millisecond
+	maxWatchRetry   = 5 * time.Second
+)
 
 // watchApps keeps the registry up with the bucket until the context ends. From the moment that
 // the connection is lost until the bucket has been read anew no command is decided: operators
 // may have changed everything meanwhile.
 func (s *Service) watchApps(ctx context.Context) {
-	for ctx.Err() == nil {
+	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
 		err := s.watchOnce(ctx)
 		s.apps.setKnown(false)
 		if ctx.Err() != nil {
 			return
 		}
-		if !errors.Is(err, errReconnected) {
-			s.log.Warn("watching the apps again", "error", err)
+		if errors.Is(err, errReconnected) {
+			wait = firstWatchRetry
+		} else {
+			s.log.Warn("no command is decided until the apps are known", "error", err, "again_in", wait)
 		}
 		select {
-		case <-time.After(watchRetry):
+		case <-time.After(wait):
+		case <-s.connection:
 		case <-ctx.Done():
 		}
 	}

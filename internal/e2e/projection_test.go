@@ -159,6 +159,8 @@ func TestAStreamMadeAnew(t *testing.T) {
 	require.NoError(t, err)
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: subjects.Events, Subjects: []string{subjects.AllEvents}, DenyDelete: true, Discard: jetstream.DiscardNew})
 	require.NoError(t, err)
+	_, err = js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: subjects.AppsBucket})
+	require.NoError(t, err)
 	_, err = b.Client.Create(t.Context(), harness.NewRoom("new"))
 	require.NoError(t, err)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "old", User: alice})
