@@ -42,6 +42,12 @@ func Append(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, id strin
 	return 0, sortAppendError(err)
 }
 
+// IsConflict reports whether JetStream refused a message because a guard did not hold, or may
+// not have.
+func IsConflict(err *jetstream.APIError) bool {
+	return err.ErrorCode == codeConflict || err.ErrorCode == codeConflictInFlight
+}
+
 func sortAppendError(err error) error {
 	var api *jetstream.APIError
 	switch {
@@ -52,10 +58,10 @@ func sortAppendError(err error) error {
 	case !errors.As(err, &api):
 		return fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
-	switch api.ErrorCode {
-	case codeConflict, codeConflictInFlight:
+	switch {
+	case IsConflict(api):
 		return fmt.Errorf("%w: %w", ErrConflict, err)
-	case codeIDInFlight:
+	case api.ErrorCode == codeIDInFlight:
 		return fmt.Errorf("%w: %w", ErrStored, err)
 	}
 	if api.Code >= 500 { // trouble inside the server: it may have stored the message all the same

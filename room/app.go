@@ -18,7 +18,7 @@ type AppState struct {
 	Backlog    *uint64               `json:"backlog,omitempty"`
 	Replicas   int                   `json:"replicas"` // of the room service
 	Figures                          // of all interfaces
-	Interfaces map[Interface]Figures `json:"interfaces"` // of those that were asked
+	Interfaces map[Interface]Figures `json:"interfaces,omitempty"` // of each; not in the list of all apps
 	// Operator is what operators have decided, whatever the manifest says.
 	Operator Settings `json:"operator,omitzero"`
 }

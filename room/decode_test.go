@@ -156,6 +156,7 @@ func TestManifestRefuses(t *testing.T) {
 		"id is required":                    func(m *room.Manifest) { m.ID = "" },
 		"id must be":                        func(m *room.Manifest) { m.ID = "a.b" },
 		"service's own name":                func(m *room.Manifest) { m.ID = "rooms" },
+		"description has":                   func(m *room.Manifest) { m.Description = strings.Repeat("d", 1025) },
 		"version is required":               func(m *room.Manifest) { m.Version = "" },
 		"version must be SemVer":            func(m *room.Manifest) { m.Version = "v1" },
 		"implements is required":            func(m *room.Manifest) { m.Implements = nil },

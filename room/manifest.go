@@ -14,6 +14,7 @@ const (
 	DefaultTimeoutMs = 1000
 	MaxTimeoutMs     = 60_000
 	MaxConditionSize = 2048 // bytes of an expression in When
+	MaxDescription   = 1024 // bytes
 )
 
 // Manifest is what an app says of itself when it registers.
@@ -53,6 +54,9 @@ func (m Manifest) Validate() error {
 	}
 	if !semver.MatchString(m.Version) {
 		return invalid("version must be SemVer like 1.2.3, not %.80q", m.Version)
+	}
+	if len(m.Description) > MaxDescription {
+		return invalid("description has %d bytes; at most %d are allowed", len(m.Description), MaxDescription)
 	}
 	if len(m.Implements) == 0 {
 		return invalid("implements is required: list at least one of the ten interfaces")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
 )
@@ -22,6 +23,8 @@ import (
 type apps struct {
 	kv  jetstream.KeyValue
 	cfg Config
+
+	changing sync.Map // a mutex for each app
 
 	mu       sync.Mutex
 	created  time.Time // of the bucket that the entries are from
@@ -156,7 +159,7 @@ func (a *apps) change(ctx context.Context, id string, revised revise) (room.Regi
 			return next, 0, fmt.Errorf("encoding the registration: %w", err)
 		}
 		revision, err := a.write(ctx, id, data, was.revision)
-		if errors.Is(err, jetstream.ErrKeyExists) {
+		if isConflict(err) {
 			continue // somebody else was faster
 		}
 		if err != nil {
@@ -167,11 +170,42 @@ func (a *apps) change(ctx context.Context, id string, revised revise) (room.Regi
 	}
 }
 
-// remove deletes an app's registration and returns the revision of the deletion.
-func (a *apps) remove(ctx context.Context, id string) (uint64, error) {
-	if err := a.kv.Delete(ctx, id); err != nil {
-		return 0, fmt.Errorf("deleting the registration: %w", err)
+// remove deletes an app's registration, after what else there is of the app, and returns it, nil
+// if it could not be used, and the revision of the deletion. The error is of code app_not_found
+// if there is none.
+func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.Registration, uint64, error) {
+	for {
+		was, err := a.read(ctx, id)
+		if err != nil {
+			return nil, 0, err
+		}
+		if was.data == "" {
+			return nil, 0, noApp(id)
+		}
+		if err := rest(); err != nil {
+			return nil, 0, err
+		}
+		err = a.kv.Delete(ctx, id, jetstream.LastRevision(was.revision))
+		if isConflict(err) {
+			continue // it has just been registered anew
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("deleting the registration: %w", err)
+		}
+		revision, err := a.deletion(ctx, id)
+		return was.stored(), revision, err
 	}
+}
+
+// isConflict reports whether the bucket has another revision than the one that was named, or
+// is about to have.
+func isConflict(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && bus.IsConflict(api)
+}
+
+// deletion is the revision of an app's latest deletion.
+func (a *apps) deletion(ctx context.Context, id string) (uint64, error) {
 	history, err := a.kv.History(ctx, id)
 	if err != nil {
 		return 0, fmt.Errorf("reading the deletion: %w", err)
@@ -184,6 +218,15 @@ func (a *apps) remove(ctx context.Context, id string) (uint64, error) {
 	}
 	a.forget(id, revision)
 	return revision, nil
+}
+
+// lock lets the changes of one app's registration and consumer go one after the other, as far
+// as they are this service's: the server does not like it when a consumer is changed while it
+// is deleted.
+func (a *apps) lock(id string) (unlock func()) {
+	mu, _ := a.changing.LoadOrStore(id, &sync.Mutex{})
+	mu.(*sync.Mutex).Lock()
+	return mu.(*sync.Mutex).Unlock
 }
 
 // record is what the bucket has of an app.

@@ -18,7 +18,11 @@ import (
 
 func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) {
 	if r.ID == "" {
-		return s.appStates(ctx, "", s.apps.list())
+		all, err := s.appStates(ctx, "", s.apps.list())
+		for _, app := range all { // each by itself has them
+			app.State.Interfaces = nil
+		}
+		return all, err
 	}
 	m, err := s.app(r.ID)
 	if err != nil {

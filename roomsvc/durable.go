@@ -20,14 +20,15 @@ const (
 
 // ensureDurable makes or updates the consumer from which the workers of the app get their
 // post-events, filtered to the interfaces it implements. It begins with what happens after
-// the first registration.
-func (s *Service) ensureDurable(ctx context.Context, m room.Manifest) error {
+// the first registration: of an app that is new, a consumer that is there and cannot be
+// updated is made anew.
+func (s *Service) ensureDurable(ctx context.Context, m room.Manifest, isNew bool) error {
 	filters := postFilters(m)
 	name := subjects.Durable(m.ID)
 	if len(filters) == 0 {
 		return s.deleteDurable(ctx, m.ID)
 	}
-	_, err := s.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	cfg := jetstream.ConsumerConfig{
 		Durable:        name,
 		Description:    "post-events for the workers of app " + m.ID,
 		FilterSubjects: filters,
@@ -36,7 +37,12 @@ func (s *Service) ensureDurable(ctx context.Context, m room.Manifest) error {
 		AckWait:        durableAckWait,
 		MaxAckPending:  durableAckPending,
 		MaxDeliver:     -1,
-	})
+	}
+	_, err := s.stream.CreateOrUpdateConsumer(ctx, cfg)
+	if err != nil && isNew && ctx.Err() == nil {
+		_ = s.stream.DeleteConsumer(ctx, name) // if it fails, so will what follows
+		_, err = s.stream.CreateOrUpdateConsumer(ctx, cfg)
+	}
 	if err != nil {
 		return fmt.Errorf("making consumer %s: %w", name, err)
 	}

@@ -19,7 +19,7 @@ func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error)
 	stored, err := s.changeApp(ctx, m.ID, func(was *room.Registration) (room.Registration, bool, error) {
 		next, changed, err := registered(was, m)
 		if err == nil {
-			err = s.ensureDurable(ctx, next.Manifest)
+			err = s.ensureDurable(ctx, next.Manifest, was == nil)
 		}
 		return next, changed, err
 	})
@@ -91,31 +91,25 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 	if err := room.ValidateToken("id", r.ID); err != nil {
 		return nil, err
 	}
-	was, err := s.apps.read(ctx, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	if was.data == "" {
-		return nil, noApp(r.ID)
-	}
-	if err := s.deleteDurable(ctx, r.ID); err != nil {
-		return nil, err
-	}
-	revision, err := s.apps.remove(ctx, r.ID)
+	unlock := s.apps.lock(r.ID)
+	was, revision, err := s.apps.remove(ctx, r.ID, func() error { return s.deleteDurable(ctx, r.ID) })
+	unlock()
 	if err != nil {
 		return nil, err
 	}
 	s.log.Info("app removed", "app", r.ID)
 	s.announce(ctx, revision)
-	if reg := was.stored(); reg != nil {
-		return reg.Effective(), nil
+	if was == nil { // what was stored could not be used
+		return room.Manifest{ID: r.ID}, nil
 	}
-	return room.Manifest{ID: r.ID}, nil // what was stored could not be used
+	return was.Effective(), nil
 }
 
 // changeApp changes an app's registration, and returns when every service knows it.
 func (s *Service) changeApp(ctx context.Context, id string, revised revise) (room.Registration, error) {
+	unlock := s.apps.lock(id)
 	stored, revision, err := s.apps.change(ctx, id, revised)
+	unlock()
 	if err != nil {
 		return stored, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
+
+// writers is how many rejections are written at once: one after the other, each would wait for
+// JetStream's word about the one before.
+const writers = 16
 
 // maxQueued bounds the rejections that wait to be written. Most take a few hundred bytes, none
 // more than room.MaxRejectedRequest and what apps may say.
@@ -43,6 +48,7 @@ type recorder struct {
 	to      publisher
 	ackWait time.Duration
 	log     *slog.Logger
+	writers int
 	queue   chan recording
 	dropped atomic.Uint64
 
@@ -50,7 +56,8 @@ type recorder struct {
 	end     context.CancelFunc
 	written chan struct{} // closed when run has returned
 
-	// What the log has been told: only run knows.
+	// What the log has been told.
+	mu     sync.Mutex
 	losing bool
 	before uint64 // dropped when all was well the last time
 }
@@ -60,8 +67,8 @@ type recording struct {
 	traceParent string
 }
 
-func newRecorder(to publisher, ackWait time.Duration, log *slog.Logger) *recorder {
-	r := &recorder{to: to, ackWait: ackWait, log: log, queue: make(chan recording, maxQueued), written: make(chan struct{})}
+func newRecorder(to publisher, ackWait time.Duration, writers int, log *slog.Logger) *recorder {
+	r := &recorder{to: to, ackWait: ackWait, writers: writers, log: log, queue: make(chan recording, maxQueued), written: make(chan struct{})}
 	r.last, r.end = context.WithCancel(context.Background())
 	return r
 }
@@ -74,18 +81,24 @@ func (r *recorder) record(rejection room.Rejection, traceParent string) {
 	}
 }
 
-// run writes what is recorded, in order, until the context ends or what was queued at the
-// finish is written.
+// run writes what is recorded until the context ends or what was queued at the finish is
+// written.
 func (r *recorder) run(ctx context.Context) {
 	defer close(r.written)
-	for r.last.Err() == nil && ctx.Err() == nil {
-		select {
-		case next := <-r.queue:
-			r.tell(r.write(ctx, next))
-		case <-r.last.Done():
-		case <-ctx.Done():
-		}
+	var writing sync.WaitGroup
+	for range r.writers {
+		writing.Go(func() {
+			for r.last.Err() == nil && ctx.Err() == nil {
+				select {
+				case next := <-r.queue:
+					r.tell(r.write(ctx, next))
+				case <-r.last.Done():
+				case <-ctx.Done():
+				}
+			}
+		})
 	}
+	writing.Wait()
 	r.rest(ctx)
 }
 
@@ -129,6 +142,8 @@ func (r *recorder) write(ctx context.Context, next recording) error {
 // tell says in the log when rejections begin to be lost and, once one has been written and
 // none waits, how many were.
 func (r *recorder) tell(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	lost := r.dropped.Load() - r.before
 	if lost > 0 && !r.losing {
 		r.losing = true

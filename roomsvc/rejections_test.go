@@ -44,7 +44,7 @@ func recordingOn(t *testing.T) (r *recorder, js *stalled, end func(context.Conte
 	t.Helper()
 	log = &bytes.Buffer{}
 	js = &stalled{asked: make(chan string), answers: make(chan error)}
-	r = newRecorder(js, patience, slog.New(slog.NewTextHandler(log, nil)))
+	r = newRecorder(js, patience, 1, slog.New(slog.NewTextHandler(log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { r.run(ctx) })
@@ -104,7 +104,7 @@ func TestWhatJetStreamRefusesIsCountedAndSaidOnce(t *testing.T) {
 	t.Parallel()
 	js := answering{nil, jetstream.ErrNoStreamResponse, errors.New("second"), errors.New("third"), nil, nil, errors.New("fourth"), nil}
 	var log bytes.Buffer
-	r := newRecorder(&js, patience, slog.New(slog.NewTextHandler(&log, nil)))
+	r := newRecorder(&js, patience, 1, slog.New(slog.NewTextHandler(&log, nil)))
 	for n := range len(js) {
 		r.tell(r.write(t.Context(), recording{rejection: denied(n)}))
 	}

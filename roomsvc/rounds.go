@@ -58,15 +58,23 @@ func (r round) longest() time.Duration {
 	return longest
 }
 
+// minReserve is what is kept of a command's time for the commit, and for what lies between
+// the rounds, unless a tenth is more. Of a command in a hurry it is half.
+const minReserve = 50 * time.Millisecond
+
+// forApps is how much of a command's time is for apps.
+func forApps(left time.Duration) time.Duration {
+	return left - max(left/10, min(minReserve, left/2))
+}
+
 // time is how long an app is waited for: its own timeout, or less if the rounds still to
-// come could not have theirs within the command's budget. A tenth of what is left is kept
-// for the commit.
+// come could not have theirs within the command's budget.
 func (r round) time(ctx context.Context, app room.Manifest) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return app.Timeout()
 	}
-	left := time.Until(deadline) * 9 / 10
+	left := forApps(time.Until(deadline))
 	if r.ahead <= left {
 		return min(app.Timeout(), left)
 	}
@@ -81,7 +89,7 @@ func share(timeout, left, all time.Duration) time.Duration {
 // fair is the least time after which an app that is late has itself to blame, not the command:
 // half of what it would have in one with the whole budget.
 func (r round) fair(budget time.Duration, app room.Manifest) time.Duration {
-	most := budget * 9 / 10
+	most := forApps(budget)
 	if r.whole > most {
 		return share(min(app.Timeout(), r.whole), most, r.whole) / 2
 	}

@@ -152,7 +152,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		projection:  newProjection(),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
 		listening:   make(chan struct{}, cfg.MaxInFlight),
-		recorder:    newRecorder(js, cfg.AckWait, cfg.Logger),
+		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}

@@ -63,11 +63,11 @@ func (c *checked) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// plain is text from elsewhere without what would move a terminal's cursor, colour it or break
-// a table.
+// plain is text from elsewhere without what would move a terminal's cursor, colour it, turn its
+// writing round or break a table.
 func plain(s string) string {
 	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
+		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
 			return '·'
 		}
 		return c

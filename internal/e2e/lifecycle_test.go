@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -251,7 +253,9 @@ func TestTheListSaysHowAppsAreDoing(t *testing.T) {
 	assert.Positive(t, g.P50Ms)
 	assert.GreaterOrEqual(t, g.P99Ms, g.P50Ms)
 	assert.Equal(t, room.BreakerClosed, g.Breaker)
-	assert.Equal(t, g.Figures, g.Interfaces[room.PreRoomUserJoined])
+	alone, err := b.Client.App(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.Equal(t, alone.State.Figures, alone.State.Interfaces[room.PreRoomUserJoined])
 	assert.Equal(t, g.Calls, a.Unavailable)
 	assert.Empty(t, a.Workers)
 	assert.EqualValues(t, 10, *a.Backlog, "ten joins wait for it")
@@ -328,4 +332,48 @@ func TestAWorkerWithAnotherManifestDoesNotStart(t *testing.T) {
 	err := appworker.Run(t.Context(), appworker.Config{Conn: harness.Connect(t, b.Server), Logger: harness.Log(t)},
 		room.Manifest{ID: "guard", Version: "1.0.0", Essentials: joined}, allow)
 	require.ErrorContains(t, err, "registered with another manifest (essentials)")
+}
+
+// Whatever registrations and removals run into each other, at several replicas, the app can be
+// registered afterwards, and its consumer works.
+func TestRegistrationsAndRemovalsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	m := room.Manifest{ID: "a", Implements: []room.Interface{room.PostRoomCreate}}
+	for n := range 12 {
+		var racing sync.WaitGroup
+		m.Version = fmt.Sprintf("1.%d.0", n)
+		b.Register(t, m)
+		racing.Go(func() { _, _ = b.Client.RemoveApp(t.Context(), "a") })
+		for k := range 3 {
+			racing.Go(func() {
+				later := m
+				later.Version = fmt.Sprintf("1.%d.%d", n, k+1)
+				_, _ = b.Client.RegisterApp(t.Context(), later)
+			})
+		}
+		racing.Wait()
+		m.Version = fmt.Sprintf("2.%d.0", n)
+		_, err := b.Client.RegisterApp(t.Context(), m)
+		require.NoError(t, err)
+		created := b.Create(t, fmt.Sprintf("r%d", n))
+		consumer, err := b.JS.Consumer(t.Context(), subjects.Events, "a")
+		require.NoError(t, err)
+		messages, err := consumer.Fetch(1000, jetstream.FetchMaxWait(replyTime/10))
+		require.NoError(t, err)
+		var last uint64
+		for msg := range messages.Messages() {
+			meta, err := msg.Metadata()
+			require.NoError(t, err)
+			last = meta.Sequence.Stream
+			_ = msg.Ack()
+			if last == created.Event.Seq {
+				break
+			}
+		}
+		require.Equal(t, created.Event.Seq, last)
+		_, err = b.Client.RemoveApp(t.Context(), "a")
+		require.NoError(t, err)
+	}
 }
