@@ -59,6 +59,7 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 			fmt.Fprintf(w, "\n%s\n", p.as("— "+e.Text, color.Faint))
 		case demo.KindExplain:
 			fmt.Fprintf(w, "\n%s\n", p.as("$ "+e.Text, color.Bold))
+			_ = (&reading{out: &output{}}).tell(w, e.Found) // writing as people read it does not fail
 		case demo.KindVerdict:
 			p.verdict(w, room.AppOutcome{App: e.App, Interface: e.Interface, Outcome: e.Outcome, Reason: e.Text, Changed: e.Fields, Ms: e.Ms})
 		case demo.KindWarning:

@@ -139,9 +139,7 @@ func (st *stage) explain(ctx context.Context, id string, tries int, tell func(En
 	if err != nil {
 		return err
 	}
-	for _, e := range storyEntries(id, found) {
-		tell(e)
-	}
+	tell(explained(id, found))
 	return nil
 }
 

@@ -20,7 +20,7 @@ const (
 	KindResult  Kind = "result"  // what came of it
 	KindEvent   Kind = "event"   // what an app did with the post-event
 	KindScene   Kind = "scene"   // what happens beside the commands
-	KindExplain Kind = "explain" // a command whose story is read back; verdicts and results follow
+	KindExplain Kind = "explain" // a command whose story is read back from the streams
 )
 
 // Entry is one line of the timeline.
@@ -35,6 +35,9 @@ type Entry struct {
 	Fields    []string       `json:"fields,omitempty"` // that an app changed
 	Ms        float64        `json:"ms,omitempty"`
 	Event     *room.EventRef `json:"event,omitempty"`
+	Story     []Entry        `json:"story,omitempty"` // of a command: its verdicts and results, try by try
+
+	Found []audit.Record `json:"-"` // what the story is told from
 }
 
 func resultEntry(r room.Result, refused *room.Error) Entry {
@@ -50,20 +53,20 @@ func resultEntry(r room.Result, refused *room.Error) Entry {
 	}
 }
 
-// storyEntries are what the streams remember of a command.
-func storyEntries(id string, found []audit.Record) []Entry {
-	entries := []Entry{{Kind: KindExplain, Text: "roombus explain " + id}}
+// explained is what the streams remember of a command.
+func explained(id string, found []audit.Record) Entry {
+	e := Entry{Kind: KindExplain, Text: "roombus explain " + id, Found: found}
 	for _, r := range found {
 		switch {
 		case r.Rejection != nil:
-			entries = append(entries, verdictEntries(r.Rejection.Error.Apps)...)
-			entries = append(entries, resultEntry(room.Result{}, &r.Rejection.Error))
+			e.Story = append(e.Story, verdictEntries(r.Rejection.Error.Apps)...)
+			e.Story = append(e.Story, resultEntry(room.Result{}, &r.Rejection.Error))
 		case r.Event != nil:
-			entries = append(entries, verdictEntries(r.Event.Data.Apps)...)
-			entries = append(entries, resultEntry(r.Event.Result(), nil))
+			e.Story = append(e.Story, verdictEntries(r.Event.Data.Apps)...)
+			e.Story = append(e.Story, resultEntry(r.Event.Result(), nil))
 		}
 	}
-	return entries
+	return e
 }
 
 func verdictEntries(apps []room.AppOutcome) []Entry {
