@@ -94,6 +94,21 @@ func (a *apps) reached() uint64 {
 	}
 }
 
+// reach returns when the bucket is known up to the revision, or an error when the context
+// ends.
+func (a *apps) reach(ctx context.Context, revision uint64) error {
+	for a.reached() < revision {
+		select {
+		case <-time.After(reachWait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+const reachWait = 5 * time.Millisecond
+
 // wait returns when everything in the bucket is known, or an error of code unavailable when
 // the context ends.
 func (a *apps) wait(ctx context.Context) error {
@@ -291,7 +306,7 @@ func (a *apps) update(id string, data []byte, revision uint64) {
 	e, err := a.entry(id, data, revision)
 	if err != nil {
 		a.cfg.Logger.Error("a registration in the bucket cannot be used; the app stays as it was", "app", id, "error", err)
-		a.reach(revision)
+		a.pass(revision)
 		return
 	}
 	a.set(id, e)
@@ -338,7 +353,8 @@ func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	return e, nil
 }
 
-func (a *apps) reach(revision uint64) {
+// pass takes note of a revision that brings nothing.
+func (a *apps) pass(revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.revision = max(a.revision, revision)

@@ -3,6 +3,7 @@ package roomsvc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/roombus/roombus/bus"
@@ -12,8 +13,9 @@ import (
 
 // replicaRequest asks every replica of the service what it knows of the apps.
 type replicaRequest struct {
-	App     string `json:"app,omitempty"`     // only of this one
-	Figures bool   `json:"figures,omitempty"` // also how they are doing
+	Revision uint64 `json:"revision,omitempty"` // of the bucket, which it should know
+	App      string `json:"app,omitempty"`      // only of this one
+	Figures  bool   `json:"figures,omitempty"`  // also how they are doing
 }
 
 // Validate returns an error if the request cannot be served.
@@ -32,7 +34,20 @@ type callReport struct {
 	tally
 }
 
-func (s *Service) reportReplica(_ context.Context, r replicaRequest) (any, error) {
+// overdue is how long a change of the bucket takes to come at most, if nothing is amiss.
+const overdue = 75 * time.Millisecond
+
+// reportReplica says what this replica knows. If it does not know what it should, for its watch
+// may have died with the server that it was on, it reads the bucket anew.
+func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, overdue)
+	defer cancel()
+	if s.apps.reach(ctx, r.Revision) != nil {
+		select {
+		case s.behind <- struct{}{}:
+		default: // it is about to
+		}
+	}
 	report := replicaReport{Revision: new(s.apps.reached())}
 	if !r.Figures {
 		return report, nil
@@ -78,9 +93,9 @@ func (s *Service) announce(ctx context.Context, revision uint64) {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
 	for behind := 1; behind > 0; {
-		reports, err := s.replicas(ctx, replicaRequest{})
+		reports, err := s.replicas(ctx, replicaRequest{Revision: revision})
 		if err != nil || ctx.Err() != nil {
-			s.log.Warn("not every replica is known to know of a change of the apps", "revision", revision, "behind", behind, "error", err)
+			s.log.Warn("not every replica is known to know of a change of the apps", "revision", revision, "behind", behind, "error", errors.Join(err, ctx.Err()))
 			return
 		}
 		behind = 0

@@ -129,6 +129,7 @@ type Service struct {
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
+	behind      chan struct{} // the registry lacks what another service knows
 	listening   chan struct{} // rounds that are listened to though nobody waits for them
 }
 
@@ -151,6 +152,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
 		projection:  newProjection(),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
+		behind:      make(chan struct{}, 1),
 		listening:   make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),

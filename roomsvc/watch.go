@@ -26,7 +26,8 @@ func (s *Service) watchApps(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, errReconnected) {
+		if errors.Is(err, errReconnected) || errors.Is(err, errBehindBucket) {
+			s.log.Info("reading the apps anew", "why", err)
 			wait = firstWatchRetry
 		} else {
 			s.log.Warn("no command is decided until the apps are known", "error", err, "again_in", wait)
@@ -34,6 +35,7 @@ func (s *Service) watchApps(ctx context.Context) {
 		select {
 		case <-time.After(wait):
 		case <-s.connection:
+		case <-s.behind:
 		case <-ctx.Done():
 		}
 	}
@@ -72,8 +74,14 @@ func (s *Service) watchOnce(ctx context.Context) error {
 			if status == nats.CONNECTED {
 				return errReconnected
 			}
+		case <-s.behind:
+			return errBehindBucket
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
+
+// errBehindBucket is why the bucket is read anew though the connection is there: another
+// replica has learnt what this one has not.
+var errBehindBucket = errors.New("a change of the apps did not come")

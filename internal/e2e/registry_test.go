@@ -258,3 +258,24 @@ func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
 	}
 	_ = sub.Unsubscribe()
 }
+
+// The server that a service's watch ran on may be lost though the service's connection is
+// not. The next change shows it.
+func TestALostWatchIsNoticedByTheNextChange(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	}
+	b.Create(t, "r")
+	stream, err := b.JS.Stream(t.Context(), "KV_"+subjects.AppsBucket)
+	require.NoError(t, err)
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
+	}
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, Essentials: joined, Enabled: new(false)})
+	for range 15 {
+		_, err := join(t, b, "alice")
+		require.Equal(t, room.CodeEssentialAppUnavailable, code(t, err).Code)
+	}
+}
