@@ -2,8 +2,6 @@ package roomsvc
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
 )
@@ -151,154 +148,6 @@ func (a *apps) recognize(created time.Time) {
 		a.reschedule()
 	}
 	a.created = created
-}
-
-// revise makes another registration of an app's; it is given nil for an app that has none. It
-// returns false if what there is stays. It may run more than once.
-type revise func(*room.Registration) (next room.Registration, changed bool, err error)
-
-// change stores a revised registration, and returns it with its revision, also if what there was
-// has stayed.
-func (a *apps) change(ctx context.Context, id string, revised revise) (room.Registration, uint64, error) {
-	for {
-		was, err := a.read(ctx, id)
-		if err != nil {
-			return room.Registration{}, 0, err
-		}
-		next, changed, err := revised(was.stored())
-		if err != nil || !changed {
-			return next, was.revision, err
-		}
-		data, err := json.Marshal(next)
-		if err != nil {
-			return next, 0, fmt.Errorf("encoding the registration: %w", err)
-		}
-		revision, err := a.write(ctx, id, data, was.revision)
-		if isConflict(err) {
-			continue // somebody else was faster
-		}
-		if err != nil {
-			return next, 0, fmt.Errorf("storing the registration: %w", err)
-		}
-		a.update(id, data, revision)
-		return next, revision, nil
-	}
-}
-
-// remove deletes an app's registration, after what else there is of the app, and returns it, nil
-// if it could not be used, and the revision of the deletion. The error is of code app_not_found
-// if there is none.
-func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.Registration, uint64, error) {
-	for {
-		was, err := a.read(ctx, id)
-		if err != nil {
-			return nil, 0, err
-		}
-		if was.data == "" {
-			return nil, 0, noApp(id)
-		}
-		if err := rest(); err != nil {
-			return nil, 0, err
-		}
-		err = a.kv.Delete(ctx, id, jetstream.LastRevision(was.revision))
-		if isConflict(err) {
-			continue // it has just been registered anew
-		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("deleting the registration: %w", err)
-		}
-		revision, err := a.deletion(ctx, id)
-		return was.stored(), revision, err
-	}
-}
-
-// isConflict reports whether the bucket has another revision than the one that was named, or
-// is about to have.
-func isConflict(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && bus.IsConflict(api)
-}
-
-// deletion is the revision of an app's latest deletion.
-func (a *apps) deletion(ctx context.Context, id string) (uint64, error) {
-	history, err := a.kv.History(ctx, id)
-	if err != nil {
-		return 0, fmt.Errorf("reading the deletion: %w", err)
-	}
-	var revision uint64
-	for _, e := range history { // the latest comes last; it may be a new registration
-		if e.Operation() != jetstream.KeyValuePut {
-			revision = e.Revision()
-		}
-	}
-	a.forget(id, revision)
-	return revision, nil
-}
-
-// lock lets the changes of one app's registration and consumer go one after the other, as far
-// as they are this service's: the server does not like it when a consumer is changed while it
-// is deleted.
-func (a *apps) lock(id string) (unlock func()) {
-	mu, _ := a.changing.LoadOrStore(id, &sync.Mutex{})
-	mu.(*sync.Mutex).Lock()
-	return mu.(*sync.Mutex).Unlock
-}
-
-// record is what the bucket has of an app.
-type record struct {
-	data     string
-	revision uint64
-}
-
-// stored is the registration; nil if there is none, or none that can be used.
-func (r record) stored() *room.Registration {
-	reg, err := decodeRegistration([]byte(r.data))
-	if r.data == "" || err != nil {
-		return nil
-	}
-	return &reg
-}
-
-// read is what the bucket has, at least as new as what this service knows: any replica of the
-// bucket may answer, and it may lag behind.
-func (a *apps) read(ctx context.Context, id string) (record, error) {
-	for {
-		var r record
-		e, err := a.kv.Get(ctx, id)
-		switch {
-		case err == nil:
-			r = record{data: string(e.Value()), revision: e.Revision()}
-		case !errors.Is(err, jetstream.ErrKeyNotFound):
-			return r, fmt.Errorf("reading the registration: %w", err)
-		}
-		if !a.isStale(id, r) {
-			return r, nil
-		}
-		select {
-		case <-time.After(staleWait):
-		case <-ctx.Done():
-			return r, fmt.Errorf("reading the registration: %w", ctx.Err())
-		}
-	}
-}
-
-const staleWait = 10 * time.Millisecond
-
-func (a *apps) isStale(id string, r record) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e := a.entries[id]
-	if e.gone && r.revision == 0 {
-		return false
-	}
-	return r.revision < e.revision
-}
-
-func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
-	if revision == 0 {
-		return a.kv.Create(ctx, id, data) // also after a deletion
-	}
-	return a.kv.Update(ctx, id, data, revision)
 }
 
 // update learns what has been stored of an app.

@@ -16,8 +16,9 @@
 // Beside it run:
 //
 //	follow.go      the stream flows into projection.go; recent.go knows the latest commands
-//	register.go    apps come in, and operators decide: apps.go knows them, durable.go is what
-//	               they consume, replica.go what the other replicas know
+//	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
+//	               know it from there; durable.go is what apps consume, replica.go what the
+//	               other replicas know
 //	rounds.go      who is asked when, for how long; a contact.go is one app and interface,
 //	               with its circuit.go and figures.go
 //	appstate.go    how the apps are doing
