@@ -12,24 +12,37 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-const rebindWait = time.Second
+// The waits before a worker looks for its consumer again: one that was lost, and one of an app
+// that was removed.
+const (
+	rebindWait  = time.Second
+	removedWait = 5 * time.Second
+)
 
 // receive handles post-events until the context ends. If the consumer goes away, the app is
 // registered anew, which makes it again, unless an operator has removed the app.
 func (w *worker) receive(ctx context.Context) {
+	removed := false
 	for len(w.app.tells) > 0 && ctx.Err() == nil {
 		err := w.consume(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		w.log.Warn("receiving post-events again", "error", err)
+		wait := removedWait
+		if !removed {
+			wait = rebindWait
+			w.log.Warn("receiving post-events again", "error", err)
+		}
 		select {
-		case <-time.After(rebindWait):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
-		if w.removed(ctx) {
-			w.log.Warn("the app has been removed; a worker that is started registers it again")
+		was := removed
+		if removed = w.removed(ctx); removed {
+			if !was {
+				w.log.Warn("the app has been removed; a worker that is started registers it again")
+			}
 			continue
 		}
 		if err := w.register(ctx); err != nil && ctx.Err() == nil {
