@@ -28,6 +28,8 @@ type apps struct {
 	entries  map[string]entry
 	figures  map[callKind]*figures
 	revision uint64        // of the bucket, known so far
+	complete bool          // the watch has brought what it found
+	upTo     uint64        // and the bucket's leader has had this revision then
 	known    chan struct{} // closed while everything in the bucket is known
 	schedule atomic.Pointer[schedule]
 }
@@ -120,10 +122,18 @@ func (a *apps) wait(ctx context.Context) error {
 	}
 }
 
-// setKnown takes note of whether everything in the bucket is known.
-func (a *apps) setKnown(known bool) {
+// setKnown takes note of whether what was in the bucket when the watch began has come, which
+// is everything up to the revision.
+func (a *apps) setKnown(complete bool, upTo uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.complete, a.upTo = complete, upTo
+	a.settle()
+}
+
+// settle lets commands be decided, or not.
+func (a *apps) settle() {
+	known := a.complete && a.revision >= a.upTo
 	select {
 	case <-a.known:
 		if !known {
@@ -207,6 +217,7 @@ func (a *apps) pass(revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.revision = max(a.revision, revision)
+	a.settle()
 }
 
 func (a *apps) set(id string, e entry) {
@@ -217,6 +228,7 @@ func (a *apps) set(id string, e entry) {
 		a.reschedule()
 	}
 	a.revision = max(a.revision, e.revision)
+	a.settle()
 }
 
 func (a *apps) reschedule() {

@@ -8,6 +8,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
 )
 
 // The waits before the bucket is watched again, which grow while it cannot be.
@@ -22,7 +25,7 @@ const (
 func (s *Service) watchApps(ctx context.Context) {
 	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
 		err := s.watchOnce(ctx)
-		s.apps.setKnown(false)
+		s.apps.setKnown(false, 0)
 		if ctx.Err() != nil {
 			return
 		}
@@ -51,26 +54,33 @@ func (s *Service) watchOnce(ctx context.Context) error {
 	if bucket, ok := status.(*jetstream.KeyValueBucketStatus); ok {
 		s.apps.recognize(bucket.StreamInfo().Created)
 	}
-	w, err := s.apps.kv.WatchAll(ctx)
+	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	last, err := bus.LeaderLast(asking, s.nc, "KV_"+subjects.AppsBucket, "$KV."+subjects.AppsBucket+".>")
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop() // unlike the watch's own Stop it does not wait for a server that may be gone
+	w, err := s.apps.kv.WatchAll(watching)
 	if err != nil {
 		return fmt.Errorf("watching the bucket: %w", err)
 	}
-	defer func() { _ = w.Stop() }() // fails only if it has ended
 	for {
 		select {
 		case e, open := <-w.Updates():
 			switch {
 			case !open:
 				return errors.New("the watch has ended")
-			case e == nil: // everything that was there has come
-				s.apps.setKnown(true)
+			case e == nil: // what was there has come, but the replica it is from may lag behind
+				s.apps.setKnown(true, last)
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
 			default:
 				s.apps.update(e.Key(), e.Value(), e.Revision())
 			}
 		case status := <-s.connection:
-			s.apps.setKnown(false)
+			s.apps.setKnown(false, 0)
 			if status == nats.CONNECTED {
 				return errReconnected
 			}
