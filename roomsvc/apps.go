@@ -30,7 +30,7 @@ type apps struct {
 	revision uint64        // of the bucket, known so far
 	complete bool          // the watch has brought what it found
 	upTo     uint64        // and the bucket's leader has had this revision then
-	known    chan struct{} // closed while everything in the bucket is known
+	moved    chan struct{} // closed and replaced when one of the three has changed
 	schedule atomic.Pointer[schedule]
 }
 
@@ -58,7 +58,7 @@ type schedule struct {
 }
 
 func newApps(kv jetstream.KeyValue, cfg Config) *apps {
-	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures), known: make(chan struct{})}
+	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures), moved: make(chan struct{})}
 	a.reschedule()
 	return a
 }
@@ -85,65 +85,67 @@ func (a *apps) get(id string) (room.Registration, bool) {
 func (a *apps) reached() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	select {
-	case <-a.known:
-		return a.revision
-	default:
+	if !a.isKnown() {
 		return 0
 	}
+	return a.revision
+}
+
+// isKnown reports whether everything in the bucket is known.
+func (a *apps) isKnown() bool { return a.complete && a.revision >= a.upTo }
+
+// wait returns when everything in the bucket is known, or an error of code unavailable when
+// the context ends.
+func (a *apps) wait(ctx context.Context) error {
+	if a.until(ctx, a.isKnown) != nil {
+		return room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
+	}
+	return nil
 }
 
 // reach returns when the bucket is known up to the revision, or an error when the context
 // ends.
 func (a *apps) reach(ctx context.Context, revision uint64) error {
-	for a.reached() < revision {
+	return a.until(ctx, func() bool { return a.isKnown() && a.revision >= revision })
+}
+
+// until returns when what is known of the bucket makes the condition hold.
+func (a *apps) until(ctx context.Context, holds func() bool) error {
+	for {
+		a.mu.Lock()
+		held, moved := holds(), a.moved
+		a.mu.Unlock()
+		if held {
+			return nil
+		}
 		select {
-		case <-time.After(reachWait):
+		case <-moved:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
-const reachWait = 5 * time.Millisecond
-
-// wait returns when everything in the bucket is known, or an error of code unavailable when
-// the context ends.
-func (a *apps) wait(ctx context.Context) error {
-	a.mu.Lock()
-	known := a.known
-	a.mu.Unlock()
-	select {
-	case <-known:
-		return nil
-	case <-ctx.Done():
-		return room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
-	}
-}
-
-// setKnown takes note of whether what was in the bucket when the watch began has come, which
-// is everything up to the revision.
-func (a *apps) setKnown(complete bool, upTo uint64) {
+// know takes note of whether what was in the bucket when the watch began has come, which is
+// everything up to the revision.
+func (a *apps) know(complete bool, upTo uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.complete, a.upTo = complete, upTo
-	a.settle()
+	a.wake()
 }
 
-// settle lets commands be decided, or not.
-func (a *apps) settle() {
-	known := a.complete && a.revision >= a.upTo
-	select {
-	case <-a.known:
-		if !known {
-			a.known = make(chan struct{})
-		}
-	default:
-		if known {
-			close(a.known)
-		}
-	}
+// pass takes note of a revision that has come.
+func (a *apps) pass(revision uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.revision = max(a.revision, revision)
+	a.wake()
+}
+
+func (a *apps) wake() {
+	close(a.moved)
+	a.moved = make(chan struct{})
 }
 
 // recognize forgets everything if the bucket is another one than before: its revisions begin
@@ -212,23 +214,14 @@ func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	return e, nil
 }
 
-// pass takes note of a revision that brings nothing.
-func (a *apps) pass(revision uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.revision = max(a.revision, revision)
-	a.settle()
-}
-
 func (a *apps) set(id string, e entry) {
+	defer a.pass(e.revision) // only then: who waits for it finds the app
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.entries[id].revision < e.revision {
 		a.entries[id] = e
 		a.reschedule()
 	}
-	a.revision = max(a.revision, e.revision)
-	a.settle()
 }
 
 func (a *apps) reschedule() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -116,7 +115,7 @@ func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 		Workers: []room.Worker{}, Replicas: len(reports), Figures: all.total(),
 		Interfaces: make(map[room.Interface]room.Figures, len(each)),
 	}
-	for i, s := range maps.All(each) {
+	for i, s := range each {
 		state.Interfaces[i] = s.total()
 	}
 	return state

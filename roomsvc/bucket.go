@@ -21,6 +21,7 @@ type revise func(*room.Registration) (next room.Registration, changed bool, err 
 // change stores a revised registration, and returns it with its revision, also if what there was
 // has stayed.
 func (a *apps) change(ctx context.Context, id string, revised revise) (room.Registration, uint64, error) {
+	defer a.lock(id)()
 	for {
 		was, err := a.read(ctx, id)
 		if err != nil {
@@ -50,6 +51,7 @@ func (a *apps) change(ctx context.Context, id string, revised revise) (room.Regi
 // if it could not be used, and the revision of the deletion. The error is of code app_not_found
 // if there is none.
 func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.Registration, uint64, error) {
+	defer a.lock(id)()
 	for {
 		was, err := a.read(ctx, id)
 		if err != nil {

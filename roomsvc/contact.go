@@ -17,9 +17,9 @@ type contact struct {
 	figures   *figures
 }
 
-// spare is the answer of an app about a draft if it can be known without asking it; otherwise
-// it has no outcome.
-func (k *contact) spare(c room.Command, d room.Draft, broken error) room.Answer {
+// spare is the answer of an app about a draft if it can be known without asking it, as also
+// when the pre-event cannot be made (unsaid); otherwise it has no outcome.
+func (k *contact) spare(c room.Command, d room.Draft, unsaid error) room.Answer {
 	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.phase), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
@@ -29,8 +29,8 @@ func (k *contact) spare(c room.Command, d room.Draft, broken error) room.Answer 
 		a.Outcome, a.Reason = room.Skipped, "its condition does not hold"
 	case !k.manifest.IsEnabled():
 		a.Outcome, a.Reason = room.Unavailable, "disabled"
-	case broken != nil:
-		a.Outcome, a.Reason = room.Failed, broken.Error()
+	case unsaid != nil:
+		a.Outcome, a.Reason = room.Failed, unsaid.Error()
 	}
 	return a
 }

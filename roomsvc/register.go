@@ -91,9 +91,7 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 	if err := room.ValidateToken("id", r.ID); err != nil {
 		return nil, err
 	}
-	unlock := s.apps.lock(r.ID)
 	was, revision, err := s.apps.remove(ctx, r.ID, func() error { return s.deleteDurable(ctx, r.ID) })
-	unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +105,7 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 
 // changeApp changes an app's registration, and returns when every service knows it.
 func (s *Service) changeApp(ctx context.Context, id string, revised revise) (room.Registration, error) {
-	unlock := s.apps.lock(id)
 	stored, revision, err := s.apps.change(ctx, id, revised)
-	unlock()
 	if err != nil {
 		return stored, err
 	}

@@ -42,7 +42,7 @@ const overdue = 75 * time.Millisecond
 func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, overdue)
 	defer cancel()
-	if s.apps.reach(ctx, r.Revision) != nil {
+	if r.Revision > 0 && s.apps.reach(ctx, r.Revision) != nil {
 		select {
 		case s.behind <- struct{}{}:
 		default: // it is about to

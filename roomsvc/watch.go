@@ -25,7 +25,7 @@ const (
 func (s *Service) watchApps(ctx context.Context) {
 	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
 		err := s.watchOnce(ctx)
-		s.apps.setKnown(false, 0)
+		s.apps.know(false, 0)
 		if ctx.Err() != nil {
 			return
 		}
@@ -56,7 +56,7 @@ func (s *Service) watchOnce(ctx context.Context) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	last, err := bus.LeaderLast(asking, s.nc, "KV_"+subjects.AppsBucket, "$KV."+subjects.AppsBucket+".>")
+	last, err := bus.LeaderLast(asking, s.nc, subjects.AppsStream, subjects.AllApps)
 	if err != nil {
 		return err
 	}
@@ -73,14 +73,14 @@ func (s *Service) watchOnce(ctx context.Context) error {
 			case !open:
 				return errors.New("the watch has ended")
 			case e == nil: // what was there has come, but the replica it is from may lag behind
-				s.apps.setKnown(true, last)
+				s.apps.know(true, last)
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
 			default:
 				s.apps.update(e.Key(), e.Value(), e.Revision())
 			}
 		case status := <-s.connection:
-			s.apps.setKnown(false, 0)
+			s.apps.know(false, 0)
 			if status == nats.CONNECTED {
 				return errReconnected
 			}

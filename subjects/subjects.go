@@ -39,6 +39,8 @@ const (
 	Rejections    = "ROOM_REJECTIONS"
 	AllRejections = "room.rejected.>"
 	AppsBucket    = "ROOM_APPS"
+	AppsStream    = "KV_" + AppsBucket // that the bucket is made of
+	AllApps       = "$KV." + AppsBucket + ".>"
 )
 
 // Room is the subject of a command or query about rooms.

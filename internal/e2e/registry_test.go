@@ -268,7 +268,7 @@ func TestALostWatchIsNoticedByTheNextChange(t *testing.T) {
 		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 	}
 	b.Create(t, "r")
-	stream, err := b.JS.Stream(t.Context(), "KV_"+subjects.AppsBucket)
+	stream, err := b.JS.Stream(t.Context(), subjects.AppsStream)
 	require.NoError(t, err)
 	for name := range stream.ConsumerNames(t.Context()).Name() {
 		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
