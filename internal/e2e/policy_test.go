@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -205,4 +206,21 @@ func TestAHurriedAppIsNotBlamed(t *testing.T) {
 	e := refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`, "Room-Timeout-Ms", "200"), room.CodeDeadlineExceeded)
 	assert.Equal(t, "slow", e.App)
 	assert.Equal(t, room.TimedOut, e.Apps[0].Outcome)
+}
+
+// However long a client would wait, a command has no more than the service's budget.
+func TestTheBudgetBoundsWhatACommandAsksFor(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Budget: 2 * time.Second})
+	b.Create(t, "r")
+	given := make(chan string, 1)
+	b.Register(t, room.Manifest{ID: "app", Implements: joined, TimeoutMs: new(room.MaxTimeoutMs)})
+	b.Answer(t, room.PreRoomUserJoined, "app", func(msg *nats.Msg) {
+		given <- msg.Header.Get("Room-Timeout-Ms")
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`, "Room-Timeout-Ms", "60000")
+	ms, err := strconv.Atoi(<-given)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, ms, 2000)
 }
