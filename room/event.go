@@ -26,6 +26,9 @@ type Event struct {
 	// Expected is the sequence of the room's previous event that the guard of this one
 	// named, 0 for a room's first.
 	Expected uint64
+	// Previous are the room's latest events before this one, of every type, those of a former
+	// room of the same id included.
+	Previous Latest
 	Version  uint64
 	Data     Data
 }

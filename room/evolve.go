@@ -30,8 +30,7 @@ func Evolve(s *State, e Event) error {
 	}
 	switch e.Type {
 	case EventDelete:
-		*s = State{Seq: e.Seq, Applied: e.Seq}
-		return nil
+		*s = State{Latest: s.Latest}
 	case EventUserJoin:
 		if e.Data.JoiningUser == nil || s.IsMember(e.Data.JoiningUser.ID) {
 			return errors.New("join without a user, or of a member")
@@ -45,9 +44,7 @@ func Evolve(s *State, e Event) error {
 	default:
 		return fmt.Errorf("unknown event %q", e.Type)
 	}
-	s.Seq, s.Applied = e.Seq, e.Seq
-	s.Room.Version = e.Version
-	s.Room.MemberCount = len(s.members)
+	s.pass(e)
 	return nil
 }
 
@@ -58,13 +55,21 @@ func (s *State) create(e Event) error {
 	if e.Version != 1 {
 		return fmt.Errorf("creation with version %d", e.Version)
 	}
-	*s = State{Exists: true, Room: e.Data.Room, Seq: e.Seq, Applied: e.Seq}
+	*s = State{Exists: true, Room: e.Data.Room, Latest: s.Latest}
 	for _, m := range e.Data.Members {
 		s.add(m)
 	}
-	s.Room.Version = e.Version
-	s.Room.MemberCount = len(s.members)
+	s.pass(e)
 	return nil
+}
+
+// pass moves the state past the event that it has just taken.
+func (s *State) pass(e Event) {
+	s.Seq, s.Applied = e.Seq, e.Seq
+	s.Latest.Set(e.Type, e.Seq)
+	if s.Exists {
+		s.Room.Version, s.Room.MemberCount = e.Version, len(s.members)
+	}
 }
 
 // Skip moves the state past a message that is not applied, so that the room's next event

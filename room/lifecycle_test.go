@@ -26,6 +26,7 @@ func TestCommandsFollowTheModel(t *testing.T) {
 		var state room.State
 		m := model{}
 		seq := uint64(0)
+		latest := make(map[room.EventType]uint64)
 		users := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
 		for n := range rapid.IntRange(1, 60).Draw(t, "commands") {
 			user := room.User{ID: users.Draw(t, "user")}
@@ -52,6 +53,7 @@ func TestCommandsFollowTheModel(t *testing.T) {
 				e := room.Event{ID: c.ID, Type: draft.Event, Room: "r", Time: at, Seq: seq, Expected: view.Seq, Version: data.Room.Version, Data: data}
 				require.NoError(t, room.Evolve(&state, e))
 				require.Error(t, room.Evolve(&state, e), "an event applies once")
+				latest[e.Type] = seq
 			}
 			require.Equal(t, m.lives, state.Exists)
 			require.Equal(t, slices.Sorted(maps.Keys(m.members)), ids(state.MembersAfter("", 100)))
@@ -59,6 +61,9 @@ func TestCommandsFollowTheModel(t *testing.T) {
 				require.Equal(t, len(m.members), state.Room.MemberCount)
 			}
 			require.Equal(t, seq, state.Seq)
+			for _, e := range room.EventTypes() {
+				require.Equal(t, latest[e], state.View(request).Latest.Of(e), e)
+			}
 		}
 	})
 }

@@ -16,6 +16,8 @@ type State struct {
 	// Applied is the sequence of the last one that was an event. It differs from Seq only
 	// behind a message that somebody else put there.
 	Applied uint64
+	// Latest are the room's latest events, of every type, also those of a deleted room.
+	Latest  Latest
 	members []*User // in the order of their ids
 }
 
@@ -24,12 +26,13 @@ type View struct {
 	Exists bool
 	Room   Room
 	Seq    uint64
+	Latest Latest
 	Member bool // is the command's user one?
 }
 
 // View is the part of the state that deciding a request needs.
 func (s *State) View(r Request) View {
-	v := View{Exists: s.Exists, Room: s.Room, Seq: s.Seq}
+	v := View{Exists: s.Exists, Room: s.Room, Seq: s.Seq, Latest: s.Latest}
 	if u := r.Subject(); u != nil {
 		v.Member = s.IsMember(u.ID)
 	}

@@ -24,6 +24,7 @@ const (
 	Time            = "ce-time"
 	DataContentType = "ce-datacontenttype"
 	RoomVersion     = "ce-roomversion"
+	RoomPrevious    = "ce-roomprevious" // the room's latest events before, of every type: create=1,userjoin=5
 	TraceParent     = "traceparent"
 )
 

@@ -3,7 +3,9 @@ package subjects
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/roombus/roombus/room"
@@ -35,6 +37,7 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	}
 	h = CloudEvents(PostType(e.Type), e.ID, e.Room, traceParent, e.Time)
 	h[RoomVersion] = []string{strconv.FormatUint(e.Version, 10)}
+	h[RoomPrevious] = []string{encodeLatest(e.Previous)}
 	return Post(e.Type, e.Room), h, data, nil
 }
 
@@ -87,6 +90,9 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 	if e.Version, err = number(h, RoomVersion); err != nil {
 		return e, err
 	}
+	if e.Previous, err = decodeLatest(first(h, RoomPrevious)); err != nil {
+		return e, fmt.Errorf("header %s: %w", RoomPrevious, err)
+	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, first(h, Time)); err != nil {
 		return e, fmt.Errorf("header %s: %w", Time, err)
 	}
@@ -94,6 +100,32 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 		return e, err
 	}
 	return e, room.DecodeLenient(data, &e.Data)
+}
+
+func encodeLatest(l room.Latest) string {
+	var parts []string
+	for _, e := range room.EventTypes() {
+		if seq := l.Of(e); seq > 0 {
+			parts = append(parts, fmt.Sprintf("%s=%d", e, seq))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+func decodeLatest(s string) (room.Latest, error) {
+	var l room.Latest
+	for part := range strings.SplitSeq(s, ",") {
+		if s == "" {
+			break
+		}
+		name, number, _ := strings.Cut(part, "=")
+		seq, err := strconv.ParseUint(number, 10, 64)
+		if err != nil || !slices.Contains(room.EventTypes(), room.EventType(name)) {
+			return l, fmt.Errorf("%q does not name a type of event and a sequence", part)
+		}
+		l.Set(room.EventType(name), seq)
+	}
+	return l, nil
 }
 
 func first(h Headers, key string) string {

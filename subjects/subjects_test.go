@@ -55,8 +55,13 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 		e := room.Event{
 			ID: token.Draw(t, "id"), Type: rapid.SampledFrom(room.EventTypes()).Draw(t, "type"), Room: token.Draw(t, "room"),
 			Time: time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "time")).UTC(), Seq: 9,
-			Expected: rapid.Uint64().Draw(t, "expected"), Version: rapid.Uint64().Draw(t, "version"),
-			Data: room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
+			Expected: rapid.Uint64().Draw(t, "expected"),
+			Previous: room.Latest{
+				Create: rapid.Uint64Range(0, 3).Draw(t, "create"), Delete: rapid.Uint64().Draw(t, "delete"),
+				UserJoin: rapid.Uint64().Draw(t, "userjoin"), UserLeave: rapid.Uint64Range(0, 3).Draw(t, "userleave"),
+			},
+			Version: rapid.Uint64().Draw(t, "version"),
+			Data:    room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
 		}
 		subject, h, data, err := subjects.EncodePost(e, "trace")
 		require.NoError(t, err)
@@ -75,6 +80,22 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 			h[needed] = was
 		}
 	})
+}
+
+func TestAnEventNamesTheLatestOfEveryType(t *testing.T) {
+	t.Parallel()
+	subject, h, data, err := subjects.EncodePost(room.Event{
+		ID: "c", Type: room.EventUserJoin, Room: "r", Previous: room.Latest{Create: 3, UserJoin: 12},
+	}, "trace")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"create=3,userjoin=12"}, h["ce-roomprevious"])
+	h[subjects.ExpectedSeq] = []string{"12"}
+	h[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf("r")}
+	for _, bad := range []string{"create", "create=", "create=x", "rename=1", "create=1,", "create=-1", "=1"} {
+		h[subjects.RoomPrevious] = []string{bad}
+		_, err = subjects.DecodePost(subject, h, data, 13)
+		require.ErrorContains(t, err, "ce-roomprevious", bad)
+	}
 }
 
 func TestRejectionsAreReadAsWritten(t *testing.T) {
