@@ -123,13 +123,17 @@ func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body
 
 // Tell runs the handler of a post-event on the event's body. The error, of type *PanicError if
 // the handler panicked, is what the handler returned.
-func (a *App) Tell(ctx context.Context, rooms RoomService, i room.Interface, body []byte, ref room.EventRef) (err error) {
+func (a *App) Tell(ctx context.Context, rooms RoomService, i room.Interface, body []byte, ref room.EventRef) error {
+	return a.tell(ctx, rooms, i, body, ref, 1)
+}
+
+func (a *App) tell(ctx context.Context, rooms RoomService, i room.Interface, body []byte, ref room.EventRef, attempt uint64) (err error) {
 	f, ok := a.tells[i]
 	if !ok {
 		return fmt.Errorf("the app does not implement %s", i)
 	}
 	defer recovered(&err)
-	return f(context.WithValue(ctx, callKey{}, &call{rooms: rooms}), body, ref)
+	return f(context.WithValue(ctx, callKey{}, &call{rooms: rooms, attempt: attempt}), body, ref)
 }
 
 func recovered(err *error) {

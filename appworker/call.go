@@ -2,6 +2,7 @@ package appworker
 
 import (
 	"context"
+	"math"
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -26,6 +27,7 @@ type callKey struct{}
 type call struct {
 	rooms    RoomService
 	warnings []string
+	attempt  uint64
 }
 
 // Rooms is the room service, for use inside a handler; nil outside of one.
@@ -39,6 +41,15 @@ func Rooms(ctx context.Context) RoomService {
 		return c.rooms
 	}
 	return nil
+}
+
+// Attempt is which delivery of a post-event a handler works on: 1 for the first. One that is more
+// may have been handled before, whole or in part. It is 0 outside of a post-event handler.
+func Attempt(ctx context.Context) int {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return int(min(c.attempt, math.MaxInt))
+	}
+	return 0
 }
 
 // Warn adds a warning that the user is shown although the app allows the action. It has an

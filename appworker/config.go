@@ -16,6 +16,10 @@ type Config struct {
 	// Concurrency bounds the pre-event handlers that run at once, and apart from them the
 	// post-event handlers. Default 64 each.
 	Concurrency int
+	// HandlerTimeout bounds a post-event handler: then its context ends, and the event is delivered
+	// again. Until then JetStream is told that it is being worked on. Default 10 min. A pre-event
+	// handler has the time that the room service gives it.
+	HandlerTimeout time.Duration
 	// DrainTimeout bounds how long handlers may take to finish when the worker stops.
 	// Default 30 s.
 	DrainTimeout time.Duration
@@ -31,6 +35,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Concurrency <= 0 {
 		c.Concurrency = 64
+	}
+	if c.HandlerTimeout <= 0 {
+		c.HandlerTimeout = 10 * time.Minute
 	}
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = 30 * time.Second

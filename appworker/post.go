@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/subjects"
 )
 
 // The waits before a worker looks for its consumer again: one that was lost, and one of an app
@@ -19,12 +16,16 @@ const (
 	removedWait = 5 * time.Second
 )
 
-// receive handles post-events until the context ends. If the consumer goes away, the app is
-// registered anew, which makes it again, unless an operator has removed the app.
-func (w *worker) receive(ctx context.Context) {
+// receive handles post-events from the source until the context ends. If the consumer goes
+// away, the app is registered anew, which makes it again, unless an operator has removed the app.
+func (w *worker) receive(ctx context.Context, s *source) {
+	defer s.giveBack()
 	removed := false
-	for len(w.app.tells) > 0 && ctx.Err() == nil {
-		err := w.consume(ctx)
+	for ctx.Err() == nil {
+		err := s.bind(ctx)
+		if err == nil {
+			err = s.read(ctx)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -59,82 +60,49 @@ func (w *worker) removed(ctx context.Context) bool {
 	return errors.Is(err, &room.Error{Code: room.CodeAppNotFound})
 }
 
-// consume handles events from the app's durable until the context or the consumer ends. It
-// returns when no handler takes another event; those that run go on.
-func (w *worker) consume(ctx context.Context) error {
-	consumer, err := w.js.Consumer(ctx, subjects.Events, subjects.Durable(w.app.Manifest.ID))
-	if err != nil {
-		return fmt.Errorf("finding the app's consumer: %w", err)
-	}
-	deadline := consumer.CachedInfo().Config.AckWait
-	lost := make(chan error, 1)
-	events, err := consumer.Consume(func(msg jetstream.Msg) {
-		select {
-		case w.postSlots <- struct{}{}:
-		case <-ctx.Done():
-			_ = msg.Nak() // not begun: another worker may have it at once, or later
-			return
-		}
-		w.telling.Go(func() {
-			defer func() { <-w.postSlots }()
-			_ = msg.InProgress() // it may have waited for its turn: its time begins now
-			handling, cancel := context.WithTimeout(w.stopping, deadline)
-			defer cancel()
-			w.tell(handling, msg)
-		})
-	}, jetstream.PullMaxMessages(w.cfg.Concurrency), jetstream.ConsumeErrHandler(func(cc jetstream.ConsumeContext, err error) {
-		select {
-		case lost <- err:
-			cc.Stop()
-		default:
-		}
-	}))
-	if err != nil {
-		return fmt.Errorf("receiving post-events: %w", err)
-	}
+// handle runs the handler of an event, once one may run, and acknowledges the event as the
+// handler says. It reports whether the event is done.
+func (s *source) handle(d *delivery) (done bool) {
 	select {
-	case <-ctx.Done():
-		events.Drain()
-		<-events.Closed()
-		return nil
-	case err := <-lost: // whatever it is, finding the consumer again shows whether it is there
-		return fmt.Errorf("receiving post-events: %w", err)
+	case s.postSlots <- struct{}{}:
+		defer func() { <-s.postSlots }()
+	case <-s.leaving.Done():
+		_ = d.msg.Nak() // not begun: another worker may have it at once
+		return false
 	}
+	if d.expired() {
+		return false
+	}
+	err := s.tell(d)
+	if err != nil {
+		s.logFailure(err, s.interfaceOf(d.event.Type), d.event.ID)
+	}
+	done, err = s.acknowledge(d, settle(err, d.attempt, s.app.Manifest.Attempts()))
+	if err != nil {
+		s.log.Warn("cannot acknowledge; the event will come again", "event", d.event.ID, "error", err)
+	}
+	return done
 }
 
-// tell handles one event and acknowledges it as the handler says.
-func (w *worker) tell(ctx context.Context, msg jetstream.Msg) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		w.log.Error("a message without metadata", "subject", msg.Subject(), "error", err)
-		return
-	}
-	e, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), meta.Sequence.Stream)
-	if err != nil {
-		err = Discard(err) // the room service has quarantined it too
-	} else {
-		err = w.app.Tell(ctx, w.rooms, w.interfaceOf(e.Type), msg.Data(), e.Ref())
-	}
-	if err != nil {
-		w.logFailure(err, w.interfaceOf(e.Type), e.ID)
-	}
-	if err := acknowledge(msg, meta.NumDelivered, err); err != nil {
-		w.log.Warn("cannot acknowledge; the event will come again", "event", e.ID, "error", err)
-	}
-}
-
-func acknowledge(msg jetstream.Msg, delivered uint64, err error) error {
-	var retry *RetryError
-	var discarded *DiscardError
+// tell runs the handler, unless the event has been tried as often as it may: then no worker
+// that it was given to lived to say how it ended.
+func (s *source) tell(d *delivery) error {
+	i := s.interfaceOf(d.event.Type)
 	switch {
-	case err == nil:
-		return msg.Ack()
-	case errors.As(err, &discarded):
-		return msg.TermWithReason(discarded.Error())
-	case errors.As(err, &retry):
-		return msg.NakWithDelay(retry.After)
+	case d.invalid != nil:
+		return Discard(d.invalid) // the room service has quarantined it too
+	case i == "":
+		return errNotImplemented
+	case d.attempt > uint64(s.app.Manifest.Attempts()):
+		return errSilent
 	}
-	return msg.NakWithDelay(retryDelay(delivered))
+	ctx, cancel := d.handling(s.stopping, s.cfg.HandlerTimeout)
+	defer cancel()
+	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event.Ref(), d.attempt)
+	if err != nil && errors.Is(context.Cause(ctx), errLeaseLost) {
+		return fmt.Errorf("%w: %w", errLeaseLost, err)
+	}
+	return err
 }
 
 // interfaceOf is the post-interface that an event type is told on.

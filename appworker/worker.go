@@ -27,10 +27,12 @@ type worker struct {
 	js    jetstream.JetStream
 	rooms *roomclient.Client
 
+	sources   []*source // of post-events
 	inHand    inHand
 	preSlots  chan struct{}
 	postSlots chan struct{}
 	telling   sync.WaitGroup  // post-event handlers
+	leaving   context.Context // ends when the worker is asked to stop
 	stopping  context.Context // ends when handlers must
 }
 
@@ -66,9 +68,17 @@ func (w *worker) run(ctx context.Context) error {
 	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
 	w.postSlots = make(chan struct{}, w.cfg.Concurrency)
 	var abort context.CancelFunc
+	w.leaving = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 
+	w.sources = w.newSources()
+	defer func() {
+		abort()
+		for _, s := range w.sources {
+			s.guarding.Wait()
+		}
+	}()
 	service, err := w.answerPreEvents()
 	if err != nil {
 		return err
@@ -96,7 +106,9 @@ func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 	var receiving sync.WaitGroup
 	defer receiving.Wait()
 	defer stop()
-	receiving.Go(func() { w.receive(ended) })
+	for _, s := range w.sources {
+		receiving.Go(func() { w.receive(ended, s) })
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -45,6 +45,7 @@ func (r *reading) on(ctx context.Context, js jetstream.JetStream, stream string,
 	if err != nil {
 		return err
 	}
+	defer forget(ctx, js, stream, consumer)
 	if consumer.CachedInfo().NumPending == 0 && !r.follow {
 		r.ended = true
 		return nil
@@ -73,6 +74,14 @@ func (r *reading) on(ctx context.Context, js jetstream.JetStream, stream string,
 		r.ended = !more || meta.NumPending == 0 && !r.follow
 	}
 	return nil
+}
+
+// forget removes the consumer, which the server would keep, and count, for a while; the context
+// may have ended.
+func forget(ctx context.Context, js jetstream.JetStream, stream string, consumer jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quiet)
+	defer cancel()
+	_ = js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name) // if it fails, the server does it
 }
 
 func (r *reading) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {

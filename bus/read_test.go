@@ -73,6 +73,19 @@ func TestReadGoesToTheEnd(t *testing.T) {
 	assert.Empty(t, subjectsOf(t, js, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &future}))
 }
 
+// A consumer that stays behind counts among the stream's, which may not be many.
+func TestReadLeavesNoConsumer(t *testing.T) {
+	t.Parallel()
+	js, stream := filled(t, 0)
+	for n := range 2 {
+		assert.Len(t, subjectsOf(t, js, jetstream.OrderedConsumerConfig{}), n)
+		info, err := stream.Info(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, info.State.Consumers)
+		publish(t, js, "s.0")
+	}
+}
+
 func TestReadYieldsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	js, stream := filled(t, 2)

@@ -15,6 +15,19 @@ const (
 	MaxTimeoutMs     = 60_000
 	MaxConditionSize = 2048 // bytes of an expression in When
 	MaxDescription   = 1024 // bytes
+
+	DefaultMaxAttempts = 5
+	MaxMaxAttempts     = 1000
+)
+
+// Deliver says where the post-events of an app begin that is registered for the first time.
+type Deliver string
+
+// Where the post-events of a new app begin.
+const (
+	DeliverNew   Deliver = "new"   // with what happens from then on; the default
+	DeliverAll   Deliver = "all"   // with all that has happened
+	DeliverSince Deliver = "since" // with what has happened since deliverSince
 )
 
 // Manifest is what an app says of itself when it registers.
@@ -33,6 +46,17 @@ type Manifest struct {
 	When    map[Interface]string `json:"when,omitempty"`
 	Shadow  bool                 `json:"shadow,omitempty"`  // asked and recorded, never enforced
 	Enabled *bool                `json:"enabled,omitempty"` // default true
+
+	// Deliver and DeliverSince say where the app's post-events begin. They count once, when the
+	// app is registered for the first time.
+	Deliver      Deliver    `json:"deliver,omitempty"`
+	DeliverSince *time.Time `json:"deliverSince,omitempty"`
+	// MaxAttempts is how often a post-event is tried before it becomes a dead letter; 1 to 1000,
+	// default 5.
+	MaxAttempts *int `json:"maxAttempts,omitempty"`
+	// Unordered lets post-events of one room be handled at once and out of order, which saves
+	// the waiting for each other. By default they come one by one, in order.
+	Unordered bool `json:"unordered,omitempty"`
 }
 
 // https://semver.org: major.minor.patch, then pre-release and build parts.
@@ -80,7 +104,29 @@ func (m Manifest) Validate() error {
 	if m.TimeoutMs != nil && (*m.TimeoutMs < 1 || *m.TimeoutMs > MaxTimeoutMs) {
 		return invalid("timeoutMs must be 1 to %d, not %d", MaxTimeoutMs, *m.TimeoutMs)
 	}
+	if err := m.validateDelivery(); err != nil {
+		return err
+	}
 	return m.validateWhen()
+}
+
+func (m Manifest) validateDelivery() error {
+	if m.MaxAttempts != nil && (*m.MaxAttempts < 1 || *m.MaxAttempts > MaxMaxAttempts) {
+		return invalid("maxAttempts must be 1 to %d, not %d", MaxMaxAttempts, *m.MaxAttempts)
+	}
+	switch m.Deliver {
+	case "", DeliverNew, DeliverAll:
+		if m.DeliverSince != nil {
+			return invalid("deliverSince goes with deliver %q", DeliverSince)
+		}
+	case DeliverSince:
+		if m.DeliverSince == nil {
+			return invalid("deliver %q needs the time in deliverSince", DeliverSince)
+		}
+	default:
+		return invalid("deliver must be new, all or since, not %.80q", string(m.Deliver))
+	}
+	return nil
 }
 
 func (m Manifest) validateWhen() error {
@@ -108,8 +154,9 @@ func (m Manifest) WithDefaults() Manifest {
 	return m
 }
 
-// Differences names the fields in which two manifests of an app differ, but for the version.
-// The order in which interfaces are listed says nothing.
+// Differences names the fields in which two manifests of an app differ, but for the version and
+// for where its events begin, which counts once only. The order in which interfaces are listed
+// says nothing.
 func (m Manifest) Differences(o Manifest) []string {
 	a, b := m.WithDefaults(), o.WithDefaults()
 	var d []string
@@ -125,6 +172,8 @@ func (m Manifest) Differences(o Manifest) []string {
 		{"when", maps.Equal(a.When, b.When)},
 		{"shadow", a.Shadow == b.Shadow},
 		{"enabled", *a.Enabled == *b.Enabled},
+		{"maxAttempts", a.Attempts() == b.Attempts()},
+		{"unordered", a.Unordered == b.Unordered},
 	} {
 		if !f.same {
 			d = append(d, f.name)
@@ -150,6 +199,14 @@ func (m Manifest) Timeout() time.Duration {
 		return DefaultTimeoutMs * time.Millisecond
 	}
 	return time.Duration(*m.TimeoutMs) * time.Millisecond
+}
+
+// Attempts is how often a post-event is tried.
+func (m Manifest) Attempts() int {
+	if m.MaxAttempts == nil {
+		return DefaultMaxAttempts
+	}
+	return *m.MaxAttempts
 }
 
 // IsEnabled reports whether the app is to be asked.

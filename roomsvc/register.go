@@ -19,7 +19,7 @@ func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error)
 	stored, err := s.changeApp(ctx, m.ID, func(was *room.Registration) (room.Registration, bool, error) {
 		next, changed, err := registered(was, m)
 		if err == nil {
-			err = s.ensureDurable(ctx, next.Manifest, was == nil)
+			err = s.ensureDurables(ctx, next.Manifest, was == nil)
 		}
 		return next, changed, err
 	})
@@ -91,7 +91,7 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 	if err := room.ValidateToken("id", r.ID); err != nil {
 		return nil, err
 	}
-	was, revision, err := s.apps.remove(ctx, r.ID, func() error { return s.deleteDurable(ctx, r.ID) })
+	was, revision, err := s.apps.remove(ctx, r.ID, func() error { return s.deleteDurables(ctx, r.ID) })
 	if err != nil {
 		return nil, err
 	}

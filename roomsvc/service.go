@@ -113,10 +113,12 @@ type Service struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
-	micro  *bus.Service
-	asker  *bus.Asker
-	errors errorCounts
-	late   atomic.Uint64 // verdicts
+	// replays is the stream of dead letters that apps get again.
+	replays jetstream.Stream
+	micro   *bus.Service
+	asker   *bus.Asker
+	errors  errorCounts
+	late    atomic.Uint64 // verdicts
 
 	apps       *apps
 	projection *projection
@@ -177,6 +179,7 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
+	s.running.Go(func() { s.buryGivenUp(s.ctx) })
 	if err := s.apps.wait(ctx); err != nil {
 		return err
 	}

@@ -16,6 +16,10 @@ import (
 // dedupeWindow is how long JetStream knows the id of a message.
 const dedupeWindow = 2 * time.Minute
 
+// maxConsumers is how many consumers a stream may have that each app has one on. Unless it is
+// said, the server allows a thousand.
+const maxConsumers = 100_000
+
 // eventsConfig is the stream of post-events. It is never trimmed, since a live room whose
 // last event is gone would accept a guard of 0, and it is not read directly from replicas,
 // since what a command's answer rests on must come from the leader.
@@ -31,11 +35,63 @@ func eventsConfig(replicas int) jetstream.StreamConfig {
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
 		MaxMsgsPerSubject: -1,
-		MaxConsumers:      -1,
+		MaxConsumers:      maxConsumers,
 		MaxMsgSize:        -1,
 		Duplicates:        dedupeWindow,
 		DenyDelete:        true,
 	}
+}
+
+// deliveryConfigs are the streams of what apps could not process: the dead letters, those that apps
+// get again, and what the server says of events that it has given up.
+func deliveryConfigs(replicas int) []jetstream.StreamConfig {
+	// A dead letter that may have been stored already is stored again within this time, or never.
+	const once = time.Hour
+	return []jetstream.StreamConfig{
+		{
+			Name:        subjects.DeadLetters,
+			Description: "post-events that apps could not process, until an operator replays or purges them",
+			Subjects:    []string{subjects.AllDead},
+			Storage:     jetstream.FileStorage,
+			Duplicates:  once,
+			Replicas:    replicas,
+		},
+		{
+			Name:        subjects.Replays,
+			Description: "dead letters that their apps get again",
+			Subjects:    []string{subjects.AllReplays},
+			Retention:   jetstream.WorkQueuePolicy,
+			Storage:     jetstream.FileStorage,
+			Duplicates:  once,
+			Replicas:    replicas,
+
+			MaxConsumers: maxConsumers,
+		},
+		{
+			Name:        subjects.GivenUp,
+			Description: "which events the server has given up, on their way to be dead letters",
+			Subjects:    []string{subjects.GivenUpOf(subjects.Events), subjects.GivenUpOf(subjects.Replays)},
+			Retention:   jetstream.WorkQueuePolicy,
+			Storage:     jetstream.FileStorage,
+			Replicas:    replicas,
+		},
+	}
+}
+
+// ensureDelivery makes the streams of what apps could not process. One that is there is used as
+// it is: its limits are its operator's.
+func (s *Service) ensureDelivery(ctx context.Context) error {
+	for _, cfg := range deliveryConfigs(s.cfg.Replicas) {
+		_, err := s.js.CreateStream(ctx, cfg)
+		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return fmt.Errorf("creating stream %s: %w", cfg.Name, err)
+		}
+	}
+	var err error
+	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
+		return fmt.Errorf("looking up stream %s: %w", subjects.Replays, err)
+	}
+	return nil
 }
 
 // rejectionsFor is how long a rejection is kept.
@@ -111,6 +167,9 @@ func (s *Service) open(ctx context.Context) error {
 		return err
 	}
 	s.created = s.stream.CachedInfo().Created
+	if err := s.ensureDelivery(ctx); err != nil {
+		return err
+	}
 	kv, err := s.appsBucket(ctx)
 	if err != nil {
 		return err

@@ -69,6 +69,15 @@ func DecodeRejection(subject string, h Headers, data []byte) (room.Rejection, er
 // DecodePost reads a message of the stream as a post-event. The error says what is wrong
 // with a message that is none.
 func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event, error) {
+	e, err := DecodePostHeaders(subject, h, seq)
+	if err != nil {
+		return e, err
+	}
+	return e, room.DecodeLenient(data, &e.Data)
+}
+
+// DecodePostHeaders is DecodePost for who has no need of the body yet.
+func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error) {
 	e := room.Event{Seq: seq, ID: first(h, ID)}
 	var ok bool
 	if e.Type, e.Room, ok = ParsePost(subject); !ok {
@@ -96,10 +105,7 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 	if e.Time, err = time.Parse(time.RFC3339Nano, first(h, Time)); err != nil {
 		return e, fmt.Errorf("header %s: %w", Time, err)
 	}
-	if err := room.ValidateToken(ID, e.ID); err != nil {
-		return e, err
-	}
-	return e, room.DecodeLenient(data, &e.Data)
+	return e, room.ValidateToken(ID, e.ID)
 }
 
 func encodeLatest(l room.Latest) string {

@@ -1,6 +1,7 @@
 package subjects
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/roombus/roombus/room"
@@ -38,6 +39,11 @@ const (
 	AllEvents     = "room.post.>"
 	Rejections    = "ROOM_REJECTIONS"
 	AllRejections = "room.rejected.>"
+	DeadLetters   = "ROOM_DEAD_LETTERS"
+	AllDead       = "room.dead.>"
+	Replays       = "ROOM_REPLAYS"
+	AllReplays    = "room.replay.>"
+	GivenUp       = "ROOM_GIVEN_UP"
 	AppsBucket    = "ROOM_APPS"
 	AppsStream    = "KV_" + AppsBucket // that the bucket is made of
 	AllApps       = "$KV." + AppsBucket + ".>"
@@ -62,8 +68,21 @@ func PreType(i room.Interface) string { return "room.pre." + i.Token() }
 // AppQueue is the queue group of an app's workers.
 func AppQueue(app string) string { return app }
 
-// Durable is the name of an app's consumer of post-events.
+// Durable is the name of an app's consumers, that of post-events and that of replays.
 func Durable(app string) string { return app }
+
+// BehindKey is the key in the metadata of an app's consumer of the sequence behind which the app
+// gets events of a type, if it began to implement it later than others.
+func BehindKey(e room.EventType) string { return "roombus.behind." + string(e) }
+
+// Turn is the subject on which an app's workers tell each other which events of a room are done.
+func Turn(app string) string { return "room.turn." + app }
+
+// GivenUpOf is the subject on which the server says that the consumers of a stream have given
+// a message up, having delivered it as often as they may.
+func GivenUpOf(stream string) string {
+	return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + stream + ".*"
+}
 
 // Post is the subject of a post-event.
 func Post(e room.EventType, roomID string) string { return PostType(e) + "." + roomID }
@@ -86,6 +105,24 @@ func RejectedType(command string) string { return "room.rejected." + command }
 
 // RejectionsOf filters the rejections of one room.
 func RejectionsOf(roomID string) string { return "room.rejected.*." + roomID }
+
+// Dead is the subject of an app's dead letter.
+func Dead(app string, e room.EventType, roomID string) string {
+	return "room.dead." + app + "." + string(e) + "." + roomID
+}
+
+// DeadLike filters dead letters by what is not empty.
+func DeadLike(app string, e room.EventType, roomID string) string {
+	return Dead(cmp.Or(app, "*"), cmp.Or(e, "*"), cmp.Or(roomID, "*"))
+}
+
+// Replay is the subject of a dead letter that its app gets once more.
+func Replay(app string, e room.EventType, roomID string) string {
+	return "room.replay." + app + "." + string(e) + "." + roomID
+}
+
+// ReplaysOf filters the replays of one app.
+func ReplaysOf(app string) string { return "room.replay." + app + ".>" }
 
 // ParsePost takes the subject of a post-event apart. The room is known even if the type of
 // event is not one that exists; ok is false if there is no room in the subject.

@@ -46,6 +46,7 @@ room service, each since it started; P50 and P99 are times from asking to knowin
 			Args:  exactly("APP"),
 			RunE:  a.conn.calling(a.info),
 		},
+		a.register(),
 		a.decision("enable APP", "Have an app asked, and close its circuit breakers", "",
 			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 				return client.EnableApp(ctx, args[0])

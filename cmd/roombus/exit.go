@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/audit"
+	"github.com/roombus/roombus/internal/dead"
 	"github.com/roombus/roombus/room"
 )
 
@@ -57,6 +58,7 @@ func exitStatus(err error) int {
 	var wrong *usageError
 	var coded *room.Error
 	var traceless *audit.NotFoundError
+	var noLetter *dead.NotFoundError
 	switch {
 	case err == nil:
 		return exitDone
@@ -66,7 +68,7 @@ func exitStatus(err error) int {
 		return exitInterrupted
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
-	case errors.As(err, &traceless):
+	case errors.As(err, &traceless), errors.As(err, &noLetter):
 		return exitNotFound
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,12 +24,23 @@ const workerManifest = "ROOMBUS_TEST_WORKER"
 var held = room.User{ID: "held"}
 
 // workerMain is the program of a worker process: it lets everybody join, but for the user
-// that it holds for ever, and writes down who.
+// that it holds for ever, and writes down who; or, if the manifest says so, it hears of who has
+// joined, holds the events about that user, and writes the others down.
 func workerMain(manifest string) {
 	var m appworker.Manifest
 	if err := json.Unmarshal([]byte(manifest), &m); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	if slices.Contains(m.Implements, room.PostRoomUserJoined) {
+		appworker.Main(m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+			fmt.Printf("told of %s, attempt %d\n", e.JoiningUser.ID, appworker.Attempt(ctx))
+			if e.JoiningUser.ID == held.ID {
+				select {}
+			}
+			return nil
+		}))
+		return
 	}
 	appworker.Main(m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
 		fmt.Printf("asked about %s\n", e.JoiningUser.ID)

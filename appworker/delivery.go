@@ -1,0 +1,108 @@
+package appworker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// errLeaseLost is why a handler's context ends when the event may be another worker's by now.
+var errLeaseLost = errors.New("JetStream has not been heard of for so long that the event may be another worker's by now")
+
+// delivery is an event in this worker's hands.
+type delivery struct {
+	msg     jetstream.Msg
+	of      subjects.Delivered // the message as it stands in the stream of events
+	event   room.Event         // without its body
+	invalid error              // why the message is no event
+	attempt uint64             // which delivery of it this is
+
+	line     string // in which it waits
+	seq      uint64 // in its stream
+	previous uint64 // the event that must be done before; 0 if none
+	number   uint64 // of the delivery among all of the consumer; 0 if it is not the event's first
+
+	mu    sync.Mutex
+	until time.Time   // so long the event is this worker's
+	timer *time.Timer // ends the handler's context then
+}
+
+func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	d := &delivery{
+		msg: msg, seq: meta.Sequence.Stream, attempt: meta.NumDelivered,
+		of: subjects.Delivered{Subject: msg.Subject(), Headers: msg.Headers(), Data: msg.Data(), Seq: meta.Sequence.Stream},
+	}
+	if replay {
+		d.of, d.invalid = subjects.Origin(msg.Headers(), msg.Data())
+	}
+	if d.invalid == nil {
+		d.event, d.invalid = subjects.DecodePostHeaders(d.of.Subject, d.of.Headers, d.of.Seq)
+	}
+	if d.attempt == 1 {
+		d.number = meta.Sequence.Consumer
+	}
+	return d, nil
+}
+
+// alone puts the event into a line of its own.
+func (d *delivery) alone() {
+	d.line = "." + strconv.FormatUint(d.seq, 10) // no room's id has a dot
+}
+
+// follow puts the event into its room's line, behind the latest one before it that an app with
+// these handlers has got.
+func (d *delivery) follow(app *App, since beginnings) {
+	d.line = d.event.Room
+	for i := range app.tells {
+		if last := d.event.Previous.Of(i.Event()); last > since[i.Event()] {
+			d.previous = max(d.previous, last)
+		}
+	}
+}
+
+// extend takes note that the event is this worker's until then, unless it has ceased to be.
+func (d *delivery) extend(until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.until.IsZero() && time.Now().After(d.until) {
+		return
+	}
+	d.until = until
+	if d.timer != nil {
+		d.timer.Reset(time.Until(until))
+	}
+}
+
+// expired reports whether the event may be another worker's by now.
+func (d *delivery) expired() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Now().After(d.until)
+}
+
+// handling is a context for the handler, which ends when the event ceases to be this worker's.
+func (d *delivery) handling(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithTimeout(ctx, timeout)
+	ctx, lose := context.WithCancelCause(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.timer = time.AfterFunc(time.Until(d.until), func() { lose(errLeaseLost) })
+	return ctx, func() {
+		stop()
+		lose(nil)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.timer.Stop()
+	}
+}

@@ -1,0 +1,198 @@
+package appworker
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// lines keep the events of a room in order: one begins when the one before it is done, wherever
+// that was. Which one that is, the event says itself; that it is done, this worker knows from
+// having done it, from the ack floor of the consumer, or from another worker.
+//
+// It makes no difference in which order events come, or to which worker. Where it is not known
+// whether the one before is done, an event waits. The floor rises to it in the end, since
+// whatever else is outstanding is handled, or becomes a dead letter.
+type lines struct {
+	mu    sync.Mutex
+	rooms map[string]*line
+	floor floor
+}
+
+// line is one room.
+type line struct {
+	done    uint64      // the last event that is known to be done
+	running *delivery   // begun and not ended
+	waiting []*delivery // in hand and not begun, in order
+	asking  []question  // of other workers, about events in this one's hands
+}
+
+// floor is up to where everything that the consumer has delivered is done.
+type floor struct {
+	stream   uint64 // sequence in the stream
+	delivery uint64 // and the number of the delivery
+}
+
+// question is whether an event of a room is done, and where to say so.
+type question struct {
+	room  string
+	seq   uint64
+	reply string
+}
+
+func newLines() *lines { return &lines{rooms: make(map[string]*line)} }
+
+// takeResult is what becomes of an event that comes.
+type takeResult int
+
+const (
+	taken   takeResult = iota
+	already            // it is in hand
+	isDone             // its ack has been lost
+)
+
+// take puts an event in hand. It returns the event if it can begin.
+func (l *lines) take(d *delivery) (begin []*delivery, what takeResult) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln := l.line(d.line)
+	at, found := slices.BinarySearchFunc(ln.waiting, d.seq, func(w *delivery, seq uint64) int { return cmp.Compare(w.seq, seq) })
+	switch {
+	case found, ln.running != nil && ln.running.seq == d.seq:
+		return nil, already
+	case d.seq <= ln.done && d.attempt > 1:
+		return nil, isDone
+	}
+	ln.done = min(ln.done, d.seq-1) // an operator has set the consumer back
+	ln.waiting = slices.Insert(ln.waiting, at, d)
+	return l.next(ln), taken
+}
+
+// end takes an event that has begun out of hand. It returns the next one if it can begin, and
+// the questions that are answered if this one is done.
+func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []question) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln := l.line(d.line)
+	ln.running = nil
+	if done {
+		ln.done = max(ln.done, d.seq)
+		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool {
+			if q.seq <= ln.done {
+				answered = append(answered, q)
+			}
+			return q.seq <= ln.done
+		})
+	}
+	return l.next(ln), answered
+}
+
+// drop takes events that have not begun out of hand: those that the condition holds for.
+func (l *lines) drop(holds func(*delivery) bool) (dropped []*delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.rooms {
+		ln.waiting = slices.DeleteFunc(ln.waiting, func(d *delivery) bool {
+			if holds(d) {
+				dropped = append(dropped, d)
+				return true
+			}
+			return false
+		})
+	}
+	return dropped
+}
+
+// rise takes note of the consumer's floor, and returns the events that can begin. Lines that
+// the floor makes needless are forgotten.
+func (l *lines) rise(to floor) (begin []*delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.floor = to
+	for id, ln := range l.rooms {
+		begin = append(begin, l.next(ln)...)
+		if ln.running == nil && len(ln.waiting) == 0 && ln.done <= l.floor.stream {
+			delete(l.rooms, id)
+		}
+	}
+	return begin
+}
+
+// told takes note of what another worker has said: the event is done.
+func (l *lines) told(room string, seq uint64) (begin []*delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln, ok := l.rooms[room]
+	if !ok {
+		return nil // nobody waits for it any more
+	}
+	ln.done = max(ln.done, seq)
+	return l.next(ln)
+}
+
+// asked reports whether an event that another worker asks about is done. If it is in hand here,
+// the question is kept until it is.
+func (l *lines) asked(q question) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln, ok := l.rooms[q.room]
+	if !ok {
+		return false
+	}
+	if ln.done >= q.seq {
+		return true
+	}
+	here := func(d *delivery) bool { return d != nil && d.seq == q.seq }
+	if (here(ln.running) || slices.ContainsFunc(ln.waiting, here)) && !slices.Contains(ln.asking, q) {
+		ln.asking = append(ln.asking, q)
+	}
+	return false
+}
+
+// stuck is what other workers could say that would let events begin.
+func (l *lines) stuck() (questions []question) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, ln := range l.rooms {
+		if ln.running == nil && len(ln.waiting) > 0 {
+			questions = append(questions, question{room: id, seq: ln.waiting[0].previous})
+		}
+	}
+	return questions
+}
+
+// held is every event in hand.
+func (l *lines) held() (all []*delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.rooms {
+		if ln.running != nil {
+			all = append(all, ln.running)
+		}
+		all = append(all, ln.waiting...)
+	}
+	return all
+}
+
+func (l *lines) line(id string) *line {
+	ln, ok := l.rooms[id]
+	if !ok {
+		ln = &line{}
+		l.rooms[id] = ln
+	}
+	return ln
+}
+
+// next begins the first event of the line, if it may.
+func (l *lines) next(ln *line) []*delivery {
+	if ln.running != nil || len(ln.waiting) == 0 || !l.mayBegin(ln, ln.waiting[0]) {
+		return nil
+	}
+	ln.running = ln.waiting[0]
+	ln.waiting = slices.Delete(ln.waiting, 0, 1)
+	return []*delivery{ln.running}
+}
+
+func (l *lines) mayBegin(ln *line, d *delivery) bool {
+	return d.previous <= max(ln.done, l.floor.stream) || d.number > 0 && d.number <= l.floor.delivery+1
+}

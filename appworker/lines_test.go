@@ -1,0 +1,182 @@
+package appworker
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// consumerModel is a consumer on the server, as far as order is concerned.
+type consumerModel struct {
+	events   []*delivery // by sequence, from 1
+	next     int         // the first that has not been delivered
+	pending  map[uint64]uint64
+	attempts map[uint64]uint64
+	again    []uint64 // to be delivered again
+	number   uint64   // of deliveries
+}
+
+func (c *consumerModel) floor() floor {
+	f := floor{stream: uint64(c.next), delivery: c.number}
+	for seq, number := range c.pending {
+		f.stream, f.delivery = min(f.stream, seq-1), min(f.delivery, number-1)
+	}
+	return f
+}
+
+// deliver is the next delivery, nil if there is none.
+func (c *consumerModel) deliver() *delivery {
+	var seq uint64
+	switch {
+	case len(c.again) > 0:
+		seq, c.again = c.again[0], c.again[1:]
+	case c.next < len(c.events):
+		c.next++
+		seq = uint64(c.next)
+	default:
+		return nil
+	}
+	c.number++
+	c.attempts[seq]++
+	of := c.events[seq-1]
+	d := &delivery{line: of.line, seq: seq, previous: of.previous, attempt: c.attempts[seq]}
+	if d.attempt == 1 {
+		d.number, c.pending[seq] = c.number, c.number
+	}
+	return d
+}
+
+func (c *consumerModel) redeliver(seq uint64) {
+	if c.pending[seq] > 0 && !slices.Contains(c.again, seq) {
+		c.again = append(c.again, seq)
+	}
+}
+
+// Whatever becomes of events and workers, an event begins when the one before it in its room is
+// acknowledged and nobody handles another one of the room; and in the end all are handled.
+func TestLinesKeepTheOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		server := &consumerModel{pending: make(map[uint64]uint64), attempts: make(map[uint64]uint64)}
+		latest := make(map[string]uint64)
+		for seq := range rapid.Uint64Range(1, 30).Draw(t, "events") {
+			room := "r" + strconv.Itoa(rapid.IntRange(1, 3).Draw(t, "room"))
+			server.events = append(server.events, &delivery{line: room, previous: latest[room]})
+			latest[room] = seq + 1
+		}
+		type worker struct {
+			*lines
+			running []*delivery
+		}
+		workers := []*worker{{lines: newLines()}, {lines: newLines()}, {lines: newLines()}}
+		handling := make(map[string]uint64)
+		begin := func(w *worker, all []*delivery) {
+			for _, d := range all {
+				require.Zero(t, handling[d.line], "an event of %s is being handled, %d begins", d.line, d.seq)
+				require.Zero(t, server.pending[d.previous], "%d begins before %d is done", d.seq, d.previous)
+				handling[d.line] = d.seq
+				w.running = append(w.running, d)
+			}
+		}
+		end := func(w *worker, done bool) {
+			if len(w.running) == 0 {
+				return
+			}
+			d := w.running[0]
+			w.running = w.running[1:]
+			delete(handling, d.line)
+			if done {
+				delete(server.pending, d.seq)
+			} else {
+				server.redeliver(d.seq)
+			}
+			more, answered := w.end(d, done)
+			for _, q := range answered {
+				n, _ := strconv.Atoi(q.reply)
+				begin(workers[n], workers[n].told(q.room, q.seq))
+			}
+			begin(w, more)
+		}
+		deliver := func(w *worker) {
+			if d := server.deliver(); d != nil {
+				more, what := w.take(d)
+				if what == isDone {
+					delete(server.pending, d.seq)
+				}
+				begin(w, more)
+			}
+		}
+		ask := func(w *worker) {
+			for _, q := range w.stuck() {
+				q.reply = strconv.Itoa(slices.Index(workers, w))
+				for _, o := range workers {
+					if o != w && o.asked(q) {
+						begin(w, w.told(q.room, q.seq))
+					}
+				}
+			}
+		}
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			w := workers[rapid.IntRange(0, 2).Draw(t, "worker")]
+			switch rapid.SampledFrom([]string{"deliver", "deliver", "done", "done", "fail", "ask", "floor", "die"}).Draw(t, "step") {
+			case "deliver":
+				deliver(w)
+			case "done":
+				end(w, true)
+			case "fail":
+				end(w, false)
+			case "ask":
+				ask(w)
+			case "floor":
+				begin(w, w.rise(server.floor()))
+			case "die":
+				for _, d := range w.held() {
+					if handling[d.line] == d.seq && slices.Contains(w.running, d) {
+						delete(handling, d.line)
+					}
+					server.redeliver(d.seq)
+				}
+				workers[slices.Index(workers, w)] = &worker{lines: newLines()}
+			}
+		}
+		for range 10 * len(server.events) {
+			for _, w := range workers {
+				deliver(w)
+				ask(w)
+				begin(w, w.rise(server.floor()))
+				end(w, true)
+			}
+		}
+		require.Empty(t, slices.Collect(maps.Keys(server.pending)), "events wait for ever")
+		require.Equal(t, len(server.events), server.next)
+		for _, w := range workers {
+			w.rise(server.floor())
+			require.Empty(t, w.rooms, "what is done is forgotten")
+		}
+	})
+}
+
+// A consumer that an operator has set back delivers what was done once more, and it is handled.
+func TestLinesBeginAnewWithTheConsumer(t *testing.T) {
+	t.Parallel()
+	l := newLines()
+	for _, seq := range []uint64{1, 2} {
+		begin, _ := l.take(&delivery{line: "r", seq: seq, previous: seq - 1, attempt: 1, number: seq})
+		require.Len(t, begin, 1)
+		l.end(begin[0], true)
+	}
+	_, what := l.take(&delivery{line: "r", seq: 2, previous: 1, attempt: 2})
+	require.Equal(t, isDone, what, "an ack was lost")
+	l.rise(floor{})
+	begin, what := l.take(&delivery{line: "r", seq: 1, attempt: 1, number: 1})
+	require.Equal(t, taken, what)
+	require.Len(t, begin, 1)
+	waits, _ := l.take(&delivery{line: "r", seq: 2, previous: 1, attempt: 1, number: 2})
+	require.Empty(t, waits)
+	begin, _ = l.end(begin[0], true)
+	require.Len(t, begin, 1)
+}

@@ -1,0 +1,194 @@
+package appworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// source is a stream from which the app's workers get post-events: that of the events, or that
+// of the replays of dead letters.
+type source struct {
+	*worker
+	stream  string
+	ordered bool
+	lines   *lines
+	wanting chan struct{} // an event waits for another worker's
+	begun   atomic.Int64  // events begun and not ended
+	ended   chan struct{} // one has
+
+	bound    atomic.Pointer[binding]
+	guarding sync.WaitGroup // what goes on as long as events are in hand
+}
+
+// binding is the consumer as it was found.
+type binding struct {
+	consumer jetstream.Consumer
+	ackWait  time.Duration
+	since    atomic.Pointer[beginnings]
+}
+
+// beginnings are the sequences from which on an app gets events of a type, where it began to
+// implement it later than others.
+type beginnings map[room.EventType]uint64
+
+// newSources are where the app's post-events come from.
+func (w *worker) newSources() []*source {
+	if len(w.app.tells) == 0 {
+		return nil
+	}
+	return []*source{w.newSource(subjects.Events), w.newSource(subjects.Replays)}
+}
+
+func (w *worker) newSource(stream string) *source {
+	s := &source{
+		worker: w, stream: stream, lines: newLines(),
+		ordered: stream == subjects.Events && !w.app.Manifest.Unordered,
+		wanting: make(chan struct{}, 1), ended: make(chan struct{}, 1),
+	}
+	return s
+}
+
+// bind looks the consumer up. From the first time on, the events in hand are kept.
+func (s *source) bind(ctx context.Context) error {
+	consumer, err := s.js.Consumer(ctx, s.stream, subjects.Durable(s.app.Manifest.ID))
+	if err != nil {
+		return fmt.Errorf("finding the app's consumer on %s: %w", s.stream, err)
+	}
+	info := consumer.CachedInfo()
+	first := s.bound.Swap(&binding{consumer: consumer, ackWait: info.Config.AckWait}) == nil
+	s.learn(info)
+	if first {
+		s.guarding.Go(func() { s.keepLeases(s.stopping) })
+		if s.ordered {
+			return s.takeTurns(s.stopping)
+		}
+	}
+	return nil
+}
+
+// learn takes what the server says of the consumer, and begins the events that waited for it.
+func (s *source) learn(info *jetstream.ConsumerInfo) {
+	since := make(beginnings)
+	for _, e := range room.EventTypes() {
+		since[e], _ = strconv.ParseUint(info.Config.Metadata[subjects.BehindKey(e)], 10, 64) // 0 if it is not there
+	}
+	s.bound.Load().since.Store(&since)
+	s.begin(s.lines.rise(floor{stream: info.AckFloor.Stream, delivery: info.AckFloor.Consumer}))
+}
+
+// giveBack gives what has not begun to other workers.
+func (s *source) giveBack() {
+	for _, d := range s.lines.drop(func(*delivery) bool { return true }) {
+		_ = d.msg.Nak() // if it does not get through, it is given to another one later
+	}
+}
+
+// read takes events until the context or the consumer ends. What has begun by then goes on.
+func (s *source) read(ctx context.Context) error {
+	for ctx.Err() == nil {
+		free := 2*s.cfg.Concurrency - int(s.begun.Load())
+		if free <= 0 {
+			select {
+			case <-s.ended:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if err := s.fetch(ctx, free); err != nil {
+			return fmt.Errorf("receiving from %s: %w", s.stream, err)
+		}
+	}
+	return nil
+}
+
+// fetch takes that many events, and none that it does not take in hand: those that have come when
+// the context ends are taken too.
+func (s *source) fetch(ctx context.Context, n int) error {
+	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Drain)()
+	for {
+		msg, err := messages.Next()
+		switch {
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return err
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := s.take(msg); err != nil {
+			return err
+		}
+	}
+}
+
+// take puts an event in hand, and begins it if it is its turn.
+func (s *source) take(msg jetstream.Msg) error {
+	d, err := newDelivery(msg, s.stream == subjects.Replays)
+	if err != nil {
+		return err
+	}
+	if s.ordered && d.invalid == nil {
+		d.follow(s.app, *s.bound.Load().since.Load())
+	} else {
+		d.alone()
+	}
+	d.extend(time.Now().Add(s.lease()))
+	begin, what := s.lines.take(d)
+	if what == isDone {
+		return msg.Ack()
+	}
+	s.begin(begin)
+	if len(begin) == 0 {
+		s.want()
+	}
+	return nil
+}
+
+// want has other workers asked for what events wait for.
+func (s *source) want() {
+	select {
+	case s.wanting <- struct{}{}:
+	default:
+	}
+}
+
+// lease is how long an event is this worker's without a word to JetStream: less than JetStream
+// waits before it gives it to another.
+func (s *source) lease() time.Duration { return s.bound.Load().ackWait * 9 / 10 }
+
+// begin runs the handlers of events, once they may run.
+func (s *source) begin(all []*delivery) {
+	for _, d := range all {
+		s.begun.Add(1)
+		s.telling.Go(func() {
+			done := s.handle(d)
+			s.begun.Add(-1)
+			select {
+			case s.ended <- struct{}{}:
+			default:
+			}
+			begin, answered := s.lines.end(d, done)
+			s.answer(answered)
+			s.begin(begin)
+			if len(begin) == 0 && !done {
+				s.want()
+			}
+		})
+	}
+}

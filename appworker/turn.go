@@ -1,0 +1,113 @@
+package appworker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// The waits between two looks at what events wait for.
+const (
+	firstLook = 20 * time.Millisecond
+	lastLook  = time.Second
+)
+
+// turnWord is what workers of an app say to each other about an event of a room: as a question,
+// is it done? As an answer, it is.
+type turnWord struct {
+	Room string `json:"room"`
+	Seq  uint64 `json:"seq"`
+}
+
+// takeTurns keeps events that wait for one in another worker's hands from waiting longer than
+// needed, until the context ends: it asks the other workers, and looks at the consumer's floor,
+// which also knows of those that are gone.
+func (s *source) takeTurns(ctx context.Context) error {
+	inbox := s.nc.NewInbox()
+	answers, err := s.nc.Subscribe(inbox, func(msg *nats.Msg) {
+		var is turnWord
+		if json.Unmarshal(msg.Data, &is) == nil {
+			s.begin(s.lines.told(is.Room, is.Seq))
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	questions, err := s.nc.Subscribe(subjects.Turn(s.app.Manifest.ID), func(msg *nats.Msg) {
+		var q turnWord
+		if msg.Reply != inbox && bus.IsInbox(msg.Reply, s.cfg.ReplyPrefixes...) && json.Unmarshal(msg.Data, &q) == nil {
+			asked := question{room: q.Room, seq: q.Seq, reply: msg.Reply}
+			if s.lines.asked(asked) {
+				s.answer([]question{asked})
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	s.guarding.Go(func() {
+		for {
+			select {
+			case <-s.wanting:
+				s.unstick(ctx, inbox)
+			case <-ctx.Done():
+				_, _ = answers.Unsubscribe(), questions.Unsubscribe() // fail only if the connection is closed
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// unstick asks until nothing waits any more: at once about what is new, again, later and later,
+// about the rest.
+func (s *source) unstick(ctx context.Context, inbox string) {
+	asked := make(map[question]bool)
+	for look := time.Duration(0); ; look = min(max(2*look, firstLook), lastLook) {
+		if info, err := s.bound.Load().consumer.Info(ctx); err == nil {
+			s.learn(info)
+		}
+		clear(asked)
+		again := time.After(look)
+		for waiting := true; waiting; {
+			stuck := s.lines.stuck()
+			if len(stuck) == 0 {
+				return
+			}
+			for _, q := range stuck {
+				if !asked[q] {
+					asked[q] = true
+					s.say(subjects.Turn(s.app.Manifest.ID), inbox, q)
+				}
+			}
+			select {
+			case <-s.wanting:
+			case <-again:
+				waiting = false
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// answer says to other workers that what they asked about is done.
+func (s *source) answer(all []question) {
+	for _, q := range all {
+		s.say(q.reply, "", q)
+	}
+}
+
+// say does its best: who hears nothing finds out from the floor.
+func (s *source) say(subject, reply string, q question) {
+	data, err := json.Marshal(turnWord{Room: q.room, Seq: q.seq})
+	if err == nil {
+		_ = s.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: data})
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// register makes an app known without a worker of it.
+func (a *app) register() *cobra.Command {
+	var deliver, since string
+	var m room.Manifest
+	c := &cobra.Command{
+		Use:   "register [MANIFEST]",
+		Short: "Make an app known before it has workers",
+		Long: `register makes an app known by its manifest, a file of JSON, or standard input. Workers made
+with the Go SDK register by themselves: register one before they start to have its post-events
+begin elsewhere than with what happens from then on. Where they begin counts when the app is
+registered for the first time: to begin anew, remove the app first.`,
+		Example: `  roombus app register guard.json
+  echo '{"id":"ledger","version":"1.0.0","implements":["PostRoomUserJoined"]}' | roombus app register --deliver all`,
+		Args: between(0, "MANIFEST"),
+	}
+	c.Flags().StringVar(&deliver, "deliver", "", "where its post-events begin: new, all or since (default: as the manifest says, or new)")
+	c.Flags().StringVar(&since, "since", "", "with --deliver since: a duration such as 10m, or a time such as 2026-01-02T15:04:05Z")
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		known := []room.Deliver{"", room.DeliverNew, room.DeliverAll, room.DeliverSince}
+		if !slices.Contains(known, room.Deliver(deliver)) {
+			return usage(c, "--deliver must be new, all or since, not %q", deliver)
+		}
+		if (deliver == string(room.DeliverSince)) != (since != "") {
+			return usage(c, "--deliver since and --since go together")
+		}
+		var err error
+		if m, err = readManifest(c.InOrStdin(), args); err != nil || deliver == "" {
+			return err
+		}
+		m.Deliver, m.DeliverSince = room.Deliver(deliver), nil
+		if since != "" {
+			at, err := parseSince(since)
+			if err != nil {
+				return usage(c, "%v", err)
+			}
+			m.DeliverSince = &at
+		}
+		return nil
+	}
+	c.RunE = a.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {
+		stored, err := client.RegisterApp(ctx, m)
+		if err != nil {
+			return err
+		}
+		return a.out.object(w, stored, func(w io.Writer) {
+			fmt.Fprintf(w, "app %s %s is registered, %s\n", stored.ID, stored.Version, state(stored))
+		})
+	})
+	return c
+}
+
+// readManifest reads the file that is named, or standard input.
+func readManifest(stdin io.Reader, args []string) (m room.Manifest, err error) {
+	name := strings.Join(args, "")
+	if name == "" || name == "-" {
+		name = ""
+	} else {
+		f, err := os.Open(name)
+		if err != nil {
+			return m, fmt.Errorf("opening the manifest: %w", err)
+		}
+		defer func() { _ = f.Close() }() // it was only read
+		stdin = f
+	}
+	data, err := io.ReadAll(stdin)
+	if err != nil {
+		return m, fmt.Errorf("reading the manifest: %w", err)
+	}
+	if err := room.Decode(data, &m); err != nil {
+		return m, fmt.Errorf("%s is no manifest: %w", cmp.Or(name, "what stands at standard input"), err)
+	}
+	return m, nil
+}

@@ -1,0 +1,284 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// deadLetters are the dead letters, once there are n.
+func deadLetters(t *testing.T, b *harness.Bus, n int) (letters []room.DeadLetter, stored []*jetstream.RawStreamMsg) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		stored = b.Stored(t, "ROOM_DEAD_LETTERS")
+		return len(stored) >= n
+	}, replyTime, tick)
+	for _, msg := range stored {
+		d, err := subjects.DecodeDead(msg.Subject, msg.Header)
+		require.NoError(t, err)
+		letters = append(letters, d)
+	}
+	return letters, stored
+}
+
+// messages is how many a stream has; of a work queue nobody else may read it.
+func messages(t *testing.T, b *harness.Bus, stream string) uint64 {
+	t.Helper()
+	s, err := b.JS.Stream(t.Context(), stream)
+	require.NoError(t, err)
+	return s.CachedInfo().State.Msgs
+}
+
+// settled waits until nothing of the app's is outstanding.
+func settled(t *testing.T, b *harness.Bus, app string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)
+		require.NoError(t, err)
+		return consumer.CachedInfo().NumAckPending == 0 && consumer.CachedInfo().NumPending == 0
+	}, replyTime, tick)
+}
+
+// An event that fails as often as it may is kept as a dead letter, and its room goes on.
+func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	b.Work(t, room.Manifest{ID: "ledger", MaxAttempts: new(2)}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		if e.JoiningUser.ID == "poison" {
+			return appworker.RetryLater(time.Millisecond, errors.New("bad\nnews"))
+		}
+		return nil
+	}))
+	joins(t, b, "r", "poison", "alice")
+	assert.Equal(t, "poison", saw.one(t))
+	assert.Equal(t, "poison", saw.one(t))
+	assert.Equal(t, "alice", saw.one(t))
+	letters, stored := deadLetters(t, b, 1)
+	event := b.Events(t)[1]
+	require.Equal(t, []room.DeadLetter{{
+		App: "ledger", Event: room.EventUserJoin, Room: "r", ID: event.Header.Get("ce-id"), EventSeq: 2,
+		Error: "retry in 1ms: bad news", Attempts: 2,
+	}}, letters)
+	assert.Equal(t, "room.dead.ledger.userjoin.r", stored[0].Subject)
+	assert.Equal(t, event.Data, stored[0].Data)
+	for _, key := range []string{"ce-type", "ce-subject", "ce-time", "ce-roomversion", "traceparent"} {
+		assert.Equal(t, event.Header.Get(key), stored[0].Header.Get(key), key)
+	}
+	assert.Equal(t, "1", stored[0].Header.Get("Room-Event-Nats-Expected-Last-Subject-Sequence"))
+	settled(t, b, "ledger")
+	saw.none(t)
+}
+
+// What a handler discards, and what is no event at all, is a dead letter at once.
+func TestWhatIsDiscardedIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+		return appworker.Discard(errors.New("cannot be"))
+	}))
+	joins(t, b, "r", "alice")
+	deadLetters(t, b, 1)
+	require.NoError(t, b.NC.Publish("room.post.userjoin.r", []byte("nonsense")))
+	letters, stored := deadLetters(t, b, 2)
+	assert.Equal(t, "discarded: cannot be", letters[0].Error)
+	assert.Contains(t, letters[1].Error, "ce-type")
+	assert.Equal(t, "nonsense", string(stored[1].Data))
+	assert.EqualValues(t, 1, letters[1].Attempts)
+}
+
+// An event that workers died of is put down by the next one that gets it, which does not try it.
+func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(1)})
+	impatient(t, b, "ledger", time.Second)
+	joins(t, b, "r", "poison", "alice")
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
+	require.NoError(t, err)
+	_, err = consumer.Next() // and never a word about it
+	require.NoError(t, err)
+	saw := newSeen[string]()
+	b.Work(t, room.Manifest{ID: "ledger", MaxAttempts: new(1)}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		return nil
+	}))
+	assert.Equal(t, "alice", saw.one(t))
+	letters, _ := deadLetters(t, b, 1)
+	assert.Contains(t, letters[0].Error, "died")
+	assert.EqualValues(t, 2, letters[0].Attempts)
+	saw.none(t)
+}
+
+// What the server gives up, having delivered it as often as the consumer allows, is a dead letter
+// too, also if no service was there to hear of it.
+func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	server := harness.NewServer(t)
+	nc := harness.Connect(t, server)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	b := &harness.Bus{Server: server, NC: nc, JS: js}
+	b.Client = roomclient.New(nc, roomclient.Config{})
+	first := harness.Serve(t, harness.Connect(t, server), roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "plain", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(1)})
+	joins(t, b, "r", "alice", "bob")
+	require.NoError(t, first.Stop(t.Context()))
+
+	consumer, err := js.Consumer(t.Context(), "ROOM_EVENTS", "plain")
+	require.NoError(t, err)
+	for naks, done := 0, false; naks < 2 || !done; {
+		msg, err := consumer.Next()
+		require.NoError(t, err)
+		if strings.Contains(string(msg.Data()), "bob") {
+			require.NoError(t, msg.Ack())
+			done = true
+			continue
+		}
+		require.NoError(t, msg.Nak())
+		naks++
+	}
+	_, err = consumer.Next(jetstream.FetchMaxWait(time.Second)) // the server gives up when it would deliver again
+	require.Error(t, err)
+	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
+	harness.Serve(t, harness.Connect(t, server), roomsvc.Config{})
+	letters, stored := deadLetters(t, b, 1)
+	assert.Equal(t, "plain", letters[0].App)
+	assert.EqualValues(t, 2, letters[0].EventSeq)
+	assert.EqualValues(t, 2, letters[0].Attempts)
+	assert.Equal(t, b.Events(t)[1].Data, stored[0].Data)
+	require.Eventually(t, func() bool { return messages(t, b, "ROOM_GIVEN_UP") == 0 }, replyTime, tick)
+}
+
+// An operator looks at dead letters, has them replayed when the app is mended, and purges others.
+func TestTheDeadCommand(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	dead := func(args ...string) (status int, stdout, stderr string) {
+		return harness.RunProgram(t, harness.Binary(t), append([]string{"dead", "--nats", b.Server.URL()}, args...)...)
+	}
+	b.Create(t, "r")
+	b.Create(t, "s")
+	saw := newSeen[string]()
+	broken := appworker.Discard(errors.New("it is broken"))
+	m := room.Manifest{ID: "ledger"}
+	handle := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		return broken
+	})
+	stop := b.Work(t, m, handle)
+	joins(t, b, "r", "alice", "bob")
+	joins(t, b, "s", "carol")
+	for range 3 {
+		saw.one(t)
+	}
+	_, stored := deadLetters(t, b, 3)
+	require.NoError(t, stop())
+
+	status, stdout, _ := dead("ls", "--room", "s")
+	assert.Zero(t, status)
+	assert.Contains(t, stdout, "discarded: it is broken")
+	assert.Equal(t, 2, strings.Count(stdout, "\n"))
+	status, stdout, _ = dead("show", "1", "--json")
+	assert.Zero(t, status)
+	var whole struct {
+		Seq     uint64
+		App     string
+		Headers map[string][]string
+		Data    room.Data
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &whole))
+	assert.Equal(t, "alice", whole.Data.JoiningUser.ID)
+	assert.Equal(t, stored[0].Header.Get("ce-id"), whole.Headers["ce-id"][0])
+	status, stdout, _ = dead("show", "--app", "ledger")
+	assert.Zero(t, status)
+	assert.Equal(t, 3, strings.Count(stdout, "header ce-id"))
+
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"show", "99"}, 4, "there is no dead letter 99"},
+		{[]string{"replay", "99"}, 4, "there is no dead letter 99"},
+		{[]string{"purge", "99"}, 4, "there is no dead letter 99"},
+		{[]string{"show", "x"}, 2, "SEQ must be"},
+		{[]string{"replay", "1", "--app", "a"}, 2, "leave --app"},
+		{[]string{"ls", "--event", "explode"}, 2, "--event must be"},
+		{[]string{"ls", "--app", "a.b"}, 2, "--app"},
+		{[]string{"ls", "1"}, 2, "an argument too many"},
+	} {
+		status, _, stderr := dead(c.args...)
+		assert.Equal(t, c.status, status, c.args)
+		assert.Contains(t, stderr, c.says)
+	}
+
+	broken = nil
+	status, stdout, _ = dead("replay", "--room", "r")
+	assert.Zero(t, status)
+	assert.Equal(t, "replayed: 2 dead letters\n", stdout)
+	_, stored = deadLetters(t, b, 1)
+	require.Len(t, stored, 1, "what is replayed is a dead letter no more")
+	b.Work(t, m, handle)
+	assert.ElementsMatch(t, []string{"alice", "bob"}, []string{saw.one(t), saw.one(t)})
+	require.Eventually(t, func() bool { return messages(t, b, "ROOM_REPLAYS") == 0 }, replyTime, tick)
+	saw.none(t)
+
+	status, stdout, _ = dead("purge", "--event", "userjoin", "--json")
+	assert.Zero(t, status)
+	assert.JSONEq(t, `{"purged":1}`, stdout)
+	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
+
+	_, err := b.Client.RemoveApp(t.Context(), "ledger")
+	require.NoError(t, err)
+}
+
+// What fails again when it is replayed is a dead letter again, once, with the event it is about.
+func TestAReplayThatFailsIsADeadLetterAgain(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[room.EventRef]()
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.Event)
+		return appworker.Discard(errors.New("never"))
+	}))
+	joins(t, b, "r", "alice")
+	first := saw.one(t)
+	before, _ := deadLetters(t, b, 1)
+	status, stdout, stderr := harness.RunProgram(t, harness.Binary(t), "dead", "replay", "--nats", b.Server.URL())
+	require.Zero(t, status, stderr)
+	assert.Equal(t, "replayed: 1 dead letter\n", stdout)
+	assert.Equal(t, first, saw.one(t), "the same event: id, sequence, version")
+	require.Eventually(t, func() bool { return messages(t, b, "ROOM_REPLAYS") == 0 }, replyTime, tick)
+	after, stored := deadLetters(t, b, 1)
+	assert.Equal(t, before, after)
+	assert.EqualValues(t, 2, stored[0].Sequence)
+	saw.none(t)
+
+	_, err := b.Client.RemoveApp(t.Context(), "ledger")
+	require.NoError(t, err)
+	status, _, stderr = harness.RunProgram(t, harness.Binary(t), "dead", "replay", "--nats", b.Server.URL())
+	assert.Equal(t, 4, status)
+	assert.Contains(t, stderr, "not registered")
+	assert.Len(t, b.Stored(t, "ROOM_DEAD_LETTERS"), 1, "it stays")
+}

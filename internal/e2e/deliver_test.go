@@ -1,0 +1,87 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// Where the events of a new app begin is the manifest's; what a worker says later changes nothing.
+func TestWhereEventsBegin(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	joins(t, b, "r", "alice")
+	since := b.Events(t)[1].Time
+	joins(t, b, "r", "bob")
+	for name, c := range map[string]struct {
+		m    room.Manifest
+		sees []string
+	}{
+		"new":   {room.Manifest{}, []string{"carol"}},
+		"all":   {room.Manifest{Deliver: room.DeliverAll}, []string{"alice", "bob", "carol"}},
+		"since": {room.Manifest{Deliver: room.DeliverSince, DeliverSince: &since}, []string{"alice", "bob", "carol"}},
+	} {
+		c.m.ID, c.m.Implements = name, []room.Interface{room.PostRoomUserJoined}
+		b.Register(t, c.m)
+	}
+	joins(t, b, "r", "carol")
+	for name, sees := range map[string][]string{"new": {"carol"}, "all": {"alice", "bob", "carol"}, "since": {"alice", "bob", "carol"}} {
+		saw := newSeen[string]()
+		b.Work(t, room.Manifest{ID: name}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+			saw.see(e.JoiningUser.ID)
+			return nil
+		}))
+		for _, user := range sees {
+			assert.Equal(t, user, saw.one(t), name)
+		}
+		saw.none(t)
+	}
+}
+
+// A consumer that is there goes on where it is when its app is registered anew, whatever an
+// operator has set for it.
+func TestAConsumerThatIsThereGoesOn(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(9)}
+	b.Register(t, m)
+	b.Create(t, "r")
+	joins(t, b, "r", "alice")
+	impatient(t, b, "ledger", replyTime)
+	m.Version, m.Deliver, m.MaxAttempts = "2.0.0", room.DeliverAll, new(3)
+	b.Register(t, m)
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
+	require.NoError(t, err)
+	cfg := consumer.CachedInfo().Config
+	assert.Equal(t, jetstream.DeliverNewPolicy, cfg.DeliverPolicy)
+	assert.Equal(t, replyTime, cfg.AckWait)
+	assert.Equal(t, 10, cfg.MaxDeliver, "lowered, it would lose events that were delivered more often")
+	assert.EqualValues(t, 1, consumer.CachedInfo().NumPending)
+}
+
+func TestAHandlerKnowsWhichAttemptItIs(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[int]()
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoined) error {
+		saw.see(appworker.Attempt(ctx))
+		if appworker.Attempt(ctx) < 3 {
+			return appworker.RetryLater(1, assert.AnError)
+		}
+		return nil
+	}))
+	joins(t, b, "r", "alice")
+	for attempt := 1; attempt <= 3; attempt++ {
+		assert.Equal(t, attempt, saw.one(t))
+	}
+}

@@ -1,0 +1,284 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// impatient makes the server give the app's events to another worker after that time without a
+// word, as an operator may.
+func impatient(t *testing.T, b *harness.Bus, app string, wait time.Duration) {
+	t.Helper()
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)
+	require.NoError(t, err)
+	cfg := consumer.CachedInfo().Config
+	cfg.AckWait = wait
+	_, err = b.JS.UpdateConsumer(t.Context(), "ROOM_EVENTS", cfg)
+	require.NoError(t, err)
+}
+
+// joins lets users join a room, one after the other.
+func joins(t *testing.T, b *harness.Bus, roomID string, users ...string) {
+	t.Helper()
+	for _, u := range users {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: u}})
+		require.NoError(t, err)
+	}
+}
+
+// ledger writes down in which order the events of rooms were handled, whichever worker did it.
+type ledger struct {
+	mu       sync.Mutex
+	busy     map[string]bool
+	versions map[string][]uint64
+	overlaps int
+	count    int
+}
+
+func newLedger() *ledger {
+	return &ledger{busy: make(map[string]bool), versions: make(map[string][]uint64)}
+}
+
+func (l *ledger) begin(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy[id] {
+		l.overlaps++
+	}
+	l.busy[id] = true
+}
+
+func (l *ledger) end(id string, version uint64, done bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy[id] = false
+	if done {
+		l.versions[id] = append(l.versions[id], version)
+		l.count++
+	}
+}
+
+func (l *ledger) handled() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
+// One after the other and in order, over several workers, though many are tried more than once.
+func TestEventsOfARoomComeInOrder(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	l := newLedger()
+	handle := func(e room.EventRef, r room.Room) error {
+		l.begin(r.ID)
+		if rand.IntN(4) == 0 {
+			l.end(r.ID, e.Version, false)
+			return appworker.RetryLater(time.Duration(rand.IntN(20))*time.Millisecond, errors.New("not yet"))
+		}
+		l.end(r.ID, e.Version, true)
+		return nil
+	}
+	for range 3 {
+		b.WorkWith(t, appworker.Config{Concurrency: 4}, room.Manifest{ID: "ledger", MaxAttempts: new(1000)},
+			appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return handle(e.Event, e.Room) }),
+			appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error { return handle(e.Event, e.Room) }))
+	}
+	const rooms, events = 5, 40
+	var members sync.WaitGroup
+	for n := range rooms {
+		members.Go(func() {
+			id := "r" + strconv.Itoa(n)
+			b.Create(t, id)
+			for range events / 2 {
+				joins(t, b, id, "alice")
+				_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: id, User: alice})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	members.Wait()
+	require.Eventually(t, func() bool { return l.handled() == rooms*events }, replyTime, tick)
+	assert.Zero(t, l.overlaps, "of one room, one at a time")
+	for id, versions := range l.versions {
+		for n, v := range versions {
+			require.Equal(t, uint64(n+2), v, "room %s: %v", id, versions)
+		}
+	}
+}
+
+// A room's event that takes its time holds up that room, and no other; nothing at all where the
+// app has given up order.
+func TestRoomsDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	for name, unordered := range map[string]bool{"ordered": false, "unordered": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "r")
+			b.Create(t, "s")
+			saw, release := newSeen[string](), make(chan struct{})
+			b.Work(t, room.Manifest{ID: "ledger", Unordered: unordered}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+				if e.JoiningUser.ID == "slow" {
+					<-release
+				}
+				saw.see(e.Room.ID + " " + e.JoiningUser.ID)
+				return nil
+			}))
+			joins(t, b, "r", "slow", "alice")
+			if unordered {
+				assert.Equal(t, "r alice", saw.one(t))
+			}
+			joins(t, b, "s", "alice", "bob")
+			assert.ElementsMatch(t, []string{"s alice", "s bob"}, []string{saw.one(t), saw.one(t)})
+			close(release)
+			assert.Equal(t, "r slow", saw.one(t))
+			if !unordered {
+				assert.Equal(t, "r alice", saw.one(t))
+			}
+		})
+	}
+}
+
+// What a worker had in hand when it was killed goes to another one, and what came after it in its
+// room waits for that.
+func TestOrderSurvivesACrash(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
+	b.Register(t, m)
+	impatient(t, b, "ledger", 2*time.Second)
+	victim := workerProcess(t, b, m)
+	joins(t, b, "r", held.ID)
+	victim.Stdout.Await(t, "told of held, attempt 1")
+
+	type told struct {
+		user    string
+		attempt int
+	}
+	saw := newSeen[told]()
+	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		saw.see(told{e.JoiningUser.ID, appworker.Attempt(ctx)})
+		return nil
+	}))
+	joins(t, b, "r", "alice", "bob")
+	victim.Signal(syscall.SIGKILL)
+	assert.Equal(t, told{held.ID, 2}, saw.one(t))
+	assert.Equal(t, "alice", saw.one(t).user)
+	assert.Equal(t, "bob", saw.one(t).user)
+}
+
+// An event whose handler takes longer than the server waits for a word is not given to another
+// worker, and neither are those that wait behind it.
+func TestALongHandlerKeepsItsEvent(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "slow", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
+	b.Register(t, m)
+	impatient(t, b, "slow", time.Second)
+	b.Create(t, "r")
+	saw, release := newSeen[string](), make(chan struct{})
+	for range 2 {
+		b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
+			<-release
+			return ctx.Err()
+		}))
+	}
+	joins(t, b, "r", "alice", "bob")
+	assert.Equal(t, "alice 1", saw.one(t))
+	threeTimes(t, b, time.Second)
+	close(release)
+	assert.Equal(t, "bob 1", saw.one(t))
+	saw.none(t)
+}
+
+// threeTimes returns when an event nobody says a word about has been delivered three times, with
+// that wait between: a clock that is the server's.
+func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {
+	t.Helper()
+	consumer, err := b.JS.CreateConsumer(t.Context(), "ROOM_EVENTS", jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait})
+	require.NoError(t, err)
+	for delivered := uint64(0); delivered < 3; {
+		msg, err := consumer.Next()
+		require.NoError(t, err)
+		meta, err := msg.Metadata()
+		require.NoError(t, err)
+		delivered = meta.NumDelivered
+	}
+}
+
+// A worker that stops gives back what it has not begun.
+func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw, release := newSeen[string](), make(chan struct{})
+	m := room.Manifest{ID: "ledger"}
+	stop := b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see("first " + e.JoiningUser.ID)
+		<-release
+		return nil
+	}))
+	joins(t, b, "r", "alice", "bob", "carol")
+	require.Equal(t, "first alice", saw.one(t))
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see("second " + e.JoiningUser.ID)
+		return nil
+	}))
+	saw.none(t)
+	close(release)
+	require.NoError(t, <-stopped)
+	assert.Equal(t, "second bob", saw.one(t))
+	assert.Equal(t, "second carol", saw.one(t))
+}
+
+// A later version that implements more does not wait for events from before, which never come.
+func TestALaterVersionGetsMoreEvents(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see("join " + e.JoiningUser.ID)
+		return nil
+	})
+	stop := b.Work(t, room.Manifest{ID: "ledger", Version: "1.0.0"}, joined)
+	joins(t, b, "r", "alice")
+	assert.Equal(t, "join alice", saw.one(t))
+	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	require.NoError(t, stop())
+	joins(t, b, "r", "held")
+	stop = b.Work(t, room.Manifest{ID: "ledger", Version: "2.0.0"}, joined,
+		appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error {
+			saw.see("leave " + e.LeavingUser.ID)
+			return nil
+		}))
+	assert.Equal(t, "join held", saw.one(t))
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: held})
+	require.NoError(t, err)
+	assert.Equal(t, "leave held", saw.one(t))
+	require.NoError(t, stop())
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
+	require.NoError(t, err)
+	assert.Equal(t, "4", consumer.CachedInfo().Config.Metadata["roombus.behind.userleave"])
+	assert.NotContains(t, consumer.CachedInfo().Config.Metadata, "roombus.behind.userjoin")
+}

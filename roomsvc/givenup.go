@@ -1,0 +1,120 @@
+package roomsvc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/subjects"
+)
+
+// advisory is what the server says when a consumer gives a message up.
+type advisory struct {
+	Stream     string `json:"stream"`
+	Consumer   string `json:"consumer"`
+	StreamSeq  uint64 `json:"stream_seq"`
+	Deliveries uint64 `json:"deliveries"`
+}
+
+// errGivenUp is why such a message is a dead letter. Workers that use the SDK do not let it
+// come to that; others may, and so may those that die too often.
+var errGivenUp = errors.New("it was delivered as often as it may be, and never acknowledged")
+
+const (
+	burierName  = subjects.ServiceQueue
+	burierRetry = 5 * time.Second
+)
+
+// buryGivenUp makes dead letters of the post-events that the server has given up, until the
+// context ends. What the server says of them is kept in a stream, so that it does not matter
+// whether a service was there to hear it; any one of the services takes a word of it.
+func (s *Service) buryGivenUp(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := s.buryAll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.log.Warn("events that the server gives up are not made dead letters at the moment", "error", err)
+		select {
+		case <-time.After(burierRetry):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *Service) buryAll(ctx context.Context) error {
+	consumer, err := s.js.CreateOrUpdateConsumer(ctx, subjects.GivenUp, jetstream.ConsumerConfig{
+		Durable:     burierName,
+		Description: "room services make dead letters of these",
+		AckPolicy:   jetstream.AckExplicitPolicy,
+		AckWait:     durableAckWait,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(100))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		if err := s.bury(ctx, msg.Data()); err != nil {
+			s.log.Error("cannot make a dead letter; trying again", "error", err, "advisory", string(msg.Data()))
+			_ = msg.NakWithDelay(burierRetry) // if it does not get through, it comes again later
+			continue
+		}
+		_ = msg.Ack() // likewise
+	}
+}
+
+// bury makes the dead letter of what an advisory is about. An app that is gone, or an event that
+// is, leaves none.
+func (s *Service) bury(ctx context.Context, data []byte) error {
+	var a advisory
+	if err := json.Unmarshal(data, &a); err != nil {
+		s.log.Error("what should be an advisory is none", "error", err)
+		return nil
+	}
+	if err := s.apps.wait(ctx); err != nil {
+		return err
+	}
+	if _, ok := s.apps.get(a.Consumer); !ok {
+		return nil
+	}
+	stream := s.stream
+	if a.Stream == subjects.Replays {
+		stream = s.replays
+	}
+	msg, err := stream.GetMsg(ctx, a.StreamSeq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading message %d of %s: %w", a.StreamSeq, a.Stream, err)
+	}
+	of := subjects.Delivered{Subject: msg.Subject, Headers: msg.Header, Data: msg.Data, Seq: msg.Sequence}
+	if a.Stream == subjects.Replays {
+		if of, err = subjects.Origin(msg.Header, msg.Data); err != nil {
+			return err
+		}
+	}
+	subject, headers := subjects.EncodeDead(a.Consumer, of, errGivenUp, a.Deliveries)
+	letter := &nats.Msg{Subject: subject, Header: headers, Data: of.Data}
+	if _, err := s.js.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, a.StreamSeq))); err != nil {
+		return fmt.Errorf("storing the dead letter: %w", err)
+	}
+	s.log.Error("an event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errGivenUp)
+	if a.Stream == subjects.Replays {
+		return stream.DeleteMsg(ctx, a.StreamSeq) // nobody takes it out otherwise
+	}
+	return nil
+}
