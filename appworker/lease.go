@@ -23,7 +23,7 @@ func (s *source) keepLeases(ctx context.Context) {
 		}
 		asking.Wait()
 		s.lines.drop((*delivery).expired) // they come again, here or elsewhere
-		s.want()                          // what has been done is forgotten as the floor rises
+		s.look(ctx)                       // what has been done is forgotten as the floor rises
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 type lines struct {
 	mu    sync.Mutex
 	rooms map[string]*line
+	stuck map[string]*line // those whose first event waits for one that is not known to be done
 	floor floor
 }
 
@@ -24,7 +25,7 @@ type line struct {
 	done    uint64      // the last event that is known to be done
 	running *delivery   // begun and not ended
 	waiting []*delivery // in hand and not begun, in order
-	asking  []question  // of other workers, about events in this one's hands
+	asking  []question  // of other workers, about events that may come to this one
 }
 
 // floor is up to where everything that the consumer has delivered is done.
@@ -40,7 +41,7 @@ type question struct {
 	reply string
 }
 
-func newLines() *lines { return &lines{rooms: make(map[string]*line)} }
+func newLines() *lines { return &lines{rooms: make(map[string]*line), stuck: make(map[string]*line)} }
 
 // takeResult is what becomes of an event that comes.
 type takeResult int
@@ -65,7 +66,7 @@ func (l *lines) take(d *delivery) (begin []*delivery, what takeResult) {
 	}
 	ln.done = min(ln.done, d.seq-1) // an operator has set the consumer back
 	ln.waiting = slices.Insert(ln.waiting, at, d)
-	return l.next(ln), taken
+	return l.next(d.line, ln), taken
 }
 
 // end takes an event that has begun out of hand. It returns the next one if it can begin, and
@@ -84,14 +85,14 @@ func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []quest
 			return q.seq <= ln.done
 		})
 	}
-	return l.next(ln), answered
+	return l.next(d.line, ln), answered
 }
 
 // drop takes events that have not begun out of hand: those that the condition holds for.
 func (l *lines) drop(holds func(*delivery) bool) (dropped []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, ln := range l.rooms {
+	for id, ln := range l.rooms {
 		ln.waiting = slices.DeleteFunc(ln.waiting, func(d *delivery) bool {
 			if holds(d) {
 				dropped = append(dropped, d)
@@ -99,6 +100,9 @@ func (l *lines) drop(holds func(*delivery) bool) (dropped []*delivery) {
 			}
 			return false
 		})
+		if len(ln.waiting) == 0 {
+			delete(l.stuck, id)
+		}
 	}
 	return dropped
 }
@@ -109,9 +113,12 @@ func (l *lines) rise(to floor) (begin []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.floor = to
+	for id, ln := range l.stuck {
+		begin = append(begin, l.next(id, ln)...)
+	}
 	for id, ln := range l.rooms {
-		begin = append(begin, l.next(ln)...)
-		if ln.running == nil && len(ln.waiting) == 0 && ln.done <= l.floor.stream {
+		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool { return q.seq <= to.stream })
+		if ln.running == nil && len(ln.waiting) == 0 && len(ln.asking) == 0 && ln.done <= to.stream {
 			delete(l.rooms, id)
 		}
 	}
@@ -127,38 +134,39 @@ func (l *lines) told(room string, seq uint64) (begin []*delivery) {
 		return nil // nobody waits for it any more
 	}
 	ln.done = max(ln.done, seq)
-	return l.next(ln)
+	return l.next(room, ln)
 }
 
-// asked reports whether an event that another worker asks about is done. If it is in hand here,
-// the question is kept until it is.
+// asked reports whether an event that another worker asks about is done. If that is not known
+// here, the question is kept: the event may come to this worker.
 func (l *lines) asked(q question) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ln, ok := l.rooms[q.room]
-	if !ok {
-		return false
-	}
+	ln := l.line(q.room)
 	if ln.done >= q.seq {
 		return true
 	}
-	here := func(d *delivery) bool { return d != nil && d.seq == q.seq }
-	if (here(ln.running) || slices.ContainsFunc(ln.waiting, here)) && !slices.Contains(ln.asking, q) {
+	if !slices.Contains(ln.asking, q) {
 		ln.asking = append(ln.asking, q)
 	}
 	return false
 }
 
-// stuck is what other workers could say that would let events begin.
-func (l *lines) stuck() (questions []question) {
+// questions are what other workers could say that would let events begin.
+func (l *lines) questions() (all []question) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, ln := range l.rooms {
-		if ln.running == nil && len(ln.waiting) > 0 {
-			questions = append(questions, question{room: id, seq: ln.waiting[0].previous})
-		}
+	for id, ln := range l.stuck {
+		all = append(all, question{room: id, seq: ln.waiting[0].previous})
 	}
-	return questions
+	return all
+}
+
+// isStuck reports whether there are any.
+func (l *lines) isStuck() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.stuck) > 0
 }
 
 // held is every event in hand.
@@ -184,8 +192,13 @@ func (l *lines) line(id string) *line {
 }
 
 // next begins the first event of the line, if it may.
-func (l *lines) next(ln *line) []*delivery {
-	if ln.running != nil || len(ln.waiting) == 0 || !l.mayBegin(ln, ln.waiting[0]) {
+func (l *lines) next(id string, ln *line) []*delivery {
+	delete(l.stuck, id)
+	if ln.running != nil || len(ln.waiting) == 0 {
+		return nil
+	}
+	if !l.mayBegin(ln, ln.waiting[0]) {
+		l.stuck[id] = ln
 		return nil
 	}
 	ln.running = ln.waiting[0]

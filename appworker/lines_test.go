@@ -111,7 +111,7 @@ func TestLinesKeepTheOrder(t *testing.T) {
 			}
 		}
 		ask := func(w *worker) {
-			for _, q := range w.stuck() {
+			for _, q := range w.questions() {
 				q.reply = strconv.Itoa(slices.Index(workers, w))
 				for _, o := range workers {
 					if o != w && o.asked(q) {

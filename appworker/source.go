@@ -77,6 +77,13 @@ func (s *source) bind(ctx context.Context) error {
 	return nil
 }
 
+// look asks the server about the consumer.
+func (s *source) look(ctx context.Context) {
+	if info, err := s.bound.Load().consumer.Info(ctx); err == nil {
+		s.learn(info)
+	}
+}
+
 // learn takes what the server says of the consumer, and begins the events that waited for it.
 func (s *source) learn(info *jetstream.ConsumerInfo) {
 	since := make(beginnings)
@@ -154,14 +161,15 @@ func (s *source) take(msg jetstream.Msg) error {
 		return msg.Ack()
 	}
 	s.begin(begin)
-	if len(begin) == 0 {
-		s.want()
-	}
+	s.want()
 	return nil
 }
 
-// want has other workers asked for what events wait for.
+// want has it found out what events wait for, if some do.
 func (s *source) want() {
+	if !s.lines.isStuck() {
+		return
+	}
 	select {
 	case s.wanting <- struct{}{}:
 	default:
@@ -186,9 +194,7 @@ func (s *source) begin(all []*delivery) {
 			begin, answered := s.lines.end(d, done)
 			s.answer(answered)
 			s.begin(begin)
-			if len(begin) == 0 && !done {
-				s.want()
-			}
+			s.want()
 		})
 	}
 }

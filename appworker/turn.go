@@ -39,9 +39,10 @@ func (s *source) takeTurns(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
+	prefixes := append([]string{s.nc.Opts.InboxPrefix}, s.cfg.ReplyPrefixes...)
 	questions, err := s.nc.Subscribe(subjects.Turn(s.app.Manifest.ID), func(msg *nats.Msg) {
 		var q turnWord
-		if msg.Reply != inbox && bus.IsInbox(msg.Reply, s.cfg.ReplyPrefixes...) && json.Unmarshal(msg.Data, &q) == nil {
+		if msg.Reply != inbox && bus.IsInbox(msg.Reply, prefixes...) && json.Unmarshal(msg.Data, &q) == nil {
 			asked := question{room: q.Room, seq: q.Seq, reply: msg.Reply}
 			if s.lines.asked(asked) {
 				s.answer([]question{asked})
@@ -65,34 +66,32 @@ func (s *source) takeTurns(ctx context.Context) error {
 	return nil
 }
 
-// unstick asks until nothing waits any more: at once about what is new, again, later and later,
-// about the rest.
+// unstick asks until nothing waits any more: at once about what is new, and later and later,
+// together with a look at the floor, about the rest.
 func (s *source) unstick(ctx context.Context, inbox string) {
 	asked := make(map[question]bool)
-	for look := time.Duration(0); ; look = min(max(2*look, firstLook), lastLook) {
-		if info, err := s.bound.Load().consumer.Info(ctx); err == nil {
-			s.learn(info)
+	look, wait := time.NewTimer(firstLook), firstLook
+	defer look.Stop()
+	for {
+		questions := s.lines.questions()
+		if len(questions) == 0 {
+			return
 		}
-		clear(asked)
-		again := time.After(look)
-		for waiting := true; waiting; {
-			stuck := s.lines.stuck()
-			if len(stuck) == 0 {
-				return
+		for _, q := range questions {
+			if !asked[q] {
+				asked[q] = true
+				s.say(subjects.Turn(s.app.Manifest.ID), inbox, q)
 			}
-			for _, q := range stuck {
-				if !asked[q] {
-					asked[q] = true
-					s.say(subjects.Turn(s.app.Manifest.ID), inbox, q)
-				}
-			}
-			select {
-			case <-s.wanting:
-			case <-again:
-				waiting = false
-			case <-ctx.Done():
-				return
-			}
+		}
+		select {
+		case <-s.wanting:
+		case <-look.C:
+			clear(asked)
+			s.look(ctx)
+			wait = min(2*wait, lastLook)
+			look.Reset(wait)
+		case <-ctx.Done():
+			return
 		}
 	}
 }
