@@ -177,6 +177,9 @@ func TestLinesBeginAnewWithTheConsumer(t *testing.T) {
 	require.Len(t, begin, 1)
 	waits, _ := l.take(&delivery{line: "r", seq: 2, previous: 1, attempt: 1, number: 2})
 	require.Empty(t, waits)
+	waits, _ = l.end(begin[0], false)
+	require.Empty(t, waits, "it was done before, and is to be done again")
+	begin, _ = l.take(&delivery{line: "r", seq: 1, attempt: 2})
 	begin, _ = l.end(begin[0], true)
 	require.Len(t, begin, 1)
 }

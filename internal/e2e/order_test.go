@@ -235,6 +235,7 @@ func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
 		<-release
 		return nil
 	}))
+	impatient(t, b, "ledger", time.Hour) // only what is given back comes to another worker
 	joins(t, b, "r", "alice", "bob", "carol")
 	require.Equal(t, "first alice", saw.one(t))
 	stopped := make(chan error, 1)
