@@ -42,11 +42,18 @@ type Config struct {
 	// BreakerPause is how long an open breaker keeps the app from being asked before a probe.
 	// Default 5 s.
 	BreakerPause time.Duration
+	// RetainDeleted is how long the history of a deleted room is kept in the stream at least; 0
+	// is no longer than it takes to see that nobody has yet to read it. KeepDeleted, or whatever
+	// else is negative, is for ever. Default, for nil, 30 days.
+	RetainDeleted *time.Duration
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
 	Logger *slog.Logger
 }
+
+// KeepDeleted is a Config.RetainDeleted that keeps the history of deleted rooms for ever.
+const KeepDeleted time.Duration = -1
 
 // Defaults is the zero Config with every default filled in.
 func Defaults() Config { return Config{}.withDefaults() }
@@ -70,6 +77,9 @@ func (c Config) withDefaults() Config {
 	defTime(&c.Budget, 5*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
 	defTime(&c.CommitPatience, 2*time.Second)
+	if c.RetainDeleted == nil {
+		c.RetainDeleted = new(30 * 24 * time.Hour)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -183,6 +193,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
+	s.running.Go(func() { s.retain(s.ctx) })
 	var err error
 	if s.asker, err = bus.NewAsker(s.nc); err != nil {
 		return err
