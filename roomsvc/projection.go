@@ -245,8 +245,8 @@ func (p *projection) known() error {
 }
 
 // counts are the figures for operators.
-func (p *projection) counts() (rooms int, quarantined, seq uint64) {
+func (p *projection) counts() (rooms, deleted int, quarantined, seq uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.live.Len(), p.quarantined, p.consumed
+	return p.live.Len(), p.rooms.Len() - p.live.Len(), p.quarantined, p.consumed
 }

@@ -28,6 +28,7 @@ func (s *Service) retain(ctx context.Context) {
 	}
 	pause := retainRound
 	for sleep(ctx, pause) {
+		began := time.Now()
 		removed, err := s.removeDue(ctx)
 		pause = retainRound
 		if err != nil && ctx.Err() == nil {
@@ -35,7 +36,7 @@ func (s *Service) retain(ctx context.Context) {
 			pause = retainRetry
 		}
 		if removed > 0 {
-			s.log.Debug("removed the histories of deleted rooms", "rooms", removed)
+			s.log.Debug("removed the histories of deleted rooms", "rooms", removed, "took", time.Since(began))
 		}
 	}
 }

@@ -24,6 +24,9 @@ const Version = "0.1.0"
 type Config struct {
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
+	// NoProvision says that somebody else makes the streams and buckets, as Streams has them:
+	// then they are looked at and none is made. The consumers of apps still are.
+	NoProvision bool
 	// MaxInFlight bounds the requests in progress; more are refused as overloaded. Default
 	// 4096. One room may have a quarter of them.
 	MaxInFlight int
@@ -147,8 +150,8 @@ type Service struct {
 // read the whole stream and serves requests; the context bounds the starting only. The
 // caller closes the connection.
 //
-// It returns bus.ErrNoJetStream, bus.ErrServerTooOld or a *bus.StreamDiffersError if the server
-// will not do.
+// It returns bus.ErrNoJetStream or bus.ErrServerTooOld if the server will not do, and a
+// *bus.StreamDiffersError or, with NoProvision, a *bus.StreamMissingError for a stream.
 func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -183,7 +186,6 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
-	s.ensureRejections(ctx)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
@@ -214,7 +216,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
 		return fmt.Errorf("starting to serve: %w", err)
 	}
-	rooms, quarantined, seq := s.projection.counts()
+	rooms, _, quarantined, seq := s.projection.counts()
 	s.log.Info("serving", "rooms", rooms, "apps", len(s.apps.list()), "last_seq", seq, "quarantined", quarantined)
 	return nil
 }

@@ -39,9 +39,17 @@ const (
 	Rejections    = "ROOM_REJECTIONS"
 	AllRejections = "room.rejected.>"
 	AppsBucket    = "ROOM_APPS"
-	AppsStream    = "KV_" + AppsBucket // that the bucket is made of
-	AllApps       = "$KV." + AppsBucket + ".>"
+	AppsStream    = bucketStream + AppsBucket // that the bucket is made of
+	AllApps       = bucketKeys + AppsBucket + ".>"
+	bucketStream  = "KV_"
+	bucketKeys    = "$KV."
 )
+
+// BucketStream is the stream that a key-value bucket is made of.
+func BucketStream(bucket string) string { return bucketStream + bucket }
+
+// AllKeys are the subjects of that stream.
+func AllKeys(bucket string) string { return bucketKeys + bucket + ".>" }
 
 // Room is the subject of a command or query about rooms.
 func Room(endpoint string) string { return ServiceGroup + "." + endpoint }

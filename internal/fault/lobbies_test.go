@@ -1,10 +1,12 @@
 package fault_test
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -30,7 +32,7 @@ func TestLobbies(t *testing.T) {
 		total = 200_000
 	}
 	dir := t.TempDir()
-	service, url := harness.ServeProcess(t, "--store-dir", dir, "--retain-deleted", "0s")
+	service, url := harness.ServeProcess(t, "--store-dir", dir, "--retain-deleted", "0s", "--log-level", "debug")
 	nc := harness.ConnectTo(t, url)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -89,7 +91,21 @@ func measure(t *testing.T, js jetstream.JetStream, service *harness.Process, dir
 	stream, err := js.Stream(t.Context(), subjects.Events)
 	require.NoError(t, err)
 	state := stream.CachedInfo().State
-	_ = bytes.Compare
-	_ = os.Getpid
-	return footprint{messages: state.Msgs, bytes: state.Bytes}
+	f := footprint{messages: state.Msgs, bytes: state.Bytes}
+	require.NoError(t, filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the server removes files meanwhile
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			f.disk += info.Size()
+		}
+		return err
+	}))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", service.PID()))
+	require.NoError(t, err)
+	var size, resident int64
+	_, err = fmt.Sscan(string(status), &size, &resident)
+	require.NoError(t, err)
+	f.rss = resident * int64(os.Getpagesize())
+	return f
 }
