@@ -16,6 +16,7 @@ const (
 	followExpiry    = 10 * time.Second
 	followBatch     = 2000
 	followRetry     = 250 * time.Millisecond
+	followFarewell  = time.Second
 	followQuiet     = time.Second // what is due and stays away this long may have been removed
 	followForgotten = time.Minute // the server drops a consumer that nobody reads
 )
@@ -56,6 +57,7 @@ func (s *Service) followOnce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the stream: %w", err)
 	}
+	defer s.unfollow(consumer)
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(followBatch), jetstream.PullExpiry(followExpiry),
 		jetstream.PullHeartbeat(followHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
@@ -92,6 +94,17 @@ func (s *Service) followOnce(ctx context.Context) error {
 		s.consume(msg, meta)
 		drained = meta.NumPending == 0
 	}
+}
+
+// unfollow deletes a consumer that nobody reads any more, if it can be reached: until the server
+// forgets it, it would hold the histories of deleted rooms.
+func (s *Service) unfollow(consumer jetstream.Consumer) {
+	if !s.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), followFarewell)
+	defer cancel()
+	_ = s.stream.DeleteConsumer(ctx, consumer.CachedInfo().Name)
 }
 
 // next is the next message. As long as the stream's end, as it was at first, has not come, it

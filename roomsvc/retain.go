@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -91,7 +90,7 @@ func (s *Service) floor(ctx context.Context) (uint64, error) {
 	}
 	floor := min(settled, s.snapshotted())
 	for _, c := range consumers {
-		floor = min(floor, doneWith(c, settled))
+		floor = min(floor, c.doneWith(settled))
 	}
 	return floor, nil
 }
@@ -121,43 +120,45 @@ func (s *Service) settled(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq - min(lag, info.State.LastSeq), nil
 }
 
-// consumers are all there are. One of which nothing is known may have yet to read anything.
-func (s *Service) consumers(ctx context.Context) ([]*jetstream.ConsumerInfo, error) {
+// consumer is one of the stream's; of one that does not answer nothing is known but its name.
+type consumer struct{ info *jetstream.ConsumerInfo }
+
+func (s *Service) consumers(ctx context.Context) (map[string]consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
-	var names []string
-	listed := s.stream.ConsumerNames(ctx)
-	for name := range listed.Name() {
-		names = append(names, name)
+	all := make(map[string]consumer)
+	names := s.stream.ConsumerNames(ctx)
+	for name := range names.Name() {
+		all[name] = consumer{}
 	}
-	described := s.stream.ListConsumers(ctx)
-	var all []*jetstream.ConsumerInfo
-	for c := range described.Info() {
-		all = append(all, c)
-		names = slices.DeleteFunc(names, func(name string) bool { return name == c.Name })
+	list := s.stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		if info.Name != "" { // as with one whose server is away
+			all[info.Name] = consumer{info}
+		}
 	}
-	for _, err := range []error{listed.Err(), described.Err()} {
+	for _, err := range []error{names.Err(), list.Err()} {
 		if err != nil {
 			return nil, fmt.Errorf("listing the stream's consumers: %w", err)
 		}
 	}
-	if len(names) > 0 {
-		return nil, fmt.Errorf("consumer %s does not answer", names[0])
-	}
 	return all, nil
 }
 
-// doneWith is the sequence up to which nothing is to come for a consumer. If it has nothing
+// doneWith is the sequence up to which nothing is to come for the consumer. If it has nothing
 // before it and nothing in hand that is all that it knows of; what its filter passes over does
 // not move its own sequences.
-func doneWith(c *jetstream.ConsumerInfo, settled uint64) uint64 {
-	switch {
-	case c.NumPending == 0 && c.NumAckPending == 0:
+func (c consumer) doneWith(settled uint64) uint64 {
+	switch i := c.info; {
+	case i == nil:
+		return 0
+	case i.NumPending == 0 && i.NumAckPending == 0:
 		return settled
-	case c.Config.AckPolicy == jetstream.AckNonePolicy:
-		return c.Delivered.Stream
+	case i.Config.AckPolicy == jetstream.AckNonePolicy:
+		return i.Delivered.Stream
+	default:
+		return i.AckFloor.Stream
 	}
-	return c.AckFloor.Stream
 }
 
 // sleep reports whether the time has passed; if not, the context has ended.
