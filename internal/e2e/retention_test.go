@@ -30,11 +30,13 @@ func awaitStored(t *testing.T, b *harness.Bus, n uint64) {
 	require.Eventually(t, func() bool { return stored(t, b) == n }, purgeTime, 10*tick)
 }
 
-func stored(t *testing.T, b *harness.Bus) uint64 {
+func stored(t *testing.T, b *harness.Bus) uint64 { return streamState(t, b).Msgs }
+
+func streamState(t *testing.T, b *harness.Bus) jetstream.StreamState {
 	t.Helper()
 	stream, err := b.JS.Stream(t.Context(), subjects.Events)
 	require.NoError(t, err)
-	return stream.CachedInfo().State.Msgs
+	return stream.CachedInfo().State
 }
 
 func remove(t *testing.T, b *harness.Bus, id string) {
