@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	retainRound   = time.Second      // between two rounds
-	retainSettled = time.Second      // what consumers know of the stream is no older than this
-	retainRetry   = time.Minute      // after a round that failed
-	retainTry     = 10 * time.Second // bounds one request
+	retainRound   = time.Second           // between two rounds
+	retainBusy    = 10 * time.Millisecond // then there is a pause as long
+	retainPause   = time.Second / 2       // but not longer: the server keeps blocks at hand for a second
+	retainSettled = time.Second           // what consumers know of the stream is no older than this
+	retainRetry   = time.Minute           // after a round that failed
+	retainTry     = 10 * time.Second      // bounds one request
 )
 
 // retain removes from the stream the histories of rooms that were deleted longer ago than the
@@ -51,15 +53,23 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var busy time.Duration
 	for ctx.Err() == nil {
 		d, due := s.projection.due(before, floor)
 		if !due {
 			return removed, nil
 		}
+		began := time.Now()
 		if err := s.remove(ctx, d); err != nil {
 			return removed, err
 		}
 		removed++
+		// The stream does one thing at a time: half of it is left to others. A longer pause would
+		// only make the server read its blocks from disk once more.
+		if busy += time.Since(began); busy > retainBusy {
+			sleep(ctx, min(busy, retainPause))
+			busy = 0
+		}
 	}
 	return removed, ctx.Err()
 }

@@ -295,6 +295,24 @@ func forgetFollowers(t *testing.T, b *harness.Bus) {
 	require.NoError(t, names.Err())
 }
 
+// A service that still knows a deleted room goes on when another has removed its history.
+func TestAnotherServiceHasRemovedTheHistory(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	other := harness.Serve(t, harness.Connect(t, b.Server), forgetful())
+	for _, id := range []string{"r", "s"} {
+		b.Create(t, id)
+		remove(t, b, id)
+	}
+	awaitStored(t, b, 0)
+	require.NoError(t, other.Stop(t.Context()))
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+	assert.Equal(t, 1, endpointData(t, b).Deleted, "it has learnt that nothing is left")
+	assert.Equal(t, uint64(1), b.Create(t, "s").Event.Version)
+	assert.Equal(t, []string{"owner"}, b.Members(t, "s"))
+}
+
 // A live room of which the stream has lost everything is a finding, not a room that is gone.
 func TestALiveRoomThatWasPurgedIsNotForgotten(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,6 +22,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -27,12 +30,12 @@ import (
 // time. When they are gone they leave next to nothing, on disk or in memory.
 func TestLobbies(t *testing.T) {
 	t.Parallel()
-	total := 5_000
-	if fault.Soak(t, 0) > 0 {
+	total, soak := 5_000, fault.Soak(t, 0) > 0
+	if soak {
 		total = 200_000
 	}
 	dir := t.TempDir()
-	service, url := harness.ServeProcess(t, "--store-dir", dir, "--retain-deleted", "0s", "--log-level", "debug")
+	service, url := harness.ServeProcess(t, "--store-dir", dir, "--retain-deleted", "0s")
 	nc := harness.ConnectTo(t, url)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
@@ -52,14 +55,35 @@ func TestLobbies(t *testing.T) {
 	full := measure(t, js, service, dir)
 	require.Eventually(t, func() bool { return measure(t, js, service, dir).messages == 1 },
 		time.Minute+time.Duration(total)*10*time.Millisecond, 200*time.Millisecond, "histories remain")
-	after := measure(t, js, service, dir)
 	t.Logf("%d rooms in %s, all removed after %s", total, took.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	t.Logf("before  %s", before)
 	t.Logf("full    %s", full)
+	after := measure(t, js, service, dir)
 	t.Logf("after   %s", after)
-
 	assert.Equal(t, before.bytes, after.bytes, "what the stream holds")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "stays"))
+	figures := endpointData(t, nc)
+	assert.Equal(t, 1, figures.Rooms)
+	assert.Zero(t, figures.Deleted, "rooms that the service knows still")
+	if soak {
+		given := func(now, before, full int64) bool { return now-before < (full-before)/4 }
+		assert.Eventually(t, func() bool {
+			after = measure(t, js, service, dir)
+			return given(after.disk, before.disk, full.disk) && given(after.rss, before.rss, full.rss)
+		}, 15*time.Minute, 10*time.Second, "the server compacts its files every two minutes, and ids are remembered as long as that")
+		t.Logf("later   %s, %s after the start", after, time.Since(began).Round(time.Second))
+	}
+}
+
+func endpointData(t *testing.T, nc *nats.Conn) roomsvc.EndpointData {
+	t.Helper()
+	msg, err := nc.Request("$SRV.STATS.rooms", nil, 10*time.Second)
+	require.NoError(t, err)
+	var stats struct {
+		Endpoints []struct{ Data roomsvc.EndpointData }
+	}
+	require.NoError(t, json.Unmarshal(msg.Data, &stats))
+	return stats.Endpoints[0].Data
 }
 
 func lobby(ctx context.Context, client *roomclient.Client, id string) error {
