@@ -47,7 +47,7 @@ func (p *projection) forget(roomID string, seq uint64) {
 
 // drop makes a room as if it had never been, if this deletion is the last that happened to it.
 func (p *projection) drop(roomID string, seq uint64) {
-	if s, ok := p.rooms.Get(roomID); ok && !s.Exists && s.Applied == seq && s.Seq == seq {
-		p.rooms.Delete(roomID)
+	if s, ok := p.rooms[roomID]; ok && !s.Exists && s.Applied == seq && s.Seq == seq {
+		delete(p.rooms, roomID) // the map keeps some 35 bytes, for the next room
 	}
 }

@@ -17,7 +17,7 @@ import (
 // in its room, an event that comes from both sides is applied once.
 type projection struct {
 	mu     sync.RWMutex
-	rooms  btree.Map[string, *room.State] // live and deleted: a deleted room's last sequence guards its successor
+	rooms  map[string]*room.State         // live and deleted: a deleted room's last sequence guards its successor
 	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
 	recent recent
 
@@ -35,7 +35,9 @@ type waiting struct {
 	reached chan struct{}
 }
 
-func newProjection() *projection { return &projection{} }
+func newProjection() *projection {
+	return &projection{rooms: make(map[string]*room.State)}
+}
 
 // view is what a decision about the command rests on, and the sequence of the event that the
 // command has made already, 0 if there is none that is known.
@@ -44,7 +46,7 @@ func (p *projection) view(c room.Command) (v room.View, committed uint64) {
 	defer p.mu.RUnlock()
 	var never room.State
 	state := &never
-	if s, ok := p.rooms.Get(c.Request.Target()); ok {
+	if s, ok := p.rooms[c.Request.Target()]; ok {
 		state = s
 	}
 	return state.View(c.Request), p.recent.find(c.ID)
@@ -106,10 +108,10 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 }
 
 func (p *projection) state(roomID string) *room.State {
-	s, ok := p.rooms.Get(roomID)
+	s, ok := p.rooms[roomID]
 	if !ok {
 		s = &room.State{}
-		p.rooms.Set(roomID, s)
+		p.rooms[roomID] = s
 	}
 	return s
 }
@@ -175,7 +177,7 @@ func (p *projection) pass(seq uint64) {
 func (p *projection) reset(whole uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rooms = btree.Map[string, *room.State]{}
+	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
 	p.deletions = nil
@@ -248,5 +250,5 @@ func (p *projection) known() error {
 func (p *projection) counts() (rooms, deleted int, quarantined, seq uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.live.Len(), p.rooms.Len() - p.live.Len(), p.quarantined, p.consumed
+	return p.live.Len(), len(p.rooms) - p.live.Len(), p.quarantined, p.consumed
 }

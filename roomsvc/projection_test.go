@@ -80,7 +80,7 @@ func TestDeletionsAreDueInOrder(t *testing.T) {
 	p.removed(second)
 	_, due = p.due(late, 9)
 	assert.False(t, due)
-	assert.Zero(t, p.rooms.Len())
+	assert.Empty(t, p.rooms)
 }
 
 // What this service has committed and has not read yet comes once more from the stream.
@@ -108,11 +108,11 @@ func TestARoomThatWentOnIsKept(t *testing.T) {
 		p := newProjection()
 		read(t, p, 1, 0, "r", room.EventCreate, room.EventDelete)
 		goOn(t, p)
-		before, _ := p.rooms.Get("r")
+		before := p.rooms["r"]
 		was := *before
 		p.removed(gone)
-		after, ok := p.rooms.Get("r")
-		require.True(t, ok, name)
+		after := p.rooms["r"]
+		require.NotNil(t, after, name)
 		assert.Equal(t, was, *after, name)
 	}
 }
