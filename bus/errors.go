@@ -33,6 +33,11 @@ func (e *StreamDiffersError) Error() string {
 	return fmt.Sprintf("stream %s is configured differently: %s", e.Stream, strings.Join(e.Differences, "; "))
 }
 
+// StreamMissingError is returned when a stream does not exist and is not to be made.
+type StreamMissingError struct{ Stream string }
+
+func (e *StreamMissingError) Error() string { return fmt.Sprintf("stream %s does not exist", e.Stream) }
+
 // Errors of asking.
 var (
 	// ErrNobody is returned when nobody is subscribed to the subject asked on.

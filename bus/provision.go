@@ -40,24 +40,20 @@ func NotReady(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 }
 
-// EnsureStream makes the stream if it is absent. If it is there, whatever could lose or
-// reorder messages must be as wanted: a *StreamDiffersError names what is not.
-func EnsureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	s, err := js.CreateStream(ctx, want)
-	if err == nil {
-		return s, nil
+// CheckStream returns a *StreamMissingError if the stream is not there. If it must be exactly as
+// wanted, a *StreamDiffersError names whatever is not and could lose or reorder messages.
+func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, exactly bool) error {
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return &StreamMissingError{Stream: want.Name}
 	}
-	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return nil, fmt.Errorf("creating stream %s: %w", want.Name, err)
-	}
-	s, err = js.Stream(ctx, want.Name)
 	if err != nil {
-		return nil, fmt.Errorf("looking up stream %s: %w", want.Name, err)
+		return fmt.Errorf("looking up stream %s: %w", want.Name, err)
 	}
-	if d := differences(s.CachedInfo().Config, want); len(d) > 0 {
-		return nil, &StreamDiffersError{Stream: want.Name, Differences: d}
+	if d := differences(s.CachedInfo().Config, want); exactly && len(d) > 0 {
+		return &StreamDiffersError{Stream: want.Name, Differences: d}
 	}
-	return s, nil
+	return nil
 }
 
 func differences(is, must jetstream.StreamConfig) []string {

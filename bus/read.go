@@ -14,12 +14,17 @@ import (
 // there is: it may have been removed meanwhile.
 const quiet = time.Second
 
+// forgotten is when the server drops the consumer of a reading that has ended without a word: until
+// then it counts as one that has yet to read the rest.
+const forgotten = 30 * time.Second
+
 // Read yields the messages of a stream in order, from where the configuration says to its end,
 // or with follow on and on, also over a connection that is lost and comes back. An error ends
 // it: jetstream.ErrStreamNotFound, or that of the context, at once when it ends.
 func Read(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, follow bool) iter.Seq2[*jetstream.RawStreamMsg, error] {
 	return func(yield func(*jetstream.RawStreamMsg, error) bool) {
 		r := reading{follow: follow, yield: yield}
+		cfg.InactiveThreshold = forgotten
 		for !r.ended {
 			if err := r.on(ctx, js, stream, cfg); err != nil {
 				yield(nil, fmt.Errorf("reading stream %s: %w", stream, err))

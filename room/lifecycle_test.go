@@ -157,3 +157,35 @@ func TestTheRoomGoesOnBehindASkippedMessage(t *testing.T) {
 	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 4, Version: 2, Data: join}),
 		"a message that slipped in under the guard of a committed event does not undo it")
 }
+
+// Of a deleted room whose history has been removed, what a new one of its id followed on is not
+// there any more.
+func TestARoomMadeAnewOutlivesTheHistoryBeforeIt(t *testing.T) {
+	t.Parallel()
+	data := room.Data{Room: room.Room{ID: "r"}, Members: []room.User{{ID: "a"}}}
+	anew := room.Event{
+		Type: room.EventCreate, Room: "r", Seq: 9, Expected: 7, Version: 1, Data: data,
+		Previous: room.Latest{Create: 3, Delete: 7, UserJoin: 5},
+	}
+	var s room.State
+	require.NoError(t, room.Evolve(&s, anew))
+	assert.True(t, s.IsMember("a"))
+	assert.Equal(t, room.Latest{Create: 9, Delete: 7, UserJoin: 5}, s.Latest, "as it was for who has read it all")
+
+	var skipped room.State
+	skipped.Skip(8) // it had slipped in under the guard
+	require.NoError(t, room.Evolve(&skipped, anew))
+
+	second := anew
+	second.Version = 2
+	join := room.Event{Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 7, Version: 2, Data: room.Data{Room: data.Room, JoiningUser: &bob}}
+	for says, e := range map[string]room.Event{"version": second, "join": join} {
+		var never room.State
+		require.ErrorContains(t, room.Evolve(&never, e), "broken chain", says)
+	}
+	var known room.State
+	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventCreate, Room: "r", Seq: 3, Version: 1, Data: data}))
+	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventDelete, Room: "r", Seq: 4, Expected: 3, Version: 2, Time: at, Data: data}))
+	assert.Equal(t, at, known.DeletedAt)
+	require.ErrorContains(t, room.Evolve(&known, anew), "broken chain", "of a room that is known, nothing is removed")
+}

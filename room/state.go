@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // State is one room as its events so far have made it. The zero State is a room that has
@@ -17,8 +18,11 @@ type State struct {
 	// behind a message that somebody else put there.
 	Applied uint64
 	// Latest are the room's latest events, of every type, also those of a deleted room.
-	Latest  Latest
-	members []*User // in the order of their ids
+	Latest Latest
+	// DeletedAt is when the room, or the last one of its id before it, was deleted; zero if none
+	// was, or nothing is left of it. The deletion's sequence is Latest.Delete.
+	DeletedAt time.Time
+	members   []*User // in the order of their ids
 }
 
 // View is what a decision rests on.

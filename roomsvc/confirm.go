@@ -27,6 +27,9 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 	switch {
 	case last == v.Seq:
 		return nil
+	case last == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):
+		s.projection.forget(c.Request.Target(), v.Seq) // another service was faster
+		return errMoved
 	case last < v.Seq:
 		s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last, "seen", v.Seq)
 		return fmt.Errorf("%w: it has the room at sequence %d, %d has been seen", errBehind, last, v.Seq)
@@ -35,4 +38,11 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last, err)
 	}
 	return errMoved
+}
+
+// isRemoved reports whether the stream has nothing left of a room, though it had its deletion:
+// the leader that says so must have had it too.
+func (s *Service) isRemoved(ctx context.Context, roomID string, deleted uint64) bool {
+	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsOf(roomID)))
+	return err == nil && info.State.LastSeq >= deleted && len(info.State.Subjects) == 0
 }

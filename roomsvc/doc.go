@@ -15,7 +15,9 @@
 //
 // Beside it run:
 //
-//	follow.go      the stream flows into projection.go; recent.go knows the latest commands
+//	follow.go      the stream flows into projection.go, minding its gaps.go; recent.go knows
+//	               the latest commands
+//	retain.go      the histories of rooms leave the stream long after their deletions.go
 //	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
 //	               know it from there; durable.go is what apps consume, replica.go what the
 //	               other replicas know
@@ -24,7 +26,7 @@
 //	appstate.go    how the apps are doing
 //	rejections.go  what did not happen is put down, as well as can be
 //	queries.go     get, list, members, served from the projection
-//	streams.go     the streams and the bucket the service needs
+//	provision.go   what the service needs in JetStream is there, as streams.go has it
 //
 // # Guarantees
 //

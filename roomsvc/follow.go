@@ -16,6 +16,8 @@ const (
 	followExpiry    = 10 * time.Second
 	followBatch     = 2000
 	followRetry     = 250 * time.Millisecond
+	followFarewell  = time.Second
+	followQuiet     = time.Second // what is due and stays away this long may have been removed
 	followForgotten = time.Minute // the server drops a consumer that nobody reads
 )
 
@@ -38,13 +40,15 @@ func (s *Service) follow(ctx context.Context) {
 // context ends, the connection was lost, or something is amiss with what it reads: then the
 // caller does it again. The consumer is this call's own and needs no acknowledgements.
 func (s *Service) followOnce(ctx context.Context) error {
-	if err := s.recognize(ctx); err != nil {
+	end, err := s.recognize(ctx)
+	if err != nil {
 		return err
 	}
+	start := s.projection.last() + 1
 	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Description:       "a room service reading its projection",
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       s.projection.last() + 1,
+		OptStartSeq:       start,
 		AckPolicy:         jetstream.AckNonePolicy,
 		InactiveThreshold: followForgotten,
 		MemoryStorage:     true,
@@ -53,6 +57,7 @@ func (s *Service) followOnce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the stream: %w", err)
 	}
+	defer s.unfollow(consumer)
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(followBatch), jetstream.PullExpiry(followExpiry),
 		jetstream.PullHeartbeat(followHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
@@ -69,8 +74,10 @@ func (s *Service) followOnce(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
+	gaps := gaps{anew: start == 1, end: end}
+	drained := consumer.CachedInfo().NumPending == 0
 	for next := uint64(1); ; next++ {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := s.next(ctx, messages, gaps, drained)
 		if err != nil {
 			return fmt.Errorf("reading the stream: %w", errors.Join(err, context.Cause(ctx)))
 		}
@@ -81,8 +88,43 @@ func (s *Service) followOnce(ctx context.Context) error {
 		if meta.Sequence.Consumer != next {
 			return fmt.Errorf("reading the stream: message %d came where %d was due", meta.Sequence.Consumer, next)
 		}
+		if gaps.missed(s.projection.last(), meta.Sequence.Stream) {
+			return s.missed(meta.Sequence.Stream)
+		}
 		s.consume(msg, meta)
+		drained = meta.NumPending == 0
 	}
+}
+
+// unfollow deletes a consumer that nobody reads any more, if it can be reached: until the server
+// forgets it, it would hold the histories of deleted rooms.
+func (s *Service) unfollow(consumer jetstream.Consumer) {
+	if !s.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), followFarewell)
+	defer cancel()
+	_ = s.stream.DeleteConsumer(ctx, consumer.CachedInfo().Name)
+}
+
+// next is the next message. As long as the stream's end, as it was at first, has not come, it
+// looks whether there is anything left that could: at once if nothing is on its way.
+func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, g gaps, drained bool) (jetstream.Msg, error) {
+	for s.projection.last() < g.end {
+		if drained {
+			if err := s.passOver(ctx, g); err != nil {
+				return nil, err
+			}
+		}
+		quiet, cancel := context.WithTimeout(ctx, followQuiet)
+		msg, err := messages.Next(jetstream.NextContext(quiet))
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return msg, err
+		}
+		drained = true
+	}
+	return messages.Next(jetstream.NextContext(ctx))
 }
 
 // consume applies one message of the stream, or quarantines it.
@@ -105,29 +147,30 @@ var errReconnected = errors.New("the connection was lost and is back")
 
 // recognize looks whether the stream is the one that the projection was made from. A stream
 // made anew, or one that lost its end with a server's power, would give known sequences to
-// other events: then the projection starts from nothing.
-func (s *Service) recognize(ctx context.Context) error {
+// other events: then the projection starts from nothing. It returns the last sequence that the
+// stream has given out; a purge does not take it back.
+func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 	for look := 1; ; look++ {
 		info, err := s.stream.Info(ctx)
 		if err != nil {
-			return fmt.Errorf("looking at the stream: %w", err)
+			return 0, fmt.Errorf("looking at the stream: %w", err)
 		}
 		same := info.Created.Equal(s.created)
 		if same && info.State.LastSeq >= s.projection.highest() {
-			return nil
+			return info.State.LastSeq, nil
 		}
 		if !same || look == recognizeLooks {
 			s.log.Error("the stream is not the one that was read before; the projection is made anew",
 				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
-			s.projection.reset()
+			s.projection.reset(info.State.LastSeq)
 			s.created = info.Created
-			return nil
+			return info.State.LastSeq, nil
 		}
 		// A new leader may need a moment to have everything at hand.
 		select {
 		case <-time.After(followRetry):
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
 }
@@ -136,12 +179,32 @@ const recognizeLooks = 8
 
 // catchUp returns when the projection has everything that the stream has now.
 func (s *Service) catchUp(ctx context.Context) error {
+	for {
+		last, err := s.lastStored(ctx)
+		if err != nil {
+			return err
+		}
+		waiting, cancel := context.WithTimeout(ctx, catchUpAnew)
+		err = s.projection.reach(waiting, last)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// catchUpAnew is when it is asked anew what the stream has: the last event may have been
+// removed.
+const catchUpAnew = 5 * time.Second
+
+// lastStored is the sequence of the last message that the stream has, 0 if it has none.
+func (s *Service) lastStored(ctx context.Context) (uint64, error) {
 	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.AllEvents)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("asking for the stream's last event: %w", err)
+		return 0, fmt.Errorf("asking for the stream's last event: %w", err)
 	}
-	return s.projection.reach(ctx, msg.Sequence)
+	return msg.Sequence, nil
 }

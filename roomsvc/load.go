@@ -2,7 +2,10 @@ package roomsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
@@ -20,6 +23,10 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 		return view, nil, nil
 	}
 	msg, err := s.stream.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && (!view.Exists || view.Latest.Create > seq) {
+		return view, nil, room.Errorf(room.CodeRoomNotFound,
+			"command %s was done, but its room has been deleted since and the history removed", c.ID)
+	}
 	if err != nil {
 		return view, nil, room.Errorf(room.CodeUnavailable, "the command is committed, but its event cannot be read now: %v", err)
 	}

@@ -21,8 +21,11 @@ type projection struct {
 	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
 	recent recent
 
+	deletions deletions // whose rooms' histories the stream may still have
+
 	consumed    uint64 // the last sequence that came from the stream
 	committed   uint64 // the highest that this service has committed itself
+	whole       uint64 // where consumed must be for the rooms to be all there
 	quarantined uint64
 	waiting     []waiting
 }
@@ -99,6 +102,7 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 		p.live.Set(e.Room, s)
 	} else {
 		p.live.Delete(e.Room)
+		p.deletions = append(p.deletions, deletion{e.Room, e.Seq, s.DeletedAt})
 	}
 	return nil
 }
@@ -161,31 +165,44 @@ func (p *projection) highest() uint64 {
 	return max(p.consumed, p.committed)
 }
 
-// reset forgets everything: the stream is another one than before.
-func (p *projection) reset() {
+// pass goes on to the sequence: of what comes before it the stream has nothing left.
+func (p *projection) pass(seq uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.advance(max(p.consumed, seq))
+}
+
+// reset forgets everything, to read it anew. Until that has come to the sequence, the stream's
+// last, it is not known which rooms there are.
+func (p *projection) reset(whole uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
-	p.consumed, p.committed = 0, 0
+	p.deletions = nil
+	p.consumed, p.committed, p.whole = 0, 0, whole
 }
 
-// room is a live room's record.
-func (p *projection) room(id string) (room.Room, bool) {
+// room is a live room's record. Like what follows it returns an error of code unavailable
+// while the stream is being read anew.
+func (p *projection) room(id string) (room.Room, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	s, ok := p.live.Get(id)
-	if !ok {
-		return room.Room{}, false
+	s, err := p.find(id)
+	if err != nil {
+		return room.Room{}, err
 	}
-	return s.Room, true
+	return s.Room, nil
 }
 
 // roomsAfter is up to limit live rooms whose ids come after id, in order.
-func (p *projection) roomsAfter(id string, limit int) []room.Room {
+func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	if err := p.known(); err != nil {
+		return nil, err
+	}
 	var page []room.Room
 	p.live.Ascend(id, func(key string, s *room.State) bool {
 		if key != id {
@@ -193,26 +210,45 @@ func (p *projection) roomsAfter(id string, limit int) []room.Room {
 		}
 		return len(page) < limit
 	})
-	return page
+	return page, nil
 }
 
 // membersAfter is up to limit members of a live room whose ids come after id, in order.
-func (p *projection) membersAfter(roomID, id string, limit int) (members []room.User, ok bool) {
+func (p *projection) membersAfter(roomID, id string, limit int) ([]room.User, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	s, ok := p.live.Get(roomID)
-	if !ok {
-		return nil, false
+	s, err := p.find(roomID)
+	if err != nil {
+		return nil, err
 	}
+	var members []room.User
 	for _, u := range s.MembersAfter(id, limit) {
 		members = append(members, *u)
 	}
-	return members, true
+	return members, nil
+}
+
+func (p *projection) find(id string) (*room.State, error) {
+	if err := p.known(); err != nil {
+		return nil, err
+	}
+	s, ok := p.live.Get(id)
+	if !ok {
+		return nil, room.NotFound(id)
+	}
+	return s, nil
+}
+
+func (p *projection) known() error {
+	if p.consumed < p.whole {
+		return room.Errorf(room.CodeUnavailable, "the stream is being read anew: not all rooms are known yet")
+	}
+	return nil
 }
 
 // counts are the figures for operators.
-func (p *projection) counts() (rooms int, quarantined, seq uint64) {
+func (p *projection) counts() (rooms, deleted int, quarantined, seq uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.live.Len(), p.quarantined, p.consumed
+	return p.live.Len(), len(p.rooms) - p.live.Len(), p.quarantined, p.consumed
 }

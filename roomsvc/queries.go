@@ -11,16 +11,16 @@ import (
 const pageBytes = 512 << 10
 
 func (s *Service) getRoom(_ context.Context, r room.GetRequest) (any, error) {
-	record, ok := s.projection.room(r.RoomID)
-	if !ok {
-		return nil, room.NotFound(r.RoomID)
-	}
-	return record, nil
+	return s.projection.room(r.RoomID)
 }
 
 func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
-	rooms, more := fit(s.projection.roomsAfter(r.Cursor, limit+1), limit)
+	rooms, err := s.projection.roomsAfter(r.Cursor, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	rooms, more := fit(rooms, limit)
 	page := room.Page{Rooms: rooms}
 	if more {
 		page.Cursor = rooms[len(rooms)-1].ID
@@ -30,9 +30,9 @@ func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) 
 
 func (s *Service) listMembers(_ context.Context, r room.MembersRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
-	members, ok := s.projection.membersAfter(r.RoomID, r.Cursor, limit+1)
-	if !ok {
-		return nil, room.NotFound(r.RoomID)
+	members, err := s.projection.membersAfter(r.RoomID, r.Cursor, limit+1)
+	if err != nil {
+		return nil, err
 	}
 	members, more := fit(members, limit)
 	page := room.MemberPage{Members: members}

@@ -1,6 +1,9 @@
 package roomsvc
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // recentFor is how long a command's id is remembered at least: as long as JetStream does.
 const recentFor = dedupeWindow
@@ -24,7 +27,7 @@ func (r *recent) add(id string, seq uint64, stored time.Time) {
 	if r.now == nil || t.Sub(r.since) > recentFor {
 		r.before, r.now, r.since = r.now, make(map[string]uint64), t
 	}
-	r.now[id] = seq
+	r.now[strings.Clone(id)] = seq // lest it keeps the headers that it stands in
 }
 
 // find is the sequence of the event that the command has made, 0 if it is not remembered.

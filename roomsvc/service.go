@@ -24,6 +24,9 @@ const Version = "0.1.0"
 type Config struct {
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
+	// NoProvision says that somebody else makes the streams and buckets, as Streams has them:
+	// then they are looked at and none is made. The consumers of apps still are.
+	NoProvision bool
 	// MaxInFlight bounds the requests in progress; more are refused as overloaded. Default
 	// 4096. One room may have a quarter of them.
 	MaxInFlight int
@@ -42,11 +45,18 @@ type Config struct {
 	// BreakerPause is how long an open breaker keeps the app from being asked before a probe.
 	// Default 5 s.
 	BreakerPause time.Duration
+	// RetainDeleted is how long the history of a deleted room is kept in the stream at least; 0
+	// is no longer than it takes to see that nobody has yet to read it. KeepDeleted, or whatever
+	// else is negative, is for ever. Default, for nil, 30 days.
+	RetainDeleted *time.Duration
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
 	Logger *slog.Logger
 }
+
+// KeepDeleted is a Config.RetainDeleted that keeps the history of deleted rooms for ever.
+const KeepDeleted time.Duration = -1
 
 // Defaults is the zero Config with every default filled in.
 func Defaults() Config { return Config{}.withDefaults() }
@@ -70,6 +80,9 @@ func (c Config) withDefaults() Config {
 	defTime(&c.Budget, 5*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
 	defTime(&c.CommitPatience, 2*time.Second)
+	if c.RetainDeleted == nil {
+		c.RetainDeleted = new(30 * 24 * time.Hour)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -139,8 +152,8 @@ type Service struct {
 // read the whole stream and serves requests; the context bounds the starting only. The
 // caller closes the connection.
 //
-// It returns bus.ErrNoJetStream, bus.ErrServerTooOld or a *bus.StreamDiffersError if the server
-// will not do.
+// It returns bus.ErrNoJetStream or bus.ErrServerTooOld if the server will not do, and a
+// *bus.StreamDiffersError or, with NoProvision, a *bus.StreamMissingError for a stream.
 func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -175,7 +188,6 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
-	s.ensureRejections(ctx)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
@@ -186,6 +198,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
+	s.running.Go(func() { s.retain(s.ctx) })
 	var err error
 	if s.asker, err = bus.NewAsker(s.nc); err != nil {
 		return err
@@ -206,7 +219,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
 		return fmt.Errorf("starting to serve: %w", err)
 	}
-	rooms, quarantined, seq := s.projection.counts()
+	rooms, _, quarantined, seq := s.projection.counts()
 	s.log.Info("serving", "rooms", rooms, "apps", len(s.apps.list()), "last_seq", seq, "quarantined", quarantined)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 type EndpointData struct {
 	Errors         map[room.Code]uint64 `json:"errors"`
 	Rooms          int                  `json:"rooms"`            // live ones
+	Deleted        int                  `json:"deleted"`          // ones whose history is still there
 	LastSeq        uint64               `json:"last_seq"`         // of the stream, read so far
 	Quarantined    uint64               `json:"quarantined"`      // messages of the stream not applied
 	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
@@ -57,9 +58,9 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 }
 
 func (s *Service) endpointData(endpoint string) any {
-	rooms, quarantined, seq := s.projection.counts()
+	rooms, deleted, quarantined, seq := s.projection.counts()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, LastSeq: seq, Quarantined: quarantined,
+		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, Deleted: deleted, LastSeq: seq, Quarantined: quarantined,
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}

@@ -1,17 +1,45 @@
 package roomsvc
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
+
+// needed is a stream that a service uses, or the one that a bucket is made of.
+type needed struct {
+	config jetstream.StreamConfig
+	asIs   bool   // one that is there is used however it is configured: its limits are its operator's
+	lost   string // what is lost without it; if nothing is said, the service does not start
+}
+
+// needs is everything there must be in JetStream; what may be absent comes last.
+func needs(replicas int) []needed {
+	all := []needed{
+		{config: eventsConfig()},
+		{config: bucketConfig(subjects.AppsBucket, "the manifests of the registered apps, by id", 5), asIs: true},
+		{config: deadLettersConfig(), asIs: true},
+		{config: replaysConfig(), asIs: true},
+		{config: givenUpConfig(), asIs: true},
+		{config: rejectionsConfig(), asIs: true, lost: "rejections"},
+	}
+	for n := range all {
+		all[n].config.Replicas = replicas
+	}
+	return all
+}
+
+// Streams are the configurations of the streams that a service needs, those that buckets are
+// made of included, with so many copies of each.
+func Streams(replicas int) []jetstream.StreamConfig {
+	var all []jetstream.StreamConfig
+	for _, n := range needs(replicas) {
+		all = append(all, n.config)
+	}
+	return all
+}
 
 // dedupeWindow is how long JetStream knows the id of a message.
 const dedupeWindow = 2 * time.Minute
@@ -23,157 +51,66 @@ const maxConsumers = 100_000
 // eventsConfig is the stream of post-events. It is never trimmed, since a live room whose
 // last event is gone would accept a guard of 0, and it is not read directly from replicas,
 // since what a command's answer rests on must come from the leader.
-func eventsConfig(replicas int) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name:              subjects.Events,
-		Description:       "what happened to rooms: the post-events, which are the rooms",
-		Subjects:          []string{subjects.AllEvents},
-		Retention:         jetstream.LimitsPolicy,
-		Storage:           jetstream.FileStorage,
-		Discard:           jetstream.DiscardNew,
-		Replicas:          replicas,
-		MaxMsgs:           -1,
-		MaxBytes:          -1,
-		MaxMsgsPerSubject: -1,
-		MaxConsumers:      maxConsumers,
-		MaxMsgSize:        -1,
-		Duplicates:        dedupeWindow,
-		DenyDelete:        true,
-	}
+func eventsConfig() jetstream.StreamConfig {
+	c := unlimited(subjects.Events, "what happened to rooms: the post-events, which are the rooms", subjects.AllEvents)
+	c.Discard, c.DenyDelete, c.MaxConsumers = jetstream.DiscardNew, true, maxConsumers
+	return c
 }
 
-// deliveryConfigs are the streams of what apps could not process: the dead letters, those that apps
-// get again, and what the server says of events that it has given up.
-func deliveryConfigs(replicas int) []jetstream.StreamConfig {
-	// A dead letter that may have been stored already is stored again within this time, or never.
-	const once = time.Hour
-	return []jetstream.StreamConfig{
-		{
-			Name:        subjects.DeadLetters,
-			Description: "post-events that apps could not process, until an operator replays or purges them",
-			Subjects:    []string{subjects.AllDead},
-			Storage:     jetstream.FileStorage,
-			Duplicates:  once,
-			Replicas:    replicas,
-		},
-		{
-			Name:        subjects.Replays,
-			Description: "dead letters that their apps get again",
-			Subjects:    []string{subjects.AllReplays},
-			Retention:   jetstream.WorkQueuePolicy,
-			Storage:     jetstream.FileStorage,
-			Duplicates:  once,
-			Replicas:    replicas,
+// once is for how long a dead letter that may have been stored already, or replayed, is not
+// stored a second time.
+const once = time.Hour
 
-			MaxConsumers: maxConsumers,
-		},
-		{
-			Name:        subjects.GivenUp,
-			Description: "which events the server has given up, on their way to be dead letters",
-			Subjects:    []string{subjects.GivenUpOf(subjects.Events), subjects.GivenUpOf(subjects.Replays)},
-			Retention:   jetstream.WorkQueuePolicy,
-			Storage:     jetstream.FileStorage,
-			Replicas:    replicas,
-		},
-	}
+func deadLettersConfig() jetstream.StreamConfig {
+	c := unlimited(subjects.DeadLetters, "post-events that apps could not process, until an operator replays or purges them", subjects.AllDead)
+	c.Duplicates = once
+	return c
 }
 
-// ensureDelivery makes the streams of what apps could not process. One that is there is used as
-// it is: its limits are its operator's.
-func (s *Service) ensureDelivery(ctx context.Context) error {
-	for _, cfg := range deliveryConfigs(s.cfg.Replicas) {
-		_, err := s.js.CreateStream(ctx, cfg)
-		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return fmt.Errorf("creating stream %s: %w", cfg.Name, err)
-		}
-	}
-	var err error
-	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
-		return fmt.Errorf("looking up stream %s: %w", subjects.Replays, err)
-	}
-	return nil
+func replaysConfig() jetstream.StreamConfig {
+	c := unlimited(subjects.Replays, "dead letters that their apps get again", subjects.AllReplays)
+	c.Retention, c.Duplicates, c.MaxConsumers = jetstream.WorkQueuePolicy, once, maxConsumers
+	return c
+}
+
+func givenUpConfig() jetstream.StreamConfig {
+	c := unlimited(subjects.GivenUp, "which events the server has given up, on their way to be dead letters",
+		subjects.GivenUpOf(subjects.Events), subjects.GivenUpOf(subjects.Replays))
+	c.Retention = jetstream.WorkQueuePolicy
+	return c
 }
 
 // rejectionsFor is how long a rejection is kept.
 const rejectionsFor = 7 * 24 * time.Hour
 
-// ensureRejections makes the stream of rejections if it is absent. One that is there is used
-// however it is configured: nothing rests on it, and its limits are its operator's. So it may
-// be absent as well.
-func (s *Service) ensureRejections(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, provisionTry)
-	defer cancel()
-	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name:        subjects.Rejections,
-		Description: "what did not happen to rooms: denied, blocked and aborted commands",
-		Subjects:    []string{subjects.AllRejections},
-		Storage:     jetstream.FileStorage,
-		Discard:     jetstream.DiscardOld,
-		MaxAge:      rejectionsFor,
-		Replicas:    s.cfg.Replicas,
-	})
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		s.log.Warn("cannot make the stream of rejections: until it is there they are dropped", "stream", subjects.Rejections, "error", err)
-	}
+func rejectionsConfig() jetstream.StreamConfig {
+	c := unlimited(subjects.Rejections, "what did not happen to rooms: denied, blocked and aborted commands", subjects.AllRejections)
+	c.MaxAge = rejectionsFor
+	return c
 }
 
-// appsBucket is the bucket of the apps' manifests.
-func (s *Service) appsBucket(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := s.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket:      subjects.AppsBucket,
-		Description: "the manifests of the registered apps, by id",
-		History:     5,
-		Storage:     jetstream.FileStorage,
-		Replicas:    s.cfg.Replicas,
-	})
-	if errors.Is(err, jetstream.ErrBucketExists) {
-		kv, err = s.js.KeyValue(ctx, subjects.AppsBucket)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
-	}
-	return kv, nil
+// bucketConfig is the stream of a key-value bucket, as the client library makes it.
+func bucketConfig(name, description string, history int64) jetstream.StreamConfig {
+	c := unlimited(subjects.BucketStream(name), description, subjects.AllKeys(name))
+	c.Discard, c.MaxMsgsPerSubject = jetstream.DiscardNew, history
+	c.AllowRollup, c.DenyDelete, c.AllowDirect = true, true, true
+	return c
 }
 
-// How long a cluster that is still electing its leaders is waited for, and one answer of it.
-const (
-	provisionTimeout = time.Minute
-	provisionTry     = 5 * time.Second
-)
-
-// provision checks the server and opens the stream and the bucket, making what is absent.
-func (s *Service) provision(ctx context.Context) error {
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		try, cancel := context.WithTimeout(ctx, provisionTry)
-		defer cancel()
-		err := s.open(try)
-		if err != nil && !bus.NotReady(err) {
-			err = backoff.Permanent(err)
-		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(provisionTimeout),
-		backoff.WithNotify(func(err error, next time.Duration) {
-			s.log.Warn("JetStream is not ready yet", "error", err, "again_in", next.Round(time.Millisecond))
-		}))
-	return err
-}
-
-func (s *Service) open(ctx context.Context) error {
-	if err := bus.CheckServer(ctx, s.nc, s.js); err != nil {
-		return err
+// unlimited is a stream on disk that keeps everything.
+func unlimited(name, description string, of ...string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              name,
+		Description:       description,
+		Subjects:          of,
+		Retention:         jetstream.LimitsPolicy,
+		Storage:           jetstream.FileStorage,
+		Discard:           jetstream.DiscardOld,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgsPerSubject: -1,
+		MaxConsumers:      -1,
+		MaxMsgSize:        -1,
+		Duplicates:        dedupeWindow,
 	}
-	var err error
-	if s.stream, err = bus.EnsureStream(ctx, s.js, eventsConfig(s.cfg.Replicas)); err != nil {
-		return err
-	}
-	s.created = s.stream.CachedInfo().Created
-	if err := s.ensureDelivery(ctx); err != nil {
-		return err
-	}
-	kv, err := s.appsBucket(ctx)
-	if err != nil {
-		return err
-	}
-	s.apps = newApps(kv, s.cfg)
-	return nil
 }

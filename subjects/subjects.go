@@ -45,9 +45,17 @@ const (
 	AllReplays    = "room.replay.>"
 	GivenUp       = "ROOM_GIVEN_UP"
 	AppsBucket    = "ROOM_APPS"
-	AppsStream    = "KV_" + AppsBucket // that the bucket is made of
-	AllApps       = "$KV." + AppsBucket + ".>"
+	AppsStream    = bucketStream + AppsBucket // that the bucket is made of
+	AllApps       = bucketKeys + AppsBucket + ".>"
+	bucketStream  = "KV_"
+	bucketKeys    = "$KV."
 )
+
+// BucketStream is the stream that a key-value bucket is made of.
+func BucketStream(bucket string) string { return bucketStream + bucket }
+
+// AllKeys are the subjects of that stream.
+func AllKeys(bucket string) string { return bucketKeys + bucket + ".>" }
 
 // Room is the subject of a command or query about rooms.
 func Room(endpoint string) string { return ServiceGroup + "." + endpoint }

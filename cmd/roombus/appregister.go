@@ -46,9 +46,9 @@ registered for the first time: to begin anew, remove the app first.`,
 		}
 		m.Deliver, m.DeliverSince = room.Deliver(deliver), nil
 		if since != "" {
-			at, err := parseSince(since)
+			at, err := parseTime(since)
 			if err != nil {
-				return usage(c, "%v", err)
+				return usage(c, "--since %v", err)
 			}
 			m.DeliverSince = &at
 		}

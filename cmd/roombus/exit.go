@@ -93,6 +93,7 @@ const (
 
 func hint(err error) string {
 	var differs *bus.StreamDiffersError
+	var missing *bus.StreamMissingError
 	var api *jetstream.APIError
 	var coded *room.Error
 	var traceless *audit.NotFoundError
@@ -111,6 +112,8 @@ func hint(err error) string {
 		return "" // it says itself what there is to do
 	case errors.Is(err, bus.ErrNoJetStream), errors.Is(err, nats.ErrNoResponders):
 		return "start the server with -js, or enable JetStream for the account"
+	case errors.As(err, &missing):
+		return fmt.Sprintf("make it: roombus streams %s shows how it must be configured, as nats stream add --config takes it", missing.Stream)
 	case errors.Is(err, bus.ErrServerTooOld):
 		return "upgrade it"
 	case errors.Is(err, bus.ErrUnreachable):

@@ -42,8 +42,8 @@ func (r *reading) bounds(c *cobra.Command) (since time.Time, err error) {
 		}
 	}
 	if r.since != "" {
-		if since, err = parseSince(r.since); err != nil {
-			return since, usage(c, "%v", err)
+		if since, err = parseTime(r.since); err != nil {
+			return since, usage(c, "--since %v", err)
 		}
 	}
 	return since, nil
@@ -80,12 +80,13 @@ func (r *reading) show(c *cobra.Command, stream string, filters []string, line f
 	return n, nil
 }
 
-func parseSince(s string) (time.Time, error) {
+// parseTime is a time, or so long ago.
+func parseTime(s string) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return time.Now().Add(-d), nil
 	}
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("--since must be a duration such as 10m or a time such as 2026-01-02T15:04:05Z, not %q", s)
+	return time.Time{}, fmt.Errorf("must be a duration such as 10m or a time such as 2026-01-02T15:04:05Z, not %q", s)
 }

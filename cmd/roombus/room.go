@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os/user"
 	"slices"
 	"strings"
@@ -123,18 +124,20 @@ func (r *rooms) command(c *cobra.Command, do change) *cobra.Command {
 }
 
 func (r *rooms) get() *cobra.Command {
-	return &cobra.Command{
-		Use:   "get ROOM",
-		Short: "Show a room",
-		Args:  exactly("ROOM"),
-		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
-			got, err := client.Get(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			return r.out.object(w, got, func(w io.Writer) { showRoom(w, got) })
-		}),
+	c := &cobra.Command{Use: "get ROOM", Short: "Show a room", Args: exactly("ROOM")}
+	show := func(w io.Writer, got room.Room) error {
+		return r.out.object(w, got, func(w io.Writer) { showRoom(w, got) })
 	}
+	present := r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
+		got, err := client.Get(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return show(w, got)
+	})
+	past := func(w io.Writer, then *room.State) error { return show(w, then.Room) }
+	c.RunE = r.presentOrPast(c, present, past)
+	return c
 }
 
 func (r *rooms) list() *cobra.Command {
@@ -161,25 +164,35 @@ func (r *rooms) list() *cobra.Command {
 }
 
 func (r *rooms) members() *cobra.Command {
-	return &cobra.Command{
-		Use:   "members ROOM",
-		Short: "List the members of a room",
-		Args:  exactly("ROOM"),
-		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
-			t := newTable(tableOrNothing(w, r.out.json), "USER\tUSERNAME\tNAME\tROLES")
-			for u, err := range client.AllMembers(ctx, args[0]) {
-				if err != nil {
-					return err
-				}
-				if err := r.out.object(w, u, func(io.Writer) {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plain(u.ID), plain(u.Username), plain(u.Name), plain(strings.Join(u.Roles, " ")))
-				}); err != nil {
-					return err
+	c := &cobra.Command{Use: "members ROOM", Short: "List the members of a room", Args: exactly("ROOM")}
+	show := func(w io.Writer, members iter.Seq2[room.User, error]) error {
+		t := newTable(tableOrNothing(w, r.out.json), "USER\tUSERNAME\tNAME\tROLES")
+		for u, err := range members {
+			if err != nil {
+				return err
+			}
+			if err := r.out.object(w, u, func(io.Writer) {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plain(u.ID), plain(u.Username), plain(u.Name), plain(strings.Join(u.Roles, " ")))
+			}); err != nil {
+				return err
+			}
+		}
+		return t.Flush()
+	}
+	present := r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
+		return show(w, client.AllMembers(ctx, args[0]))
+	})
+	past := func(w io.Writer, then *room.State) error {
+		return show(w, func(yield func(room.User, error) bool) {
+			for _, u := range then.MembersAfter("", then.Room.MemberCount) {
+				if !yield(*u, nil) {
+					return
 				}
 			}
-			return t.Flush()
-		}),
+		})
 	}
+	c.RunE = r.presentOrPast(c, present, past)
+	return c
 }
 
 func tableOrNothing(w io.Writer, json bool) io.Writer {

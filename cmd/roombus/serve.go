@@ -56,15 +56,45 @@ in the environment, it uses that one; any number of services may share it.`,
 	f.StringVar(&s.storeDir, "store-dir", "", "folder of the NATS server inside (default "+defaultStoreDir()+")")
 	f.StringVar(&s.sync, "sync", "interval", "when the NATS server inside syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
 	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.BoolVar(&s.service.NoProvision, "no-provision", false, "make no streams and buckets, only check those there are; roombus streams shows them")
 	f.DurationVar(&s.service.Budget, "budget", def.Budget, "time a command may take in all, what apps take included")
 	f.IntVar(&s.service.MaxInFlight, "max-in-flight", def.MaxInFlight, "requests in progress; one room may have a quarter of them, more are refused as overloaded")
 	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row of an app, for one interface, that keep it from being asked")
 	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long such an app is not asked before a probe")
+	s.service.RetainDeleted = def.RetainDeleted
+	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "how long the history of a deleted room is kept at least, or "+keepForever)
 	f.StringSliceVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
 	f.TextVar(&s.logLevel, "log-level", &s.logLevel, "debug, info, warn or error")
 	f.BoolVar(&s.logJSON, "log-json", false, "log as JSON")
 	return c
 }
+
+// retention is a flag: a duration, or never to end.
+type retention time.Duration
+
+const keepForever = "forever"
+
+func (r *retention) String() string {
+	if *r < 0 {
+		return keepForever
+	}
+	return time.Duration(*r).String()
+}
+
+func (r *retention) Set(s string) error {
+	if s == keepForever {
+		*r = retention(roomsvc.KeepDeleted)
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return fmt.Errorf("it must be a duration such as %s, or %s", 30*24*time.Hour, keepForever)
+	}
+	*r = retention(d)
+	return nil
+}
+
+func (*retention) Type() string { return "duration" }
 
 func defaultStoreDir() string { return filepath.Join(xdg.StateHome, "roombus") }
 
@@ -107,7 +137,7 @@ func (s *serve) check(c *cobra.Command) error {
 	if s.sync != "always" && s.sync != "interval" {
 		return usage(c, "--sync must be always or interval, not %q", s.sync)
 	}
-	if s.service.Replicas != 1 && s.service.Replicas != 3 && s.service.Replicas != 5 {
+	if !isReplicas(s.service.Replicas) {
 		return usage(c, "--replicas must be 1, 3 or 5, not %d", s.service.Replicas)
 	}
 	for _, prefix := range s.service.ReplyPrefixes {
@@ -147,6 +177,8 @@ func (s *serve) check(c *cobra.Command) error {
 	}
 	return nil
 }
+
+func isReplicas(n int) bool { return n == 1 || n == 3 || n == 5 }
 
 func isPort(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 16)

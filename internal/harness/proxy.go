@@ -16,10 +16,11 @@ type Proxy struct {
 	listener net.Listener
 	done     sync.WaitGroup
 
-	mu    sync.Mutex
-	cuts  map[direction][]byte
-	count int
-	conns []net.Conn
+	mu     sync.Mutex
+	cuts   map[direction][]byte
+	count  int
+	conns  []net.Conn
+	closed bool
 }
 
 type direction int
@@ -65,6 +66,24 @@ func (p *Proxy) lose(d direction, text string) {
 	p.cuts[d] = []byte(text)
 }
 
+// Close cuts every connection and lets none through until Open.
+func (p *Proxy) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, c := range p.conns {
+		_ = c.Close() // it may be closed already
+	}
+	p.conns = nil
+}
+
+// Open lets connections through again.
+func (p *Proxy) Open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = false
+}
+
 // Cuts is how often the connection has been cut.
 func (p *Proxy) Cuts() int {
 	p.mu.Lock()
@@ -83,12 +102,23 @@ func (p *Proxy) accept() {
 			_ = client.Close() // the server is away
 			continue
 		}
-		p.mu.Lock()
-		p.conns = append(p.conns, client, server)
-		p.mu.Unlock()
+		if !p.let(client, server) {
+			_, _ = client.Close(), server.Close()
+			continue
+		}
 		p.done.Go(func() { p.pass(toServer, client, server) })
 		p.done.Go(func() { p.pass(toClient, server, client) })
 	}
+}
+
+func (p *Proxy) let(conns ...net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.conns = append(p.conns, conns...)
+	return true
 }
 
 // pass hands on what comes until one side closes or the connection is cut.

@@ -1,0 +1,128 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// Who makes the streams from what "roombus streams" shows, with the nats CLI, has what a
+// service makes by itself.
+func TestStreamsMadeBySomebodyElse(t *testing.T) {
+	t.Parallel()
+	own := harness.New(t, roomsvc.Config{})
+	b := busOn(t, harness.NewServer(t))
+	c := cli{t, b.Server.URL()}
+	nats := harness.Tool(t, harness.NATSCLI)
+	for _, cfg := range roomsvc.Streams(1) {
+		file := filepath.Join(t.TempDir(), "config.json")
+		require.NoError(t, os.WriteFile(file, []byte(c.ok("streams", cfg.Name)), 0o600))
+		status, _, stderr := harness.RunProgram(t, nats, "--server", c.url, "stream", "add", "--config", file)
+		require.Zero(t, status, stderr)
+		assert.Equal(t, configOf(t, own.JS, cfg.Name), configOf(t, b.JS, cfg.Name))
+	}
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{NoProvision: true})
+	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PostRoomCreate}})
+	b.Create(t, "r")
+	_, err := b.JS.Consumer(t.Context(), subjects.Events, "app")
+	require.NoError(t, err, "the consumers of apps are the service's all the same")
+}
+
+func configOf(t *testing.T, js jetstream.JetStream, stream string) jetstream.StreamConfig {
+	t.Helper()
+	s, err := js.Stream(t.Context(), stream)
+	require.NoError(t, err)
+	return s.CachedInfo().Config
+}
+
+// The bucket is as the client library would have made it.
+func TestTheBucketIsALibrarysBucket(t *testing.T) {
+	t.Parallel()
+	b := busOn(t, harness.NewServer(t))
+	_, err := b.JS.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
+		Bucket: subjects.AppsBucket, Description: "the manifests of the registered apps, by id", History: 5, Storage: jetstream.FileStorage,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, configOf(t, harness.New(t, roomsvc.Config{}).JS, subjects.AppsStream), configOf(t, b.JS, subjects.AppsStream))
+}
+
+func TestNothingIsMadeWhereItMustNot(t *testing.T) {
+	t.Parallel()
+	b := busOn(t, harness.NewServer(t))
+	c := cli{t, b.Server.URL()}
+	said := c.fails(1, "serve", "--no-provision", "--nats", c.url)
+	for _, part := range []string{"stream ROOM_EVENTS does not exist", "stream KV_ROOM_APPS does not exist", "roombus streams ROOM_EVENTS"} {
+		assert.Contains(t, said, part)
+	}
+	assert.NotContains(t, said, "ROOM_REJECTIONS", "it may be absent")
+	assert.Zero(t, streams(t, b.JS))
+}
+
+func streams(t *testing.T, js jetstream.JetStream) int {
+	t.Helper()
+	names := js.StreamNames(t.Context())
+	n := 0
+	for range names.Name() {
+		n++
+	}
+	require.NoError(t, names.Err())
+	return n
+}
+
+func TestAStreamThatDiffersIsRefusedWithoutProvisioning(t *testing.T) {
+	t.Parallel()
+	b := busOn(t, harness.NewServer(t))
+	for _, cfg := range roomsvc.Streams(1) {
+		if cfg.Name == subjects.Events {
+			cfg.DenyDelete = false
+		}
+		_, err := b.JS.CreateStream(t.Context(), cfg)
+		require.NoError(t, err)
+	}
+	_, err := roomsvc.Start(t.Context(), harness.Connect(t, b.Server), roomsvc.Config{NoProvision: true})
+	var differs *bus.StreamDiffersError
+	require.ErrorAs(t, err, &differs)
+	assert.Equal(t, []string{"deny_delete is false, must be true"}, differs.Differences)
+}
+
+// Nothing rests on the stream of rejections.
+func TestRejectionsMayBeMissing(t *testing.T) {
+	t.Parallel()
+	b := busOn(t, harness.NewServer(t))
+	c := cli{t, b.Server.URL()}
+	for _, cfg := range roomsvc.Streams(1)[:2] {
+		_, err := b.JS.CreateStream(t.Context(), cfg)
+		require.NoError(t, err)
+	}
+	p := harness.Start(t, harness.Binary(t), "serve", "--no-provision", "--nats", c.url)
+	p.Stderr.Await(t, `level=WARN msg="a stream is missing.*stream=ROOM_REJECTIONS lost=rejections error="stream ROOM_REJECTIONS does not exist"`)
+	p.Stderr.Await(t, `msg=serving`)
+	b.Create(t, "r")
+	assert.Equal(t, 2, streams(t, b.JS))
+}
+
+func TestCLIStreams(t *testing.T) {
+	t.Parallel()
+	c := cli{t: t}
+	all := jsonLines[jetstream.StreamConfig](t, c.ok("streams", "--replicas", "3"))
+	require.Len(t, all, len(roomsvc.Streams(3)))
+	assert.Equal(t, roomsvc.Streams(3), all)
+	assert.Equal(t, 3, all[0].Replicas)
+	var one jetstream.StreamConfig
+	require.NoError(t, json.Unmarshal([]byte(c.ok("streams", subjects.AppsStream)), &one))
+	assert.Equal(t, subjects.AppsStream, one.Name)
+	assert.Contains(t, c.fails(2, "streams", "NOPE"), `no stream "NOPE"`)
+	assert.Contains(t, c.fails(2, "streams", "--replicas", "2"), "1, 3 or 5")
+	assert.Contains(t, c.ok("streams", "--help"), "nats stream add --config")
+}

@@ -1,0 +1,110 @@
+package e2e_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// churn makes rooms of the same few ids again and again. Each id has one client, so that every
+// command must do what it says.
+type churn struct {
+	b       *harness.Bus
+	clients []*roomclient.Client // by id
+
+	mu      sync.Mutex
+	done    int
+	members map[string][]string // of the rooms that live in the end
+}
+
+// run goes on until the stream has given up its first few hundred events, or for that long.
+func (c *churn) run(t *testing.T, services int, longest time.Duration) {
+	t.Helper()
+	c.members = make(map[string][]string)
+	enough := make(chan struct{})
+	var clients sync.WaitGroup
+	for k, client := range c.clients {
+		clients.Go(func() { c.live(t, client, fmt.Sprintf("churn-%d", k), enough) })
+	}
+	assert.Eventually(t, func() bool { return streamState(t, c.b).FirstSeq > 600 || t.Failed() },
+		longest, 20*time.Millisecond, "nothing is removed meanwhile")
+	close(enough)
+	clients.Wait()
+	t.Logf("%d commands; the stream begins at %d", c.done, streamState(t, c.b).FirstSeq)
+	require.False(t, t.Failed())
+
+	requireAllServe(t, c.b.NC, services)
+	for range 10 * services { // each asks one of them
+		for id, want := range c.members {
+			assert.EventuallyWithT(t, func(check *assert.CollectT) {
+				var got []string
+				for u, err := range c.b.Client.AllMembers(t.Context(), id) {
+					assert.NoError(check, err)
+					got = append(got, u.ID)
+				}
+				assert.Equal(check, want, got)
+			}, replyTime, tick)
+		}
+	}
+}
+
+// live makes the room, fills it and deletes it, and in the end leaves one there.
+func (c *churn) live(t *testing.T, client *roomclient.Client, id string, enough <-chan struct{}) {
+	for n := 0; ; n++ {
+		guest := room.User{ID: fmt.Sprintf("guest-%d", n)}
+		created, err := client.Create(t.Context(), harness.NewRoom(id))
+		c.took(t, created, err, 1)
+		joined, err := client.Join(t.Context(), room.JoinRequest{RoomID: id, User: guest})
+		c.took(t, joined, err, 2)
+		select {
+		case <-enough:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.members[id] = []string{guest.ID, "owner"}
+			return
+		default:
+		}
+		deleted, err := client.Delete(t.Context(), room.DeleteRequest{RoomID: id})
+		c.took(t, deleted, err, 3)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func (c *churn) took(t *testing.T, r room.Result, err error, version uint64) {
+	if assert.NoError(t, err) && assert.True(t, r.Changed) {
+		assert.Equal(t, version, r.Event.Version)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done++
+}
+
+// Rooms that come and go under the same ids while two services remove what was before them.
+func TestRoomsComeAndGoWhileTheirHistoriesGo(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, forgetful())
+	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
+	c := churn{b: b}
+	for range 8 {
+		c.clients = append(c.clients, roomclient.New(harness.Connect(t, b.Server), roomclient.Config{}))
+	}
+	c.run(t, 2, time.Minute)
+
+	// One that reads what is left comes to the same.
+	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
+	awaitStored(t, b, 2*uint64(len(c.clients)))
+	for id, want := range c.members {
+		assert.Equal(t, want, b.Members(t, id))
+	}
+	assert.Zero(t, quarantined(t, b))
+}

@@ -1,0 +1,329 @@
+package e2e_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// purgeTime bounds how long the histories of deleted rooms stay with a retention of zero.
+const purgeTime = 30 * time.Second
+
+// forgetful keeps no history of a deleted room.
+func forgetful() roomsvc.Config { return roomsvc.Config{RetainDeleted: new(time.Duration)} }
+
+// awaitStored waits until the stream of events has so many messages.
+func awaitStored(t *testing.T, b *harness.Bus, n uint64) {
+	t.Helper()
+	require.Eventually(t, func() bool { return stored(t, b) == n }, purgeTime, 10*tick)
+}
+
+func stored(t *testing.T, b *harness.Bus) uint64 { return streamState(t, b).Msgs }
+
+func streamState(t *testing.T, b *harness.Bus) jetstream.StreamState {
+	t.Helper()
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	return stream.CachedInfo().State
+}
+
+func remove(t *testing.T, b *harness.Bus, id string) {
+	t.Helper()
+	_, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: id})
+	require.NoError(t, err)
+}
+
+func seat(t *testing.T, b *harness.Bus, id string, u room.User) {
+	t.Helper()
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: id, User: u})
+	require.NoError(t, err)
+}
+
+// By the time that one service has removed what it could, one with the defaults has kept all.
+func TestByDefaultHistoriesStay(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	remove(t, b, "r")
+	other := harness.New(t, forgetful())
+	other.Create(t, "r")
+	remove(t, other, "r")
+	awaitStored(t, other, 0)
+	assert.Equal(t, uint64(2), stored(t, b))
+}
+
+// What is made anew under the id of a deleted room stays, also for who reads it all later.
+func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, forgetful())
+	b.Create(t, "r")
+	seat(t, b, "r", bob)
+	remove(t, b, "r")
+	b.Create(t, "r")
+	seat(t, b, "r", alice)
+	b.Create(t, "other")
+	awaitStored(t, b, 3)
+	want := []string{"alice", "owner"}
+	assert.Equal(t, want, b.Members(t, "r"))
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	first, err := stream.GetMsg(t.Context(), 4)
+	require.NoError(t, err)
+	assert.Equal(t, "3", first.Header.Get(subjects.ExpectedSeq), "it names an event that is gone")
+
+	require.NoError(t, b.Service.Stop(t.Context()))
+	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
+	assert.Equal(t, want, b.Members(t, "r"))
+	seat(t, b, "r", bob)
+	remove(t, b, "r")
+	awaitStored(t, b, 1)
+	assert.Zero(t, quarantined(t, b))
+	assert.Equal(t, 1, endpointData(t, b).Rooms)
+	assert.Zero(t, endpointData(t, b).Deleted)
+}
+
+// When all that was ever stored is removed, the stream still goes on where it was.
+func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s.start(t)
+	t.Cleanup(func() { s.server.Shutdown() })
+	log := harness.NewOutput()
+	cfg := forgetful()
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	service := harness.Serve(t, harness.Connect(t, s.server), cfg)
+	b := busOn(t, s.server)
+	b.Create(t, "r")
+	remove(t, b, "r")
+	awaitStored(t, b, 0)
+	s.server.Shutdown()
+	s.start(t)
+	b = busOn(t, s.server)
+	log.Await(t, "connected again")
+	r, err := b.Client.Create(t.Context(), harness.NewRoom("r"))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(3), r.Event.Seq)
+	require.NoError(t, service.Stop(t.Context()))
+	assert.NotContains(t, log.String(), "made anew")
+
+	harness.Serve(t, harness.Connect(t, s.server), cfg)
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+	remove(t, b, "r")
+	awaitStored(t, b, 0)
+	harness.Serve(t, harness.Connect(t, s.server), cfg)
+	_, err = b.Client.Get(t.Context(), "r")
+	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+}
+
+// A command whose event is gone is neither done again nor put off for ever.
+func TestACommandWhoseRoomIsGoneIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, forgetful())
+	b.Create(t, "r")
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("join-1"))
+	require.NoError(t, err)
+	remove(t, b, "r")
+	awaitStored(t, b, 0)
+	again := func() {
+		t.Helper()
+		_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("join-1"))
+		e := code(t, err)
+		assert.Equal(t, room.CodeRoomNotFound, e.Code)
+		assert.Contains(t, e.Message, "command join-1 was done, but its room has been deleted since")
+	}
+	again()
+	b.Create(t, "r")
+	again()
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+}
+
+// Whoever has yet to read a room's events holds its history, in whatever way it reads.
+func TestWhatIsStillToBeReadStays(t *testing.T) {
+	t.Parallel()
+	none := func(*testing.T, jetstream.Consumer) {}
+	read := func(ack bool) func(*testing.T, jetstream.Consumer) {
+		return func(t *testing.T, c jetstream.Consumer) {
+			t.Helper()
+			for range 2 {
+				msg, err := c.Next(jetstream.FetchMaxWait(replyTime))
+				require.NoError(t, err)
+				if ack {
+					require.NoError(t, msg.DoubleAck(t.Context()))
+				}
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		cfg    jetstream.ConsumerConfig
+		before func(*testing.T, jetstream.Consumer) // and yet the history is held
+		after  func(*testing.T, jetstream.Consumer) // nil: the consumer is deleted
+	}{
+		"unread":                  {cfg: jetstream.ConsumerConfig{Durable: "c"}, before: none, after: read(true)},
+		"unacknowledged":          {cfg: jetstream.ConsumerConfig{Durable: "c"}, before: read(false)},
+		"reads only":              {cfg: jetstream.ConsumerConfig{Durable: "c", AckPolicy: jetstream.AckNonePolicy}, before: none, after: read(false)},
+		"filtered":                {cfg: jetstream.ConsumerConfig{Durable: "c", FilterSubjects: []string{"room.post.create.*", "room.post.delete.*"}}, before: none, after: read(true)},
+		"paused":                  {cfg: jetstream.ConsumerConfig{Durable: "c", PauseUntil: new(time.Now().Add(time.Hour))}, before: none},
+		"all acknowledged by one": {cfg: jetstream.ConsumerConfig{Durable: "c", AckPolicy: jetstream.AckAllPolicy}, before: read(false)},
+		"somebody's ephemeral":    {cfg: jetstream.ConsumerConfig{Name: "c", InactiveThreshold: time.Hour}, before: none, after: read(true)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, forgetful())
+			consumer, err := b.JS.CreateConsumer(t.Context(), subjects.Events, c.cfg)
+			require.NoError(t, err)
+			b.Create(t, "held")
+			remove(t, b, "held")
+			c.before(t, consumer)
+			requireHeld(t, b)
+			assert.Equal(t, uint64(2), stored(t, b))
+			if c.after == nil {
+				require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "c"))
+			} else {
+				c.after(t, consumer)
+			}
+			awaitStored(t, b, 0)
+		})
+	}
+}
+
+// requireHeld waits until the service has looked twice, as the requests for the consumers show,
+// and removed nothing.
+func requireHeld(t *testing.T, b *harness.Bus) {
+	t.Helper()
+	looks, err := b.NC.SubscribeSync("$JS.API.CONSUMER.LIST." + subjects.Events)
+	require.NoError(t, err)
+	for range 2 {
+		_, err := looks.NextMsg(purgeTime)
+		require.NoError(t, err)
+	}
+	require.NoError(t, looks.Unsubscribe())
+}
+
+// An app's worker that was away finds everything that happened.
+func TestAnAppGetsItsEventsBeforeTheyGo(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, forgetful())
+	m := room.Manifest{ID: "app", Implements: []room.Interface{room.PostRoomCreate, room.PostRoomDeleted}}
+	b.Register(t, m)
+	b.Create(t, "r")
+	remove(t, b, "r")
+	requireHeld(t, b)
+	consumer, err := b.JS.Consumer(t.Context(), subjects.Events, "app")
+	require.NoError(t, err)
+	for _, subject := range []string{"room.post.create.r", "room.post.delete.r"} {
+		msg, err := consumer.Next(jetstream.FetchMaxWait(replyTime))
+		require.NoError(t, err)
+		assert.Equal(t, subject, msg.Subject())
+		require.NoError(t, msg.Ack())
+	}
+	awaitStored(t, b, 0)
+}
+
+// A replica that was away for so long that nothing waits for it has missed a deletion that is
+// gone: it reads everything anew, also if nothing has happened since.
+func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
+	t.Parallel()
+	for name, since := range map[string]int{"nothing since": 0, "something since": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "stays")
+			b.Create(t, "goes")
+			require.NoError(t, b.Service.Stop(t.Context()))
+			proxy := harness.NewProxy(t, strings.TrimPrefix(b.Server.URL(), "nats://"))
+			log := harness.NewOutput()
+			away := harness.Serve(t, harness.ConnectTo(t, proxy.URL()), roomsvc.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
+			proxy.Close()
+			forgetFollowers(t, b)
+			here := harness.Serve(t, harness.Connect(t, b.Server), forgetful())
+			remove(t, b, "goes")
+			for n := range since {
+				seat(t, b, "stays", room.User{ID: string(rune('a' + n))})
+			}
+			awaitStored(t, b, uint64(1+since))
+			proxy.Open()
+			log.Await(t, "the projection is made anew")
+			require.NoError(t, here.Stop(t.Context()))
+
+			members, err := membersOnceKnown(t, b, "stays")
+			require.NoError(t, err)
+			assert.Len(t, members, 1+since)
+			_, err = b.Client.Get(t.Context(), "goes")
+			assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+			b.Create(t, "goes")
+			require.NoError(t, away.Stop(t.Context()))
+			assert.Equal(t, 1, strings.Count(log.String(), "made anew"), log)
+		})
+	}
+}
+
+// membersOnceKnown waits for a service that reads the stream anew.
+func membersOnceKnown(t *testing.T, b *harness.Bus, id string) (members []string, err error) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		members = nil
+		for u, e := range b.Client.AllMembers(t.Context(), id) {
+			members, err = append(members, u.ID), e
+		}
+		return err == nil || code(t, err).Code != room.CodeUnavailable
+	}, replyTime, tick)
+	return members, err
+}
+
+// forgetFollowers deletes the consumers with which services follow the stream, as the server
+// does a minute after they went away.
+func forgetFollowers(t *testing.T, b *harness.Bus) {
+	t.Helper()
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	names := stream.ConsumerNames(t.Context())
+	for name := range names.Name() {
+		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
+	}
+	require.NoError(t, names.Err())
+}
+
+// A service that still knows a deleted room goes on when another has removed its history.
+func TestAnotherServiceHasRemovedTheHistory(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	other := harness.Serve(t, harness.Connect(t, b.Server), forgetful())
+	for _, id := range []string{"r", "s"} {
+		b.Create(t, id)
+		remove(t, b, id)
+	}
+	awaitStored(t, b, 0)
+	require.NoError(t, other.Stop(t.Context()))
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+	assert.Equal(t, 1, endpointData(t, b).Deleted, "it has learnt that nothing is left")
+	assert.Equal(t, uint64(1), b.Create(t, "s").Event.Version)
+	assert.Equal(t, []string{"owner"}, b.Members(t, "s"))
+}
+
+// A live room of which the stream has lost everything is a finding, not a room that is gone.
+func TestALiveRoomThatWasPurgedIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	cfg := forgetful()
+	cfg.CommitPatience = 100 * time.Millisecond
+	b := harness.New(t, cfg)
+	b.Create(t, "r")
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject(subjects.PostsOf("r"))))
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	assert.Equal(t, room.CodeUnavailable, code(t, err).Code)
+	assert.Zero(t, stored(t, b))
+}

@@ -1,0 +1,139 @@
+package roomsvc
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// read lets a projection consume events of a room, a minute apart, from a sequence on.
+func read(t *testing.T, p *projection, first, expected uint64, roomID string, types ...room.EventType) {
+	t.Helper()
+	for n, typ := range types {
+		seq := first + uint64(n)
+		e := room.Event{
+			ID: "c", Type: typ, Room: roomID, Time: noon.Add(time.Duration(seq) * time.Minute), Seq: seq, Expected: expected,
+			Version: uint64(n + 1), Data: room.Data{Room: room.Room{ID: roomID}, Members: []room.User{{ID: "owner"}}},
+		}
+		require.NoError(t, p.consume(e, e.Time))
+		expected = seq
+	}
+}
+
+// What is half read is not told as if it were all there is.
+func TestNothingIsToldWhileTheStreamIsReadAnew(t *testing.T) {
+	t.Parallel()
+	p := newProjection()
+	read(t, p, 1, 0, "r", room.EventCreate)
+	p.reset(2)
+	ask := func() []error {
+		_, err1 := p.room("r")
+		_, err2 := p.roomsAfter("", 10)
+		_, err3 := p.membersAfter("r", "", 10)
+		return []error{err1, err2, err3}
+	}
+	for _, err := range ask() {
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+	}
+	read(t, p, 1, 0, "r", room.EventCreate)
+	for _, err := range ask() {
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable}, "there is more to come")
+	}
+	p.pass(2)
+	for _, err := range ask() {
+		require.NoError(t, err)
+	}
+}
+
+func TestDeletionsAreDueInOrder(t *testing.T) {
+	t.Parallel()
+	p := newProjection()
+	read(t, p, 1, 0, "a", room.EventCreate, room.EventDelete)
+	read(t, p, 3, 0, "b", room.EventCreate, room.EventDelete)
+	late := noon.Add(time.Hour)
+	for name, c := range map[string]struct {
+		before time.Time
+		floor  uint64
+		due    bool
+	}{
+		"all":            {late, math.MaxUint64, true},
+		"too young":      {noon.Add(2 * time.Minute), math.MaxUint64, false},
+		"old enough":     {noon.Add(2*time.Minute + 1), 2, true},
+		"needed by some": {late, 1, false},
+	} {
+		d, due := p.due(c.before, c.floor)
+		assert.Equal(t, c.due, due, name)
+		assert.Equal(t, deletion{"a", 2, noon.Add(2 * time.Minute)}, d, name)
+	}
+	first, _ := p.due(late, 9)
+	p.removed(first)
+	second, due := p.due(late, 9)
+	require.True(t, due)
+	assert.Equal(t, "b", second.room)
+	p.removed(second)
+	_, due = p.due(late, 9)
+	assert.False(t, due)
+	assert.Empty(t, p.rooms)
+}
+
+// What this service has committed and has not read yet comes once more from the stream.
+func TestADeletionIsNotDueBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	p := newProjection()
+	read(t, p, 1, 0, "r", room.EventCreate)
+	p.commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
+	_, due := p.due(noon.Add(time.Hour), math.MaxUint64)
+	assert.False(t, due)
+	p.pass(2)
+	_, due = p.due(noon.Add(time.Hour), math.MaxUint64)
+	assert.True(t, due)
+}
+
+// Only a room that is as the deletion left it is forgotten.
+func TestARoomThatWentOnIsKept(t *testing.T) {
+	t.Parallel()
+	gone := deletion{"r", 2, noon.Add(2 * time.Minute)}
+	for name, goOn := range map[string]func(*testing.T, *projection){
+		"made anew":         func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate) },
+		"deleted once more": func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate, room.EventDelete) },
+		"foreign message":   func(_ *testing.T, p *projection) { p.quarantine("r", 3) },
+	} {
+		p := newProjection()
+		read(t, p, 1, 0, "r", room.EventCreate, room.EventDelete)
+		goOn(t, p)
+		before := p.rooms["r"]
+		was := *before
+		p.removed(gone)
+		after := p.rooms["r"]
+		require.NotNil(t, after, name)
+		assert.Equal(t, was, *after, name)
+	}
+}
+
+func TestGaps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		gaps      gaps
+		last, seq uint64
+		missed    bool
+	}{
+		{gaps{anew: true, end: 10}, 0, 1, false},
+		{gaps{anew: true, end: 10}, 0, 7, false}, // removed before it was read for the first time
+		{gaps{anew: true, end: 10}, 3, 11, false},
+		{gaps{anew: true, end: 10}, 3, 12, true}, // removed since
+		{gaps{anew: true, end: 10}, 11, 12, false},
+		{gaps{anew: true, end: 10}, 11, 13, true},
+		{gaps{anew: false, end: 10}, 3, 4, false},
+		{gaps{anew: false, end: 10}, 3, 5, true},
+		{gaps{anew: false, end: 3}, 3, 5, true},
+	} {
+		assert.Equal(t, c.missed, c.gaps.missed(c.last, c.seq), "%+v", c)
+	}
+}

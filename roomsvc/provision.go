@@ -1,0 +1,96 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// How long a cluster that is still electing its leaders is waited for, and one answer of it.
+const (
+	provisionTimeout = time.Minute
+	provisionTry     = 5 * time.Second
+)
+
+// provision checks the server and opens the stream and the bucket, once everything that the
+// service needs is there.
+func (s *Service) provision(ctx context.Context) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		try, cancel := context.WithTimeout(ctx, provisionTry)
+		defer cancel()
+		err := s.open(try)
+		if err != nil && !bus.NotReady(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(provisionTimeout),
+		backoff.WithNotify(func(err error, next time.Duration) {
+			s.log.Warn("JetStream is not ready yet", "error", err, "again_in", next.Round(time.Millisecond))
+		}))
+	if err != nil {
+		return err
+	}
+	s.haveOptional(ctx)
+	return nil
+}
+
+func (s *Service) open(ctx context.Context) error {
+	if err := bus.CheckServer(ctx, s.nc, s.js); err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range needs(s.cfg.Replicas) {
+		if n.lost == "" {
+			errs = append(errs, s.have(ctx, n))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	var err error
+	if s.stream, err = s.js.Stream(ctx, subjects.Events); err != nil {
+		return fmt.Errorf("opening the stream %s: %w", subjects.Events, err)
+	}
+	s.created = s.stream.CachedInfo().Created
+	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
+		return fmt.Errorf("opening the stream %s: %w", subjects.Replays, err)
+	}
+	kv, err := s.js.KeyValue(ctx, subjects.AppsBucket)
+	if err != nil {
+		return fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
+	}
+	s.apps = newApps(kv, s.cfg)
+	return nil
+}
+
+// haveOptional sees to what the service can do without.
+func (s *Service) haveOptional(ctx context.Context) {
+	for _, n := range needs(s.cfg.Replicas) {
+		if n.lost == "" {
+			continue
+		}
+		try, cancel := context.WithTimeout(ctx, provisionTry)
+		if err := s.have(try, n); err != nil {
+			s.log.Warn("a stream is missing: until it is there, what should go to it is dropped", "stream", n.config.Name, "lost", n.lost, "error", err)
+		}
+		cancel()
+	}
+}
+
+// have returns nil if the stream is there and as it must be, and makes it before if it may.
+func (s *Service) have(ctx context.Context, n needed) error {
+	if !s.cfg.NoProvision {
+		_, err := s.js.CreateStream(ctx, n.config)
+		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return fmt.Errorf("creating stream %s: %w", n.config.Name, err)
+		}
+	}
+	return bus.CheckStream(ctx, s.js, n.config, !n.asIs)
+}
