@@ -15,7 +15,8 @@
 //
 // Beside it run:
 //
-//	follow.go      the stream flows into projection.go; recent.go knows the latest commands
+//	follow.go      the stream flows into projection.go; recent.go knows the latest commands;
+//	               damage.go sees what the disk has lost of it
 //	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
 //	               know it from there; durable.go is what apps consume, replica.go what the
 //	               other replicas know

@@ -134,14 +134,27 @@ func (s *Service) recognize(ctx context.Context) error {
 
 const recognizeLooks = 8
 
-// catchUp returns when the projection has everything that the stream has now.
+// catchUp returns when the projection has everything that can be read of what the stream has
+// now. That is asked of the stream and not of its last message, whose bytes may be damaged.
 func (s *Service) catchUp(ctx context.Context) error {
-	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.AllEvents)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
+	info, err := s.stream.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("asking for the stream's last event: %w", err)
+		return fmt.Errorf("asking where the stream ends: %w", err)
 	}
-	return s.projection.reach(ctx, msg.Sequence)
+	end := info.State.LastSeq
+	for before := s.projection.last(); before < end; before = s.projection.last() {
+		if err := s.reach(ctx, end); err == nil || ctx.Err() != nil {
+			return err
+		}
+		if s.projection.last() == before && s.endsBefore(ctx, before+1) {
+			s.projection.skipTo(end)
+		}
+	}
+	return nil
+}
+
+func (s *Service) reach(ctx context.Context, seq uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	return s.projection.reach(ctx, seq)
 }

@@ -22,6 +22,7 @@ type projection struct {
 	recent recent
 
 	consumed    uint64 // the last sequence that came from the stream
+	read        uint64 // how many messages came
 	committed   uint64 // the highest that this service has committed itself
 	quarantined uint64
 	waiting     []waiting
@@ -114,6 +115,11 @@ func (p *projection) state(roomID string) *room.State {
 
 // advance wakes whoever waits for the sequence.
 func (p *projection) advance(seq uint64) {
+	p.read++
+	p.arrive(seq)
+}
+
+func (p *projection) arrive(seq uint64) {
 	p.consumed = seq
 	still := p.waiting[:0]
 	for _, w := range p.waiting {
@@ -147,6 +153,25 @@ func (p *projection) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
+// skipTo moves past messages that do not come.
+func (p *projection) skipTo(seq uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if seq > p.consumed {
+		p.arrive(seq)
+	}
+}
+
+// unread is how many of the messages that the stream has did not come, 0 if it has gone on.
+func (p *projection) unread(last, messages uint64) uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.consumed != last || p.read >= messages {
+		return 0
+	}
+	return messages - p.read
+}
+
 // last is the last sequence that came from the stream.
 func (p *projection) last() uint64 {
 	p.mu.RLock()
@@ -168,7 +193,7 @@ func (p *projection) reset() {
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
-	p.consumed, p.committed = 0, 0
+	p.consumed, p.committed, p.read = 0, 0, 0
 }
 
 // room is a live room's record.
