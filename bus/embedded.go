@@ -54,6 +54,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		JetStream:       true,
 		StoreDir:        cfg.StoreDir,
 		SyncAlways:      cfg.SyncAlways,
+		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1}, // each app has one, and each who reads a stream
 		NoSigs:          true,
 		NoSystemAccount: false,
 	}
