@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func TestManyApps(t *testing.T) {
 	b.Create(t, "r")
 	const joins = 10
 	for n := range joins {
-		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: fmt.Sprint(n)}})
+		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: strconv.Itoa(n)}})
 		require.NoError(t, err)
 		require.Len(t, r.Apps, apps)
 		for _, said := range r.Apps {
