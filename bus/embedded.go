@@ -55,6 +55,8 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		StoreDir:        cfg.StoreDir,
 		SyncAlways:      cfg.SyncAlways,
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1}, // each app has one, and each who reads a stream
+		PingInterval:    pingInterval,                                // who is cut off must not be given requests for minutes
+		MaxPingsOut:     maxPingsOut,
 		NoSigs:          true,
 		NoSystemAccount: false,
 	}

@@ -116,8 +116,8 @@ type joiner struct {
 }
 
 type acknowledged struct {
-	user       string
-	sent, came time.Time
+	user string
+	came time.Time
 }
 
 func startJoiner(t *testing.T, id int, client *roomclient.Client) *joiner {
@@ -127,9 +127,9 @@ func startJoiner(t *testing.T, id int, client *roomclient.Client) *joiner {
 	var running sync.WaitGroup
 	running.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
-			user, sent := fmt.Sprintf("u%d-%d", id, n), time.Now()
+			user := fmt.Sprintf("u%d-%d", id, n)
 			if _, err := client.Join(ctx, room.JoinRequest{RoomID: "r", User: room.User{ID: user}}); err == nil {
-				j.add(acknowledged{user, sent, time.Now()})
+				j.add(acknowledged{user, time.Now()})
 			}
 		}
 	})
@@ -145,19 +145,19 @@ func (j *joiner) add(a acknowledged) {
 	j.moved = make(chan struct{})
 }
 
-// all is what has been acknowledged of what was sent since then.
+// all is what has been acknowledged since then.
 func (j *joiner) all(since time.Time) (all []acknowledged, moved chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, a := range j.acknowledged {
-		if !a.sent.Before(since) {
+		if !a.came.Before(since) {
 			all = append(all, a)
 		}
 	}
 	return all, j.moved
 }
 
-// await returns when something sent since then has been acknowledged.
+// await returns when something has been acknowledged since then.
 func (j *joiner) await(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
 	late := time.After(2 * patience)
