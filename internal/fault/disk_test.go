@@ -32,7 +32,7 @@ func TestDiskFullOfEvents(t *testing.T) {
 	t.Parallel()
 	disk := harness.NewDisk(t, 100)
 	p, url := serveOn(t, disk)
-	disk.Fill(t, 24<<20)
+	disk.Fill(t, 28<<20)
 	client := roomclient.New(harness.ConnectTo(t, url), roomclient.Config{Timeout: 3 * time.Second})
 	large := harness.NewRoom("large")
 	for n := range room.MaxNewMembers {

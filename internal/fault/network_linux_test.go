@@ -113,6 +113,7 @@ type joiner struct {
 	mu           sync.Mutex
 	acknowledged []acknowledged
 	moved        chan struct{} // closed and replaced at every acknowledgement
+	stop         func()
 }
 
 type acknowledged struct {
@@ -133,7 +134,8 @@ func startJoiner(t *testing.T, id int, client *roomclient.Client) *joiner {
 			}
 		}
 	})
-	t.Cleanup(func() { cancel(); running.Wait() })
+	j.stop = func() { cancel(); running.Wait() }
+	t.Cleanup(j.stop)
 	return j
 }
 
@@ -215,7 +217,9 @@ func TestNetwork(t *testing.T) {
 		for n, j := range c.joined {
 			took := j.await(t, healed)
 			t.Logf("%s, for %s: client %d is served %s after the end", f.name, healed.Sub(began).Round(time.Second), n, took.Round(time.Millisecond))
-			assert.Less(t, took, promised, f.name)
+			if fault.Count(0, 1) == 1 { // the short form may run beside all other tests
+				assert.Less(t, took, promised, f.name)
+			}
 		}
 		for _, h := range c.nodes {
 			require.Eventually(t, func() bool { return healthy(h) }, 2*patience, 50*time.Millisecond, h.IP)
@@ -225,8 +229,13 @@ func TestNetwork(t *testing.T) {
 	c.requireOneHistory(t)
 }
 
+// requireOneHistory wants the events of the room in a chain, and every acknowledged join among them
+// once.
 func (c *cluster) requireOneHistory(t *testing.T) {
 	t.Helper()
+	for _, j := range c.joined {
+		j.stop()
+	}
 	js, err := jetstream.New(c.connect(t, c.clients[0]))
 	require.NoError(t, err)
 	state, times := &room.State{}, make(map[string]int)
