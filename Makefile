@@ -3,6 +3,7 @@
 GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
 LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+FUZZTIME ?= 60s
 TRACE ?= ../shared/traces/w3c-irc-2008-2009.csv.gz
 
 .DEFAULT_GOAL := help
@@ -18,6 +19,15 @@ build: ## build the binary ./roombus
 .PHONY: test
 test: ## run the tests under the race detector
 	go test -race -timeout 12m ./...
+
+.PHONY: fuzz
+fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2 $$package || exit 1; \
+		done; \
+	done
 
 .PHONY: lint
 lint: $(LINT) ## check formatting, the module file and the code

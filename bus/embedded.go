@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,10 +33,13 @@ type EmbeddedConfig struct {
 }
 
 // Embedded is a NATS server with JetStream inside this process. It holds a lock on its
-// folder while it runs.
+// folder while it runs. While less than 64 MiB of the disk are free it refuses what is to be
+// stored.
 type Embedded struct {
-	server *server.Server
-	lock   *flock.Flock
+	server   *server.Server
+	lock     *flock.Flock
+	stop     context.CancelFunc // watching the disk
+	watching sync.WaitGroup
 }
 
 // StartEmbedded returns when the server is ready for connections. It returns ErrAddressInUse,
@@ -50,6 +54,8 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		JetStream:       true,
 		StoreDir:        cfg.StoreDir,
 		SyncAlways:      cfg.SyncAlways,
+		PingInterval:    pingInterval, // who is cut off must not be given requests for minutes
+		MaxPingsOut:     maxPingsOut,
 		NoSigs:          true,
 		NoSystemAccount: false,
 	}
@@ -76,7 +82,8 @@ func (e *Embedded) start(ctx context.Context, opts *server.Options, logger *slog
 		return fmt.Errorf("configuring the embedded NATS server: %w", err)
 	}
 	e.server = s
-	log := &serverLog{logger: logger, fatal: make(chan string, 1)}
+	d := &disk{server: s, dir: opts.StoreDir, free: freeBytes, log: logger}
+	log := &serverLog{logger: logger, fatal: make(chan string, 1), failed: d.fail}
 	s.SetLoggerV2(log, false, false, false)
 	go s.Start()
 	for !s.ReadyForConnections(20 * time.Millisecond) {
@@ -88,6 +95,9 @@ func (e *Embedded) start(ctx context.Context, opts *server.Options, logger *slog
 		default:
 		}
 	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.stop = stop
+	e.watching.Go(func() { d.watch(watching) })
 	return nil
 }
 
@@ -149,6 +159,10 @@ func (e *Embedded) URL() string {
 
 // Shutdown stops the server, waits until it has, and gives the folder up.
 func (e *Embedded) Shutdown() {
+	if e.stop != nil {
+		e.stop()
+		e.watching.Wait()
+	}
 	if e.server != nil {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()

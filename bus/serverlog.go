@@ -10,6 +10,7 @@ import (
 type serverLog struct {
 	logger *slog.Logger
 	fatal  chan string
+	failed func(logged []any) // is told of every error
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) {
@@ -20,8 +21,12 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	}
 }
 
-func (l *serverLog) Errorf(format string, v ...any) { l.logger.Error(fmt.Sprintf(format, v...)) }
-func (l *serverLog) Warnf(format string, v ...any)  { l.logger.Warn(fmt.Sprintf(format, v...)) }
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.logger.Error(fmt.Sprintf(format, v...))
+	l.failed(v)
+}
+
+func (l *serverLog) Warnf(format string, v ...any) { l.logger.Warn(fmt.Sprintf(format, v...)) }
 
 // Noticef logs at debug: a server's notices are details of the process it is embedded in.
 func (l *serverLog) Noticef(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }

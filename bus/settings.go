@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats.go"
@@ -64,6 +65,14 @@ func (s Settings) Or(o Settings) Settings {
 	return s
 }
 
+// A connection over which two pings in a row bring nothing back is given up for another. The
+// defaults of NATS find out after minutes that a network has parted, and TCP sends again what it
+// holds with pauses that double: by then the network may have been whole again for long.
+const (
+	pingInterval = 2 * time.Second
+	maxPingsOut  = 2
+)
+
 // Connect connects to the first server that answers, at 127.0.0.1:4222 if neither a URL nor a
 // context is set. A context that is merely selected in the nats CLI is not used: what starts
 // on this machine is meant for this machine. It returns ErrUnreachable if no server answers.
@@ -79,6 +88,7 @@ func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	if s.InboxPrefix != "" {
 		all = append(all, nats.CustomInboxPrefix(s.InboxPrefix))
 	}
+	all = append(all, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut))
 	nc, err := nats.Connect(c.ServerURL(), append(all, opts...)...)
 	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.ServerURL(), err)

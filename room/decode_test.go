@@ -33,6 +33,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		"in a list":           {room.EventCreate, `{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"},"members":[{"id":"m"},{"Id":"n"}]}`, `unknown field "Id"`},
 		"twice":               {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u1"},"roomId":"r2"}`, `"roomId" stands there twice`},
 		"twice in a map":      {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u1","attributes":{"a":{"B":1,"b":2,"B":3}}}}`, `"B" stands there twice`},
+		"nested too deep":     {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u1","attributes":{"a":` + strings.Repeat("[", 62) + strings.Repeat("]", 62) + `}}}`, "nested deeper than 64"},
 		"wrong kind":          {room.EventUserJoin, `{"roomId":7,"user":{"id":"u"}}`, "roomId must be string, not number"},
 		"no room":             {room.EventUserJoin, `{"user":{"id":"u"}}`, "roomId is required"},
 		"room with a dot":     {room.EventUserJoin, `{"roomId":"a.b","user":{"id":"u"}}`, "roomId must be"},
@@ -60,6 +61,16 @@ func TestDecodeRequestRefuses(t *testing.T) {
 			assert.Contains(t, err.Error(), c.says)
 		})
 	}
+}
+
+// What may just be nested in a request may be so too where it stands deeper: on a page.
+func TestNestedAsDeepAsMayBe(t *testing.T) {
+	t.Parallel()
+	r, err := room.DecodeRequest(room.EventUserJoin, "c1", []byte(`{"roomId":"r1","user":{"id":"u1","attributes":{"a":`+strings.Repeat("[", 61)+strings.Repeat("]", 61)+`}}}`))
+	require.NoError(t, err)
+	page, err := json.Marshal(room.MemberPage{Members: []room.User{*r.Subject()}})
+	require.NoError(t, err)
+	require.NoError(t, room.DecodeLenient(page, &room.MemberPage{}))
 }
 
 func TestDecodeRequestBounds(t *testing.T) {

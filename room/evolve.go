@@ -32,10 +32,14 @@ func Evolve(s *State, e Event) error {
 	case EventDelete:
 		*s = State{Latest: s.Latest, DeletedAt: e.Time}
 	case EventUserJoin:
-		if e.Data.JoiningUser == nil || s.IsMember(e.Data.JoiningUser.ID) {
+		u := e.Data.JoiningUser
+		if u == nil || s.IsMember(u.ID) {
 			return errors.New("join without a user, or of a member")
 		}
-		s.add(*e.Data.JoiningUser)
+		if err := u.Validate("joiningUser"); err != nil {
+			return err
+		}
+		s.add(*u)
 	case EventUserLeave:
 		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
 			return errors.New("leave without a user, or of one who is no member")
@@ -60,6 +64,11 @@ func (s *State) create(e Event) error {
 	}
 	if e.Version != 1 {
 		return fmt.Errorf("creation with version %d", e.Version)
+	}
+	for _, m := range e.Data.Members {
+		if err := m.Validate("members"); err != nil {
+			return err
+		}
 	}
 	if s.succeeds(e) {
 		s.Latest = e.Previous

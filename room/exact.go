@@ -7,18 +7,23 @@ import (
 	"strings"
 )
 
+// MaxNesting bounds how deep the arrays and objects of a document may stand in each other. What
+// readers of other languages make of more is not known, and a record stands deeper in an answer
+// than in the request that it came with.
+const MaxNesting = 64
+
 // exact returns an error unless every key of the document's objects is, to the letter, a field
 // of the type it is read into, and stands there once. encoding/json would take roomID for
-// roomId, and the last of two.
+// roomId, and the last of two. The document keeps MaxNesting.
 func exact(data []byte, t reflect.Type) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // one that is too large for a float is still a number
-	return exactValue(d, t)
+	return exactValue(d, t, 0)
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-func exactValue(d *json.Decoder, t reflect.Type) error {
+func exactValue(d *json.Decoder, t reflect.Type, depth int) error {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -29,16 +34,21 @@ func exactValue(d *json.Decoder, t reflect.Type) error {
 	if err != nil {
 		return explain(err)
 	}
-	switch token {
-	case json.Delim('{'):
-		return exactObject(d, t)
-	case json.Delim('['):
+	if _, opens := token.(json.Delim); opens {
+		depth++
+	}
+	switch {
+	case depth > MaxNesting:
+		return invalid("the body is nested deeper than %d arrays and objects", MaxNesting)
+	case token == json.Delim('{'):
+		return exactObject(d, t, depth)
+	case token == json.Delim('['):
 		var item reflect.Type
 		if t != nil && t.Kind() == reflect.Slice {
 			item = t.Elem()
 		}
 		for d.More() {
-			if err := exactValue(d, item); err != nil {
+			if err := exactValue(d, item, depth); err != nil {
 				return err
 			}
 		}
@@ -48,7 +58,7 @@ func exactValue(d *json.Decoder, t reflect.Type) error {
 }
 
 // exactObject reads an object whose opening brace has been read.
-func exactObject(d *json.Decoder, t reflect.Type) error {
+func exactObject(d *json.Decoder, t reflect.Type, depth int) error {
 	seen := make(map[string]bool)
 	for d.More() {
 		token, err := d.Token()
@@ -64,7 +74,7 @@ func exactObject(d *json.Decoder, t reflect.Type) error {
 		if !known {
 			return invalid("unknown field %q", key)
 		}
-		if err := exactValue(d, of); err != nil {
+		if err := exactValue(d, of, depth); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,8 @@ func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body
 	var last error
 	reply, err := backoff.Retry(ctx, func() (*nats.Msg, error) {
 		reply, err := c.attempt(ctx, subject, h, body)
-		if ctx.Err() == nil || last == nil { // an attempt that the end cut short says less than the one before
+		cut := ctx.Err() != nil || errors.Is(err, &room.Error{Code: room.CodeDeadlineExceeded})
+		if !cut || last == nil { // an attempt that the end cut short says less than the one before
 			last = err
 		}
 		if err != nil && !worthRepeating(err) {

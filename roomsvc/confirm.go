@@ -2,11 +2,11 @@ package roomsvc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -16,15 +16,10 @@ import (
 func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	var last uint64
-	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.PostsOf(c.Request.Target()))
+	last, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.PostsOf(c.Request.Target()))
 	switch {
-	case err == nil:
-		last = msg.Sequence
-	case !errors.Is(err, jetstream.ErrMsgNotFound):
-		return fmt.Errorf("asking the stream's leader about the room: %w", err)
-	}
-	switch {
+	case err != nil:
+		return err
 	case last == v.Seq:
 		return nil
 	case last == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):

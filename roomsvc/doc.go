@@ -16,7 +16,7 @@
 // Beside it run:
 //
 //	follow.go      the stream flows into projection.go, minding its gaps.go; recent.go knows
-//	               the latest commands
+//	               the latest commands; damage.go sees what the disk has lost of it
 //	retain.go      the histories of rooms leave the stream long after their deletions.go
 //	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
 //	               know it from there; durable.go is what apps consume, replica.go what the

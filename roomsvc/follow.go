@@ -177,34 +177,26 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 
 const recognizeLooks = 8
 
-// catchUp returns when the projection has everything that the stream has now.
+// catchUp returns when the projection has everything that can be read of what the stream has
+// now. That is asked of the stream and not of its last message, whose bytes may be damaged.
 func (s *Service) catchUp(ctx context.Context) error {
+	info, err := s.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("asking where the stream ends: %w", err)
+	}
 	for {
-		last, err := s.lastStored(ctx)
-		if err != nil {
-			return err
-		}
-		waiting, cancel := context.WithTimeout(ctx, catchUpAnew)
-		err = s.projection.reach(waiting, last)
-		cancel()
+		err := s.reach(ctx, info.State.LastSeq)
 		if err == nil || ctx.Err() != nil {
 			return err
+		}
+		if s.endsBefore(ctx, s.projection.last()+1) {
+			return nil
 		}
 	}
 }
 
-// catchUpAnew is when it is asked anew what the stream has: the last event may have been
-// removed.
-const catchUpAnew = 5 * time.Second
-
-// lastStored is the sequence of the last message that the stream has, 0 if it has none.
-func (s *Service) lastStored(ctx context.Context) (uint64, error) {
-	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.AllEvents)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("asking for the stream's last event: %w", err)
-	}
-	return msg.Sequence, nil
+func (s *Service) reach(ctx context.Context, seq uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	return s.projection.reach(ctx, seq)
 }

@@ -35,9 +35,8 @@ func (s *Service) missed(seq uint64) error {
 // passOver goes on to the stream's end, as it was when the reading began, if nothing is left on
 // the way.
 func (s *Service) passOver(ctx context.Context, g gaps) error {
-	last, err := s.lastStored(ctx)
-	if err != nil || last > s.projection.last() {
-		return err // there is more to come
+	if !s.endsBefore(ctx, s.projection.last()+1) {
+		return nil // there is more to come
 	}
 	if !g.anew {
 		return s.missed(g.end)

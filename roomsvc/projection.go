@@ -24,6 +24,7 @@ type projection struct {
 	deletions deletions // whose rooms' histories the stream may still have
 
 	consumed    uint64 // the last sequence that came from the stream
+	read        uint64 // how many messages came
 	committed   uint64 // the highest that this service has committed itself
 	whole       uint64 // where consumed must be for the rooms to be all there
 	quarantined uint64
@@ -118,6 +119,11 @@ func (p *projection) state(roomID string) *room.State {
 
 // advance wakes whoever waits for the sequence.
 func (p *projection) advance(seq uint64) {
+	p.read++
+	p.arrive(seq)
+}
+
+func (p *projection) arrive(seq uint64) {
 	p.consumed = seq
 	still := p.waiting[:0]
 	for _, w := range p.waiting {
@@ -151,6 +157,16 @@ func (p *projection) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
+// unread is how many of the messages that the stream has did not come, 0 if it has gone on.
+func (p *projection) unread(last, messages uint64) uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.consumed != last || p.read >= messages {
+		return 0
+	}
+	return messages - p.read
+}
+
 // last is the last sequence that came from the stream.
 func (p *projection) last() uint64 {
 	p.mu.RLock()
@@ -169,7 +185,7 @@ func (p *projection) highest() uint64 {
 func (p *projection) pass(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.advance(max(p.consumed, seq))
+	p.arrive(max(p.consumed, seq))
 }
 
 // reset forgets everything, to read it anew. Until that has come to the sequence, the stream's
@@ -181,7 +197,7 @@ func (p *projection) reset(whole uint64) {
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
 	p.deletions = nil
-	p.consumed, p.committed, p.whole = 0, 0, whole
+	p.consumed, p.committed, p.read, p.whole = 0, 0, 0, whole
 }
 
 // room is a live room's record. Like what follows it returns an error of code unavailable

@@ -132,6 +132,7 @@ type Service struct {
 	asker   *bus.Asker
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
+	lost    atomic.Uint64 // messages of the stream
 
 	apps       *apps
 	projection *projection
@@ -196,6 +197,9 @@ func (s *Service) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := s.inspect(ctx); err != nil {
 		return err
 	}
 	s.running.Go(func() { s.retain(s.ctx) })

@@ -15,6 +15,7 @@ type EndpointData struct {
 	Deleted        int                  `json:"deleted"`          // ones whose history is still there
 	LastSeq        uint64               `json:"last_seq"`         // of the stream, read so far
 	Quarantined    uint64               `json:"quarantined"`      // messages of the stream not applied
+	Lost           uint64               `json:"lost"`             // messages of the stream damaged on disk, as far as was seen at the start
 	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
 	Surplus        uint64               `json:"surplus_verdicts"` // second ones to the same pre-event
 	RefusedReplies uint64               `json:"refused_replies"`  // requests dropped for their reply subject
@@ -60,7 +61,7 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 func (s *Service) endpointData(endpoint string) any {
 	rooms, deleted, quarantined, seq := s.projection.counts()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, Deleted: deleted, LastSeq: seq, Quarantined: quarantined,
+		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, Deleted: deleted, LastSeq: seq, Quarantined: quarantined, Lost: s.lost.Load(),
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}

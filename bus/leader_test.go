@@ -1,0 +1,50 @@
+package bus_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+)
+
+// The sequence is known also of a message whose headers no client can read: a room behind such a
+// one must not be stuck.
+func TestLeaderLastOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = bus.LeaderLast(t.Context(), nc, "A", "a")
+	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "A", Subjects: []string{"a"}})
+	require.NoError(t, err)
+	last, err := bus.LeaderLast(t.Context(), nc, "A", "a")
+	require.NoError(t, err)
+	assert.Zero(t, last)
+
+	stored, err := nc.SubscribeSync("stored")
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL(), "nats://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	const headers = "NATS/1.0\r\nno colon\r\n\r\n"
+	_, err = fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"headers\":true}\r\nHPUB a stored %d %d\r\n%sx\r\n", len(headers), len(headers)+1, headers)
+	require.NoError(t, err)
+	_, err = stored.NextMsg(patience)
+	require.NoError(t, err)
+	last, err = bus.LeaderLast(t.Context(), nc, "A", "a")
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), last)
+}

@@ -1,0 +1,44 @@
+package condition_test
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/room"
+)
+
+// FuzzManifest: a manifest that is accepted keeps the documented bounds, is the same when it is
+// kept and read again, and its conditions are conditions then too.
+func FuzzManifest(f *testing.F) {
+	for _, file := range []string{"manifest", "registration", "app"} {
+		document, err := os.ReadFile("../room/testdata/" + file + ".json")
+		require.NoError(f, err)
+		f.Add(document)
+	}
+	f.Add([]byte(`{"id":"a","version":"0.0.0","implements":["PreRoomCreateExtend"],"when":{"PreRoomCreateExtend":"size(event.members) > 1"},"timeoutMs":60000,"order":-1}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		var m room.Manifest
+		if room.Decode(document, &m) != nil || m.Validate() != nil {
+			return
+		}
+		require.True(t, room.IsToken(m.ID))
+		require.LessOrEqual(t, len(m.Description), room.MaxDescription)
+		require.Positive(t, m.Timeout())
+		require.LessOrEqual(t, m.Timeout().Milliseconds(), int64(room.MaxTimeoutMs))
+		conditions, refusal := condition.CompileAll(m)
+
+		kept, err := json.Marshal(room.Registration{Manifest: m.WithDefaults()})
+		require.NoError(t, err)
+		var again room.Registration
+		require.NoError(t, room.DecodeLenient(kept, &again))
+		require.NoError(t, again.Validate())
+		require.Empty(t, m.Differences(again.Manifest))
+		same, refusedAgain := condition.CompileAll(again.Manifest)
+		require.Equal(t, refusal == nil, refusedAgain == nil)
+		require.Len(t, same, len(conditions))
+	})
+}

@@ -1,0 +1,96 @@
+package harness
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Disk is a small disk that one process alone has, in a mount namespace of its own: with the
+// process it is gone.
+type Disk struct {
+	Dir string // for the process
+	mib int
+	cmd *exec.Cmd
+}
+
+// NewDisk is a disk for the command of Cmd. It skips the test where the system lets nobody but
+// root mount, and the test is not root's.
+func NewDisk(t testing.TB, mib int) *Disk {
+	t.Helper()
+	d := &Disk{Dir: t.TempDir(), mib: mib}
+	if out, err := d.wrap("true").CombinedOutput(); err != nil {
+		t.Skipf("needs to mount a disk of its own, in a user namespace (unshare -rm): %v: %s", err, out)
+	}
+	return d
+}
+
+// Cmd is a program with the disk.
+func (d *Disk) Cmd(program string, args ...string) *exec.Cmd {
+	d.cmd = d.wrap(append([]string{program}, args...)...)
+	return d.cmd
+}
+
+// Loop is a program with the disk that is started again whenever it ends.
+func (d *Disk) Loop(program string, args ...string) *exec.Cmd {
+	d.cmd = d.wrap(append([]string{"sh", "-c", `while :; do "$@"; done`, "sh", program}, args...)...)
+	// A process namespace ends all with the first that is in it.
+	d.cmd.Args = slices.Insert(d.cmd.Args, 1, "--pid", "--fork", "--kill-child")
+	return d.cmd
+}
+
+// EndLooped ends the program of Loop.
+func (d *Disk) EndLooped(t testing.TB) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(childOf(t, childOf(t, d.cmd.Process.Pid)), syscall.SIGTERM))
+}
+
+func childOf(t testing.TB, pid int) (child int) {
+	t.Helper()
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	require.NoError(t, err)
+	_, err = fmt.Sscan(string(children), &child)
+	require.NoError(t, err)
+	return child
+}
+
+func (d *Disk) wrap(command ...string) *exec.Cmd {
+	mount := fmt.Sprintf(`mount -t tmpfs -o size=%dm tmpfs %s && exec "$@"`, d.mib, d.Dir)
+	return exec.Command("unshare", append([]string{"--map-root-user", "--mount", "sh", "-c", mount, "sh"}, command...)...)
+}
+
+// Fill writes a file as large as the disk has room for, or of at most so many bytes.
+func (d *Disk) Fill(t testing.TB, atMost int64) (written int64) {
+	t.Helper()
+	f, err := os.Create(d.ballast())
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	written, err = io.CopyN(f, zeros{}, atMost)
+	if err != nil {
+		require.ErrorIs(t, err, syscall.ENOSPC)
+	}
+	return written
+}
+
+// Empty removes the file.
+func (d *Disk) Empty(t testing.TB) {
+	t.Helper()
+	require.NoError(t, os.Remove(d.ballast()))
+}
+
+// ballast is the file, seen from outside of the namespace.
+func (d *Disk) ballast() string {
+	return filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "root", d.Dir, "ballast")
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }

@@ -1,0 +1,183 @@
+package subjects_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+var at = time.Date(2026, 1, 2, 15, 4, 5, 678901000, time.UTC)
+
+// bodies are the golden files of the domain.
+func bodies(f *testing.F) map[string][]byte {
+	f.Helper()
+	files, err := filepath.Glob("../room/testdata/*.json")
+	require.NoError(f, err)
+	require.NotEmpty(f, files)
+	all := make(map[string][]byte)
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		require.NoError(f, err)
+		all[strings.TrimSuffix(filepath.Base(file), ".json")] = body
+	}
+	return all
+}
+
+// headerLines is a message's headers as text, a line each.
+func headerLines(h subjects.Headers) string {
+	var lines []string
+	for _, key := range slices.Sorted(maps.Keys(h)) {
+		for _, value := range h[key] {
+			lines = append(lines, key+": "+value)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func readHeaders(text string) subjects.Headers {
+	h := make(subjects.Headers)
+	for line := range strings.SplitSeq(text, "\n") {
+		if key, value, ok := strings.Cut(line, ": "); ok {
+			h[key] = append(h[key], value)
+		}
+	}
+	return h
+}
+
+// FuzzDecodePost: a message of the stream is an event or an error. What is an event is the same
+// when it is written and read again. A room takes it whole or not at all, and goes on either way.
+func FuzzDecodePost(f *testing.F) {
+	all := bodies(f)
+	for n, e := range []room.EventType{room.EventCreate, room.EventDelete, room.EventUserJoin, room.EventUserLeave} {
+		name := []string{"pre_create", "pre_delete", "pre_userjoin", "pre_userleave"}[n]
+		var data room.Data
+		require.NoError(f, room.DecodeLenient(all[name], &data))
+		event := room.Event{
+			ID: "c" + strconv.Itoa(n), Type: e, Room: data.Room.ID, Time: at, Version: uint64(min(n, 1)) + 1, Data: data,
+			Previous: room.Latest{Create: uint64(n), UserJoin: 1},
+		}
+		subject, h, body, err := subjects.EncodePost(event, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		require.NoError(f, err)
+		h[subjects.ExpectedSeq] = []string{"9"}
+		h[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf(event.Room)}
+		f.Add(subject, headerLines(h), body, uint64(10))
+		f.Add(subject, headerLines(h), []byte(strings.ReplaceAll(string(body), `"alice"`, `""`)), uint64(10))
+	}
+	for _, body := range all {
+		f.Add("room.post.create.r1", "ce-type: room.post.create", body, uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, subject, headers string, body []byte, seq uint64) {
+		e, err := subjects.DecodePost(subject, readHeaders(headers), body, seq)
+		if err != nil {
+			return
+		}
+		requireSamePost(t, e)
+		for _, s := range states(t, e) {
+			requireWholeOrNot(t, s, e)
+		}
+	})
+}
+
+func requireSamePost(t *testing.T, e room.Event) {
+	subject, h, body, err := subjects.EncodePost(e, "")
+	require.NoError(t, err)
+	h[subjects.ExpectedSeq] = []string{strconv.FormatUint(e.Expected, 10)}
+	h[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf(e.Room)}
+	again, err := subjects.DecodePost(subject, h, body, e.Seq)
+	require.NoError(t, err)
+	require.True(t, e.Time.Equal(again.Time), "%s is not %s", e.Time, again.Time)
+	again.Time = e.Time
+	require.Equal(t, text(t, e), text(t, again))
+	text(t, e.Result())
+}
+
+func text(t *testing.T, v any) string {
+	data, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// states are rooms that the event may come to: one that never was, one that lives and one that
+// was deleted.
+func states(t *testing.T, e room.Event) []*room.State {
+	created := room.Event{Type: room.EventCreate, Room: e.Room, Seq: 9, Version: 1, Data: room.Data{
+		Room: room.Room{ID: e.Room, SlugifiedName: "r", Type: room.Channel}, Members: []room.User{{ID: "alice"}, {ID: "carol"}},
+	}}
+	live, deleted := &room.State{}, &room.State{}
+	for _, s := range []*room.State{live, deleted} {
+		require.NoError(t, room.Evolve(s, created))
+	}
+	gone := room.Event{Type: room.EventDelete, Room: e.Room, Seq: 10, Expected: 9, Version: 2, Data: room.Data{Room: room.Room{ID: e.Room}}}
+	require.NoError(t, room.Evolve(deleted, gone))
+	return []*room.State{{}, live, deleted}
+}
+
+func requireWholeOrNot(t *testing.T, s *room.State, e room.Event) {
+	before := picture(t, s)
+	if err := room.Evolve(s, e); err != nil {
+		require.Equal(t, before, picture(t, s), "an event that is not applied changes nothing: %v", err)
+		s.Skip(e.Seq)
+	}
+	require.GreaterOrEqual(t, s.Seq, e.Seq)
+	if s.Exists {
+		require.Len(t, s.MembersAfter("", 1<<20), s.Room.MemberCount, "every member can be listed")
+	}
+	if s.Seq == ^uint64(0) {
+		return // there is no sequence behind it
+	}
+	next := room.Event{Type: room.EventCreate, Room: e.Room, Seq: s.Seq + 1, Expected: s.Seq, Version: 1, Data: room.Data{Room: room.Room{ID: e.Room}}}
+	if s.Exists {
+		next.Type, next.Version = room.EventDelete, s.Room.Version+1
+	}
+	require.NoError(t, room.Evolve(s, next), "the room goes on")
+}
+
+// picture is all that can be seen of a state.
+func picture(t *testing.T, s *room.State) string {
+	return text(t, []any{s.Exists, s.Room, s.Seq, s.Applied, s.Latest, s.IsMember(""), s.MembersAfter("", 1<<20)})
+}
+
+// FuzzDecodeRejection: what is a rejection is the same when it is written and read again.
+func FuzzDecodeRejection(f *testing.F) {
+	for _, body := range bodies(f) {
+		f.Add("room.rejected.join.r1", "c1", body)
+	}
+	f.Fuzz(func(t *testing.T, subject, id string, body []byte) {
+		r, err := subjects.DecodeRejection(subject, subjects.Headers{subjects.ID: {id}}, body)
+		if err != nil {
+			return
+		}
+		require.True(t, room.IsToken(r.ID))
+		text(t, r.Asked())
+		again, h, written, err := subjects.EncodeRejection(r, "")
+		require.NoError(t, err)
+		require.Equal(t, subject, again)
+		read, err := subjects.DecodeRejection(again, h, written)
+		require.NoError(t, err)
+		require.Equal(t, text(t, r), text(t, read))
+	})
+}
+
+// FuzzTimeLeft: whatever a header says, there is a time left that is more than none and can be
+// added to any.
+func FuzzTimeLeft(f *testing.F) {
+	for _, seed := range []string{"", "0", "1", "-1", "250", "+5", "1e3", "2147483647", "2147483648", "9223372036854775807", " 1", "٣"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		left := subjects.TimeLeft(subjects.Headers{subjects.TimeoutMs: {value}}, time.Second)
+		require.Positive(t, left)
+		require.LessOrEqual(t, left, (1<<31)*time.Millisecond)
+	})
+}
