@@ -12,5 +12,9 @@
 // it is taken to have had the result that the event tells of, at any time since it was sent;
 // one whose id is not there is left out.
 //
+// The same goes for a command that was answered without a change, by one replica, while a try
+// before it had been left unanswered: the answer must have been true at the time, but only what
+// commits leaves a trace for other replicas to find, so the slow try may still be done.
+//
 // Reads are left out too: they are those of the replica asked, at most as old as its lag.
 package linear

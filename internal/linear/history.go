@@ -31,6 +31,8 @@ type Operation struct {
 	call, answered int64 // nanoseconds since the history began
 	output         Output
 	outcome        outcome
+	sure           bool
+	late           *Output // of a slow try that did it all the same, after the answer to another
 }
 
 type outcome int
@@ -54,18 +56,17 @@ func (h *History) Begin(client int, id string, in Input) *Operation {
 }
 
 // End takes note of how a command ended for its client. Sure says that no try of it before the
-// last one may have been at work unanswered.
+// last one may still be at work.
 func (h *History) End(op *Operation, r room.Result, err error, sure bool) {
 	now := h.now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	op.answered = now
+	op.answered, op.sure = now, sure
 	op.output, op.outcome = read(r, err, sure)
 }
 
 // read tells answers that promise something from those that promise nothing. What the state of
-// the room forbids is final, because another try would have been guarded by the same state.
-// Other refusals say that this try did nothing, and nothing of those before it; but that of the
+// the room forbids was so when it was said. Other refusals say that this try did nothing, and nothing of those before it; but that of the
 // model's app, which is always the same.
 func read(r room.Result, err error, sure bool) (Output, outcome) {
 	if err == nil {
@@ -92,8 +93,9 @@ func read(r room.Result, err error, sure bool) (Output, outcome) {
 
 func (h *History) now() int64 { return time.Since(h.began).Nanoseconds() }
 
-// Summary counts the operations by how they ended.
-type Summary struct{ Changed, Unchanged, Refused, Nothing, Unknown int }
+// Summary counts the operations by how they ended. Overtaken are those of the unchanged and the
+// refused ones that an earlier try did after the answer.
+type Summary struct{ Changed, Unchanged, Refused, Nothing, Unknown, Overtaken int }
 
 // Summary counts the operations.
 func (h *History) Summary() Summary {
@@ -101,6 +103,9 @@ func (h *History) Summary() Summary {
 	defer h.mu.Unlock()
 	var s Summary
 	for _, op := range h.ops {
+		if op.late != nil {
+			s.Overtaken++
+		}
 		switch {
 		case op.outcome == unknown:
 			s.Unknown++
@@ -118,8 +123,9 @@ func (h *History) Summary() Summary {
 }
 
 // Settle holds the history against all events that there are once everything is at rest. What
-// was acknowledged must be there where the answer said, what was refused must not be, and no
-// id may be there twice. What was left open is closed.
+// was acknowledged must be there where the answer said, what was answered otherwise must not be,
+// unless an earlier try was still at work, and no id may be there twice. What was left open is
+// closed.
 func (h *History) Settle(events []room.Event) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -143,6 +149,8 @@ func (h *History) Settle(events []room.Event) error {
 			errs = append(errs, fmt.Errorf("command %s was acknowledged as event %d, which is not there", op.ID, op.output.Seq))
 		case op.output.Changed && op.output != out:
 			errs = append(errs, fmt.Errorf("command %s was answered with %q, stored is %q", op.ID, op.output, out))
+		case !op.output.Changed && is && !op.sure:
+			op.late = &out
 		case !op.output.Changed && is:
 			errs = append(errs, fmt.Errorf("command %s was answered with %q, and made event %d", op.ID, op.output, e.Seq))
 		}
@@ -159,11 +167,20 @@ func (h *History) Check() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	byRoom := make(map[string][]porcupine.Operation)
+	add := func(op *Operation, in Input, out Output, end int64) {
+		byRoom[in.Room] = append(byRoom[in.Room], porcupine.Operation{
+			ClientId: op.Client, Input: in, Call: op.call, Output: out, Return: end, Metadata: op.ID,
+		})
+	}
 	for _, op := range h.ops {
+		in := op.Input
+		if op.late != nil {
+			in.late = op.ID
+			add(op, in, *op.late, math.MaxInt64)
+			in.late, in.overtaken = "", op.ID
+		}
 		if op.outcome == known {
-			byRoom[op.Input.Room] = append(byRoom[op.Input.Room], porcupine.Operation{
-				ClientId: op.Client, Input: op.Input, Call: op.call, Output: op.output, Return: op.answered, Metadata: op.ID,
-			})
+			add(op, in, op.output, op.answered)
 		}
 	}
 	var errs []error

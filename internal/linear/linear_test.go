@@ -166,6 +166,39 @@ func TestSettling(t *testing.T) {
 	}
 }
 
+// A try that was left unanswered may be done after another was answered without a change; what was
+// answered must have been so at the time all the same.
+func TestOvertaking(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		version uint64 // of the answer
+		members int
+		ok      bool
+	}{
+		"true when it was said": {version: 1, members: 1, ok: true},
+		"never true":            {version: 1, members: 2},
+		"true because of it":    {version: 3, members: 1}, // then it should have been answered with its event
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := tell(created())
+			op := h.Begin(7, "l", linear.Input{Event: leaves, Room: "r", User: "a"})
+			join := h.Begin(8, "j", linear.Input{Event: joins, Room: "r", User: "a"})
+			h.End(op, room.Result{Room: room.Room{Version: c.version, MemberCount: c.members}}, nil, false)
+			h.End(join, room.Result{Changed: true, Room: room.Room{Version: 2, MemberCount: 2}, Event: &room.EventRef{Seq: 2}}, nil, true)
+			require.NoError(t, h.Settle([]room.Event{stored("c", 1, 1, 1), stored("j", 2, 2, 2), stored("l", 3, 1, 3)}))
+			assert.Equal(t, 1, h.Summary().Overtaken)
+			err := h.Check()
+			if c.ok {
+				assert.NoError(t, err)
+				return
+			}
+			require.Error(t, err)
+			_ = os.Remove(regexp.MustCompile(`see (\S+)`).FindStringSubmatch(err.Error())[1])
+		})
+	}
+}
+
 // An answer that promises nothing is not held against the service.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,9 @@ type Input struct {
 	User  string // who creates, deletes, joins or leaves
 	// Refused: an app refuses the user, whenever it is asked.
 	Refused bool
+
+	overtaken string // id: this is the answer to a command that an earlier try did later
+	late      string // id: this is that try
 }
 
 // Output is the answer to a command.
@@ -34,15 +37,26 @@ type state struct {
 	version uint64
 	members []string
 	seq     uint64 // of the last event, also of a deleted room
+	// overtaken are the commands that were answered without a change, and may be done yet: never
+	// before that answer, which would then have been another.
+	overtaken []string
 }
 
 func (s state) equal(o state) bool {
-	return s.exists == o.exists && s.version == o.version && s.seq == o.seq && slices.Equal(s.members, o.members)
+	return s.exists == o.exists && s.version == o.version && s.seq == o.seq &&
+		slices.Equal(s.members, o.members) && slices.Equal(s.overtaken, o.overtaken)
 }
 
 // step reports whether the command can have had that answer in the state, and what follows.
 func (s state) step(in Input, out Output) (bool, state) {
+	if in.late != "" && !slices.Contains(s.overtaken, in.late) {
+		return false, s
+	}
 	next, answer := s.do(in)
+	next.overtaken = s.overtaken
+	if in.overtaken != "" {
+		next.overtaken = append(slices.Clone(s.overtaken), in.overtaken)
+	}
 	if answer.Changed {
 		if out.Seq <= s.seq {
 			return false, s // the stream has them in another order
