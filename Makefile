@@ -3,6 +3,7 @@
 GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
 LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+ROOMBUS_SOAK ?= 10m
 TRACE ?= ../shared/traces/w3c-irc-2008-2009.csv.gz
 
 .DEFAULT_GOAL := help
@@ -18,6 +19,10 @@ build: ## build the binary ./roombus
 .PHONY: test
 test: ## run the tests under the race detector
 	go test -race -timeout 12m ./...
+
+.PHONY: soak
+soak: ## run the tests that break things for ROOMBUS_SOAK each, one after the other
+	ROOMBUS_SOAK=$(ROOMBUS_SOAK) go test -race -count=1 -parallel 1 -timeout 6h -v ./internal/fault
 
 .PHONY: lint
 lint: $(LINT) ## check formatting, the module file and the code
