@@ -61,11 +61,11 @@ func (c *clients) use(ctx context.Context, t *testing.T, cluster *harness.Cluste
 	for n := range clientCount {
 		nc := cluster.Connect(t, n%len(cluster.Nodes))
 		sdk := roomclient.New(nc, roomclient.Config{AttemptTimeout: attempt})
+		r := rand.New(rand.NewPCG(c.seed, 1000+uint64(n)))
 		do := withSDK(sdk)
 		if n%2 == 1 {
-			do = plainly(nc)
+			do = plainly(nc, r)
 		}
-		r := rand.New(rand.NewPCG(c.seed, 1000+uint64(n)))
 		working.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				id, in := c.next(r, n, i)
@@ -164,7 +164,7 @@ var endpoints = map[room.EventType]string{
 }
 
 // plainly sends requests that time out at random, many of them while a service is at work on them.
-func plainly(nc *nats.Conn) send {
+func plainly(nc *nats.Conn, r *rand.Rand) send {
 	return func(ctx context.Context, id string, in linear.Input) (room.Result, bool, error) {
 		body, err := json.Marshal(request(in))
 		if err != nil {
@@ -175,7 +175,7 @@ func plainly(nc *nats.Conn) send {
 			msg := nats.NewMsg(subjects.Room(endpoints[in.Event]))
 			msg.Header.Set(subjects.CommandID, id)
 			msg.Data = body
-			wait := 20*time.Millisecond + rand.N(attempt)
+			wait := 20*time.Millisecond + between(r, attempt)
 			msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(wait.Milliseconds(), 10))
 			try, cancel := context.WithTimeout(ctx, wait)
 			reply, err := nc.RequestMsgWithContext(try, msg)
@@ -187,7 +187,7 @@ func plainly(nc *nats.Conn) send {
 				}
 			}
 			sure = false
-			if !fault.Pause(ctx, rand.N(50*time.Millisecond)) {
+			if !fault.Pause(ctx, between(r, 50*time.Millisecond)) {
 				return room.Result{}, sure, ctx.Err()
 			}
 		}
