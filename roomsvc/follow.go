@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -136,12 +138,30 @@ const recognizeLooks = 8
 
 // catchUp returns when the projection has everything that the stream has now.
 func (s *Service) catchUp(ctx context.Context) error {
-	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.AllEvents)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
+	last, err := backoff.Retry(ctx, func() (uint64, error) {
+		last, err := s.lastEvent(ctx)
+		if err != nil && !bus.NotReady(err) {
+			err = backoff.Permanent(err)
+		}
+		return last, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 	if err != nil {
 		return fmt.Errorf("asking for the stream's last event: %w", err)
 	}
-	return s.projection.reach(ctx, msg.Sequence)
+	return s.projection.reach(ctx, last)
+}
+
+// lastEvent is the sequence of the stream's last event, 0 if there is none. It waits no longer
+// than one answer takes: a stream without a leader gives none, and none later.
+func (s *Service) lastEvent(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.AllEvents)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return msg.Sequence, nil
 }
