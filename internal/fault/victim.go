@@ -43,7 +43,7 @@ func Keep(t testing.TB, name string, command func() *exec.Cmd) *Victim {
 	})
 	t.Cleanup(func() {
 		cancel()
-		v.letDie()
+		v.letDie(t.Failed())
 		kept.Wait()
 		if t.Failed() {
 			t.Logf("%s wrote, last:\n%s", name, tail(v.Output.String()))
@@ -75,11 +75,15 @@ func (v *Victim) start(cmd *exec.Cmd) error {
 	return err
 }
 
-// letDie kills the process for good.
-func (v *Victim) letDie() {
+// letDie kills the process for good. One that is to explain itself says what it was doing.
+func (v *Victim) letDie(explain bool) {
 	v.mu.Lock()
 	v.let = true
 	v.mu.Unlock()
+	if explain {
+		v.Signal(syscall.SIGQUIT)
+		return
+	}
 	v.Signal(syscall.SIGKILL)
 }
 
@@ -93,6 +97,6 @@ func (v *Victim) Signal(s syscall.Signal) {
 }
 
 func tail(s string) string {
-	const most = 8 << 10
+	const most = 64 << 10
 	return s[max(0, len(s)-most):]
 }
