@@ -26,7 +26,7 @@ func (s *stage) verify(t *testing.T) {
 	events := s.events(t)
 	rooms := requireChained(t, events)
 	seen := s.clients.history.Summary()
-	assert.GreaterOrEqual(t, seen.Changed, 50, "otherwise little has been tried")
+	assert.Positive(t, seen.Changed, "otherwise nothing has been tried")
 	assert.NoError(t, s.clients.history.Settle(events))
 	seen.Overtaken = s.clients.history.Summary().Overtaken
 	t.Logf("%d events; commands as their clients saw them: %+v", len(events), seen)
