@@ -4,6 +4,7 @@ GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
 LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
 FUZZTIME ?= 60s
+ROOMBUS_SOAK ?= 10m
 TRACE ?= ../shared/traces/w3c-irc-2008-2009.csv.gz
 
 .DEFAULT_GOAL := help
@@ -28,6 +29,10 @@ fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2 $$package || exit 1; \
 		done; \
 	done
+
+.PHONY: soak
+soak: ## run the tests that break things for ROOMBUS_SOAK each, one after the other
+	ROOMBUS_SOAK=$(ROOMBUS_SOAK) go test -race -count=1 -parallel 1 -timeout 6h -v ./internal/fault
 
 .PHONY: lint
 lint: $(LINT) ## check formatting, the module file and the code

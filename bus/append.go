@@ -29,10 +29,12 @@ const (
 // Append publishes the message under the guard and its id, and waits until JetStream has
 // stored it. It returns the sequence, or one of the errors of appending. It is tried once.
 func Append(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, id string, g Guard) (uint64, error) {
+	// gofail: var beforePublish struct{}
 	ack, err := js.PublishMsg(ctx, msg,
 		jetstream.WithMsgID(id),
 		jetstream.WithExpectLastSequenceForSubject(g.Seq, g.Filter),
 		jetstream.WithRetryAttempts(0))
+	// gofail: var afterPublish struct{}
 	if err == nil && ack.Duplicate {
 		return 0, ErrStored
 	}

@@ -210,6 +210,7 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 		reply = s.cfg.Refuse(msg.Subject, err)
 	}
 	reply.Subject = msg.Reply
+	// gofail: var beforeReply struct{}
 	err = s.nc.PublishMsg(reply)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		reply = s.cfg.Refuse(msg.Subject, fmt.Errorf("%w: the answer has %d bytes", ErrTooLarge, len(data)))

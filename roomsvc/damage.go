@@ -27,7 +27,7 @@ const maxGaps = 10_000
 // damaged on disk. The server passes over one that it cannot read. When it finds one while it
 // recovers from a crash, it cuts off all that comes behind it in the same file.
 func (s *Service) inspect(ctx context.Context) error {
-	info, err := s.stream.Info(ctx)
+	info, err := s.info(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the stream: %w", err)
 	}
@@ -36,7 +36,7 @@ func (s *Service) inspect(ctx context.Context) error {
 		s.log.Error("messages of the stream cannot be read: they are damaged on disk", "messages", lost)
 	}
 	if info.State.NumDeleted <= maxGaps {
-		if info, err = s.stream.Info(ctx, jetstream.WithDeletedDetails(true)); err != nil {
+		if info, err = s.info(ctx, jetstream.WithDeletedDetails(true)); err != nil {
 			return fmt.Errorf("looking for what the stream has lost: %w", err)
 		}
 		if cut := info.State.Lost; cut != nil {

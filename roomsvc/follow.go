@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -180,7 +182,7 @@ const recognizeLooks = 8
 // catchUp returns when the projection has everything that can be read of what the stream has
 // now. That is asked of the stream and not of its last message, whose bytes may be damaged.
 func (s *Service) catchUp(ctx context.Context) error {
-	info, err := s.stream.Info(ctx)
+	info, err := s.info(ctx)
 	if err != nil {
 		return fmt.Errorf("asking where the stream ends: %w", err)
 	}
@@ -199,4 +201,18 @@ func (s *Service) reach(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	return s.projection.reach(ctx, seq)
+}
+
+// info is how the stream is. It is asked again as long as there is no answer: a stream without a
+// leader gives none, and none later.
+func (s *Service) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	return backoff.Retry(ctx, func() (*jetstream.StreamInfo, error) {
+		try, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		defer cancel()
+		info, err := s.stream.Info(try, opts...)
+		if err != nil && !bus.NotReady(err) {
+			err = backoff.Permanent(err)
+		}
+		return info, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 }

@@ -65,7 +65,7 @@ func TestBurst(t *testing.T) {
 			Header: nats.Header{subjects.CommandID: {id(n)}, subjects.TimeoutMs: {"60000"}},
 		}))
 	}
-	require.Eventually(t, func() bool { _, refused := counts(); return refused == commands-bound }, patience, tick)
+	require.Eventually(t, func() bool { _, refused := counts(); return refused == commands-bound }, waiting, tick)
 	fault.LogUse(t, "with the bound reached")
 	done, _ := counts()
 	assert.Zero(t, done, "no command is done before those over the bound are refused")
@@ -76,7 +76,7 @@ func TestBurst(t *testing.T) {
 			_ = (<-held).Respond([]byte(`{"verdict":"allow"}`))
 		}
 	}()
-	require.Eventually(t, func() bool { served, _ := counts(); return served == bound }, patience, tick)
+	require.Eventually(t, func() bool { served, _ := counts(); return served == bound }, waiting, tick)
 	b.Register(t, room.Manifest{ID: "slow", Version: "1.0.1", Implements: m.Implements}) // nobody has to be asked
 	var again errgroup.Group
 	again.SetLimit(bound / 2)

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	patience = 30 * time.Second
-	tick     = 20 * time.Millisecond
+	waiting = 30 * time.Second
+	tick    = 20 * time.Millisecond
 )
 
 // While the disk is full of events, commands are unavailable and queries go on. When there is
@@ -55,7 +55,7 @@ func TestDiskFullOfEvents(t *testing.T) {
 	assert.Equal(t, room.MaxNewMembers+1, r.MemberCount)
 
 	disk.Empty(t)
-	require.Eventually(t, func() bool { _, err = client.Create(t.Context(), harness.NewRoom("after")); return err == nil }, patience, tick)
+	require.Eventually(t, func() bool { _, err = client.Create(t.Context(), harness.NewRoom("after")); return err == nil }, waiting, tick)
 	var stored []string
 	for _, msg := range events(t, url) {
 		stored = append(stored, msg.Subject[strings.LastIndex(msg.Subject, ".")+1:])
@@ -90,7 +90,7 @@ func TestDiskFilledByOthers(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := client.Create(t.Context(), harness.NewRoom(fmt.Sprint("after", round)))
 			return err == nil
-		}, patience, tick)
+		}, waiting, tick)
 	}
 	assert.True(t, failed(), "no write has failed in the server")
 	requireStored(t, url, acknowledged())
@@ -111,14 +111,14 @@ func TestDiskOfAnExternalServerFilled(t *testing.T) {
 	create(t, client, "r")
 	acknowledged := joining(t, url, 4)
 	disk.Fill(t, math.MaxInt64)
-	require.Eventually(t, func() bool { _, err := client.Create(t.Context(), harness.NewRoom("full")); return err != nil }, patience, tick)
+	require.Eventually(t, func() bool { _, err := client.Create(t.Context(), harness.NewRoom("full")); return err != nil }, waiting, tick)
 	disk.Empty(t)
 	_, err := client.Create(t.Context(), harness.NewRoom("still"))
 	require.Error(t, err, "NATS gets going by itself: there is no need any more to start it anew")
 	_, err = client.Get(t.Context(), "r")
 	require.NoError(t, err, "queries go on")
 	disk.EndLooped(t)
-	require.Eventually(t, func() bool { _, err := client.Create(t.Context(), harness.NewRoom("after")); return err == nil }, patience, tick)
+	require.Eventually(t, func() bool { _, err := client.Create(t.Context(), harness.NewRoom("after")); return err == nil }, waiting, tick)
 	requireStored(t, url, acknowledged())
 }
 

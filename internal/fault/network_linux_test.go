@@ -53,7 +53,7 @@ func newCluster(t *testing.T) *cluster {
 		h.Start(t, cmd)
 	}
 	for _, h := range c.nodes {
-		require.Eventually(t, func() bool { return healthy(h) }, 2*patience, 50*time.Millisecond, h.IP)
+		require.Eventually(t, func() bool { return healthy(h) }, 2*waiting, 50*time.Millisecond, h.IP)
 	}
 	for _, h := range c.services {
 		cmd := exec.Command(harness.Binary(t), "serve", "--replicas", "3", "--nats", c.url)
@@ -162,7 +162,7 @@ func (j *joiner) all(since time.Time) (all []acknowledged, moved chan struct{}) 
 // await returns when something has been acknowledged since then.
 func (j *joiner) await(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
-	late := time.After(2 * patience)
+	late := time.After(2 * waiting)
 	for {
 		all, moved := j.all(since)
 		if len(all) > 0 {
@@ -222,7 +222,7 @@ func TestNetwork(t *testing.T) {
 			}
 		}
 		for _, h := range c.nodes {
-			require.Eventually(t, func() bool { return healthy(h) }, 2*patience, 50*time.Millisecond, h.IP)
+			require.Eventually(t, func() bool { return healthy(h) }, 2*waiting, 50*time.Millisecond, h.IP)
 		}
 		t.Logf("%s: every node healthy %s after the end", f.name, time.Since(healed).Round(time.Millisecond))
 	}

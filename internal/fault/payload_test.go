@@ -52,18 +52,18 @@ func TestLargestRequests(t *testing.T) {
 		"the largest message":            {most, room.CodeTooLarge},
 	} {
 		id := strings.ReplaceAll(name, " ", "-")
-		reply, err := nc.Request(subjects.Room(subjects.Create), sized(t, id, c.size), patience)
+		reply, err := nc.Request(subjects.Room(subjects.Create), sized(t, id, c.size), waiting)
 		require.NoError(t, err, name)
 		var e room.Error
 		require.NoError(t, json.Unmarshal(reply.Data, &e))
 		assert.Equal(t, c.code, e.Code, name)
 	}
-	_, err := nc.Request(subjects.Room(subjects.Create), sized(t, "over", most+1), patience)
+	_, err := nc.Request(subjects.Room(subjects.Create), sized(t, "over", most+1), waiting)
 	require.ErrorIs(t, err, nats.ErrMaxPayload)
 	msg := nats.NewMsg(subjects.Room(subjects.Create))
 	msg.Header.Set(subjects.CommandID, "with-headers")
 	msg.Data = sized(t, "headers", most)
-	_, err = nc.RequestMsg(msg, patience)
+	_, err = nc.RequestMsg(msg, waiting)
 	require.ErrorIs(t, err, nats.ErrMaxPayload, "headers count")
 
 	// Who sends it all the same loses its own connection.
@@ -72,7 +72,7 @@ func TestLargestRequests(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 	_, err = fmt.Fprintf(conn, "CONNECT {\"verbose\":false}\r\nPUB %s %d\r\n", subjects.Room(subjects.Create), most+1)
 	require.NoError(t, err)
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(waiting)))
 	said, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	assert.Contains(t, string(said), "Maximum Payload Violation")

@@ -30,7 +30,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", errors.New("the package's TestMain must call harness.Main")
 	}
 	binary := filepath.Join(binDir, "roombus")
-	args := append([]string{"build", "-o", binary}, buildFlags()...)
+	args := append([]string{"build", "-o", binary}, BuildFlags()...)
 	out, err := exec.Command("go", append(args, "github.com/roombus/roombus/cmd/roombus")...).CombinedOutput()
 	if err != nil {
 		return binary, errors.New(string(out))

@@ -2,4 +2,5 @@
 
 package harness
 
-func buildFlags() []string { return nil }
+// BuildFlags are those of a program that a test starts: without the race detector if it is.
+func BuildFlags() []string { return nil }

@@ -2,5 +2,5 @@
 
 package harness
 
-// buildFlags: what a test under the race detector starts is under it too.
-func buildFlags() []string { return []string{"-race"} }
+// BuildFlags are those of a program that a test starts: with the race detector if it is.
+func BuildFlags() []string { return []string{"-race"} }

@@ -15,6 +15,7 @@ import (
 const (
 	NATSCLI    = "github.com/nats-io/natscli/nats@v0.5.1"
 	NATSServer = "github.com/nats-io/nats-server/v2@v2.15.2"
+	Gofail     = "go.etcd.io/gofail@v0.2.0"
 	// OldNATSServer is one that roombus must refuse.
 	OldNATSServer = "github.com/nats-io/nats-server/v2@v2.10.29"
 )

@@ -1,0 +1,220 @@
+package fault_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/roombus/roombus/internal/fault"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/internal/linear"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/subjects"
+)
+
+const (
+	clientCount = 8
+	users       = 4
+	// thinking is the longest that a client waits between two commands.
+	thinking = 20 * time.Millisecond
+	// generation is how long a set of rooms is used: the time to check a room grows faster
+	// than its history.
+	generation = 15 * time.Second
+	mostRooms  = 10
+	// patience is how long most commands are tried. It is less than the window in which an id
+	// is known.
+	patience = time.Minute
+	// attempt is how long one answer is waited for.
+	attempt = time.Second
+	// haste is the longest that the others are.
+	haste = 500 * time.Millisecond
+)
+
+// send sends a command, more than once if need be, with one id. Sure says that no try before the
+// one that was answered may still be at work.
+type send func(ctx context.Context, id string, in linear.Input) (r room.Result, sure bool, err error)
+
+// clients come and go, make rooms and end them.
+type clients struct {
+	history *linear.History
+	seed    uint64
+	began   time.Time
+
+	mu    sync.Mutex
+	reads []room.Room
+}
+
+// use has all clients at work until the context ends, and returns when each has its last answer.
+// Half of them use the SDK, half speak plain NATS.
+func (c *clients) use(ctx context.Context, t *testing.T, cluster *harness.Cluster) (wait func()) {
+	var working sync.WaitGroup
+	for n := range clientCount {
+		nc := cluster.Connect(t, n%len(cluster.Nodes))
+		sdk := roomclient.New(nc, roomclient.Config{AttemptTimeout: attempt})
+		r := rand.New(rand.NewPCG(c.seed, 1000+uint64(n)))
+		do := withSDK(sdk)
+		if n%2 == 1 {
+			do = plainly(nc, r)
+		}
+		working.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				id, in := c.next(r, n, i)
+				c.command(r, n, id, in, do)
+				if r.IntN(10) == 0 {
+					c.read(ctx, sdk, in.Room)
+				}
+				fault.Pause(ctx, time.Duration(r.Int64N(int64(thinking))))
+			}
+		})
+	}
+	return working.Wait
+}
+
+// next draws a command.
+func (c *clients) next(r *rand.Rand, client, n int) (id string, in linear.Input) {
+	g := uint64(time.Since(c.began) / generation)
+	rooms := 1 + rand.New(rand.NewPCG(c.seed, g)).IntN(mostRooms)
+	in.Room = fmt.Sprintf("g%d-r%d", g, r.IntN(rooms))
+	in.User = "u" + strconv.Itoa(r.IntN(users))
+	switch draw := r.IntN(100); {
+	case draw < 15:
+		in.Event = room.EventCreate
+	case draw < 20:
+		in.Event = room.EventDelete
+	case draw < 60:
+		in.Event = room.EventUserJoin
+		if r.IntN(8) == 0 {
+			in.User, in.Refused = banned, true
+		}
+	default:
+		in.Event = room.EventUserLeave
+	}
+	return fmt.Sprintf("c%d-%d", client, n), in
+}
+
+func (c *clients) command(r *rand.Rand, client int, id string, in linear.Input, do send) {
+	limit := patience
+	if r.IntN(20) == 0 {
+		limit = between(r, haste)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	op := c.history.Begin(client, id, in)
+	result, sure, err := do(ctx, id, in)
+	c.history.End(op, result, err, sure)
+}
+
+// read takes note of what a replica says of a room.
+func (c *clients) read(ctx context.Context, sdk *roomclient.Client, roomID string) {
+	ctx, cancel := context.WithTimeout(ctx, haste)
+	defer cancel()
+	record, err := sdk.Get(ctx, roomID)
+	if err != nil {
+		return // there may be none
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reads = append(c.reads, record)
+}
+
+func withSDK(sdk *roomclient.Client) send {
+	return func(ctx context.Context, id string, in linear.Input) (r room.Result, sure bool, err error) {
+		as, began := roomclient.WithID(id), time.Now()
+		switch q := request(in).(type) {
+		case room.CreateRequest:
+			r, err = sdk.Create(ctx, q, as)
+		case room.DeleteRequest:
+			r, err = sdk.Delete(ctx, q, as)
+		case room.JoinRequest:
+			r, err = sdk.Join(ctx, q, as)
+		case room.LeaveRequest:
+			r, err = sdk.Leave(ctx, q, as)
+		}
+		return r, time.Since(began) < attempt, err // one that is not answered takes longer
+	}
+}
+
+func request(in linear.Input) room.Request {
+	u := room.User{ID: in.User}
+	switch in.Event {
+	case room.EventCreate:
+		return room.CreateRequest{Room: room.NewRoom{ID: in.Room, SlugifiedName: in.Room, Type: room.Channel}, Creator: u}
+	case room.EventDelete:
+		return room.DeleteRequest{RoomID: in.Room, DeletedBy: &u}
+	case room.EventUserJoin:
+		return room.JoinRequest{RoomID: in.Room, User: u}
+	}
+	return room.LeaveRequest{RoomID: in.Room, User: u}
+}
+
+// endpoints are where commands are sent, by the events they make.
+var endpoints = map[room.EventType]string{
+	room.EventCreate: subjects.Create, room.EventDelete: subjects.Delete,
+	room.EventUserJoin: subjects.Join, room.EventUserLeave: subjects.Leave,
+}
+
+// plainly sends requests that time out at random, many of them while a service is at work on them.
+func plainly(nc *nats.Conn, r *rand.Rand) send {
+	return func(ctx context.Context, id string, in linear.Input) (room.Result, bool, error) {
+		body, err := json.Marshal(request(in))
+		if err != nil {
+			return room.Result{}, true, err
+		}
+		sure := true
+		for {
+			msg := nats.NewMsg(subjects.Room(endpoints[in.Event]))
+			msg.Header.Set(subjects.CommandID, id)
+			msg.Data = body
+			wait := 20*time.Millisecond + between(r, attempt)
+			msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(wait.Milliseconds(), 10))
+			try, cancel := context.WithTimeout(ctx, wait)
+			reply, err := nc.RequestMsgWithContext(try, msg)
+			cancel()
+			if err == nil {
+				r, err := decode(reply)
+				if err == nil || !again(err) {
+					return r, sure, err
+				}
+			}
+			sure = false
+			if !fault.Pause(ctx, between(r, 50*time.Millisecond)) {
+				return room.Result{}, sure, ctx.Err()
+			}
+		}
+	}
+}
+
+func decode(reply *nats.Msg) (r room.Result, err error) {
+	if reply.Header.Get(micro.ErrorCodeHeader) == "" {
+		return r, json.Unmarshal(reply.Data, &r)
+	}
+	e := &room.Error{}
+	if err := json.Unmarshal(reply.Data, e); err != nil {
+		return r, err
+	}
+	return r, e
+}
+
+// again reports whether the same command may do better a moment later.
+func again(err error) bool {
+	for _, c := range []room.Code{room.CodeConflict, room.CodeUnavailable, room.CodeDeadlineExceeded} {
+		if errors.Is(err, &room.Error{Code: c}) {
+			return true
+		}
+	}
+	return false
+}
+
+func between(r *rand.Rand, most time.Duration) time.Duration {
+	return time.Millisecond + time.Duration(r.Int64N(int64(most)))
+}

@@ -1,0 +1,66 @@
+package fault_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roombus/roombus/internal/fault"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/subjects"
+)
+
+// Commands are linearizable across three room services, whose connections are cut, also with a
+// commit or its acknowledgement on the way, and which are killed and stopped.
+func TestCommandsAreLinearizable(t *testing.T) {
+	t.Parallel()
+	c := harness.NewNode(t)
+	var proxies []*harness.Proxy
+	var urls []string
+	for range 3 {
+		p := harness.NewProxy(t, strings.TrimPrefix(c.Nodes[0].URL, "nats://"))
+		proxies, urls = append(proxies, p), append(urls, p.URL())
+	}
+	s := newStage(t, c, urls...)
+	s.run(t, fault.Soak(t, 8*time.Second),
+		side{300 * time.Millisecond, []fault.Harm{fault.Cut(proxies,
+			[]string{"HPUB room.post.", `{"changed":true`},
+			[]string{`{"stream":"ROOM_EVENTS"`, "room.svc.join", "room.post.userjoin"})}},
+		side{2 * time.Second, []fault.Harm{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}})
+}
+
+// Whatever process is killed or stopped, on one NATS server, nothing acknowledged is lost, nothing
+// is done twice, every app is told and every replica knows.
+func TestKillLoop(t *testing.T) {
+	t.Parallel()
+	c := harness.NewNode(t)
+	s := newStage(t, c, c.URL(), c.URL())
+	s.run(t, fault.Soak(t, 8*time.Second), killLoop(t, s)...)
+}
+
+// The same on three NATS servers, whose leaders also give up their office.
+func TestKillLoopOnACluster(t *testing.T) {
+	t.Parallel()
+	c := harness.NewCluster(t, "../../deploy/nats/node.conf")
+	s := newStage(t, c, c.URL(), c.URL(), c.URL())
+	offices := []string{
+		"STREAM.LEADER.STEPDOWN." + subjects.Events,
+		"CONSUMER.LEADER.STEPDOWN." + subjects.Events + "." + subjects.Durable(guard),
+		"CONSUMER.LEADER.STEPDOWN." + subjects.Events + "." + subjects.Durable(greeter),
+	}
+	s.run(t, fault.Soak(t, 10*time.Second), append(killLoop(t, s),
+		side{3 * time.Second, []fault.Harm{fault.StepDown(s.bus.NC, offices...)}})...)
+}
+
+// killLoop kills and stops services, workers and servers at once.
+func killLoop(t *testing.T, s *stage) []side {
+	nodes := []fault.Harm{fault.KillNode(t, s.cluster), fault.StopNode(t, s.cluster)}
+	if len(s.cluster.Nodes) > 1 {
+		nodes = append(nodes, nodes[0], nodes[1], fault.KillNodes(t, s.cluster))
+	}
+	return []side{
+		{4 * time.Second, nodes},
+		{2 * time.Second, []fault.Harm{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}},
+		{2 * time.Second, []fault.Harm{fault.KillOne("worker", s.workers), fault.StopOne("worker", s.workers)}},
+	}
+}

@@ -1,0 +1,91 @@
+package fault_test
+
+import (
+	"context"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/fault"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/internal/linear"
+	"github.com/roombus/roombus/roomclient"
+)
+
+// stage is everything there is to harm, each part a process of its own.
+type stage struct {
+	bus      *harness.Bus // the test's own connection, which is not harmed
+	cluster  *harness.Cluster
+	services []*fault.Victim
+	workers  []*fault.Victim
+	records  records
+	nemesis  *fault.Nemesis
+	clients  *clients
+}
+
+// newStage starts room services on the NATS servers, each at the URL of its own, and workers.
+func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
+	t.Helper()
+	seed := fault.Seed(t)
+	s := &stage{
+		cluster: c, records: records{t.TempDir()}, nemesis: fault.NewNemesis(seed),
+		clients: &clients{history: linear.NewHistory(), seed: seed, began: time.Now()},
+	}
+	replicas := "1"
+	if len(c.Nodes) > 1 {
+		replicas = "3"
+	}
+	for _, url := range urls {
+		s.services = append(s.services, keepService(t, url, replicas))
+	}
+	for _, app := range []string{guard, guard, greeter} {
+		s.workers = append(s.workers, keepWorker(t, c.URL(), app, s.records))
+	}
+	nc := c.Connect(t, 0)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	s.bus = &harness.Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
+	return s
+}
+
+func keepService(t *testing.T, url, replicas string) *fault.Victim {
+	t.Helper()
+	program, env := harness.Binary(t), harness.Env(t.TempDir())
+	v := fault.Keep(t, "room service", func() *exec.Cmd {
+		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms")
+		cmd.Env = env
+		return cmd
+	})
+	v.Output.Await(t, "msg=serving")
+	return v
+}
+
+// side is harms that come one after the other, with pauses of up to that long.
+type side struct {
+	pause time.Duration
+	harms []fault.Harm
+}
+
+// run has clients at work for that long while every side does harm, and a little longer; then it
+// checks what must hold.
+func (s *stage) run(t *testing.T, long time.Duration, sides ...side) {
+	t.Helper()
+	working, rest := context.WithCancel(t.Context())
+	defer rest()
+	done := s.clients.use(working, t, s.cluster)
+	raging, calm := context.WithTimeout(t.Context(), long)
+	defer calm()
+	for _, side := range sides {
+		s.nemesis.Rage(raging, side.pause, side.harms...)
+	}
+	s.nemesis.Wait()
+	t.Logf("done: %s", s.nemesis)
+	s.cluster.AwaitHealthy(t)
+	fault.Pause(t.Context(), time.Second)
+	rest()
+	done()
+	s.verify(t)
+}

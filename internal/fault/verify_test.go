@@ -1,0 +1,224 @@
+package fault_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// recovery is how long things may take to be as they should, once nobody does harm.
+const recovery = 90 * time.Second
+
+// verify checks everything that is promised, with everything at rest.
+func (s *stage) verify(t *testing.T) {
+	t.Helper()
+	events := s.events(t)
+	rooms := requireChained(t, events)
+	seen := s.clients.history.Summary()
+	assert.Positive(t, seen.Changed, "otherwise nothing has been tried")
+	assert.NoError(t, s.clients.history.Settle(events))
+	seen.Overtaken = s.clients.history.Summary().Overtaken
+	t.Logf("%d events; commands as their clients saw them: %+v", len(events), seen)
+	assert.NoError(t, s.clients.history.Check())
+	s.clients.requireReadsOfWhatWas(t, events)
+	s.requireTold(t, events)
+	s.requireAgreed(t, events, rooms)
+	for _, v := range slices.Concat(s.services, s.workers) {
+		assert.NotRegexp(t, `DATA RACE|panic:|made anew|quarantined a message`, v.Output.String())
+	}
+}
+
+// events reads the stream. The connection may have been lost a moment ago.
+func (s *stage) events(t *testing.T) []room.Event {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := s.bus.JS.Stream(t.Context(), subjects.Events)
+		return err == nil
+	}, recovery, 50*time.Millisecond, "the stream does not come back")
+	return s.bus.Decoded(t)
+}
+
+// requireChained applies all events, each of which must follow on the one before it in its room.
+func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
+	t.Helper()
+	rooms := make(map[string]*room.State)
+	for _, e := range events {
+		state, ok := rooms[e.Room]
+		if !ok {
+			state = &room.State{}
+			rooms[e.Room] = state
+		}
+		require.Equal(t, state.Seq, e.Expected, "the sequence that event %d expected", e.Seq)
+		require.Equal(t, state.Latest, e.Previous, "the events before event %d", e.Seq)
+		require.NoError(t, room.Evolve(state, e), "event %d", e.Seq)
+	}
+	return rooms
+}
+
+// requireReadsOfWhatWas checks that what replicas said of rooms was so at some time.
+func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
+	t.Helper()
+	type version struct {
+		room    string
+		created time.Time
+		version uint64
+	}
+	members := make(map[version]int)
+	for _, e := range events {
+		members[version{e.Room, e.Data.Room.CreatedAt, e.Version}] = e.Data.Room.MemberCount
+	}
+	for _, r := range c.reads {
+		had, was := members[version{r.ID, r.CreatedAt, r.Version}]
+		assert.True(t, was && had == r.MemberCount, "a replica showed room %s with %d members in version %d", r.ID, r.MemberCount, r.Version)
+	}
+	t.Logf("%d reads", len(c.reads))
+}
+
+// requireTold waits until every app has nothing left to do, and checks that its workers have
+// handled everything that it implements.
+func (s *stage) requireTold(t *testing.T, events []room.Event) {
+	t.Helper()
+	for app, types := range told {
+		s.hasten(t, app)
+		require.Eventually(t, func() bool {
+			c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+			return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+		}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
+		handled := s.records.handled(t, app)
+		due, more := 0, 0
+		for _, e := range events {
+			if slices.Contains(types, e.Type) {
+				due++
+				more += handled[e.ID] - 1
+				assert.Positive(t, handled[e.ID], "%s was never told of event %d, a %s", app, e.Seq, e.Type)
+			}
+		}
+		t.Logf("%s has handled %d events, and %d times one that it had handled before", app, due, more)
+	}
+}
+
+// hasten has the events that killed workers had in hand come again soon: the test need not wait
+// as long as a service would for a worker that may still be at work.
+func (s *stage) hasten(t *testing.T, app string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+		if err != nil {
+			return false
+		}
+		cfg := c.CachedInfo().Config
+		cfg.AckWait = 2 * time.Second
+		_, err = s.bus.JS.UpdateConsumer(t.Context(), subjects.Events, cfg)
+		return err == nil
+	}, recovery, 100*time.Millisecond, "the consumer of %s cannot be had", app)
+}
+
+// requireAgreed checks that every replica has the rooms that the stream makes. Who answers cannot
+// be chosen, so they are asked until each has answered.
+func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string]*room.State) {
+	t.Helper()
+	var rows []string
+	for id, state := range want {
+		if state.Exists {
+			rows = append(rows, row(state.Room))
+			require.Equal(t, id, state.Room.ID)
+		}
+	}
+	slices.Sort(rows)
+	var askers []*roomclient.Client // a server gives requests to the services that are connected to itself, if there are any
+	for n := range s.cluster.Nodes {
+		askers = append(askers, roomclient.New(s.cluster.Connect(t, n), roomclient.Config{}))
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		for _, asker := range askers {
+			var got []string
+			for r, err := range asker.AllRooms(t.Context()) {
+				require.NoError(c, err)
+				got = append(got, row(r))
+			}
+			slices.Sort(got)
+			require.Equal(c, rows, got)
+		}
+		replicas := s.replicas(c)
+		require.Len(c, replicas, len(s.services))
+		for _, r := range replicas {
+			require.Positive(c, r.asked, "replica %s has not been asked", r.id)
+			require.Zero(c, r.data.Quarantined)
+			require.Equal(c, len(rows), r.data.Rooms)
+			require.Equal(c, events[len(events)-1].Seq, r.data.LastSeq)
+		}
+	}, recovery, 50*time.Millisecond)
+	for _, asker := range askers {
+		for id, state := range want {
+			if state.Exists {
+				assert.Equal(t, ids(state), membersOf(t, asker, id), "members of %s", id)
+			}
+		}
+	}
+}
+
+func row(r room.Room) string {
+	return fmt.Sprintf("%s of %s: version %d, %d members", r.ID, r.CreatedAt.Format(time.RFC3339Nano), r.Version, r.MemberCount)
+}
+
+func ids(s *room.State) []string {
+	var all []string
+	for _, u := range s.MembersAfter("", room.MaxPage) {
+		all = append(all, u.ID)
+	}
+	return all
+}
+
+func membersOf(t *testing.T, c *roomclient.Client, roomID string) []string {
+	t.Helper()
+	var all []string
+	for u, err := range c.AllMembers(t.Context(), roomID) {
+		require.NoError(t, err)
+		all = append(all, u.ID)
+	}
+	return all
+}
+
+// replica is one room service, and how often it was asked for the list of rooms.
+type replica struct {
+	id    string
+	asked int
+	data  roomsvc.EndpointData
+}
+
+// replicas are the room services that tell their figures.
+func (s *stage) replicas(t require.TestingT) []replica {
+	subject, err := micro.ControlSubject(micro.StatsVerb, subjects.Service, "")
+	require.NoError(t, err)
+	sub, err := s.bus.NC.SubscribeSync(s.bus.NC.NewInbox())
+	require.NoError(t, err)
+	defer func() { _ = sub.Unsubscribe() }()
+	require.NoError(t, s.bus.NC.PublishRequest(subject, sub.Subject, nil))
+	var all []replica
+	for range s.services {
+		msg, err := sub.NextMsg(2 * time.Second)
+		require.NoError(t, err, "not every replica tells its figures")
+		var stats micro.Stats
+		require.NoError(t, json.Unmarshal(msg.Data, &stats))
+		r := replica{id: stats.ID}
+		for _, e := range stats.Endpoints {
+			if e.Name == subjects.List {
+				r.asked = e.NumRequests
+				require.NoError(t, json.Unmarshal(e.Data, &r.data))
+			}
+		}
+		all = append(all, r)
+	}
+	return all
+}

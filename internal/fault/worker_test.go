@@ -1,0 +1,98 @@
+package fault_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/fault"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+)
+
+// The environment that makes the test program a worker of an app, and names the file in which it
+// records the events it has handled.
+const (
+	workerApp    = "ROOMBUS_TEST_WORKER"
+	workerRecord = "ROOMBUS_TEST_RECORD"
+)
+
+// The apps: the guard is essential for joins, refuses one user and is told everything, the greeter
+// is told of joins.
+const (
+	guard   = "guard"
+	greeter = "greeter"
+	banned  = "banned"
+)
+
+// told is what the apps' workers must have handled.
+var told = map[string][]room.EventType{
+	guard:   {room.EventCreate, room.EventDelete, room.EventUserJoin, room.EventUserLeave},
+	greeter: {room.EventUserJoin},
+}
+
+// workerMain is the program of a worker. What it has written to its record stays if it is killed.
+func workerMain(app string) {
+	record, err := os.OpenFile(os.Getenv(workerRecord), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	write := func(e room.EventRef) error {
+		_, err := record.WriteString(e.ID + "\n")
+		return err
+	}
+	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return write(e.Event) })
+	if app == greeter {
+		appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0"}, joined)
+		return
+	}
+	appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0", Essentials: []room.Interface{room.PreRoomUserJoined}},
+		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+			if e.JoiningUser.ID == banned {
+				return room.UserNotAllowed("you are banned")
+			}
+			return nil
+		}),
+		joined,
+		appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error { return write(e.Event) }),
+		appworker.PostRoomDeletedFunc(func(_ context.Context, e room.Deleted) error { return write(e.Event) }),
+		appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error { return write(e.Event) }))
+}
+
+// records is where the workers of the apps write.
+type records struct{ dir string }
+
+func (r records) file(app string) string { return filepath.Join(r.dir, app) }
+
+// keepWorker keeps a worker of the app running, and returns when it serves.
+func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	env := harness.Env(t.TempDir(), "NATS_URL="+url, workerApp+"="+app, workerRecord+"="+r.file(app))
+	v := fault.Keep(t, "worker of "+app, func() *exec.Cmd {
+		cmd := exec.Command(program)
+		cmd.Env = env
+		return cmd
+	})
+	v.Output.Await(t, "INFO serving app="+app)
+	return v
+}
+
+// handled are the ids of the events that the app's workers have recorded, with how often.
+func (r records) handled(t *testing.T, app string) map[string]int {
+	t.Helper()
+	data, err := os.ReadFile(r.file(app))
+	require.NoError(t, err)
+	times := make(map[string]int)
+	for id := range strings.Lines(string(data)) {
+		times[strings.TrimSuffix(id, "\n")]++
+	}
+	return times
+}
