@@ -22,7 +22,7 @@ func Evolve(s *State, e Event) error {
 	if e.Type == EventCreate {
 		return s.create(e)
 	}
-	if !s.Exists {
+	if s.Room == nil {
 		return fmt.Errorf("%s of a room that does not live", e.Type)
 	}
 	if e.Version != s.Room.Version+1 {
@@ -35,12 +35,14 @@ func Evolve(s *State, e Event) error {
 		if e.Data.JoiningUser == nil || s.IsMember(e.Data.JoiningUser.ID) {
 			return errors.New("join without a user, or of a member")
 		}
-		s.add(*e.Data.JoiningUser)
+		if err := s.join(*e.Data.JoiningUser); err != nil {
+			return err
+		}
 	case EventUserLeave:
 		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
 			return errors.New("leave without a user, or of one who is no member")
 		}
-		s.remove(e.Data.LeavingUser.ID)
+		s.leave(e.Data.LeavingUser.ID)
 	default:
 		return fmt.Errorf("unknown event %q", e.Type)
 	}
@@ -49,16 +51,20 @@ func Evolve(s *State, e Event) error {
 }
 
 func (s *State) create(e Event) error {
-	if s.Exists {
+	if s.Room != nil {
 		return errors.New("creation of a room that lives")
 	}
 	if e.Version != 1 {
 		return fmt.Errorf("creation with version %d", e.Version)
 	}
-	*s = State{Exists: true, Room: e.Data.Room, Latest: s.Latest}
-	for _, m := range e.Data.Members {
-		s.add(m)
+	record := e.Data.Room // a copy, lest it keeps the whole event
+	made := State{Room: &record, Latest: s.Latest, content: hashRecord(record)}
+	for _, u := range e.Data.Members {
+		if err := made.join(u); err != nil {
+			return err
+		}
 	}
+	*s = made
 	s.pass(e)
 	return nil
 }
@@ -67,7 +73,7 @@ func (s *State) create(e Event) error {
 func (s *State) pass(e Event) {
 	s.Seq, s.Applied = e.Seq, e.Seq
 	s.Latest.Set(e.Type, e.Seq)
-	if s.Exists {
+	if s.Room != nil {
 		s.Room.Version, s.Room.MemberCount = e.Version, len(s.members)
 	}
 }

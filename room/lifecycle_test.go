@@ -55,7 +55,7 @@ func TestCommandsFollowTheModel(t *testing.T) {
 				require.Error(t, room.Evolve(&state, e), "an event applies once")
 				latest[e.Type] = seq
 			}
-			require.Equal(t, m.lives, state.Exists)
+			require.Equal(t, m.lives, state.Room != nil)
 			require.Equal(t, slices.Sorted(maps.Keys(m.members)), ids(state.MembersAfter("", 100)))
 			if m.lives {
 				require.Equal(t, len(m.members), state.Room.MemberCount)
@@ -96,7 +96,7 @@ func (m *model) apply(r room.Request) (changes bool, code room.Code) {
 	return changes, ""
 }
 
-func ids(users []*room.User) []string {
+func ids(users []room.User) []string {
 	var all []string
 	for _, u := range users {
 		all = append(all, u.ID)

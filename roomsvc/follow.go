@@ -90,7 +90,7 @@ func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq := meta.Sequence.Stream
 	e, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
 	if err != nil {
-		s.projection.quarantine(e.Room, seq)
+		s.projection.quarantine(e, meta.Timestamp)
 	} else {
 		err = s.projection.consume(e, meta.Timestamp)
 	}

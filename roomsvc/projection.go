@@ -2,7 +2,9 @@ package roomsvc
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,9 +24,19 @@ type projection struct {
 	recent recent
 
 	consumed    uint64 // the last sequence that came from the stream
-	committed   uint64 // the highest that this service has committed itself
-	quarantined uint64
+	newest      stamp  // of the message that has it
+	committed   uint64 // the highest that came otherwise: as a commit, or in a snapshot
+	quarantined uint64 // messages up to consumed, or up to counted if that is more
+	counted     uint64 // up to here a snapshot has counted them
+	sum         uint64 // of the hashes of all rooms
+	resets      int
 	waiting     []waiting
+}
+
+// stamp tells a message from another that had its sequence in a stream that lost its end.
+type stamp struct {
+	id     string // of the event; may be empty if it is none
+	stored time.Time
 }
 
 type waiting struct {
@@ -65,38 +77,49 @@ func (p *projection) commit(e room.Event) {
 func (p *projection) consume(e room.Event, stored time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.advance(e.Seq)
+	defer p.advance(e.Seq, stamp{e.ID, stored})
 	s := p.state(e.Room)
 	if e.Seq <= s.Seq {
-		return nil // came as a commit
+		return nil // came as a commit, or in a snapshot
 	}
 	err := p.apply(s, e, stored)
 	if err != nil {
-		p.quarantined++
-		s.Skip(e.Seq)
+		p.skip(s, e)
 	}
 	return err
 }
 
-// quarantine moves past a message of the stream that is no event. The room, if the subject
-// has one, goes on behind it.
-func (p *projection) quarantine(roomID string, seq uint64) {
+// quarantine moves past a message of the stream that is no event, stored at that time. The
+// room, if the subject has one, goes on behind it.
+func (p *projection) quarantine(e room.Event, stored time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.advance(seq)
-	p.quarantined++
-	if roomID != "" {
-		p.state(roomID).Skip(seq)
+	defer p.advance(e.Seq, stamp{e.ID, stored})
+	if e.Room == "" {
+		p.skip(&room.State{}, e)
+		return
 	}
+	p.skip(p.state(e.Room), e)
+}
+
+func (p *projection) skip(s *room.State, e room.Event) {
+	if e.Seq > p.counted {
+		p.quarantined++
+	}
+	p.sum -= s.Hash(e.Room)
+	s.Skip(e.Seq)
+	p.sum += s.Hash(e.Room)
 }
 
 func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error {
+	before := s.Hash(e.Room)
 	if err := room.Evolve(s, e); err != nil {
 		return err
 	}
+	p.sum += s.Hash(e.Room) - before
 	p.recent.add(e.ID, e.Seq, stored)
-	if s.Exists {
-		p.live.Set(e.Room, s)
+	if s.Room != nil {
+		p.live.Set(s.Room.ID, s)
 	} else {
 		p.live.Delete(e.Room)
 	}
@@ -107,14 +130,14 @@ func (p *projection) state(roomID string) *room.State {
 	s, ok := p.rooms[roomID]
 	if !ok {
 		s = &room.State{}
-		p.rooms[roomID] = s
+		p.rooms[strings.Clone(roomID)] = s // it may be part of a message
 	}
 	return s
 }
 
 // advance wakes whoever waits for the sequence.
-func (p *projection) advance(seq uint64) {
-	p.consumed = seq
+func (p *projection) advance(seq uint64, newest stamp) {
+	p.consumed, p.newest = seq, newest
 	still := p.waiting[:0]
 	for _, w := range p.waiting {
 		if w.seq <= seq {
@@ -154,7 +177,7 @@ func (p *projection) last() uint64 {
 	return p.consumed
 }
 
-// highest is the highest sequence that is known, from the stream or from a commit.
+// highest is the highest sequence that is known, from the stream or otherwise.
 func (p *projection) highest() uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -168,7 +191,9 @@ func (p *projection) reset() {
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
-	p.consumed, p.committed = 0, 0
+	p.consumed, p.newest, p.committed = 0, stamp{}, 0
+	p.quarantined, p.counted, p.sum = 0, 0, 0
+	p.resets++
 }
 
 // room is a live room's record.
@@ -179,7 +204,7 @@ func (p *projection) room(id string) (room.Room, bool) {
 	if !ok {
 		return room.Room{}, false
 	}
-	return s.Room, true
+	return *s.Room, true
 }
 
 // roomsAfter is up to limit live rooms whose ids come after id, in order.
@@ -189,7 +214,7 @@ func (p *projection) roomsAfter(id string, limit int) []room.Room {
 	var page []room.Room
 	p.live.Ascend(id, func(key string, s *room.State) bool {
 		if key != id {
-			page = append(page, s.Room)
+			page = append(page, *s.Room)
 		}
 		return len(page) < limit
 	})
@@ -204,15 +229,26 @@ func (p *projection) membersAfter(roomID, id string, limit int) (members []room.
 	if !ok {
 		return nil, false
 	}
-	for _, u := range s.MembersAfter(id, limit) {
-		members = append(members, *u)
-	}
-	return members, true
+	return s.MembersAfter(id, limit), true
 }
 
 // counts are the figures for operators.
-func (p *projection) counts() (rooms int, quarantined, seq uint64) {
+type counts struct {
+	rooms       int // live ones
+	quarantined uint64
+	seq         uint64 // the last that came from the stream
+	// hash is the same in every service that has the same rooms. It is empty while there is more
+	// in the projection than what has come from the stream, which is for moments: so it is the
+	// same in all services that have one and the same seq.
+	hash string
+}
+
+func (p *projection) counts() counts {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.live.Len(), p.quarantined, p.consumed
+	c := counts{rooms: p.live.Len(), quarantined: p.quarantined, seq: p.consumed}
+	if p.committed <= p.consumed {
+		c.hash = fmt.Sprintf("%016x", p.sum)
+	}
+	return c
 }

@@ -203,8 +203,8 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
 		return fmt.Errorf("starting to serve: %w", err)
 	}
-	rooms, quarantined, seq := s.projection.counts()
-	s.log.Info("serving", "rooms", rooms, "apps", len(s.apps.list()), "last_seq", seq, "quarantined", quarantined)
+	n := s.projection.counts()
+	s.log.Info("serving", "rooms", n.rooms, "apps", len(s.apps.list()), "last_seq", n.seq, "quarantined", n.quarantined)
 	return nil
 }
 

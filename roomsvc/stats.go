@@ -13,6 +13,9 @@ type EndpointData struct {
 	Errors         map[room.Code]uint64 `json:"errors"`
 	Rooms          int                  `json:"rooms"`            // live ones
 	LastSeq        uint64               `json:"last_seq"`         // of the stream, read so far
+	// ProjectionHash is the same in all replicas that have the same last_seq, but left out while
+	// a replica is ahead of that with a commit of its own.
+	ProjectionHash string `json:"projection_hash,omitempty"`
 	Quarantined    uint64               `json:"quarantined"`      // messages of the stream not applied
 	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
 	Surplus        uint64               `json:"surplus_verdicts"` // second ones to the same pre-event
@@ -57,9 +60,10 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 }
 
 func (s *Service) endpointData(endpoint string) any {
-	rooms, quarantined, seq := s.projection.counts()
+	n := s.projection.counts()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, LastSeq: seq, Quarantined: quarantined,
+		Errors: s.errors.of(endpoint).snapshot(),
+		Rooms:  n.rooms, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined,
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}
