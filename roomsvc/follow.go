@@ -112,15 +112,14 @@ func (s *Service) recognize(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("looking at the stream: %w", err)
 		}
-		same := info.Created.Equal(s.created)
+		same := info.Created.Equal(s.projection.created())
 		if same && info.State.LastSeq >= s.projection.highest() {
 			return nil
 		}
 		if !same || look == recognizeLooks {
 			s.log.Error("the stream is not the one that was read before; the projection is made anew",
 				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
-			s.projection.reset()
-			s.created = info.Created
+			s.projection.reset(info.Created)
 			return nil
 		}
 		// A new leader may need a moment to have everything at hand.

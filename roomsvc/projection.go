@@ -19,6 +19,7 @@ import (
 // in its room, an event that comes from both sides is applied once.
 type projection struct {
 	mu     sync.RWMutex
+	stream time.Time                      // when the stream was created
 	rooms  map[string]*room.State         // live and deleted: a deleted room's last sequence guards its successor
 	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
 	recent recent
@@ -44,8 +45,8 @@ type waiting struct {
 	reached chan struct{}
 }
 
-func newProjection() *projection {
-	return &projection{rooms: make(map[string]*room.State)}
+func newProjection(stream time.Time) *projection {
+	return &projection{stream: stream, rooms: make(map[string]*room.State)}
 }
 
 // view is what a decision about the command rests on, and the sequence of the event that the
@@ -184,10 +185,18 @@ func (p *projection) highest() uint64 {
 	return max(p.consumed, p.committed)
 }
 
+// created is when the stream was.
+func (p *projection) created() time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.stream
+}
+
 // reset forgets everything: the stream is another one than before.
-func (p *projection) reset() {
+func (p *projection) reset(stream time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stream = stream
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}

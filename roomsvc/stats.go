@@ -10,16 +10,16 @@ import (
 // EndpointData is what "nats micro stats" shows of an endpoint beside its requests, errors and
 // times: the errors by code, and the same for every endpoint, how the service is.
 type EndpointData struct {
-	Errors         map[room.Code]uint64 `json:"errors"`
-	Rooms          int                  `json:"rooms"`            // live ones
-	LastSeq        uint64               `json:"last_seq"`         // of the stream, read so far
+	Errors  map[room.Code]uint64 `json:"errors"`
+	Rooms   int                  `json:"rooms"`    // live ones
+	LastSeq uint64               `json:"last_seq"` // of the stream, read so far
 	// ProjectionHash is the same in all replicas that have the same last_seq, but left out while
 	// a replica is ahead of that with a commit of its own.
 	ProjectionHash string `json:"projection_hash,omitempty"`
-	Quarantined    uint64               `json:"quarantined"`      // messages of the stream not applied
-	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
-	Surplus        uint64               `json:"surplus_verdicts"` // second ones to the same pre-event
-	RefusedReplies uint64               `json:"refused_replies"`  // requests dropped for their reply subject
+	Quarantined    uint64 `json:"quarantined"`      // messages of the stream not applied
+	LateVerdicts   uint64 `json:"late_verdicts"`    // came after their pre-event had ended
+	Surplus        uint64 `json:"surplus_verdicts"` // second ones to the same pre-event
+	RefusedReplies uint64 `json:"refused_replies"`  // requests dropped for their reply subject
 	// RejectionsDropped counts the rejections that are not in the stream.
 	RejectionsDropped uint64 `json:"rejections_dropped"`
 }

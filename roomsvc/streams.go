@@ -110,7 +110,7 @@ func (s *Service) open(ctx context.Context) error {
 	if s.stream, err = bus.EnsureStream(ctx, s.js, eventsConfig(s.cfg.Replicas)); err != nil {
 		return err
 	}
-	s.created = s.stream.CachedInfo().Created
+	s.projection = newProjection(s.stream.CachedInfo().Created)
 	kv, err := s.appsBucket(ctx)
 	if err != nil {
 		return err

@@ -41,6 +41,10 @@ const (
 	AppsBucket    = "ROOM_APPS"
 	AppsStream    = "KV_" + AppsBucket // that the bucket is made of
 	AllApps       = "$KV." + AppsBucket + ".>"
+
+	Snapshots       = "ROOM_SNAPSHOTS"
+	SnapshotsStream = "OBJ_" + Snapshots // that the object store is made of
+	Snapshot        = "projection"       // the object
 )
 
 // Room is the subject of a command or query about rooms.
@@ -86,6 +90,9 @@ func RejectedType(command string) string { return "room.rejected." + command }
 
 // RejectionsOf filters the rejections of one room.
 func RejectionsOf(roomID string) string { return "room.rejected.*." + roomID }
+
+// SnapshotParts is the subject of the parts of the object of that id in the store of snapshots.
+func SnapshotParts(id string) string { return "$O." + Snapshots + ".C." + id }
 
 // ParsePost takes the subject of a post-event apart. The room is known even if the type of
 // event is not one that exists; ok is false if there is no room in the subject.
