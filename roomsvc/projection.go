@@ -85,7 +85,7 @@ func (p *projection) consume(e room.Event, stored time.Time) error {
 	}
 	err := p.apply(s, e, stored)
 	if err != nil {
-		p.skip(s, e)
+		p.skip(e)
 	}
 	return err
 }
@@ -96,20 +96,21 @@ func (p *projection) quarantine(e room.Event, stored time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.advance(e.Seq, stamp{e.ID, stored})
-	if e.Room == "" {
-		p.skip(&room.State{}, e)
-		return
-	}
-	p.skip(p.state(e.Room), e)
+	p.skip(e)
 }
 
-func (p *projection) skip(s *room.State, e room.Event) {
+// skip moves past a message that is not applied.
+func (p *projection) skip(e room.Event) {
 	if e.Seq > p.counted {
 		p.quarantined++
 	}
-	p.sum -= s.Hash(e.Room)
+	if e.Room == "" {
+		return
+	}
+	s := p.state(e.Room)
+	before := s.Hash(e.Room)
 	s.Skip(e.Seq)
-	p.sum += s.Hash(e.Room)
+	p.sum += s.Hash(e.Room) - before
 }
 
 func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error {

@@ -47,10 +47,10 @@ const (
 	frameHash     = '#'
 )
 
-// How much is written, or encoded under the projection's lock, at a time.
+// How much is encoded under the projection's lock at a time, and written.
 const (
-	frameRoomCount = 256
-	frameBytes     = 128 << 10
+	frameRoomsMax = 256
+	frameBytes    = 128 << 10
 )
 
 type snapshotHead struct {
@@ -76,6 +76,7 @@ var errStreamChanged = errors.New("the stream has become another one meanwhile")
 type snapshotWriter struct {
 	p      *projection
 	resets int
+	batch  int // rooms in a frame
 	head   snapshotHead
 	tail   snapshotTail
 }
@@ -83,7 +84,10 @@ type snapshotWriter struct {
 func (p *projection) newSnapshot() *snapshotWriter {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return &snapshotWriter{p: p, resets: p.resets, head: snapshotHead{Format: snapshotFormat, Stream: p.stream, Seq: p.consumed}}
+	return &snapshotWriter{
+		p: p, resets: p.resets, batch: frameRoomsMax,
+		head: snapshotHead{Format: snapshotFormat, Stream: p.stream, Seq: p.consumed},
+	}
 }
 
 // write needs the projection to be kept up with the stream meanwhile, as it waits until what
@@ -138,7 +142,7 @@ func (s *snapshotWriter) rooms(out *frameWriter) error {
 		frame = appendText(appendText(frame, []byte(id)), state)
 		s.tail.Rooms++
 		s.tail.Sum += r.Hash(id)
-		if s.tail.Rooms%frameRoomCount == 0 || len(frame) >= frameBytes {
+		if s.tail.Rooms%s.batch == 0 || len(frame) >= frameBytes {
 			s.p.mu.RUnlock()
 			out.frame(frameRooms, frame)
 			s.p.mu.RLock()
