@@ -1,7 +1,11 @@
 package room_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -87,6 +91,31 @@ func TestAStateIsReadAsItWasWritten(t *testing.T) {
 }
 
 func must(b []byte, _ error) []byte { return b }
+
+func TestWhatIsNoState(t *testing.T) {
+	t.Parallel()
+	numbers := []byte{1, 1, 1, 0, 0, 0}
+	record := func(json string) []byte { return append(append(slices.Clone(numbers), byte(len(json))), json...) }
+	two := record(`{"id":"r","memberCount":2}`)
+	_, err := room.DecodeState("r", append(slices.Clone(two), 2, 1, 'a', 1, 'b'))
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{
+		"nothing":                nil,
+		"members out of order":   append(slices.Clone(two), 2, 1, 'b', 1, 'a'),
+		"a member twice":         append(slices.Clone(two), 2, 1, 'a', 3, 'a', 0, 'x'),
+		"one member too few":     append(slices.Clone(two), 1, 1, 'a'),
+		"a number beyond all":    binary.AppendUvarint(slices.Clone(two), math.MaxUint64),
+		"members of nothing":     append(slices.Clone(numbers), 0, 1, 1, 'a'),
+		"a record that is none":  append(record(`null`), 0),
+		"a record of another":    append(record(`{"id":"q"}`), 0),
+		"a record without end":   append(record(`{"id":"r"`), 0),
+		"a number without end":   bytes.Repeat([]byte{0xff}, 20),
+		"a text longer than all": append(slices.Clone(numbers), 100, '{'),
+	} {
+		_, err := room.DecodeState("r", slices.Clone(data))
+		assert.Error(t, err, name)
+	}
+}
 
 // A member comes out as it went in, whatever there is of it.
 func TestAMemberIsAsItWasGiven(t *testing.T) {
