@@ -155,7 +155,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
-		snapshots:   newSnapshots(js, nc, cfg),
+		snapshots:   newSnapshots(js, cfg.Replicas),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
 		behind:      make(chan struct{}, 1),
 		listening:   make(chan struct{}, cfg.MaxInFlight),

@@ -1,6 +1,7 @@
 package subjects
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"github.com/roombus/roombus/room"
@@ -93,6 +94,11 @@ func RejectionsOf(roomID string) string { return "room.rejected.*." + roomID }
 
 // SnapshotParts is the subject of the parts of the object of that id in the store of snapshots.
 func SnapshotParts(id string) string { return "$O." + Snapshots + ".C." + id }
+
+// SnapshotMeta is the subject of what the store of snapshots knows of the object.
+func SnapshotMeta() string {
+	return "$O." + Snapshots + ".M." + base64.URLEncoding.EncodeToString([]byte(Snapshot))
+}
 
 // ParsePost takes the subject of a post-event apart. The room is known even if the type of
 // event is not one that exists; ok is false if there is no room in the subject.
