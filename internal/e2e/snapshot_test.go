@@ -271,4 +271,3 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 		})
 	}
 }
-
