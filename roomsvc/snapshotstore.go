@@ -61,7 +61,7 @@ type stored struct {
 // errNoSnapshot is returned when there is none, or no store.
 var errNoSnapshot = errors.New("there is no snapshot")
 
-// current is the object that there is. With errNoSnapshot it says where one that is deleted was.
+// current is the object that there is. With errNoSnapshot it still has the sequence.
 func (s *snapshots) current(ctx context.Context) (stored, error) {
 	var is stored
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
@@ -79,8 +79,8 @@ func (s *snapshots) current(ctx context.Context) (stored, error) {
 		return is, fmt.Errorf("looking at the snapshot that there is: %w", err)
 	}
 	is.seq = msg.Sequence
-	if err := json.Unmarshal(msg.Data, &is); err != nil || is.Deleted {
-		return is, errNoSnapshot
+	if err := json.Unmarshal(msg.Data, &is.ObjectInfo); err != nil || is.Deleted {
+		return stored{seq: is.seq}, errNoSnapshot
 	}
 	return is, nil
 }

@@ -165,6 +165,8 @@ func TestASnapshotThatIsNotThere(t *testing.T) {
 	log := serveLogged(t, b, roomsvc.Config{})
 	assert.Contains(t, log.String(), "there is no snapshot; the whole stream is read")
 	require.NoError(t, b.Service.Stop(t.Context()))
+	_, info := snapshot(t, b)
+	assert.Equal(t, "1", info.Metadata["seq"], "it is written anew")
 	require.NoError(t, b.JS.DeleteObjectStore(t.Context(), subjects.Snapshots))
 	log = serveLogged(t, b, roomsvc.Config{})
 	assert.Contains(t, log.String(), "there is no snapshot; the whole stream is read")
