@@ -82,8 +82,7 @@ func fill(b *testing.B, nc *nats.Conn) {
 		subject, headers, body, err := subjects.EncodePost(e, "")
 		require.NoError(b, err)
 		_, err = js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: headers, Data: body}, jetstream.WithMsgID(e.ID),
-			jetstream.WithExpectLastSequenceForSubject(e.Expected, subjects.PostsOf(e.Room)))
-
+			jetstream.WithExpectLastSequenceForSubject(e.Expected, subjects.PostsOf(e.Room)), jetstream.WithStallWait(time.Minute))
 		require.NoError(b, err)
 	}
 	<-js.PublishAsyncComplete()
