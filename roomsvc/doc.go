@@ -16,6 +16,8 @@
 // Beside it run:
 //
 //	follow.go      the stream flows into projection.go; recent.go knows the latest commands
+//	snapshots.go   the projection is kept, as a snapshot.go, in the snapshotstore.go; restore.go
+//	               begins with it
 //	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
 //	               know it from there; durable.go is what apps consume, replica.go what the
 //	               other replicas know
@@ -43,6 +45,8 @@
 //     anything else is said.
 //   - Rejections that cannot be written to ROOM_REJECTIONS, for whatever reason, are dropped
 //     and counted; no command waits for one or fails for one.
+//   - A snapshot that cannot be written or used is logged; then the next start reads more of the
+//     stream.
 //   - A message of the stream that does not chain, or is no event, is quarantined: logged,
 //     counted and not applied. The room goes on behind it.
 package roomsvc

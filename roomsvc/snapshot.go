@@ -35,8 +35,8 @@ import (
 // to the tail's sequence have been counted, if they were quarantined, and are not again; the
 // commands are those that were remembered when all rooms had been written.
 //
-// It is not compressed: the object store is told to, on its disk; on the way it is not worth
-// a dependency.
+// It is not compressed: the object store is, on its disk, and on the way a few seconds' worth
+// of bytes are not worth a dependency.
 const snapshotFormat = 1
 
 const (
