@@ -1,10 +1,12 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -272,4 +274,46 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 			assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 		})
 	}
+}
+
+// Replicas that have read equally far show the same hash, whoever of them made the events.
+func TestReplicasHaveTheSameHash(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	for n := range 20 {
+		id := "r" + strconv.Itoa(n)
+		b.Create(t, id)
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: id, User: alice})
+		require.NoError(t, err)
+		if n%3 == 0 {
+			_, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: id})
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, b.NC.Publish("room.post.explode.r1", nil))
+	hashes := make(map[string]int)
+	require.Eventually(t, func() bool {
+		clear(hashes)
+		replies, err := bus.Broadcast(t.Context(), b.NC, "$SRV.STATS.rooms", nil)
+		require.NoError(t, err)
+		for _, msg := range replies {
+			var stats struct {
+				Endpoints []struct{ Data roomsvc.EndpointData }
+			}
+			require.NoError(t, json.Unmarshal(msg.Data, &stats))
+			if data := stats.Endpoints[0].Data; data.LastSeq == 48 {
+				hashes[data.ProjectionHash]++
+			}
+		}
+		return len(replies) == 2 && hashes[""] == 0 && len(hashes) > 0 && len(replies) == sum(hashes)
+	}, replyTime, tick, "%v", hashes)
+	assert.Len(t, hashes, 1)
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }
