@@ -52,6 +52,10 @@ golden: ## write the golden JSON of the wire types anew, to be looked at
 trace: build ## replay the whole two-year trace against fresh services, and through a kill -9
 	ROOMBUS_TRACE=$(abspath $(TRACE)) go test -count=1 -timeout 30m -v -run TestWholeTrace ./internal/e2e
 
+.PHONY: memory
+memory: ## measure what a million memberships take of memory
+	go test ./roomsvc -run ^$$ -bench Memory -benchtime 1x -timeout 20m
+
 .PHONY: demo
 demo: ## watch apps veto, extend, modify and react
 	go run ./cmd/roombus demo

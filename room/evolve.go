@@ -22,7 +22,7 @@ func Evolve(s *State, e Event) error {
 	if e.Type == EventCreate {
 		return s.create(e)
 	}
-	if !s.Exists {
+	if s.Room == nil {
 		return fmt.Errorf("%s of a room that does not live", e.Type)
 	}
 	if e.Version != s.Room.Version+1 {
@@ -36,15 +36,14 @@ func Evolve(s *State, e Event) error {
 		if u == nil || s.IsMember(u.ID) {
 			return errors.New("join without a user, or of a member")
 		}
-		if err := u.Validate("joiningUser"); err != nil {
+		if err := s.join(*e.Data.JoiningUser); err != nil {
 			return err
 		}
-		s.add(*u)
 	case EventUserLeave:
 		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
 			return errors.New("leave without a user, or of one who is no member")
 		}
-		s.remove(e.Data.LeavingUser.ID)
+		s.leave(e.Data.LeavingUser.ID)
 	default:
 		return fmt.Errorf("unknown event %q", e.Type)
 	}
@@ -52,31 +51,32 @@ func Evolve(s *State, e Event) error {
 	return nil
 }
 
-// succeeds reports whether the event creates a room after one of the same id of which nothing
-// is left: only the whole history of a deleted room is ever removed.
+// succeeds reports whether the event creates a room after one of the same id whose history has
+// been removed: before this state has seen any of it, or after it was guarded, or since. Only the
+// whole history of a deleted room is ever removed.
 func (s *State) succeeds(e Event) bool {
-	return s.Applied == 0 && e.Type == EventCreate && e.Version == 1 && e.Expected > 0
+	return e.Type == EventCreate && e.Version == 1 && s.Room == nil && (s.Applied == 0 || e.Expected == 0)
 }
 
 func (s *State) create(e Event) error {
-	if s.Exists {
+	if s.Room != nil {
 		return errors.New("creation of a room that lives")
 	}
 	if e.Version != 1 {
 		return fmt.Errorf("creation with version %d", e.Version)
 	}
-	for _, m := range e.Data.Members {
-		if err := m.Validate("members"); err != nil {
+	record := e.Data.Room // a copy, lest it keeps the whole event
+	latest := s.Latest
+	if s.succeeds(e) {
+		latest = e.Previous // as it is for who has seen it all
+	}
+	made := State{Room: &record, Latest: latest, DeletedAt: s.DeletedAt, content: hashRecord(record)}
+	for _, u := range e.Data.Members {
+		if err := made.join(u); err != nil {
 			return err
 		}
 	}
-	if s.succeeds(e) {
-		s.Latest = e.Previous
-	}
-	*s = State{Exists: true, Room: e.Data.Room, Latest: s.Latest, DeletedAt: s.DeletedAt}
-	for _, m := range e.Data.Members {
-		s.add(m)
-	}
+	*s = made
 	s.pass(e)
 	return nil
 }
@@ -85,7 +85,7 @@ func (s *State) create(e Event) error {
 func (s *State) pass(e Event) {
 	s.Seq, s.Applied = e.Seq, e.Seq
 	s.Latest.Set(e.Type, e.Seq)
-	if s.Exists {
+	if s.Room != nil {
 		s.Room.Version, s.Room.MemberCount = e.Version, len(s.members)
 	}
 }

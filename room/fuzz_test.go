@@ -78,7 +78,7 @@ func requireEvolves(t *testing.T, r room.Request) {
 	require.NoError(t, room.DecodeLenient(rewritten(t, data), &e.Data), "what is committed can be read")
 	require.LessOrEqual(t, len(e.Data.Members), room.MaxNewMembers+1)
 	require.NoError(t, room.Evolve(state, e))
-	if state.Exists {
+	if state.Room != nil {
 		require.Equal(t, data.Room.MemberCount, state.Room.MemberCount)
 		require.NoError(t, state.Room.Validate())
 	}

@@ -55,7 +55,7 @@ func TestCommandsFollowTheModel(t *testing.T) {
 				require.Error(t, room.Evolve(&state, e), "an event applies once")
 				latest[e.Type] = seq
 			}
-			require.Equal(t, m.lives, state.Exists)
+			require.Equal(t, m.lives, state.Room != nil)
 			require.Equal(t, slices.Sorted(maps.Keys(m.members)), ids(state.MembersAfter("", 100)))
 			if m.lives {
 				require.Equal(t, len(m.members), state.Room.MemberCount)
@@ -96,7 +96,7 @@ func (m *model) apply(r room.Request) (changes bool, code room.Code) {
 	return changes, ""
 }
 
-func ids(users []*room.User) []string {
+func ids(users []room.User) []string {
 	var all []string
 	for _, u := range users {
 		all = append(all, u.ID)
@@ -188,4 +188,11 @@ func TestARoomMadeAnewOutlivesTheHistoryBeforeIt(t *testing.T) {
 	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventDelete, Room: "r", Seq: 4, Expected: 3, Version: 2, Time: at, Data: data}))
 	assert.Equal(t, at, known.DeletedAt)
 	require.ErrorContains(t, room.Evolve(&known, anew), "broken chain", "of a room that is known, nothing is removed")
+
+	// Another replica has removed the history, and made the room anew.
+	anew.Expected, anew.Previous = 0, room.Latest{}
+	require.NoError(t, room.Evolve(&known, anew))
+	assert.Equal(t, room.Latest{Create: 9}, known.Latest)
+	anew.Seq = 10
+	require.ErrorContains(t, room.Evolve(&known, anew), "broken chain", "a live room's history is not removed")
 }

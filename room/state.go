@@ -9,8 +9,8 @@ import (
 // State is one room as its events so far have made it. The zero State is a room that has
 // never been.
 type State struct {
-	Exists bool
-	Room   Room
+	// Room is nil if the room does not live.
+	Room *Room
 	// Seq is the stream sequence of the room's last message, also of a deleted room: the next
 	// event is guarded by it.
 	Seq uint64
@@ -22,7 +22,8 @@ type State struct {
 	// DeletedAt is when the room, or the last one of its id before it, was deleted; zero if none
 	// was, or nothing is left of it. The deletion's sequence is Latest.Delete.
 	DeletedAt time.Time
-	members   []*User // in the order of their ids
+	members   []member // in the order of their ids
+	content   uint64   // see Hash
 }
 
 // View is what a decision rests on.
@@ -36,7 +37,10 @@ type View struct {
 
 // View is the part of the state that deciding a request needs.
 func (s *State) View(r Request) View {
-	v := View{Exists: s.Exists, Room: s.Room, Seq: s.Seq, Latest: s.Latest}
+	v := View{Seq: s.Seq, Latest: s.Latest}
+	if s.Room != nil {
+		v.Exists, v.Room = true, *s.Room
+	}
 	if u := r.Subject(); u != nil {
 		v.Member = s.IsMember(u.ID)
 	}
@@ -50,29 +54,42 @@ func (s *State) IsMember(userID string) bool {
 }
 
 // MembersAfter returns up to limit members whose ids come after userID, in order.
-func (s *State) MembersAfter(userID string, limit int) []*User {
+func (s *State) MembersAfter(userID string, limit int) []User {
 	at, found := s.find(userID)
 	if found {
 		at++
 	}
-	return s.members[at:min(at+limit, len(s.members))]
+	page := s.members[at:min(at+limit, len(s.members))]
+	users := make([]User, len(page))
+	for n, m := range page {
+		users[n] = m.user()
+	}
+	return users
 }
 
 func (s *State) find(userID string) (int, bool) {
-	return slices.BinarySearchFunc(s.members, userID, func(u *User, id string) int { return cmp.Compare(u.ID, id) })
+	return slices.BinarySearchFunc(s.members, userID, func(m member, id string) int { return cmp.Compare(m.id(), id) })
 }
 
-func (s *State) add(u User) {
-	at, found := s.find(u.ID)
-	if found {
-		s.members[at] = &u
-		return
+// join makes the user a member, in place of the one of the same id if there is one.
+func (s *State) join(u User) error {
+	m, err := newMember(u)
+	if err != nil {
+		return err
 	}
-	s.members = slices.Insert(s.members, at, &u)
+	s.leave(u.ID)
+	at, _ := s.find(u.ID)
+	s.members = slices.Insert(s.members, at, m)
+	s.content += m.hash()
+	return nil
 }
 
-func (s *State) remove(userID string) {
+func (s *State) leave(userID string) {
 	if at, found := s.find(userID); found {
+		s.content -= s.members[at].hash()
 		s.members = slices.Delete(s.members, at, at+1)
+		if cap(s.members) > 4*len(s.members) {
+			s.members = slices.Clip(slices.Clone(s.members)) // a room that was large may stay small
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package roomsvc
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // deletion is the end of a room.
 type deletion struct {
@@ -47,7 +51,19 @@ func (p *projection) forget(roomID string, seq uint64) {
 
 // drop makes a room as if it had never been, if this deletion is the last that happened to it.
 func (p *projection) drop(roomID string, seq uint64) {
-	if s, ok := p.rooms[roomID]; ok && !s.Exists && s.Applied == seq && s.Seq == seq {
+	if s, ok := p.rooms[roomID]; ok && s.Room == nil && s.Applied == seq && s.Seq == seq {
+		p.sum -= s.Hash(roomID)
 		delete(p.rooms, roomID) // the map keeps some 35 bytes, for the next room
 	}
+}
+
+// recall finds the deletions again whose histories the stream may still have, in a projection
+// that has not come from there.
+func (p *projection) recall() {
+	for id, s := range p.rooms {
+		if !s.DeletedAt.IsZero() {
+			p.deletions = append(p.deletions, deletion{id, s.Latest.Delete, s.DeletedAt})
+		}
+	}
+	slices.SortFunc(p.deletions, func(a, b deletion) int { return cmp.Compare(a.seq, b.seq) })
 }

@@ -17,6 +17,8 @@
 //
 //	follow.go      the stream flows into projection.go, minding its gaps.go; recent.go knows
 //	               the latest commands; damage.go sees what the disk has lost of it
+//	snapshots.go   the projection is kept, as a snapshot.go, in the snapshotstore.go; restore.go
+//	               begins with it
 //	retain.go      the histories of rooms leave the stream long after their deletions.go
 //	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
 //	               know it from there; durable.go is what apps consume, replica.go what the
@@ -45,6 +47,8 @@
 //     anything else is said.
 //   - Rejections that cannot be written to ROOM_REJECTIONS, for whatever reason, are dropped
 //     and counted; no command waits for one or fails for one.
+//   - A snapshot that cannot be written or used is logged; then the next start reads more of the
+//     stream.
 //   - A message of the stream that does not chain, or is no event, is quarantined: logged,
 //     counted and not applied. The room goes on behind it.
 package roomsvc

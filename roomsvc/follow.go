@@ -134,7 +134,7 @@ func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq := meta.Sequence.Stream
 	e, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
 	if err != nil {
-		s.projection.quarantine(e.Room, seq)
+		s.projection.quarantine(e, meta.Timestamp)
 	} else {
 		err = s.projection.consume(e, meta.Timestamp)
 	}
@@ -157,15 +157,14 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("looking at the stream: %w", err)
 		}
-		same := info.Created.Equal(s.created)
+		same := info.Created.Equal(s.projection.created())
 		if same && info.State.LastSeq >= s.projection.highest() {
 			return info.State.LastSeq, nil
 		}
 		if !same || look == recognizeLooks {
 			s.log.Error("the stream is not the one that was read before; the projection is made anew",
 				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
-			s.projection.reset(info.State.LastSeq)
-			s.created = info.Created
+			s.projection.reset(info.Created, info.State.LastSeq)
 			return info.State.LastSeq, nil
 		}
 		// A new leader may need a moment to have everything at hand.

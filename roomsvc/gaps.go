@@ -28,7 +28,7 @@ var errMissed = errors.New("events were removed before this service has read the
 // missed makes the projection be read anew, since what it has up to the sequence has a gap.
 func (s *Service) missed(seq uint64) error {
 	s.log.Warn("the stream no longer has what follows; the projection is made anew", "last", s.projection.last(), "next", seq)
-	s.projection.reset(seq)
+	s.projection.reset(s.projection.created(), seq)
 	return errMissed
 }
 

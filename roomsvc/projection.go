@@ -2,7 +2,9 @@ package roomsvc
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 // in its room, an event that comes from both sides is applied once.
 type projection struct {
 	mu     sync.RWMutex
+	stream time.Time                      // when the stream was created
 	rooms  map[string]*room.State         // live and deleted: a deleted room's last sequence guards its successor
 	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
 	recent recent
@@ -24,11 +27,21 @@ type projection struct {
 	deletions deletions // whose rooms' histories the stream may still have
 
 	consumed    uint64 // the last sequence that came from the stream
+	newest      stamp  // of the message that has it
 	read        uint64 // how many messages came
-	committed   uint64 // the highest that this service has committed itself
+	committed   uint64 // the highest that came otherwise: as a commit, or in a snapshot
 	whole       uint64 // where consumed must be for the rooms to be all there
-	quarantined uint64
+	quarantined uint64 // messages up to consumed, or up to counted if that is more
+	counted     uint64 // up to here a snapshot has counted them
+	sum         uint64 // of the hashes of all rooms
+	resets      int
 	waiting     []waiting
+}
+
+// stamp tells a message from another that had its sequence in a stream that lost its end.
+type stamp struct {
+	id     string // of the event; may be empty if it is none
+	stored time.Time
 }
 
 type waiting struct {
@@ -36,8 +49,8 @@ type waiting struct {
 	reached chan struct{}
 }
 
-func newProjection() *projection {
-	return &projection{rooms: make(map[string]*room.State)}
+func newProjection(stream time.Time) *projection {
+	return &projection{stream: stream, rooms: make(map[string]*room.State)}
 }
 
 // view is what a decision about the command rests on, and the sequence of the event that the
@@ -69,38 +82,50 @@ func (p *projection) commit(e room.Event) {
 func (p *projection) consume(e room.Event, stored time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.advance(e.Seq)
+	defer p.advance(e.Seq, stamp{e.ID, stored})
 	s := p.state(e.Room)
 	if e.Seq <= s.Seq {
-		return nil // came as a commit
+		return nil // came as a commit, or in a snapshot
 	}
 	err := p.apply(s, e, stored)
 	if err != nil {
-		p.quarantined++
-		s.Skip(e.Seq)
+		p.skip(e)
 	}
 	return err
 }
 
-// quarantine moves past a message of the stream that is no event. The room, if the subject
-// has one, goes on behind it.
-func (p *projection) quarantine(roomID string, seq uint64) {
+// quarantine moves past a message of the stream that is no event, stored at that time. The
+// room, if the subject has one, goes on behind it.
+func (p *projection) quarantine(e room.Event, stored time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.advance(seq)
-	p.quarantined++
-	if roomID != "" {
-		p.state(roomID).Skip(seq)
+	defer p.advance(e.Seq, stamp{e.ID, stored})
+	p.skip(e)
+}
+
+// skip moves past a message that is not applied.
+func (p *projection) skip(e room.Event) {
+	if e.Seq > p.counted {
+		p.quarantined++
 	}
+	if e.Room == "" {
+		return
+	}
+	s := p.state(e.Room)
+	before := s.Hash(e.Room)
+	s.Skip(e.Seq)
+	p.sum += s.Hash(e.Room) - before
 }
 
 func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error {
+	before := s.Hash(e.Room)
 	if err := room.Evolve(s, e); err != nil {
 		return err
 	}
+	p.sum += s.Hash(e.Room) - before
 	p.recent.add(e.ID, e.Seq, stored)
-	if s.Exists {
-		p.live.Set(e.Room, s)
+	if s.Room != nil {
+		p.live.Set(s.Room.ID, s)
 	} else {
 		p.live.Delete(e.Room)
 		p.deletions = append(p.deletions, deletion{e.Room, e.Seq, s.DeletedAt})
@@ -112,19 +137,19 @@ func (p *projection) state(roomID string) *room.State {
 	s, ok := p.rooms[roomID]
 	if !ok {
 		s = &room.State{}
-		p.rooms[roomID] = s
+		p.rooms[strings.Clone(roomID)] = s // it may be part of a message
 	}
 	return s
 }
 
 // advance wakes whoever waits for the sequence.
-func (p *projection) advance(seq uint64) {
+func (p *projection) advance(seq uint64, newest stamp) {
 	p.read++
-	p.arrive(seq)
+	p.arrive(seq, newest)
 }
 
-func (p *projection) arrive(seq uint64) {
-	p.consumed = seq
+func (p *projection) arrive(seq uint64, newest stamp) {
+	p.consumed, p.newest = seq, newest
 	still := p.waiting[:0]
 	for _, w := range p.waiting {
 		if w.seq <= seq {
@@ -157,11 +182,12 @@ func (p *projection) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
-// unread is how many of the messages that the stream has did not come, 0 if it has gone on.
+// unread is how many of the messages that the stream has did not come, 0 if it has gone on, or
+// if what came before a snapshot is not known.
 func (p *projection) unread(last, messages uint64) uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if p.consumed != last || p.read >= messages {
+	if p.consumed != last || p.counted > 0 || p.read >= messages {
 		return 0
 	}
 	return messages - p.read
@@ -174,7 +200,7 @@ func (p *projection) last() uint64 {
 	return p.consumed
 }
 
-// highest is the highest sequence that is known, from the stream or from a commit.
+// highest is the highest sequence that is known, from the stream or otherwise.
 func (p *projection) highest() uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -185,19 +211,31 @@ func (p *projection) highest() uint64 {
 func (p *projection) pass(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.arrive(max(p.consumed, seq))
+	if seq > p.consumed {
+		p.arrive(seq, stamp{})
+	}
 }
 
-// reset forgets everything, to read it anew. Until that has come to the sequence, the stream's
-// last, it is not known which rooms there are.
-func (p *projection) reset(whole uint64) {
+// created is when the stream was.
+func (p *projection) created() time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.stream
+}
+
+// reset forgets everything, to read the stream from its start. Until that has come to the
+// sequence, the stream's last, it is not known which rooms there are.
+func (p *projection) reset(stream time.Time, whole uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stream = stream
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
 	p.recent = recent{}
 	p.deletions = nil
-	p.consumed, p.committed, p.read, p.whole = 0, 0, 0, whole
+	p.consumed, p.newest, p.committed, p.read, p.whole = 0, stamp{}, 0, 0, whole
+	p.quarantined, p.counted, p.sum = 0, 0, 0
+	p.resets++
 }
 
 // room is a live room's record. Like what follows it returns an error of code unavailable
@@ -209,7 +247,7 @@ func (p *projection) room(id string) (room.Room, error) {
 	if err != nil {
 		return room.Room{}, err
 	}
-	return s.Room, nil
+	return *s.Room, nil
 }
 
 // roomsAfter is up to limit live rooms whose ids come after id, in order.
@@ -222,7 +260,7 @@ func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 	var page []room.Room
 	p.live.Ascend(id, func(key string, s *room.State) bool {
 		if key != id {
-			page = append(page, s.Room)
+			page = append(page, *s.Room)
 		}
 		return len(page) < limit
 	})
@@ -237,11 +275,7 @@ func (p *projection) membersAfter(roomID, id string, limit int) ([]room.User, er
 	if err != nil {
 		return nil, err
 	}
-	var members []room.User
-	for _, u := range s.MembersAfter(id, limit) {
-		members = append(members, *u)
-	}
-	return members, nil
+	return s.MembersAfter(id, limit), nil
 }
 
 func (p *projection) find(id string) (*room.State, error) {
@@ -263,8 +297,23 @@ func (p *projection) known() error {
 }
 
 // counts are the figures for operators.
-func (p *projection) counts() (rooms, deleted int, quarantined, seq uint64) {
+type counts struct {
+	rooms       int // live ones
+	deleted     int // ones whose history is still there
+	quarantined uint64
+	seq         uint64 // the last that came from the stream
+	// hash is the same in every service that has the same rooms. It is empty while there is more
+	// in the projection than what has come from the stream, which is for moments: so it is the
+	// same in all services that have one and the same seq.
+	hash string
+}
+
+func (p *projection) counts() counts {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.live.Len(), len(p.rooms) - p.live.Len(), p.quarantined, p.consumed
+	c := counts{rooms: p.live.Len(), deleted: len(p.rooms) - p.live.Len(), quarantined: p.quarantined, seq: p.consumed}
+	if p.committed <= p.consumed {
+		c.hash = fmt.Sprintf("%016x", p.sum)
+	}
+	return c
 }

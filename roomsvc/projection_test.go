@@ -30,9 +30,9 @@ func read(t *testing.T, p *projection, first, expected uint64, roomID string, ty
 // What is half read is not told as if it were all there is.
 func TestNothingIsToldWhileTheStreamIsReadAnew(t *testing.T) {
 	t.Parallel()
-	p := newProjection()
+	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "r", room.EventCreate)
-	p.reset(2)
+	p.reset(time.Time{}, 2)
 	ask := func() []error {
 		_, err1 := p.room("r")
 		_, err2 := p.roomsAfter("", 10)
@@ -54,7 +54,7 @@ func TestNothingIsToldWhileTheStreamIsReadAnew(t *testing.T) {
 
 func TestDeletionsAreDueInOrder(t *testing.T) {
 	t.Parallel()
-	p := newProjection()
+	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "a", room.EventCreate, room.EventDelete)
 	read(t, p, 3, 0, "b", room.EventCreate, room.EventDelete)
 	late := noon.Add(time.Hour)
@@ -86,7 +86,7 @@ func TestDeletionsAreDueInOrder(t *testing.T) {
 // What this service has committed and has not read yet comes once more from the stream.
 func TestADeletionIsNotDueBeforeItIsRead(t *testing.T) {
 	t.Parallel()
-	p := newProjection()
+	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "r", room.EventCreate)
 	p.commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
 	_, due := p.due(noon.Add(time.Hour), math.MaxUint64)
@@ -103,9 +103,9 @@ func TestARoomThatWentOnIsKept(t *testing.T) {
 	for name, goOn := range map[string]func(*testing.T, *projection){
 		"made anew":         func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate) },
 		"deleted once more": func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate, room.EventDelete) },
-		"foreign message":   func(_ *testing.T, p *projection) { p.quarantine("r", 3) },
+		"foreign message":   func(_ *testing.T, p *projection) { p.quarantine(room.Event{Room: "r", Seq: 3}, noon) },
 	} {
-		p := newProjection()
+		p := newProjection(time.Time{})
 		read(t, p, 1, 0, "r", room.EventCreate, room.EventDelete)
 		goOn(t, p)
 		before := p.rooms["r"]

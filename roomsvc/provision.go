@@ -58,7 +58,7 @@ func (s *Service) open(ctx context.Context) error {
 	if s.stream, err = s.js.Stream(ctx, subjects.Events); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Events, err)
 	}
-	s.created = s.stream.CachedInfo().Created
+	s.projection = newProjection(s.stream.CachedInfo().Created)
 	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Replays, err)
 	}
@@ -82,6 +82,13 @@ func (s *Service) haveOptional(ctx context.Context) {
 		}
 		cancel()
 	}
+}
+
+// haveSnapshots sees to the bucket of snapshots, which may have been removed.
+func (s *Service) haveSnapshots(ctx context.Context) error {
+	n := needed{config: snapshotsConfig(), asIs: true}
+	n.config.Replicas = s.cfg.Replicas
+	return s.have(ctx, n)
 }
 
 // have returns nil if the stream is there and as it must be, and makes it before if it may.

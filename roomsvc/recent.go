@@ -1,6 +1,7 @@
 package roomsvc
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,28 +13,48 @@ const recentFor = dedupeWindow
 const clockSkew = 10 * time.Minute
 
 // recent remembers the ids of the commands committed lately, so that one that is sent again
-// is answered with what it did. Two maps take turns, so that forgetting costs nothing; an id
-// is remembered for one to two times recentFor.
-type recent struct {
-	now, before map[string]uint64 // id -> sequence
-	since       time.Time         // when now was begun
+// is answered with what it did. It remembers by generations, so that forgetting costs nothing:
+// one is forgotten as a whole when it is long enough since the next began.
+type recent struct{ generations []generation } // the oldest first
+
+type generation struct {
+	since time.Time
+	seqs  map[string]uint64 // by the command's id
 }
 
 func (r *recent) add(id string, seq uint64, stored time.Time) {
-	t := time.Now()
-	if t.Sub(stored) > recentFor+clockSkew {
+	now := time.Now()
+	if now.Sub(stored) > recentFor+clockSkew {
 		return
 	}
-	if r.now == nil || t.Sub(r.since) > recentFor {
-		r.before, r.now, r.since = r.now, make(map[string]uint64), t
+	if n := len(r.generations); n == 0 || now.Sub(r.generations[n-1].since) > recentFor {
+		r.begin(now, make(map[string]uint64))
 	}
-	r.now[strings.Clone(id)] = seq // lest it keeps the headers that it stands in
+	r.generations[len(r.generations)-1].seqs[strings.Clone(id)] = seq // lest it keeps the headers that it stands in
+}
+
+// begin makes a generation that what comes next is added to.
+func (r *recent) begin(now time.Time, seqs map[string]uint64) {
+	for len(r.generations) > 1 && now.Sub(r.generations[1].since) > recentFor {
+		r.generations = r.generations[1:]
+	}
+	r.generations = append(r.generations, generation{since: now, seqs: seqs})
 }
 
 // find is the sequence of the event that the command has made, 0 if it is not remembered.
 func (r *recent) find(id string) uint64 {
-	if seq, ok := r.now[id]; ok {
-		return seq
+	for _, g := range slices.Backward(r.generations) {
+		if seq, ok := g.seqs[id]; ok {
+			return seq
+		}
 	}
-	return r.before[id]
+	return 0
+}
+
+// freeze returns what is remembered now. It is not written to any more, and may be read without
+// the projection's lock.
+func (r *recent) freeze() []generation {
+	frozen := r.generations
+	r.begin(time.Now(), make(map[string]uint64))
+	return frozen
 }

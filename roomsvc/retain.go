@@ -88,7 +88,8 @@ func (s *Service) remove(ctx context.Context, d deletion) error {
 }
 
 // floor is the sequence up to which every consumer of the stream, whosever it is, is done with
-// it, and which no snapshot needs.
+// it. A snapshot may need more: a service that starts from it reads the whole stream instead when
+// it finds a gap behind it.
 func (s *Service) floor(ctx context.Context) (uint64, error) {
 	settled, err := s.settled(ctx)
 	if err != nil {
@@ -98,16 +99,12 @@ func (s *Service) floor(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	floor := min(settled, s.snapshotted())
+	floor := settled
 	for _, c := range consumers {
 		floor = min(floor, c.doneWith(settled))
 	}
 	return floor, nil
 }
-
-// snapshotted is the sequence up to which a service that starts finds everything in a snapshot.
-// There are none, so it reads what there is from the first event on.
-func (s *Service) snapshotted() uint64 { return math.MaxUint64 }
 
 // settled is a sequence that every copy of the stream has had for a moment, so that a consumer,
 // whichever copy it reads, has counted what comes before it.

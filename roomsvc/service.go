@@ -49,6 +49,9 @@ type Config struct {
 	// is no longer than it takes to see that nobody has yet to read it. KeepDeleted, or whatever
 	// else is negative, is for ever. Default, for nil, 30 days.
 	RetainDeleted *time.Duration
+	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for
+	// the next start. Default 100,000; negative: one is only written at Stop.
+	SnapshotEvery int
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
@@ -76,6 +79,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxInFlight, 4096)
 	def(&c.MaxConflicts, 16)
 	def(&c.BreakerFailures, 5)
+	def(&c.SnapshotEvery, 100_000)
 	defTime(&c.BreakerPause, 5*time.Second)
 	defTime(&c.Budget, 5*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
@@ -136,10 +140,10 @@ type Service struct {
 
 	apps       *apps
 	projection *projection
+	snapshots  *snapshots
 	turns      *turns
 	recorder   *recorder
 
-	created     time.Time        // of the stream that the projection is made from
 	reconnected chan nats.Status // the connection was lost and is back
 	connection  chan nats.Status // the same, and that it was lost
 	ctx         context.Context
@@ -150,7 +154,8 @@ type Service struct {
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has
-// read the whole stream and serves requests; the context bounds the starting only. The
+// read the stream, from the latest snapshot on if there is one, and serves requests; the context
+// bounds the starting only. The
 // caller closes the connection.
 //
 // It returns bus.ErrNoJetStream or bus.ErrServerTooOld if the server will not do, and a
@@ -166,7 +171,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
-		projection:  newProjection(),
+		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
 		behind:      make(chan struct{}, 1),
 		listening:   make(chan struct{}, cfg.MaxInFlight),
@@ -189,6 +194,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
+	s.restore(ctx)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
@@ -223,18 +229,20 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
 		return fmt.Errorf("starting to serve: %w", err)
 	}
-	rooms, _, quarantined, seq := s.projection.counts()
-	s.log.Info("serving", "rooms", rooms, "apps", len(s.apps.list()), "last_seq", seq, "quarantined", quarantined)
+	s.running.Go(func() { s.takeSnapshots(s.ctx) })
+	n := s.projection.counts()
+	s.log.Info("serving", "rooms", n.rooms, "apps", len(s.apps.list()), "last_seq", n.seq, "quarantined", n.quarantined)
 	return nil
 }
 
-// Stop takes no more requests, finishes those in progress and writes their rejections. It
-// returns when the service has ended: at the latest when the context ends, or after a minute.
+// Stop takes no more requests, finishes those in progress, and writes their rejections and a
+// snapshot. It returns when the service has ended: at the latest when the context ends, or after a minute.
 func (s *Service) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := s.micro.Stop(ctx)
 	s.recorder.finish(ctx)
+	s.takeLastSnapshot(ctx)
 	s.stop()
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)

@@ -10,15 +10,19 @@ import (
 // EndpointData is what "nats micro stats" shows of an endpoint beside its requests, errors and
 // times: the errors by code, and the same for every endpoint, how the service is.
 type EndpointData struct {
-	Errors         map[room.Code]uint64 `json:"errors"`
-	Rooms          int                  `json:"rooms"`            // live ones
-	Deleted        int                  `json:"deleted"`          // ones whose history is still there
-	LastSeq        uint64               `json:"last_seq"`         // of the stream, read so far
-	Quarantined    uint64               `json:"quarantined"`      // messages of the stream not applied
-	Lost           uint64               `json:"lost"`             // messages of the stream damaged on disk, as far as was seen at the start
-	LateVerdicts   uint64               `json:"late_verdicts"`    // came after their pre-event had ended
-	Surplus        uint64               `json:"surplus_verdicts"` // second ones to the same pre-event
-	RefusedReplies uint64               `json:"refused_replies"`  // requests dropped for their reply subject
+	Errors  map[room.Code]uint64 `json:"errors"`
+	Rooms   int                  `json:"rooms"`    // live ones
+	Deleted int                  `json:"deleted"`  // ones whose history is still there
+	LastSeq uint64               `json:"last_seq"` // of the stream, read so far
+	// ProjectionHash is the same in all replicas that have the same last_seq, once they have
+	// forgotten the same deleted rooms; it is left out while a replica is ahead with a commit of
+	// its own.
+	ProjectionHash string `json:"projection_hash,omitempty"`
+	Quarantined    uint64 `json:"quarantined"`      // messages of the stream not applied
+	Lost           uint64 `json:"lost"`             // messages of the stream damaged on disk, as far as was seen at the start
+	LateVerdicts   uint64 `json:"late_verdicts"`    // came after their pre-event had ended
+	Surplus        uint64 `json:"surplus_verdicts"` // second ones to the same pre-event
+	RefusedReplies uint64 `json:"refused_replies"`  // requests dropped for their reply subject
 	// RejectionsDropped counts the rejections that are not in the stream.
 	RejectionsDropped uint64 `json:"rejections_dropped"`
 }
@@ -59,9 +63,10 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 }
 
 func (s *Service) endpointData(endpoint string) any {
-	rooms, deleted, quarantined, seq := s.projection.counts()
+	n := s.projection.counts()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(), Rooms: rooms, Deleted: deleted, LastSeq: seq, Quarantined: quarantined, Lost: s.lost.Load(),
+		Errors: s.errors.of(endpoint).snapshot(),
+		Rooms:  n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}

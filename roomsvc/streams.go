@@ -24,6 +24,7 @@ func needs(replicas int) []needed {
 		{config: replaysConfig(), asIs: true},
 		{config: givenUpConfig(), asIs: true},
 		{config: rejectionsConfig(), asIs: true, lost: "rejections"},
+		{config: snapshotsConfig(), asIs: true, lost: "snapshots"},
 	}
 	for n := range all {
 		all[n].config.Replicas = replicas
@@ -94,6 +95,15 @@ func bucketConfig(name, description string, history int64) jetstream.StreamConfi
 	c := unlimited(subjects.BucketStream(name), description, subjects.AllKeys(name))
 	c.Discard, c.MaxMsgsPerSubject = jetstream.DiscardNew, history
 	c.AllowRollup, c.DenyDelete, c.AllowDirect = true, true, true
+	return c
+}
+
+// snapshotsConfig is the stream of an object store, as the client library makes it.
+func snapshotsConfig() jetstream.StreamConfig {
+	c := unlimited(subjects.SnapshotsStream, "what room services start from, lest they read the whole stream of events",
+		subjects.SnapshotParts(">"), subjects.AllSnapshotMetas)
+	c.Discard, c.Compression = jetstream.DiscardNew, jetstream.S2Compression
+	c.AllowRollup, c.AllowDirect = true, true
 	return c
 }
 

@@ -2,6 +2,7 @@ package subjects
 
 import (
 	"cmp"
+	"encoding/base64"
 	"strings"
 
 	"github.com/roombus/roombus/room"
@@ -49,6 +50,13 @@ const (
 	AllApps       = bucketKeys + AppsBucket + ".>"
 	bucketStream  = "KV_"
 	bucketKeys    = "$KV."
+
+	Snapshots       = "ROOM_SNAPSHOTS"
+	SnapshotsStream = "OBJ_" + Snapshots // that the object store is made of
+	Snapshot        = "projection"       // the object
+
+	AllSnapshotMetas = snapshotMetas + ">"
+	snapshotMetas    = "$O." + Snapshots + ".M."
 )
 
 // BucketStream is the stream that a key-value bucket is made of.
@@ -131,6 +139,14 @@ func Replay(app string, e room.EventType, roomID string) string {
 
 // ReplaysOf filters the replays of one app.
 func ReplaysOf(app string) string { return "room.replay." + app + ".>" }
+
+// SnapshotParts is the subject of the parts of the object of that id in the store of snapshots.
+func SnapshotParts(id string) string { return "$O." + Snapshots + ".C." + id }
+
+// SnapshotMeta is the subject of what the store of snapshots knows of the object.
+func SnapshotMeta() string {
+	return snapshotMetas + base64.URLEncoding.EncodeToString([]byte(Snapshot))
+}
 
 // ParsePost takes the subject of a post-event apart. The room is known even if the type of
 // event is not one that exists; ok is false if there is no room in the subject.

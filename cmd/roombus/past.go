@@ -61,7 +61,7 @@ func (r *rooms) then(c *cobra.Command, id, at string) (*room.State, error) {
 		return nil, usage(c, "--at %d is yet to come: the stream's last event is %d", p.seq, last)
 	}
 	then, err := p.room(c.Context(), js, id)
-	if err == nil && !then.Exists {
+	if err == nil && then.Room == nil {
 		err = room.Errorf(room.CodeRoomNotFound, "there was no room %q then, or the stream no longer has its history", id)
 	}
 	return then, err

@@ -135,7 +135,7 @@ func (r *rooms) get() *cobra.Command {
 		}
 		return show(w, got)
 	})
-	past := func(w io.Writer, then *room.State) error { return show(w, then.Room) }
+	past := func(w io.Writer, then *room.State) error { return show(w, *then.Room) }
 	c.RunE = r.presentOrPast(c, present, past)
 	return c
 }
@@ -185,7 +185,7 @@ func (r *rooms) members() *cobra.Command {
 	past := func(w io.Writer, then *room.State) error {
 		return show(w, func(yield func(room.User, error) bool) {
 			for _, u := range then.MembersAfter("", then.Room.MemberCount) {
-				if !yield(*u, nil) {
+				if !yield(u, nil) {
 					return
 				}
 			}

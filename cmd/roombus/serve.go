@@ -63,6 +63,7 @@ in the environment, it uses that one; any number of services may share it.`,
 	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long such an app is not asked before a probe")
 	s.service.RetainDeleted = def.RetainDeleted
 	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "how long the history of a deleted room is kept at least, or "+keepForever)
+	f.IntVar(&s.service.SnapshotEvery, "snapshot-every", def.SnapshotEvery, "events after which a snapshot is written, for a fast start; -1: only when the service ends")
 	f.StringSliceVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
 	f.TextVar(&s.logLevel, "log-level", &s.logLevel, "debug, info, warn or error")
 	f.BoolVar(&s.logJSON, "log-json", false, "log as JSON")
@@ -144,6 +145,9 @@ func (s *serve) check(c *cobra.Command) error {
 		if !strings.HasPrefix(prefix, "_") {
 			return usage(c, "--reply-prefix must begin with an underscore, lest answers go to subjects that mean something, not %q", prefix)
 		}
+	}
+	if s.service.SnapshotEvery == 0 {
+		return usage(c, "--snapshot-every must be more than 0, or -1 for only when the service ends")
 	}
 	for _, f := range []struct {
 		name     string

@@ -177,6 +177,7 @@ func TestServeUsage(t *testing.T) {
 		{"--breaker-failures", "-1"},
 		{"--breaker-pause", "-1s"},
 		{"--breaker-pause", "soon"},
+		{"--snapshot-every", "0"},
 	} {
 		status, _, stderr := harness.RunProgram(t, harness.Binary(t), append([]string{"serve"}, args...)...)
 		assert.Equal(t, 2, status)

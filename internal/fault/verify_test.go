@@ -130,8 +130,8 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 	t.Helper()
 	var rows []string
 	for id, state := range want {
-		if state.Exists {
-			rows = append(rows, row(state.Room))
+		if state.Room != nil {
+			rows = append(rows, row(*state.Room))
 			require.Equal(t, id, state.Room.ID)
 		}
 	}
@@ -161,7 +161,7 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 	}, recovery, 50*time.Millisecond)
 	for _, asker := range askers {
 		for id, state := range want {
-			if state.Exists {
+			if state.Room != nil {
 				assert.Equal(t, ids(state), membersOf(t, asker, id), "members of %s", id)
 			}
 		}

@@ -1,0 +1,240 @@
+package roomsvc
+
+import (
+	"bytes"
+	"encoding/json"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/roombus/roombus/room"
+)
+
+// message is one of a stream that a test makes.
+type message struct {
+	event  room.Event
+	none   bool // it is no event
+	stored time.Time
+}
+
+func (m message) into(p *projection) error {
+	if m.none {
+		p.quarantine(m.event, m.stored)
+		return nil
+	}
+	return p.consume(m.event, m.stored)
+}
+
+var streamMade = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+
+// history is a stream, and the projection that has read it all.
+type history struct {
+	messages []message
+	all      *projection
+}
+
+func newHistory() *history { return &history{all: newProjection(streamMade)} }
+
+func (h *history) add(e room.Event, none bool) {
+	e.Seq = uint64(len(h.messages) + 1)
+	e.ID = "c" + strconv.FormatUint(e.Seq, 10)
+	m := message{event: e, none: none, stored: time.Now()}
+	h.messages = append(h.messages, m)
+	_ = m.into(h.all) // it may be one to quarantine
+}
+
+// next is the event that follows if the room's last message has that sequence.
+func (h *history) next(t require.TestingT, expected func(room.View) uint64, r room.Request) (room.Event, bool) {
+	v, _ := h.all.view(room.Command{Request: r})
+	draft, err := room.Decide(v, room.Command{Request: r, Time: streamMade})
+	if draft == nil {
+		return room.Event{}, false
+	}
+	require.NoError(t, err)
+	data := draft.Final()
+	return room.Event{Type: draft.Event, Room: r.Target(), Expected: expected(v), Previous: v.Latest, Version: data.Room.Version, Data: data}, true
+}
+
+func lastSeq(v room.View) uint64 { return v.Seq }
+
+func (h *history) does(t require.TestingT, r room.Request) {
+	e, ok := h.next(t, lastSeq, r)
+	require.True(t, ok)
+	h.add(e, false)
+}
+
+// drawRequest is a command about one of few rooms and users.
+func drawRequest(t *rapid.T) room.Request {
+	id := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "room")
+	user := rapid.SampledFrom([]room.User{
+		{ID: "u"},
+		{ID: "ü ü", Username: "v", Name: "V <&>", Roles: []string{"admin"}},
+		{ID: "w", Attributes: map[string]any{"badge": json.Number("9007199254740993")}},
+	}).Draw(t, "user")
+	return rapid.SampledFrom([]room.Request{
+		room.CreateRequest{
+			Room:    room.NewRoom{ID: id, SlugifiedName: id, Type: room.Channel, CustomFields: map[string]any{"n": json.Number("1.0")}},
+			Creator: user, Members: []room.User{{ID: "owner"}},
+		},
+		room.DeleteRequest{RoomID: id},
+		room.JoinRequest{RoomID: id, User: user},
+		room.LeaveRequest{RoomID: id, User: user},
+	}).Draw(t, "request")
+}
+
+// drawHistory draws a stream in which there is also what somebody else put there.
+func drawHistory(t *rapid.T) *history {
+	h := newHistory()
+	for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		r := drawRequest(t)
+		switch rapid.SampledFrom([]string{"event", "event", "event", "event", "garbage", "no room", "unchained", "slipped in"}).Draw(t, "kind") {
+		case "garbage":
+			h.add(room.Event{Room: r.Target()}, true)
+		case "no room":
+			h.add(room.Event{}, true)
+		case "unchained":
+			if e, ok := h.next(t, func(v room.View) uint64 { return v.Seq + 1 }, r); ok {
+				h.add(e, false)
+			}
+		case "slipped in": // under the guard of an event
+			if e, ok := h.next(t, lastSeq, r); ok {
+				h.add(room.Event{Room: r.Target()}, true)
+				h.add(e, false)
+			}
+		default:
+			if e, ok := h.next(t, lastSeq, r); ok {
+				h.add(e, false)
+			}
+		}
+	}
+	return h
+}
+
+// replica is a projection that reads a stream, and makes some of its events itself.
+type replica struct {
+	p        *projection
+	stream   []message
+	consumed int // messages
+	commits  int // it knows them by
+}
+
+func (r *replica) consume(n int) {
+	for range min(n, len(r.stream)-r.consumed) {
+		_ = r.stream[r.consumed].into(r.p)
+		r.consumed++
+	}
+	r.commits = max(r.commits, r.consumed)
+}
+
+// commit knows up to n events before the stream has brought them.
+func (r *replica) commit(n int) {
+	for range min(n, len(r.stream)-r.commits) {
+		if r.stream[r.commits].none {
+			return
+		}
+		r.p.commit(r.stream[r.commits].event)
+		r.commits++
+	}
+}
+
+// writing does something of the plan whenever something is written.
+type writing struct {
+	bytes.Buffer
+	each func()
+}
+
+func (w *writing) Write(b []byte) (int, error) {
+	w.each()
+	return w.Buffer.Write(b)
+}
+
+// snapshotOf takes a snapshot while the plan is carried out: how many events are committed,
+// and how many messages read, between two writes.
+func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
+	w := r.p.newSnapshot()
+	w.batch = 1
+	file := writing{each: func() {
+		if len(plan) > 1 && w.tail.Seq == 0 { // what comes later is not counted in it
+			r.commit(plan[0])
+			r.consume(plan[1])
+			plan = plan[2:]
+		}
+	}}
+	written := make(chan error)
+	go func() { written <- w.write(t.Context(), &file) }()
+	for {
+		select {
+		case err := <-written:
+			require.NoError(t, err)
+			return file.Bytes()
+		default:
+		}
+		r.p.mu.RLock()
+		waits := len(r.p.waiting) > 0
+		r.p.mu.RUnlock()
+		if waits { // for what it has committed to come from the stream
+			r.consume(r.commits - r.consumed)
+		}
+		runtime.Gosched()
+	}
+}
+
+// A snapshot, taken at any time, and what comes after it make what the whole stream does.
+func TestSnapshotAndTailAreTheWhole(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		h := drawHistory(t)
+		r := &replica{p: newProjection(streamMade), stream: h.messages}
+		r.consume(rapid.IntRange(0, len(h.messages)).Draw(t, "before"))
+		file := snapshotOf(t, r, rapid.SliceOfN(rapid.IntRange(0, 4), 0, 60).Draw(t, "plan"))
+
+		p, tail, err := readSnapshot(bytes.NewReader(file))
+		require.NoError(t, err)
+		require.Equal(t, r.p.counts().quarantined, p.counts().quarantined)
+		for _, m := range h.messages[:tail.Seq] {
+			require.Equal(t, h.all.recent.find(m.event.ID), p.recent.find(m.event.ID), "a command is remembered before the tail is read")
+		}
+		same(t, h, p)
+	})
+}
+
+// same reads on in the projection to the history's end, and compares the two.
+func same(t *rapid.T, h *history, p *projection) {
+	on := &replica{p: p, stream: h.messages, consumed: int(p.last())}
+	on.consume(len(h.messages))
+	require.Equal(t, h.all.counts(), p.counts())
+	require.NotEmpty(t, p.counts().hash)
+	for id, want := range h.all.rooms {
+		is, err := p.rooms[id].AppendBinary(nil)
+		require.NoError(t, err)
+		must, err := want.AppendBinary(nil)
+		require.NoError(t, err)
+		require.Equal(t, must, is, id)
+	}
+	require.Equal(t, h.all.live.Keys(), p.live.Keys())
+	for _, m := range h.messages {
+		require.Equal(t, h.all.recent.find(m.event.ID), p.recent.find(m.event.ID), m.event.ID)
+	}
+}
+
+// The histories of deleted rooms are removed by who starts from a snapshot as well.
+func TestASnapshotKeepsDeletions(t *testing.T) {
+	t.Parallel()
+	before := newProjection(streamMade)
+	read(t, before, 1, 0, "a", room.EventCreate, room.EventDelete)
+	read(t, before, 3, 0, "b", room.EventCreate, room.EventDelete, room.EventCreate)
+	var file bytes.Buffer
+	require.NoError(t, before.newSnapshot().write(t.Context(), &file))
+	p, _, err := readSnapshot(&file)
+	require.NoError(t, err)
+	assert.Equal(t, before.deletions, p.deletions)
+	p.removed(p.deletions[0])
+	before.removed(before.deletions[0])
+	assert.NotContains(t, p.rooms, "a")
+	assert.Equal(t, before.counts(), p.counts(), "the hash is without it")
+}

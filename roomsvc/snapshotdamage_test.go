@@ -1,0 +1,137 @@
+package roomsvc
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+)
+
+// smallSnapshot has everything in it that a snapshot can have.
+func smallSnapshot(t require.TestingT) []byte {
+	h := newHistory()
+	for _, id := range []string{"a", "b", "gone"} {
+		h.does(t, room.CreateRequest{Room: room.NewRoom{ID: id, SlugifiedName: id, Type: room.Channel}, Creator: room.User{ID: "u", Name: "U"}})
+	}
+	h.does(t, room.JoinRequest{RoomID: "a", User: room.User{ID: "w"}})
+	h.does(t, room.DeleteRequest{RoomID: "gone"})
+	h.add(room.Event{Room: "b"}, true)
+	return written(t, h.all)
+}
+
+func written(t require.TestingT, p *projection) []byte {
+	var file bytes.Buffer
+	require.NoError(t, p.newSnapshot().write(context.Background(), &file))
+	return file.Bytes()
+}
+
+// frames takes a snapshot apart, each frame with its start.
+func frames(file []byte) (all [][]byte) {
+	for len(file) > 0 {
+		n := 5 + binary.BigEndian.Uint32(file[1:])
+		all, file = append(all, file[:n]), file[n:]
+	}
+	return all
+}
+
+// sealed makes a snapshot of frames, with the hash that is right for them.
+func sealed(all ...[]byte) []byte {
+	file := slices.Concat(all...)
+	sum := sha256.Sum256(file)
+	return slices.Concat(file, []byte{frameHash, 0, 0, 0, 32}, sum[:])
+}
+
+func TestEveryFlippedBitIsFound(t *testing.T) {
+	t.Parallel()
+	file := smallSnapshot(t)
+	_, _, err := readSnapshot(bytes.NewReader(file))
+	require.NoError(t, err)
+	for at := range file {
+		for bit := range 8 {
+			damaged := slices.Clone(file)
+			damaged[at] ^= 1 << bit
+			p, _, err := readSnapshot(bytes.NewReader(damaged))
+			require.Error(t, err, "bit %d of byte %d", bit, at)
+			require.Nil(t, p)
+		}
+	}
+}
+
+func TestATruncatedSnapshotIsFound(t *testing.T) {
+	t.Parallel()
+	file := smallSnapshot(t)
+	for n := range file {
+		_, _, err := readSnapshot(bytes.NewReader(file[:n]))
+		require.ErrorIs(t, err, errDamaged, "cut to %d bytes", n)
+	}
+	_, _, err := readSnapshot(bytes.NewReader(append(file, 0)))
+	require.ErrorIs(t, err, errDamaged, "one byte more")
+}
+
+// A writer with a bug, too, gets its hash right.
+func TestASnapshotThatDoesNotAddUp(t *testing.T) {
+	t.Parallel()
+	all := frames(smallSnapshot(t))
+	require.Len(t, all, 5, "head, rooms, commands, tail, hash")
+	_, _, err := readSnapshot(bytes.NewReader(sealed(all[:4]...)))
+	require.NoError(t, err)
+	seq := func(frame []byte, n int) []byte {
+		return bytes.Replace(frame, []byte(`"seq":6`), fmt.Appendf(nil, `"seq":%d`, n), 1)
+	}
+	forged := []byte{frameRooms, 0xff, 0xff, 0xff, 0xff}
+	for name, file := range map[string][]byte{
+		"no head":         sealed(all[1:4]...),
+		"two heads":       sealed(all[0], all[0], all[1], all[2], all[3]),
+		"no rooms":        sealed(all[0], all[2], all[3]),
+		"a room twice":    sealed(all[0], all[1], all[1], all[2], all[3]),
+		"no tail":         sealed(all[:3]...),
+		"another number":  sealed(all[0], all[1], all[2], bytes.Replace(all[3], []byte(`"rooms":3`), []byte(`"rooms":4`), 1)),
+		"a room ahead":    sealed(seq(all[0], 5), all[1], all[2], seq(all[3], 5)),
+		"a head ahead":    sealed(seq(all[0], 7), all[1], all[2], all[3]),
+		"a forged length": slices.Concat(all[0], forged, all[1]),
+		"empty":           nil,
+	} {
+		p, _, err := readSnapshot(bytes.NewReader(file))
+		assert.ErrorIs(t, err, errDamaged, name)
+		assert.Nil(t, p, name)
+	}
+}
+
+func TestASnapshotOfAnotherFormat(t *testing.T) {
+	t.Parallel()
+	all := frames(smallSnapshot(t))
+	_, _, err := readSnapshot(bytes.NewReader(sealed(bytes.Replace(all[0], []byte(`"format":1`), []byte(`"format":2`), 1), all[1])))
+	require.EqualError(t, err, "it is of format 2, this version of roombus reads 1")
+}
+
+// A snapshot may hold anything: it is read as it was written, or not at all. What is read is a
+// projection whose own snapshot is the same projection.
+func FuzzReadSnapshot(f *testing.F) {
+	file := smallSnapshot(f)
+	f.Add(file)
+	f.Add(file[:len(file)-5-sha256.Size])
+	f.Add(file[:len(file)/2])
+	f.Add(written(f, newProjection(streamMade)))
+	f.Add([]byte{frameHead, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, file []byte) {
+		for _, file := range [][]byte{file, sealed(file)} { // with a hash that is right more is read
+			p, _, err := readSnapshot(bytes.NewReader(file))
+			if err != nil {
+				require.Nil(t, p)
+				continue
+			}
+			p.consumed = p.committed // as if the tail had been read
+			again, _, err := readSnapshot(bytes.NewReader(written(t, p)))
+			require.NoError(t, err)
+			require.Equal(t, p.counts(), again.counts())
+		}
+	})
+}

@@ -1,0 +1,214 @@
+package roomsvc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// snapshots is the object store that the snapshot of the projection is in, one for all
+// services. Objects are written and read here part by part, in the store's own format: its
+// client sends all parts at once, ahead of what else the service has to say on its
+// connection, and waits for parts that are gone until its time is up.
+type snapshots struct {
+	js       jetstream.JetStream
+	busy     chan struct{} // one is written at a time
+	restored uint64        // the sequence of the one that the service began with
+	refused  string        // the id of the object that could not be used
+}
+
+func newSnapshots(js jetstream.JetStream) *snapshots {
+	return &snapshots{js: js, busy: make(chan struct{}, 1)}
+}
+
+// stored is what the store knows of the object, and the sequence at which it has that.
+type stored struct {
+	jetstream.ObjectInfo
+	seq uint64
+}
+
+// errNoSnapshot is returned when there is none, or no store.
+var errNoSnapshot = errors.New("there is no snapshot")
+
+// current is the object that there is. With errNoSnapshot it still has the sequence.
+func (s *snapshots) current(ctx context.Context) (stored, error) {
+	var is stored
+	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return is, errNoSnapshot
+	}
+	if err != nil {
+		return is, fmt.Errorf("opening the bucket %s: %w", subjects.Snapshots, err)
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, subjects.SnapshotMeta())
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return is, errNoSnapshot
+	}
+	if err != nil {
+		return is, fmt.Errorf("looking at the snapshot that there is: %w", err)
+	}
+	is.seq = msg.Sequence
+	if err := json.Unmarshal(msg.Data, &is.ObjectInfo); err != nil || is.Deleted {
+		return stored{seq: is.seq}, errNoSnapshot
+	}
+	return is, nil
+}
+
+// covers is the sequence that the object is of, 0 if a service like this one could not use it.
+func (s *snapshots) covers(object stored, head snapshotHead) uint64 {
+	stream, _ := time.Parse(time.RFC3339Nano, object.Metadata[metaStream])
+	if object.NUID == s.refused || !stream.Equal(head.Stream) {
+		return 0
+	}
+	seq, _ := strconv.ParseUint(object.Metadata[metaSeq], 10, 64) // without one it is not ours
+	return seq
+}
+
+// What an object says of the snapshot in it.
+const (
+	metaFormat = "format"
+	metaStream = "stream-created"
+	metaSeq    = "seq"
+)
+
+// upload is an object on its way into the store: each part is sent when the one before is
+// there.
+type upload struct {
+	ctx    context.Context
+	js     jetstream.JetStream
+	info   jetstream.ObjectInfo
+	digest hash.Hash
+}
+
+func (s *snapshots) newObject(ctx context.Context, head snapshotHead) *upload {
+	return &upload{ctx: ctx, js: s.js, digest: sha256.New(), info: jetstream.ObjectInfo{
+		Bucket: subjects.Snapshots,
+		NUID:   nuid.Next(),
+		ObjectMeta: jetstream.ObjectMeta{
+			Name:        subjects.Snapshot,
+			Description: fmt.Sprintf("rooms and members as of sequence %d of %s; may be deleted", head.Seq, subjects.Events),
+			Metadata: map[string]string{
+				metaFormat: strconv.Itoa(head.Format),
+				metaStream: head.Stream.Format(time.RFC3339Nano),
+				metaSeq:    strconv.FormatUint(head.Seq, 10),
+			},
+			Opts: &jetstream.ObjectMetaOptions{ChunkSize: frameBytes},
+		},
+	}}
+}
+
+func (u *upload) Write(b []byte) (n int, err error) {
+	for part := range slices.Chunk(b, frameBytes) {
+		msg := &nats.Msg{Subject: subjects.SnapshotParts(u.info.NUID), Data: part}
+		if _, err := u.js.PublishMsg(u.ctx, msg); err != nil {
+			return n, fmt.Errorf("storing a part: %w", err)
+		}
+		u.digest.Write(part)
+		u.info.Chunks++
+		u.info.Size += uint64(len(part))
+		n += len(part)
+	}
+	return n, nil
+}
+
+// replace makes it the object that there is, unless another service has done so with its own
+// since.
+func (u *upload) replace(there stored) error {
+	u.info.Digest = jetstream.GetObjectDigestValue(u.digest)
+	data, err := json.Marshal(u.info)
+	if err != nil {
+		return fmt.Errorf("encoding what the object is: %w", err)
+	}
+	msg := &nats.Msg{
+		Subject: subjects.SnapshotMeta(), Data: data,
+		Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
+	}
+	if _, err := u.js.PublishMsg(u.ctx, msg, jetstream.WithExpectLastSequencePerSubject(there.seq)); err != nil {
+		return fmt.Errorf("storing what the object is: %w", err)
+	}
+	return nil
+}
+
+// remove removes the parts of an object that has been replaced, or will not be finished. What it
+// cannot remove, sweep will.
+func (s *snapshots) remove(ctx context.Context, id string) {
+	if id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	if stream, err := s.js.Stream(ctx, subjects.SnapshotsStream); err == nil {
+		_ = stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.SnapshotParts(id)))
+	}
+}
+
+const removeTimeout = time.Second
+
+// unfinishedFor is how long ago the last part of an object came at least before it counts as
+// one that will not be finished.
+const unfinishedFor = time.Hour
+
+// sweep removes what is left of objects whose writers died.
+func (s *snapshots) sweep(ctx context.Context, current string, unfinishedFor time.Duration) {
+	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
+	if err != nil {
+		return
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subjects.SnapshotParts("*")))
+	if err != nil {
+		return
+	}
+	for parts := range info.State.Subjects {
+		last, err := stream.GetLastMsgForSubject(ctx, parts)
+		if err == nil && parts != subjects.SnapshotParts(current) && time.Since(last.Time) >= unfinishedFor {
+			_ = stream.Purge(ctx, jetstream.WithPurgeSubject(parts))
+		}
+	}
+}
+
+// parts is an object as a file. That it is not checked against the object's hash is no loss: a
+// snapshot has its own.
+type parts struct {
+	next func() (*jetstream.RawStreamMsg, error, bool)
+	stop func()
+	rest []byte
+}
+
+func (s *snapshots) read(ctx context.Context, id string) *parts {
+	var p parts
+	p.next, p.stop = iter.Pull2(bus.Read(ctx, s.js, subjects.SnapshotsStream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subjects.SnapshotParts(id)},
+	}, false))
+	return &p
+}
+
+func (p *parts) Read(b []byte) (int, error) {
+	for len(p.rest) == 0 {
+		msg, err, more := p.next()
+		if err != nil {
+			return 0, err
+		}
+		if !more {
+			return 0, io.EOF
+		}
+		p.rest = msg.Data
+	}
+	n := copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,103 @@
+package roomsvc
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// storeOn is the store of snapshots on a server of its own.
+func storeOn(t *testing.T) *snapshots {
+	t.Helper()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	cfg := snapshotsConfig()
+	cfg.Replicas = 1
+	_, err = js.CreateStream(t.Context(), cfg)
+	require.NoError(t, err)
+	return newSnapshots(js)
+}
+
+func uploaded(t *testing.T, s *snapshots, seq uint64, file []byte) *upload {
+	t.Helper()
+	u := s.newObject(t.Context(), snapshotHead{Format: snapshotFormat, Stream: streamMade, Seq: seq})
+	_, err := u.Write(file)
+	require.NoError(t, err)
+	return u
+}
+
+// What is written is an object for every client of object stores.
+func TestASnapshotIsAnObject(t *testing.T) {
+	t.Parallel()
+	s := storeOn(t)
+	file := bytes.Repeat([]byte("0123456789"), frameBytes/4) // more than two parts
+	u := uploaded(t, s, 7, file)
+	require.NoError(t, u.replace(stored{}))
+	store, err := s.js.ObjectStore(t.Context(), subjects.Snapshots)
+	require.NoError(t, err)
+	data, err := store.GetBytes(t.Context(), subjects.Snapshot)
+	require.NoError(t, err, "its hash is checked")
+	assert.Equal(t, file, data)
+	ours, err := io.ReadAll(s.read(t.Context(), u.info.NUID))
+	require.NoError(t, err)
+	assert.Equal(t, file, ours)
+	there, err := s.current(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, uint64(7), s.covers(there, snapshotHead{Stream: streamMade}))
+	assert.Zero(t, s.covers(there, snapshotHead{Stream: streamMade.Add(1)}), "of another stream")
+	s.refused = there.NUID
+	assert.Zero(t, s.covers(there, snapshotHead{Stream: streamMade}), "it could not be used")
+}
+
+// Of two services that write at once one is told.
+func TestTwoSnapshotsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := storeOn(t)
+	one, other := uploaded(t, s, 1, []byte("one")), uploaded(t, s, 2, []byte("other"))
+	require.NoError(t, one.replace(stored{}))
+	var api *jetstream.APIError
+	require.ErrorAs(t, other.replace(stored{}), &api)
+	there, err := s.current(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, one.info.NUID, there.NUID)
+	require.NoError(t, other.replace(there))
+}
+
+// What a writer that died has left goes when it is old enough to be sure.
+func TestUnfinishedObjectsAreSweptAway(t *testing.T) {
+	t.Parallel()
+	s := storeOn(t)
+	dead, current := uploaded(t, s, 1, []byte("dead")), uploaded(t, s, 2, []byte("current"))
+	left := func() map[string]uint64 {
+		stream, err := s.js.Stream(t.Context(), subjects.SnapshotsStream)
+		require.NoError(t, err)
+		info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(subjects.SnapshotParts("*")))
+		require.NoError(t, err)
+		return info.State.Subjects
+	}
+	s.sweep(t.Context(), current.info.NUID, unfinishedFor)
+	assert.Len(t, left(), 2)
+	s.sweep(t.Context(), current.info.NUID, 0)
+	assert.Equal(t, map[string]uint64{subjects.SnapshotParts(current.info.NUID): 1}, left())
+
+	// A writer that has run out of time tidies up all the same.
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.remove(over, dead.info.NUID)
+	s.remove(over, current.info.NUID)
+	assert.Empty(t, left())
+}
