@@ -19,7 +19,9 @@ const (
 	followBatch     = 2000
 	followRetry     = 250 * time.Millisecond
 	followFarewell  = time.Second
-	followQuiet     = time.Second // what is due and stays away this long may have been removed
+	// What is due and stays away this long may have been removed. It is longer than it takes to
+	// miss two heartbeats: then it is the consumer that is gone.
+	followQuiet     = 3 * followHeartbeat
 	followForgotten = time.Minute // the server drops a consumer that nobody reads
 )
 
@@ -191,7 +193,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 			return err
 		}
 		if s.endsBefore(ctx, s.projection.last()+1) {
-			return nil
+			s.projection.pass(info.State.LastSeq)
 		}
 	}
 }

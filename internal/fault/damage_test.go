@@ -67,6 +67,7 @@ func TestABitFlipsOnDisk(t *testing.T) {
 			p.Signal(c.end)
 			p.Wait()
 			flip(t, dir, c.flip)
+			forgetSnapshot(t, dir)
 
 			p, url = harness.ServeProcess(t, "--store-dir", dir)
 			assert.Contains(t, p.Stderr.String(), c.says)
@@ -117,4 +118,13 @@ func join(t *testing.T, c *roomclient.Client, roomID, user string) {
 	t.Helper()
 	_, err := c.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: user}})
 	require.NoError(t, err)
+}
+
+// forgetSnapshot has the next service read the whole stream, damage and all.
+func forgetSnapshot(t *testing.T, storeDir string) {
+	t.Helper()
+	stores, err := filepath.Glob(filepath.Join(storeDir, "jetstream", "*", "streams", subjects.SnapshotsStream))
+	require.NoError(t, err)
+	require.Len(t, stores, 1)
+	require.NoError(t, os.RemoveAll(stores[0]))
 }
