@@ -60,12 +60,13 @@ func (d *delivery) alone() {
 	d.line = "." + strconv.FormatUint(d.seq, 10) // no room's id has a dot
 }
 
-// follow puts the event into its room's line, behind the latest one before it that an app with
-// these handlers has got.
-func (d *delivery) follow(app *App, since beginnings) {
+// follow puts the event into its room's line, behind the latest one before it that the app has
+// got. What counts is what the app's consumer has, not what this worker handles: workers of two
+// versions share it while one takes the other's place.
+func (d *delivery) follow(since beginnings) {
 	d.line = d.event.Room
-	for i := range app.tells {
-		if last := d.event.Previous.Of(i.Event()); last > since[i.Event()] {
+	for e, begins := range since {
+		if last := d.event.Previous.Of(e); last > begins {
 			d.previous = max(d.previous, last)
 		}
 	}

@@ -38,8 +38,8 @@ func settle(err error, attempt uint64, attempts int) settlement {
 		return settlement{ack: true}
 	case errors.Is(err, errLeaseLost):
 		return settlement{leave: true}
-	case errors.Is(err, errNotImplemented):
-		return settlement{again: retryDelay(attempt)}
+	case errors.Is(err, errNotImplemented) && attempt <= uint64(max(attempts, 1)):
+		return settlement{again: retryDelay(attempt)} // up to the last delivery: the server moves no floor over what it gives up
 	case errors.As(err, &discarded), attempt >= uint64(max(attempts, 1)):
 		return settlement{bury: err}
 	case errors.As(err, &retry):

@@ -283,3 +283,27 @@ func TestALaterVersionGetsMoreEvents(t *testing.T) {
 	assert.Equal(t, "4", consumer.CachedInfo().Config.Metadata["roombus.behind.userleave"])
 	assert.NotContains(t, consumer.CachedInfo().Config.Metadata, "roombus.behind.userjoin")
 }
+
+// While a later version takes the place of an earlier one, a worker of the earlier passes nothing
+// over that it does not implement: neither is it done, nor does the room go on without it.
+func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", MaxAttempts: new(1)}
+	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		return nil
+	}))
+	m.Version, m.Implements = "2.0.0", []room.Interface{room.PostRoomUserJoined, room.PostRoomUserLeave}
+	b.Register(t, m)
+	joins(t, b, "r", "alice")
+	assert.Equal(t, "alice", saw.one(t))
+	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	joins(t, b, "r", "bob")
+	letters, _ := deadLetters(t, b, 1)
+	assert.Equal(t, room.EventUserLeave, letters[0].Event)
+	assert.Equal(t, "bob", saw.one(t))
+}
