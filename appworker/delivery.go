@@ -32,6 +32,7 @@ type delivery struct {
 	mu    sync.Mutex
 	until time.Time   // so long the event is this worker's
 	timer *time.Timer // ends the handler's context then
+	due   time.Time   // when the handler must have ended; zero before it begins
 }
 
 func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
@@ -92,12 +93,20 @@ func (d *delivery) expired() bool {
 	return time.Now().After(d.until)
 }
 
+// overdue reports whether the handler has had its time.
+func (d *delivery) overdue() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.due.IsZero() && time.Now().After(d.due)
+}
+
 // handling is a context for the handler, which ends when the event ceases to be this worker's.
 func (d *delivery) handling(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithTimeout(ctx, timeout)
 	ctx, lose := context.WithCancelCause(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.due = time.Now().Add(timeout)
 	d.timer = time.AfterFunc(time.Until(d.until), func() { lose(errLeaseLost) })
 	return ctx, func() {
 		stop()

@@ -307,3 +307,27 @@ func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
 	assert.Equal(t, room.EventUserLeave, letters[0].Event)
 	assert.Equal(t, "bob", saw.one(t))
 }
+
+// A handler that ignores that its time is over does not keep its event from other workers.
+func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw, release := newSeen[string](), make(chan struct{})
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
+	b.Register(t, m)
+	impatient(t, b, "ledger", time.Second)
+	for range 2 {
+		b.WorkWith(t, appworker.Config{HandlerTimeout: 100 * time.Millisecond}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
+			if appworker.Attempt(ctx) == 1 {
+				<-release
+			}
+			return nil
+		}))
+	}
+	t.Cleanup(func() { close(release) })
+	joins(t, b, "r", "alice")
+	assert.Equal(t, "alice 1", saw.one(t))
+	assert.Regexp(t, "alice [2-9]", saw.one(t))
+}
