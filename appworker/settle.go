@@ -76,6 +76,6 @@ func (s *source) bury(d *delivery, why error) error {
 	defer cancel()
 	subject, headers := subjects.EncodeDead(s.app.Manifest.ID, d.of, why, d.attempt)
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: d.of.Data}
-	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.DeadID(s.app.Manifest.ID, s.stream, d.seq)))
+	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.DeadID(s.app.Manifest.ID, s.stream, s.bound.Load().made, d.seq)))
 	return err
 }

@@ -35,6 +35,7 @@ type source struct {
 // binding is the consumer as it was found.
 type binding struct {
 	consumer jetstream.Consumer
+	made     time.Time
 	ackWait  time.Duration
 	since    atomic.Pointer[beginnings]
 }
@@ -67,7 +68,7 @@ func (s *source) bind(ctx context.Context) error {
 		return fmt.Errorf("finding the app's consumer on %s: %w", s.stream, err)
 	}
 	info := consumer.CachedInfo()
-	first := s.bound.Swap(&binding{consumer: consumer, ackWait: info.Config.AckWait}) == nil
+	first := s.bound.Swap(&binding{consumer: consumer, made: info.Created, ackWait: info.Config.AckWait}) == nil
 	s.learn(info)
 	if first {
 		s.guarding.Go(func() { s.keepLeases(s.stopping) })
