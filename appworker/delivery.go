@@ -29,6 +29,9 @@ type delivery struct {
 	previous uint64 // the event that must be done before; 0 if none
 	number   uint64 // of the delivery among all of the consumer; 0 if it is not the event's first
 
+	stuck time.Time // since when it has been the first of its line, and nothing heard of the one before
+	blind bool      // it has begun without a word of that
+
 	mu    sync.Mutex
 	until time.Time   // so long the event is this worker's
 	timer *time.Timer // ends the handler's context then

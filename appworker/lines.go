@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 )
 
 // lines keep the events of a room in order: one begins when the one before it is done, wherever
@@ -11,9 +12,12 @@ import (
 // having done it, from the ack floor of the consumer, or from another worker.
 //
 // It makes no difference in which order events come, or to which worker. Where it is not known
-// whether the one before is done, an event waits. The floor rises to it in the end, since
-// whatever else is outstanding is handled, or becomes a dead letter.
+// whether the one before is done, an event waits, but not longer than patience without a word
+// that somebody has it: the server moves no floor over what it has given up itself, and one event
+// that is tried again and again keeps the floor below all others.
 type lines struct {
+	patience time.Duration
+
 	mu    sync.Mutex
 	rooms map[string]*line
 	stuck map[string]*line // those whose first event waits for one that is not known to be done
@@ -41,7 +45,13 @@ type question struct {
 	reply string
 }
 
-func newLines() *lines { return &lines{rooms: make(map[string]*line), stuck: make(map[string]*line)} }
+// patience is longer than an event can be in nobody's hands between two attempts, unless a
+// handler has asked for that.
+const patience = 5 * time.Minute
+
+func newLines() *lines {
+	return &lines{patience: patience, rooms: make(map[string]*line), stuck: make(map[string]*line)}
+}
 
 // takeResult is what becomes of an event that comes.
 type takeResult int
@@ -138,19 +148,29 @@ func (l *lines) told(room string, seq uint64) (begin []*delivery) {
 	return l.next(room, ln)
 }
 
-// asked reports whether an event that another worker asks about is done. If that is not known
-// here, the question is kept: the event may come to this worker.
-func (l *lines) asked(q question) bool {
+// heard takes note of what another worker has said: it has the event in its hands.
+func (l *lines) heard(room string, seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ln, ok := l.stuck[room]; ok && ln.waiting[0].previous == seq {
+		ln.waiting[0].stuck = time.Now()
+	}
+}
+
+// asked reports whether an event that another worker asks about is done, or here. If it is not
+// known to be done, the question is kept: the event may come to this worker.
+func (l *lines) asked(q question) (done, here bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := l.line(q.room)
 	if ln.isDone(q.seq) {
-		return true
+		return true, false
 	}
 	if !slices.Contains(ln.asking, q) {
 		ln.asking = append(ln.asking, q)
 	}
-	return false
+	is := func(d *delivery) bool { return d.seq == q.seq }
+	return false, ln.running != nil && is(ln.running) || slices.ContainsFunc(ln.waiting, is)
 }
 
 // questions are what other workers could say that would let events begin.
@@ -198,11 +218,17 @@ func (l *lines) next(id string, ln *line) []*delivery {
 	if ln.running != nil || len(ln.waiting) == 0 {
 		return nil
 	}
-	if !l.mayBegin(ln, ln.waiting[0]) {
-		l.stuck[id] = ln
-		return nil
+	d := ln.waiting[0]
+	if !l.mayBegin(ln, d) {
+		if d.stuck.IsZero() {
+			d.stuck = time.Now()
+		}
+		if d.blind = time.Since(d.stuck) > l.patience; !d.blind {
+			l.stuck[id] = ln
+			return nil
+		}
 	}
-	ln.running = ln.waiting[0]
+	ln.running = d
 	ln.waiting = slices.Delete(ln.waiting, 0, 1)
 	return []*delivery{ln.running}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -114,8 +115,13 @@ func TestLinesKeepTheOrder(t *testing.T) {
 			for _, q := range w.questions() {
 				q.reply = strconv.Itoa(slices.Index(workers, w))
 				for _, o := range workers {
-					if o != w && o.asked(q) {
+					if o == w {
+						continue
+					}
+					if done, here := o.asked(q); done {
 						begin(w, w.told(q.room, q.seq))
+					} else if here {
+						w.heard(q.room, q.seq)
 					}
 				}
 			}
@@ -192,9 +198,40 @@ func TestLinesKnowWhatIsDoneOneByOne(t *testing.T) {
 	begin, _ := l.take(&delivery{line: "r", seq: 3, previous: 0, attempt: 1, number: 3})
 	require.Len(t, begin, 1)
 	l.end(begin[0], true)
-	require.True(t, l.asked(question{room: "r", seq: 3}))
-	require.False(t, l.asked(question{room: "r", seq: 2}))
+	for seq, want := range map[uint64]bool{3: true, 2: false} {
+		done, _ := l.asked(question{room: "r", seq: seq})
+		require.Equal(t, want, done, seq)
+	}
 	begin, what := l.take(&delivery{line: "r", seq: 2, attempt: 2})
 	require.Equal(t, taken, what)
 	require.Len(t, begin, 1)
+}
+
+// What the server has given up moves no floor, and nobody knows of it: an event does not wait for
+// it for ever, but as long as somebody has it.
+func TestLinesLosePatience(t *testing.T) {
+	t.Parallel()
+	l := newLines()
+	l.patience = -1
+	begin, _ := l.take(&delivery{line: "s", seq: 9, previous: 8, attempt: 1, number: 9})
+	require.Len(t, begin, 1)
+	require.True(t, begin[0].blind)
+
+	l.patience = time.Hour
+	begin, _ = l.take(&delivery{line: "r", seq: 5, previous: 4, attempt: 1, number: 5})
+	require.Empty(t, begin)
+	require.Empty(t, l.rise(floor{stream: 1, delivery: 1}))
+	waiting := l.held()[slices.IndexFunc(l.held(), func(d *delivery) bool { return d.line == "r" })]
+	waiting.stuck = waiting.stuck.Add(-2 * time.Hour)
+	l.heard("r", 3)
+	l.heard("r", 4)
+	require.Empty(t, l.rise(floor{stream: 1, delivery: 1}), "somebody has it")
+	waiting.stuck = waiting.stuck.Add(-2 * time.Hour)
+	require.Len(t, l.rise(floor{stream: 1, delivery: 1}), 1)
+
+	other := newLines()
+	other.take(&delivery{line: "r", seq: 4, attempt: 1, number: 4})
+	done, here := other.asked(question{room: "r", seq: 4})
+	require.False(t, done)
+	require.True(t, here)
 }

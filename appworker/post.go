@@ -79,6 +79,9 @@ func (s *source) handle(d *delivery) (done bool) {
 	if d.expired() {
 		return false
 	}
+	if d.blind {
+		s.log.Warn("an event begins though nobody knows whether the one before it is done", "event", d.event.ID, "before", d.previous)
+	}
 	err := s.tell(d)
 	if err != nil {
 		s.logFailure(err, s.interfaceOf(d.event.Type), d.event.ID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -62,12 +63,22 @@ func (s *source) acknowledge(d *delivery, how settlement) (done bool, err error)
 	case how.bury == nil:
 		return false, d.msg.NakWithDelay(how.again)
 	}
-	if err := s.bury(d, how.bury); err != nil {
-		return false, errors.Join(fmt.Errorf("storing the dead letter: %w", err), d.msg.NakWithDelay(lastRetry))
+	// Another delivery would be one too many: it is stored while the event is in this worker's hands.
+	_, err = backoff.Retry(s.stopping, func() (struct{}, error) {
+		err := s.bury(d, how.bury)
+		if err != nil && d.expired() {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+		s.log.Error("cannot store a dead letter", "event", d.event.ID, "error", err, "again_in", next.Round(time.Millisecond))
+	}))
+	if err != nil {
+		return false, fmt.Errorf("storing the dead letter: %w", err)
 	}
 	// gofail: var betweenDeadLetterAndAck struct{}
 	s.log.Error("an event is a dead letter", "event", d.event.ID, "seq", d.of.Seq, "attempts", d.attempt, "error", how.bury)
-	return true, d.msg.TermWithReason(how.bury.Error())
+	return true, d.msg.Term()
 }
 
 // bury stores the dead letter of an event, once.

@@ -124,10 +124,13 @@ func (s *source) read(ctx context.Context) error {
 	return nil
 }
 
+// fetchHeartbeat is half of how long it takes to notice that the consumer is gone.
+const fetchHeartbeat = 5 * time.Second
+
 // fetch takes that many events, and none that it does not take in hand: those that have come when
 // the context ends are taken too.
 func (s *source) fetch(ctx context.Context, n int) error {
-	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n))
+	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n), jetstream.PullHeartbeat(fetchHeartbeat))
 	if err != nil {
 		return err
 	}

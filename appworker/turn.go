@@ -19,10 +19,11 @@ const (
 )
 
 // turnWord is what workers of an app say to each other about an event of a room: as a question,
-// is it done? As an answer, it is.
+// is it done? As an answer, it is, or somebody has it in hand.
 type turnWord struct {
 	Room string `json:"room"`
 	Seq  uint64 `json:"seq"`
+	Held bool   `json:"held,omitempty"`
 }
 
 // takeTurns keeps events that wait for one in another worker's hands from waiting longer than
@@ -32,7 +33,11 @@ func (s *source) takeTurns(ctx context.Context) error {
 	inbox := s.nc.NewInbox()
 	answers, err := s.nc.Subscribe(inbox, func(msg *nats.Msg) {
 		var is turnWord
-		if json.Unmarshal(msg.Data, &is) == nil {
+		switch err := json.Unmarshal(msg.Data, &is); {
+		case err != nil: // no worker says such things
+		case is.Held:
+			s.lines.heard(is.Room, is.Seq)
+		default:
 			s.begin(s.lines.told(is.Room, is.Seq))
 		}
 	})
@@ -44,8 +49,8 @@ func (s *source) takeTurns(ctx context.Context) error {
 		var q turnWord
 		if msg.Reply != inbox && bus.IsInbox(msg.Reply, prefixes...) && json.Unmarshal(msg.Data, &q) == nil {
 			asked := question{room: q.Room, seq: q.Seq, reply: msg.Reply}
-			if s.lines.asked(asked) {
-				s.answer([]question{asked})
+			if done, here := s.lines.asked(asked); done || here {
+				s.say(msg.Reply, "", turnWord{Room: q.Room, Seq: q.Seq, Held: here})
 			}
 		}
 	})
@@ -80,7 +85,7 @@ func (s *source) unstick(ctx context.Context, inbox string) {
 		for _, q := range questions {
 			if !asked[q] {
 				asked[q] = true
-				s.say(subjects.Turn(s.app.Manifest.ID), inbox, q)
+				s.say(subjects.Turn(s.app.Manifest.ID), inbox, turnWord{Room: q.room, Seq: q.seq})
 			}
 		}
 		select {
@@ -99,13 +104,13 @@ func (s *source) unstick(ctx context.Context, inbox string) {
 // answer says to other workers that what they asked about is done.
 func (s *source) answer(all []question) {
 	for _, q := range all {
-		s.say(q.reply, "", q)
+		s.say(q.reply, "", turnWord{Room: q.room, Seq: q.seq})
 	}
 }
 
 // say does its best: who hears nothing finds out from the floor.
-func (s *source) say(subject, reply string, q question) {
-	data, err := json.Marshal(turnWord{Room: q.room, Seq: q.seq})
+func (s *source) say(subject, reply string, word turnWord) {
+	data, err := json.Marshal(word)
 	if err == nil {
 		_ = s.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: data})
 	}
