@@ -23,6 +23,7 @@ type delivery struct {
 	event   room.Event         // without its body
 	invalid error              // why the message is no event
 	attempt uint64             // which delivery of it this is
+	idle    uint64             // so many of them, for certain, before anybody could have begun it
 
 	line     string // in which it waits
 	seq      uint64 // in its stream
@@ -58,6 +59,9 @@ func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
 	}
 	return d, nil
 }
+
+// tries is how often the event may have been tried, this time included.
+func (d *delivery) tries() uint64 { return d.attempt - d.idle }
 
 // alone puts the event into a line of its own.
 func (d *delivery) alone() {

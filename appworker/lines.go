@@ -88,6 +88,9 @@ func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []quest
 	ln.running = nil
 	if done {
 		ln.add(d.seq)
+		for _, w := range ln.waiting {
+			w.idle = w.attempt - 1 // it has not been its turn before
+		}
 		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool {
 			if q.seq == d.seq {
 				answered = append(answered, q)

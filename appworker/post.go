@@ -86,7 +86,7 @@ func (s *source) handle(d *delivery) (done bool) {
 	if err != nil {
 		s.logFailure(err, s.interfaceOf(d.event.Type), d.event.ID)
 	}
-	done, err = s.acknowledge(d, settle(err, d.attempt, s.app.Manifest.Attempts()))
+	done, err = s.acknowledge(d, settle(err, d, s.app.Manifest))
 	if err != nil {
 		s.log.Warn("cannot acknowledge; the event will come again", "event", d.event.ID, "error", err)
 	}
@@ -102,12 +102,12 @@ func (s *source) tell(d *delivery) error {
 		return Discard(d.invalid) // the room service has quarantined it too
 	case i == "":
 		return errNotImplemented
-	case d.attempt > uint64(s.app.Manifest.Attempts()):
+	case d.tries() >= uint64(s.app.Manifest.Deliveries()):
 		return errSilent
 	}
 	ctx, cancel := d.handling(s.stopping, s.cfg.HandlerTimeout)
 	defer cancel()
-	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event.Ref(), d.attempt)
+	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event.Ref(), d.tries())
 	if err != nil && d.expired() {
 		return fmt.Errorf("%w: %w", errLeaseLost, err)
 	}

@@ -30,8 +30,10 @@ type settlement struct {
 	leave bool          // if neither: it is another worker's
 }
 
-// settle decides how an event that has been tried for the nth time is acknowledged.
-func settle(err error, attempt uint64, attempts int) settlement {
+// settle decides how an event is acknowledged. After its last delivery there is no other: the
+// server would give it up.
+func settle(err error, d *delivery, m Manifest) settlement {
+	isLast := d.attempt >= uint64(m.Deliveries())
 	var retry *RetryError
 	var discarded *DiscardError
 	switch {
@@ -39,14 +41,14 @@ func settle(err error, attempt uint64, attempts int) settlement {
 		return settlement{ack: true}
 	case errors.Is(err, errLeaseLost):
 		return settlement{leave: true}
-	case errors.Is(err, errNotImplemented) && attempt <= uint64(max(attempts, 1)):
-		return settlement{again: retryDelay(attempt)} // up to the last delivery: the server moves no floor over what it gives up
-	case errors.As(err, &discarded), attempt >= uint64(max(attempts, 1)):
+	case errors.Is(err, errNotImplemented) && !isLast:
+		return settlement{again: retryDelay(d.attempt)}
+	case errors.As(err, &discarded), isLast, d.tries() >= uint64(m.Attempts()):
 		return settlement{bury: err}
 	case errors.As(err, &retry):
 		return settlement{again: retry.After}
 	}
-	return settlement{again: retryDelay(attempt)}
+	return settlement{again: retryDelay(d.tries())}
 }
 
 // buryTimeout bounds how long a dead letter may take to be stored.

@@ -125,7 +125,7 @@ func (s *source) read(ctx context.Context) error {
 }
 
 // fetchHeartbeat is half of how long it takes to notice that the consumer is gone.
-const fetchHeartbeat = 5 * time.Second
+const fetchHeartbeat = 2 * time.Second
 
 // fetch takes that many events, and none that it does not take in hand: those that have come when
 // the context ends are taken too.

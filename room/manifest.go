@@ -209,6 +209,13 @@ func (m Manifest) Attempts() int {
 	return *m.MaxAttempts
 }
 
+// spareDeliveries are those to workers that died, or stopped, before they had begun.
+const spareDeliveries = 4
+
+// Deliveries is how often a post-event may be delivered: as often as it is tried, and some times
+// more.
+func (m Manifest) Deliveries() int { return m.Attempts() + spareDeliveries }
+
 // IsEnabled reports whether the app is to be asked.
 func (m Manifest) IsEnabled() bool { return m.Enabled == nil || *m.Enabled }
 

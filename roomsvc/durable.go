@@ -41,16 +41,16 @@ func (s *Service) ensureDurables(ctx context.Context, m room.Manifest, isNew boo
 	return s.ensureDurable(ctx, s.replays, replays, isNew)
 }
 
-// durable is what the consumers of an app have in common. The server delivers an event once
-// more than it is tried, so that a worker can put the dead letter down of one that workers died
-// of.
+// durable is what the consumers of an app have in common. The last time that the server delivers
+// an event, a worker puts its dead letter down, untried: no worker that had it lived to say how it
+// ended.
 func durable(m room.Manifest) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:       subjects.Durable(m.ID),
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       durableAckWait,
 		MaxAckPending: durableAckPending,
-		MaxDeliver:    m.Attempts() + 1,
+		MaxDeliver:    m.Deliveries(),
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -166,17 +167,24 @@ func showLetter(w io.Writer, l dead.Letter) {
 }
 
 func (d *deadLetters) replay(ctx context.Context, w io.Writer, letters *dead.Stream, f dead.Filter) error {
-	n := 0
+	var n uint64
+	var left error // what stays, for the app is gone
 	for l, err := range letters.Read(ctx, f) {
 		if err == nil {
 			err = letters.Replay(ctx, l)
 		}
-		if err != nil {
+		var gone *dead.NotFoundError
+		switch {
+		case errors.Is(err, &room.Error{Code: room.CodeAppNotFound}):
+			left = err
+		case errors.As(err, &gone) && f.Seq == 0: // somebody else was faster
+		case err != nil:
 			return fmt.Errorf("%w (%d replayed before)", err, n)
+		default:
+			n++
 		}
-		n++
 	}
-	return d.count(w, "replayed", uint64(n))
+	return errors.Join(d.count(w, "replayed", n), left)
 }
 
 func (d *deadLetters) purge(ctx context.Context, w io.Writer, letters *dead.Stream, f dead.Filter) error {

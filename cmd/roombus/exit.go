@@ -123,7 +123,7 @@ func hint(err error) string {
 	case errors.As(err, &api) && api.ErrorCode == codeNoCluster:
 		return "--replicas above 1 needs a NATS cluster"
 	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
-		return "another stream takes subjects of room.post.>: find it with nats stream ls --subject 'room.post.>' and change or remove it"
+		return "another stream takes some of its subjects, which begin with room.: find it with nats stream ls --subject 'room.>' and change or remove it"
 	case errors.Is(err, nats.ErrAuthorization):
 		return "say who you are with --creds, --nkey, --user and --password, or --token"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

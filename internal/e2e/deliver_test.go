@@ -64,7 +64,7 @@ func TestAConsumerThatIsThereGoesOn(t *testing.T) {
 	cfg := consumer.CachedInfo().Config
 	assert.Equal(t, jetstream.DeliverNewPolicy, cfg.DeliverPolicy)
 	assert.Equal(t, replyTime, cfg.AckWait)
-	assert.Equal(t, 10, cfg.MaxDeliver, "lowered, it would lose events that were delivered more often")
+	assert.Equal(t, 13, cfg.MaxDeliver, "lowered, it would lose events that were delivered more often")
 	assert.EqualValues(t, 1, consumer.CachedInfo().NumPending)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -330,4 +331,53 @@ func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
 	joins(t, b, "r", "alice")
 	assert.Equal(t, "alice 1", saw.one(t))
 	assert.Regexp(t, "alice [2-9]", saw.one(t))
+}
+
+// Who waits in line while workers come and go has not been tried.
+func TestWaitingIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	m := room.Manifest{ID: "ledger", MaxAttempts: new(2)}
+	const restarts = 3
+	saw := newSeen[string]()
+	for n := range restarts {
+		begun, release := make(chan struct{}, 1), make(chan struct{})
+		stop := b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
+			begun <- struct{}{}
+			<-release
+			return nil
+		}))
+		if n == 0 {
+			joins(t, b, "r", "u0", "u1", "u2", "u3", "u4")
+		}
+		<-begun
+		stopped := make(chan error, 1)
+		go func() { stopped <- stop() }()
+		handedBack(t, b, "ledger")
+		close(release)
+		require.NoError(t, <-stopped)
+		require.True(t, strings.HasPrefix(saw.one(t), "u"+strconv.Itoa(n)))
+	}
+	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
+		return nil
+	}))
+	assert.True(t, strings.HasPrefix(saw.one(t), "u3"))
+	assert.Equal(t, "u4 1", saw.one(t), "it has waited for the one before in these very hands")
+	settled(t, b, "ledger")
+	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
+}
+
+// handedBack waits until the only event that is in a worker's hands is the one that has begun.
+func handedBack(t *testing.T, b *harness.Bus, app string) {
+	t.Helper()
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		info, err := consumer.Info(t.Context())
+		require.NoError(t, err)
+		return info.NumWaiting == 0
+	}, replyTime, tick, "it asks for no more")
 }
