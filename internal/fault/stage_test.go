@@ -55,7 +55,7 @@ func keepService(t *testing.T, url, replicas string) *fault.Victim {
 	t.Helper()
 	program, env := harness.Binary(t), harness.Env(t.TempDir())
 	v := fault.Keep(t, "room service", func() *exec.Cmd {
-		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms")
+		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms", "--snapshot-every", "200")
 		cmd.Env = env
 		return cmd
 	})

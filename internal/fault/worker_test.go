@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,7 @@ func workerMain(app string) {
 		panic(err)
 	}
 	write := func(e room.EventRef) error {
-		_, err := record.WriteString(e.ID + "\n")
+		_, err := fmt.Fprintln(record, e.ID, os.Getpid())
 		return err
 	}
 	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return write(e.Event) })
@@ -85,14 +86,17 @@ func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
 	return v
 }
 
-// handled are the ids of the events that the app's workers have recorded, with how often.
-func (r records) handled(t *testing.T, app string) map[string]int {
+// handling is one that the workers of an app have recorded.
+type handling struct{ event, process string }
+
+// handled is what the app's workers have handled, in that order.
+func (r records) handled(t *testing.T, app string) (all []handling) {
 	t.Helper()
 	data, err := os.ReadFile(r.file(app))
 	require.NoError(t, err)
-	times := make(map[string]int)
-	for id := range strings.Lines(string(data)) {
-		times[strings.TrimSuffix(id, "\n")]++
+	for line := range strings.Lines(string(data)) {
+		event, process, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		all = append(all, handling{event, process})
 	}
-	return times
+	return all
 }
