@@ -3,6 +3,7 @@ package fault_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -135,17 +136,24 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 	}
 }
 
+// withoutSnapshot is what a room service says that cannot begin with the snapshot.
+var withoutSnapshot = regexp.MustCompile(`(?m)^.*msg="the snapshot cannot be used.*$`)
+
 // logSnapshots says how much there was of snapshots. One that cannot be had while NATS is away is
 // no loss: the stream is read.
 func (s *stage) logSnapshots(t *testing.T) {
 	t.Helper()
-	var wrote, read, not int
+	var wrote, read, without int
 	for _, v := range s.services {
-		wrote += strings.Count(v.Output.String(), `msg="wrote a snapshot"`)
-		read += strings.Count(v.Output.String(), `msg="read the snapshot"`)
-		not += strings.Count(v.Output.String(), `msg="the snapshot cannot be used`)
+		said := v.Output.String()
+		wrote += strings.Count(said, `msg="wrote a snapshot"`)
+		read += strings.Count(said, `msg="read the snapshot"`)
+		for _, line := range withoutSnapshot.FindAllString(said, -1) {
+			without++
+			t.Log(line)
+		}
 	}
-	t.Logf("%d snapshots were written; %d starts began with one, %d could not", wrote, read, not)
+	t.Logf("%d snapshots were written; %d starts began with one, %d could not", wrote, read, without)
 }
 
 func row(r room.Room) string {
