@@ -170,7 +170,7 @@ func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	dying := workFailing(t, b, `betweenDeadLetterAndAck=panic("betweenDeadLetterAndAck")`)
-	require.NoError(t, shortenAckWait(t, b.JS, picky))
+	setAckWait(t, b.JS, picky, 2*time.Second)
 	join := func(roomID, user, id string) {
 		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: user}}, roomclient.WithID(id))
 		require.NoError(t, err)

@@ -17,13 +17,14 @@ import (
 // handled everything that it implements, each room's events in order, and have given nothing up.
 func (s *stage) requireTold(t *testing.T, events []room.Event) {
 	t.Helper()
-	for app, types := range told {
-		s.hasten(t, app)
+	for app, m := range apps() {
 		require.Eventually(t, func() bool {
 			c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
 			return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
 		}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
-		due := slices.DeleteFunc(slices.Clone(events), func(e room.Event) bool { return !slices.Contains(types, e.Type) })
+		due := slices.DeleteFunc(slices.Clone(events), func(e room.Event) bool {
+			return !slices.ContainsFunc(m.Implements, func(i room.Interface) bool { return !i.Pre() && i.Event() == e.Type })
+		})
 		again := requireInOrder(t, app, due, s.records.handled(t, app))
 		t.Logf("%s has handled %d events, and handled again: %+v", app, len(due), again)
 	}
@@ -75,23 +76,14 @@ func requireInOrder(t *testing.T, app string, due []room.Event, handled []handli
 	return again
 }
 
-// hasten has the events that killed workers had in hand come again soon: the test need not wait
-// as long as a service would for a worker that may still be at work.
-func (s *stage) hasten(t *testing.T, app string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		return shortenAckWait(t, s.bus.JS, app) == nil
-	}, recovery, 100*time.Millisecond, "the consumer of %s cannot be had", app)
-}
-
-func shortenAckWait(t *testing.T, js jetstream.JetStream, app string) error {
+// setAckWait has the events that killed workers had in hand come again that soon. Workers that run
+// do not notice.
+func setAckWait(t *testing.T, js jetstream.JetStream, app string, wait time.Duration) {
 	t.Helper()
 	c, err := js.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
-	if err != nil {
-		return err
-	}
+	require.NoError(t, err)
 	cfg := c.CachedInfo().Config
-	cfg.AckWait = 2 * time.Second
+	cfg.AckWait = wait
 	_, err = js.UpdateConsumer(t.Context(), subjects.Events, cfg)
-	return err
+	require.NoError(t, err)
 }

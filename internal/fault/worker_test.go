@@ -32,10 +32,18 @@ const (
 	banned  = "banned"
 )
 
-// told is what the apps' workers must have handled.
-var told = map[string][]room.EventType{
-	guard:   {room.EventCreate, room.EventDelete, room.EventUserJoin, room.EventUserLeave},
-	greeter: {room.EventUserJoin},
+// apps are their manifests. However many workers die of an event, it is tried again.
+func apps() map[string]room.Manifest {
+	const attempts = room.MaxMaxAttempts
+	return map[string]room.Manifest{
+		guard: {
+			ID: guard, Version: "1.0.0", Essentials: []room.Interface{room.PreRoomUserJoined}, MaxAttempts: new(attempts),
+			Implements: []room.Interface{
+				room.PreRoomUserJoined, room.PostRoomCreate, room.PostRoomDeleted, room.PostRoomUserJoined, room.PostRoomUserLeave,
+			},
+		},
+		greeter: {ID: greeter, Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(attempts)},
+	}
 }
 
 // workerMain is the program of a worker. What it has written to its record stays if it is killed.
@@ -50,10 +58,10 @@ func workerMain(app string) {
 	}
 	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return write(e.Event) })
 	if app == greeter {
-		appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0"}, joined)
+		appworker.Main(apps()[app], joined)
 		return
 	}
-	appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0", Essentials: []room.Interface{room.PreRoomUserJoined}},
+	appworker.Main(apps()[app],
 		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
 			if e.JoiningUser.ID == banned {
 				return room.UserNotAllowed("you are banned")
