@@ -34,9 +34,9 @@ func (s *stage) requireTold(t *testing.T, events []room.Event) {
 }
 
 // repetitions counts the events that were handled once more. Late are those of them that were so
-// after a later event of their room: the worker had begun that one, as it had sent the
-// acknowledgement of the first, which did not arrive, or which the server forgot as it was
-// killed. Alike are those that one process has handled twice.
+// after a later event of their room: the first time was acknowledged, but that did not arrive, or
+// the server forgot it as it was killed; or a worker was stopped in the midst of it, and went on
+// when another one had done it. Alike are those that one process has handled twice.
 type repetitions struct{ All, Late, Alike int }
 
 // requireInOrder checks that every event due was handled, when all before it in its room had been.
