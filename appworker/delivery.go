@@ -32,6 +32,7 @@ type delivery struct {
 	mu    sync.Mutex
 	until time.Time   // so long the event is this worker's
 	timer *time.Timer // ends the handler's context then
+	due   time.Time   // when the handler must have ended; zero before it begins
 }
 
 func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
@@ -60,12 +61,13 @@ func (d *delivery) alone() {
 	d.line = "." + strconv.FormatUint(d.seq, 10) // no room's id has a dot
 }
 
-// follow puts the event into its room's line, behind the latest one before it that an app with
-// these handlers has got.
-func (d *delivery) follow(app *App, since beginnings) {
+// follow puts the event into its room's line, behind the latest one before it that the app has
+// got. What counts is what the app's consumer has, not what this worker handles: workers of two
+// versions share it while one takes the other's place.
+func (d *delivery) follow(since beginnings) {
 	d.line = d.event.Room
-	for i := range app.tells {
-		if last := d.event.Previous.Of(i.Event()); last > since[i.Event()] {
+	for e, begins := range since {
+		if last := d.event.Previous.Of(e); last > begins {
 			d.previous = max(d.previous, last)
 		}
 	}
@@ -91,12 +93,20 @@ func (d *delivery) expired() bool {
 	return time.Now().After(d.until)
 }
 
+// overdue reports whether the handler has had its time.
+func (d *delivery) overdue() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.due.IsZero() && time.Now().After(d.due)
+}
+
 // handling is a context for the handler, which ends when the event ceases to be this worker's.
 func (d *delivery) handling(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithTimeout(ctx, timeout)
 	ctx, lose := context.WithCancelCause(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.due = time.Now().Add(timeout)
 	d.timer = time.AfterFunc(time.Until(d.until), func() { lose(errLeaseLost) })
 	return ctx, func() {
 		stop()

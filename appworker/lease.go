@@ -7,7 +7,8 @@ import (
 )
 
 // keepLeases tells JetStream, as long as the context lasts, that the events in hand are being worked on, so
-// that it does not give them to another worker, however long they take or wait.
+// that it does not give them to another worker, however long they take or wait. One whose handler
+// has ignored that its time is over goes to another worker.
 func (s *source) keepLeases(ctx context.Context) {
 	tick := time.NewTicker(s.bound.Load().ackWait / 3)
 	defer tick.Stop()
@@ -19,6 +20,9 @@ func (s *source) keepLeases(ctx context.Context) {
 		}
 		var asking sync.WaitGroup
 		for _, d := range s.lines.held() {
+			if d.overdue() {
+				continue
+			}
 			asking.Go(func() { s.keepLease(ctx, d) })
 		}
 		asking.Wait()

@@ -22,7 +22,7 @@ type lines struct {
 
 // line is one room.
 type line struct {
-	done    uint64      // the last event that is known to be done
+	done    []uint64    // events above the floor that are known to be done, in order
 	running *delivery   // begun and not ended
 	waiting []*delivery // in hand and not begun, in order
 	asking  []question  // of other workers, about events that may come to this one
@@ -61,10 +61,10 @@ func (l *lines) take(d *delivery) (begin []*delivery, what takeResult) {
 	switch {
 	case found, ln.running != nil && ln.running.seq == d.seq:
 		return nil, already
-	case d.seq <= ln.done && d.attempt > 1:
+	case ln.isDone(d.seq) && d.attempt > 1:
 		return nil, isDone
 	}
-	ln.done = min(ln.done, d.seq-1) // an operator has set the consumer back
+	ln.forget(func(seq uint64) bool { return seq >= d.seq }) // an operator has set the consumer back
 	ln.waiting = slices.Insert(ln.waiting, at, d)
 	return l.next(d.line, ln), taken
 }
@@ -77,12 +77,12 @@ func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []quest
 	ln := l.line(d.line)
 	ln.running = nil
 	if done {
-		ln.done = max(ln.done, d.seq)
+		ln.add(d.seq)
 		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool {
-			if q.seq <= ln.done {
+			if q.seq == d.seq {
 				answered = append(answered, q)
 			}
-			return q.seq <= ln.done
+			return q.seq == d.seq
 		})
 	}
 	return l.next(d.line, ln), answered
@@ -118,7 +118,8 @@ func (l *lines) rise(to floor) (begin []*delivery) {
 	}
 	for id, ln := range l.rooms {
 		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool { return q.seq <= to.stream })
-		if ln.running == nil && len(ln.waiting) == 0 && len(ln.asking) == 0 && ln.done <= to.stream {
+		ln.forget(func(seq uint64) bool { return seq <= to.stream })
+		if ln.running == nil && len(ln.waiting) == 0 && len(ln.asking) == 0 && len(ln.done) == 0 {
 			delete(l.rooms, id)
 		}
 	}
@@ -133,7 +134,7 @@ func (l *lines) told(room string, seq uint64) (begin []*delivery) {
 	if !ok {
 		return nil // nobody waits for it any more
 	}
-	ln.done = max(ln.done, seq)
+	ln.add(seq)
 	return l.next(room, ln)
 }
 
@@ -143,7 +144,7 @@ func (l *lines) asked(q question) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := l.line(q.room)
-	if ln.done >= q.seq {
+	if ln.isDone(q.seq) {
 		return true
 	}
 	if !slices.Contains(ln.asking, q) {
@@ -207,5 +208,20 @@ func (l *lines) next(id string, ln *line) []*delivery {
 }
 
 func (l *lines) mayBegin(ln *line, d *delivery) bool {
-	return d.previous <= max(ln.done, l.floor.stream) || d.number > 0 && d.number <= l.floor.delivery+1
+	return d.previous <= l.floor.stream || ln.isDone(d.previous) || d.number > 0 && d.number <= l.floor.delivery+1
 }
+
+// isDone says nothing of the events before: a worker of another version of the app may have to
+// do with some that this one passes over.
+func (ln *line) isDone(seq uint64) bool {
+	_, found := slices.BinarySearch(ln.done, seq)
+	return found
+}
+
+func (ln *line) add(seq uint64) {
+	if at, found := slices.BinarySearch(ln.done, seq); !found {
+		ln.done = slices.Insert(ln.done, at, seq)
+	}
+}
+
+func (ln *line) forget(holds func(seq uint64) bool) { ln.done = slices.DeleteFunc(ln.done, holds) }

@@ -183,3 +183,18 @@ func TestLinesBeginAnewWithTheConsumer(t *testing.T) {
 	begin, _ = l.end(begin[0], true)
 	require.Len(t, begin, 1)
 }
+
+// That an event is done says nothing of those before it: a worker of an earlier version may have
+// passed some over.
+func TestLinesKnowWhatIsDoneOneByOne(t *testing.T) {
+	t.Parallel()
+	l := newLines()
+	begin, _ := l.take(&delivery{line: "r", seq: 3, previous: 0, attempt: 1, number: 3})
+	require.Len(t, begin, 1)
+	l.end(begin[0], true)
+	require.True(t, l.asked(question{room: "r", seq: 3}))
+	require.False(t, l.asked(question{room: "r", seq: 2}))
+	begin, what := l.take(&delivery{line: "r", seq: 2, attempt: 2})
+	require.Equal(t, taken, what)
+	require.Len(t, begin, 1)
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/roombus/roombus/room"
 )
 
@@ -16,8 +18,8 @@ const (
 	removedWait = 5 * time.Second
 )
 
-// receive handles post-events from the source until the context ends. If the consumer goes
-// away, the app is registered anew, which makes it again, unless an operator has removed the app.
+// receive handles post-events from the source until the context ends. If the consumer is
+// gone, the app is registered anew, which makes it again, unless an operator has removed the app.
 func (w *worker) receive(ctx context.Context, s *source) {
 	defer s.giveBack()
 	removed := false
@@ -38,6 +40,10 @@ func (w *worker) receive(ctx context.Context, s *source) {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return
+		}
+		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			removed = false
+			continue // there may be no room service to ask, and none is needed
 		}
 		was := removed
 		if removed = w.removed(ctx); removed {
@@ -99,7 +105,7 @@ func (s *source) tell(d *delivery) error {
 	ctx, cancel := d.handling(s.stopping, s.cfg.HandlerTimeout)
 	defer cancel()
 	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event.Ref(), d.attempt)
-	if err != nil && errors.Is(context.Cause(ctx), errLeaseLost) {
+	if err != nil && d.expired() {
 		return fmt.Errorf("%w: %w", errLeaseLost, err)
 	}
 	return err

@@ -38,8 +38,8 @@ func settle(err error, attempt uint64, attempts int) settlement {
 		return settlement{ack: true}
 	case errors.Is(err, errLeaseLost):
 		return settlement{leave: true}
-	case errors.Is(err, errNotImplemented):
-		return settlement{again: retryDelay(attempt)}
+	case errors.Is(err, errNotImplemented) && attempt <= uint64(max(attempts, 1)):
+		return settlement{again: retryDelay(attempt)} // up to the last delivery: the server moves no floor over what it gives up
 	case errors.As(err, &discarded), attempt >= uint64(max(attempts, 1)):
 		return settlement{bury: err}
 	case errors.As(err, &retry):
@@ -76,6 +76,6 @@ func (s *source) bury(d *delivery, why error) error {
 	defer cancel()
 	subject, headers := subjects.EncodeDead(s.app.Manifest.ID, d.of, why, d.attempt)
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: d.of.Data}
-	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.DeadID(s.app.Manifest.ID, s.stream, d.seq)))
+	_, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.DeadID(s.app.Manifest.ID, s.stream, s.bound.Load().made, d.seq)))
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,12 +35,13 @@ type source struct {
 // binding is the consumer as it was found.
 type binding struct {
 	consumer jetstream.Consumer
+	made     time.Time
 	ackWait  time.Duration
 	since    atomic.Pointer[beginnings]
 }
 
-// beginnings are the sequences from which on an app gets events of a type, where it began to
-// implement it later than others.
+// beginnings are the types of events that the consumer has for its app, each with the sequence
+// behind which they begin, where that was later than with others.
 type beginnings map[room.EventType]uint64
 
 // newSources are where the app's post-events come from.
@@ -66,7 +68,7 @@ func (s *source) bind(ctx context.Context) error {
 		return fmt.Errorf("finding the app's consumer on %s: %w", s.stream, err)
 	}
 	info := consumer.CachedInfo()
-	first := s.bound.Swap(&binding{consumer: consumer, ackWait: info.Config.AckWait}) == nil
+	first := s.bound.Swap(&binding{consumer: consumer, made: info.Created, ackWait: info.Config.AckWait}) == nil
 	s.learn(info)
 	if first {
 		s.guarding.Go(func() { s.keepLeases(s.stopping) })
@@ -87,8 +89,11 @@ func (s *source) look(ctx context.Context) {
 // learn takes what the server says of the consumer, and begins the events that waited for it.
 func (s *source) learn(info *jetstream.ConsumerInfo) {
 	since := make(beginnings)
+	filters := append(slices.Clone(info.Config.FilterSubjects), info.Config.FilterSubject)
 	for _, e := range room.EventTypes() {
-		since[e], _ = strconv.ParseUint(info.Config.Metadata[subjects.BehindKey(e)], 10, 64) // 0 if it is not there
+		if slices.Contains(filters, subjects.PostsLike(e)) {
+			since[e], _ = strconv.ParseUint(info.Config.Metadata[subjects.BehindKey(e)], 10, 64) // 0 if it is not there
+		}
 	}
 	s.bound.Load().since.Store(&since)
 	s.begin(s.lines.rise(floor{stream: info.AckFloor.Stream, delivery: info.AckFloor.Consumer}))
@@ -151,7 +156,10 @@ func (s *source) take(msg jetstream.Msg) error {
 		return err
 	}
 	if s.ordered && d.invalid == nil {
-		d.follow(s.app, *s.bound.Load().since.Load())
+		if _, known := (*s.bound.Load().since.Load())[d.event.Type]; !known {
+			s.look(s.stopping) // another version of the app gets more than this worker knew of
+		}
+		d.follow(*s.bound.Load().since.Load())
 	} else {
 		d.alone()
 	}

@@ -82,33 +82,3 @@ func TestTheAppsAreRemembered(t *testing.T) {
 		assert.Equal(t, apps, e.Apps)
 	}
 }
-
-func TestRecentForgetsInTwoSteps(t *testing.T) {
-	t.Parallel()
-	var r recent
-	now := time.Now()
-	r.add("old", 1, now.Add(-recentFor-2*clockSkew))
-	assert.Zero(t, r.find("old"), "what the stream no longer knows is not remembered")
-	r.add("a", 2, now)
-	assert.Equal(t, uint64(2), r.find("a"))
-	r.generations[0].since = now.Add(-2 * recentFor)
-	r.add("b", 3, now)
-	assert.Equal(t, uint64(2), r.find("a"))
-	r.generations[1].since = now.Add(-2 * recentFor)
-	r.add("c", 4, now)
-	assert.Zero(t, r.find("a"))
-	assert.Equal(t, uint64(3), r.find("b"))
-}
-
-func TestWhatIsFrozenStays(t *testing.T) {
-	t.Parallel()
-	var r recent
-	now := time.Now()
-	r.add("a", 2, now)
-	frozen := r.freeze()
-	r.add("b", 3, now)
-	require.Len(t, frozen, 1)
-	assert.Equal(t, map[string]uint64{"a": 2}, frozen[0].seqs)
-	assert.Equal(t, uint64(2), r.find("a"))
-	assert.Equal(t, uint64(3), r.find("b"))
-}

@@ -40,6 +40,14 @@ func (s *Service) follow(ctx context.Context) {
 	}
 }
 
+// forgetCommands keeps commands from being remembered only because no others come, until the
+// context ends.
+func (s *Service) forgetCommands(ctx context.Context) {
+	for sleep(ctx, recentFor) {
+		s.projection.expire(time.Now())
+	}
+}
+
 // followOnce reads the stream in order, from behind what the projection has, until the
 // context ends, the connection was lost, or something is amiss with what it reads: then the
 // caller does it again. The consumer is this call's own and needs no acknowledgements.

@@ -94,6 +94,13 @@ func (s *Service) bury(ctx context.Context, data []byte) error {
 	if a.Stream == subjects.Replays {
 		stream = s.replays
 	}
+	consumer, err := stream.Consumer(ctx, a.Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at consumer %s of %s: %w", a.Consumer, a.Stream, err)
+	}
 	msg, err := stream.GetMsg(ctx, a.StreamSeq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
@@ -103,13 +110,11 @@ func (s *Service) bury(ctx context.Context, data []byte) error {
 	}
 	of := subjects.Delivered{Subject: msg.Subject, Headers: msg.Header, Data: msg.Data, Seq: msg.Sequence}
 	if a.Stream == subjects.Replays {
-		if of, err = subjects.Origin(msg.Header, msg.Data); err != nil {
-			return err
-		}
+		of, _ = subjects.Origin(msg.Header, msg.Data) // what is none is a dead letter as well
 	}
 	subject, headers := subjects.EncodeDead(a.Consumer, of, errGivenUp, a.Deliveries)
 	letter := &nats.Msg{Subject: subject, Header: headers, Data: of.Data}
-	if _, err := s.js.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, a.StreamSeq))); err != nil {
+	if _, err := s.js.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, consumer.CachedInfo().Created, a.StreamSeq))); err != nil {
 		return fmt.Errorf("storing the dead letter: %w", err)
 	}
 	s.log.Error("an event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errGivenUp)

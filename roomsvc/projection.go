@@ -207,6 +207,13 @@ func (p *projection) highest() uint64 {
 	return max(p.consumed, p.committed)
 }
 
+// expire forgets the commands that need not be remembered any more.
+func (p *projection) expire(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recent.expire(now)
+}
+
 // pass goes on to the sequence: of what comes before it the stream has nothing left.
 func (p *projection) pass(seq uint64) {
 	p.mu.Lock()

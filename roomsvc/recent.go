@@ -14,7 +14,7 @@ const clockSkew = 10 * time.Minute
 
 // recent remembers the ids of the commands committed lately, so that one that is sent again
 // is answered with what it did. It remembers by generations, so that forgetting costs nothing:
-// one is forgotten as a whole when it is long enough since the next began.
+// one takes what comes in recentFor, and is forgotten as a whole when that was as long ago.
 type recent struct{ generations []generation } // the oldest first
 
 type generation struct {
@@ -35,10 +35,15 @@ func (r *recent) add(id string, seq uint64, stored time.Time) {
 
 // begin makes a generation that what comes next is added to.
 func (r *recent) begin(now time.Time, seqs map[string]uint64) {
-	for len(r.generations) > 1 && now.Sub(r.generations[1].since) > recentFor {
+	r.expire(now)
+	r.generations = append(r.generations, generation{since: now, seqs: seqs})
+}
+
+// expire forgets the generations whose last commands were remembered long enough.
+func (r *recent) expire(now time.Time) {
+	for len(r.generations) > 0 && now.Sub(r.generations[0].since) > 2*recentFor {
 		r.generations = r.generations[1:]
 	}
-	r.generations = append(r.generations, generation{since: now, seqs: seqs})
 }
 
 // find is the sequence of the event that the command has made, 0 if it is not remembered.

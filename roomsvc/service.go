@@ -197,6 +197,7 @@ func (s *Service) start(ctx context.Context) error {
 	s.restore(ctx)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
+	s.running.Go(func() { s.forgetCommands(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
 	s.running.Go(func() { s.buryGivenUp(s.ctx) })
 	if err := s.apps.wait(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/roombus/roombus/room"
 )
@@ -85,17 +86,19 @@ func DecodeDead(subject string, h Headers) (room.DeadLetter, error) {
 	return d, err
 }
 
-// tail is what the subject of a post-event ends with, whether there is such an event or not.
+// tail is what the subject of a post-event ends with, whether there is such an event or not. What
+// has another subject, as a replay that somebody made by hand, needs one as a dead letter too.
 func tail(subject string) (e room.EventType, roomID string) {
 	tokens := strings.Split(subject, ".")
 	if len(tokens) != 4 {
-		return "", ""
+		return "unknown", "unknown"
 	}
 	return room.EventType(tokens[2]), tokens[3]
 }
 
 // DeadID is the message id of the dead letter that an app's delivery of a message becomes, so that
-// it is stored once, whoever stores it.
-func DeadID(app, stream string, seq uint64) string {
-	return fmt.Sprintf("%s.%s.%d", app, stream, seq)
+// it is stored once, whoever stores it. An app that is registered anew may get the message anew,
+// from a consumer that is a new one.
+func DeadID(app, stream string, consumerMade time.Time, seq uint64) string {
+	return fmt.Sprintf("%s.%s.%d.%d", app, stream, consumerMade.UnixNano(), seq)
 }

@@ -169,6 +169,40 @@ func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
 	require.Eventually(t, func() bool { return messages(t, b, "ROOM_GIVEN_UP") == 0 }, replyTime, tick)
 }
 
+// What an app that is registered anew cannot process either is a dead letter again, though the
+// first one has been purged meanwhile.
+func TestAnAppRegisteredAnewHasDeadLettersOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	joins(t, b, "r", "alice")
+	m := room.Manifest{ID: "ledger", Deliver: room.DeliverAll}
+	handle := appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+		return appworker.Discard(errors.New("cannot be"))
+	})
+	stop := b.Work(t, m, handle)
+	deadLetters(t, b, 1)
+	require.NoError(t, stop())
+	_, err := b.Client.RemoveApp(t.Context(), "ledger")
+	require.NoError(t, err)
+	letters, err := b.JS.Stream(t.Context(), "ROOM_DEAD_LETTERS")
+	require.NoError(t, err)
+	require.NoError(t, letters.Purge(t.Context()))
+	b.Work(t, m, handle)
+	deadLetters(t, b, 1)
+}
+
+// Nobody but roombus should make replays; what others make does not come for ever.
+func TestAReplayThatIsNoneIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
+	require.NoError(t, b.NC.Publish("room.replay.ledger.userjoin.r", []byte("nonsense")))
+	_, stored := deadLetters(t, b, 1)
+	assert.Equal(t, "nonsense", string(stored[0].Data))
+	require.Eventually(t, func() bool { return messages(t, b, "ROOM_REPLAYS") == 0 }, replyTime, tick)
+}
+
 // An operator looks at dead letters, has them replayed when the app is mended, and purges others.
 func TestTheDeadCommand(t *testing.T) {
 	t.Parallel()

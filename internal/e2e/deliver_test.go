@@ -85,3 +85,27 @@ func TestAHandlerKnowsWhichAttemptItIs(t *testing.T) {
 		assert.Equal(t, attempt, saw.one(t))
 	}
 }
+
+// A worker that has to look for its consumer again needs no room service for it.
+func TestAWorkerFindsItsConsumerByItself(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		return nil
+	}))
+	joins(t, b, "r", "alice")
+	assert.Equal(t, "alice", saw.one(t))
+	settled(t, b, "ledger")
+	require.NoError(t, b.Service.Stop(t.Context()))
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
+	require.NoError(t, err)
+	cfg := consumer.CachedInfo().Config
+	require.NoError(t, b.JS.DeleteConsumer(t.Context(), "ROOM_EVENTS", "ledger"))
+	cfg.DeliverPolicy = jetstream.DeliverAllPolicy
+	_, err = b.JS.CreateConsumer(t.Context(), "ROOM_EVENTS", cfg)
+	require.NoError(t, err)
+	assert.Equal(t, "alice", saw.one(t))
+}

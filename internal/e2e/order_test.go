@@ -283,3 +283,51 @@ func TestALaterVersionGetsMoreEvents(t *testing.T) {
 	assert.Equal(t, "4", consumer.CachedInfo().Config.Metadata["roombus.behind.userleave"])
 	assert.NotContains(t, consumer.CachedInfo().Config.Metadata, "roombus.behind.userjoin")
 }
+
+// While a later version takes the place of an earlier one, a worker of the earlier passes nothing
+// over that it does not implement: neither is it done, nor does the room go on without it.
+func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw := newSeen[string]()
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", MaxAttempts: new(1)}
+	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID)
+		return nil
+	}))
+	m.Version, m.Implements = "2.0.0", []room.Interface{room.PostRoomUserJoined, room.PostRoomUserLeave}
+	b.Register(t, m)
+	joins(t, b, "r", "alice")
+	assert.Equal(t, "alice", saw.one(t))
+	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	joins(t, b, "r", "bob")
+	letters, _ := deadLetters(t, b, 1)
+	assert.Equal(t, room.EventUserLeave, letters[0].Event)
+	assert.Equal(t, "bob", saw.one(t))
+}
+
+// A handler that ignores that its time is over does not keep its event from other workers.
+func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	saw, release := newSeen[string](), make(chan struct{})
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
+	b.Register(t, m)
+	impatient(t, b, "ledger", time.Second)
+	for range 2 {
+		b.WorkWith(t, appworker.Config{HandlerTimeout: 100 * time.Millisecond}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
+			if appworker.Attempt(ctx) == 1 {
+				<-release
+			}
+			return nil
+		}))
+	}
+	t.Cleanup(func() { close(release) })
+	joins(t, b, "r", "alice")
+	assert.Equal(t, "alice 1", saw.one(t))
+	assert.Regexp(t, "alice [2-9]", saw.one(t))
+}

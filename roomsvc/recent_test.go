@@ -1,0 +1,44 @@
+package roomsvc
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A command is remembered for recentFor at least, and not much longer though no other comes.
+func TestCommandsAreForgottenInTime(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	var r recent
+	r.add("a", 1, now)
+	for _, later := range []time.Duration{0, recentFor, 2*recentFor - time.Second} {
+		r.expire(now.Add(later))
+		assert.Equal(t, uint64(1), r.find("a"), later)
+	}
+	r.expire(now.Add(2*recentFor + time.Minute))
+	assert.Zero(t, r.find("a"))
+	assert.Empty(t, r.generations)
+	r.add("b", 2, now)
+	assert.Equal(t, uint64(2), r.find("b"))
+	r.generations[0].since = now.Add(-3 * recentFor)
+	r.add("c", 3, now)
+	assert.Zero(t, r.find("b"), "a new generation ends old ones")
+	r.add("old", 4, now.Add(-recentFor-2*clockSkew))
+	assert.Zero(t, r.find("old"), "what the stream no longer knows is not remembered")
+}
+
+func TestWhatIsFrozenStays(t *testing.T) {
+	t.Parallel()
+	var r recent
+	now := time.Now()
+	r.add("a", 2, now)
+	frozen := r.freeze()
+	r.add("b", 3, now)
+	require.Len(t, frozen, 1)
+	assert.Equal(t, map[string]uint64{"a": 2}, frozen[0].seqs)
+	assert.Equal(t, uint64(2), r.find("a"))
+	assert.Equal(t, uint64(3), r.find("b"))
+}
