@@ -118,6 +118,7 @@ func (u *upload) Write(b []byte) (n int, err error) {
 		if _, err := u.js.PublishMsg(u.ctx, msg); err != nil {
 			return n, fmt.Errorf("storing a part: %w", err)
 		}
+		// gofail: var duringSnapshot struct{}
 		u.digest.Write(part)
 		u.info.Chunks++
 		u.info.Size += uint64(len(part))
@@ -165,6 +166,8 @@ const unfinishedFor = time.Hour
 
 // sweep removes what is left of objects whose writers died.
 func (s *snapshots) sweep(ctx context.Context, current string, unfinishedFor time.Duration) {
+	// gofail: var sweepAtOnce struct{}
+	// unfinishedFor = 0
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
 	if err != nil {
 		return

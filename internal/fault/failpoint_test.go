@@ -2,13 +2,11 @@ package fault_test
 
 import (
 	"context"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -17,6 +15,8 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
 )
 
 // A room service that dies at the worst of moments leaves a command done or not done. The same
@@ -35,12 +35,8 @@ func TestADeathAtThePoint(t *testing.T) {
 	} {
 		t.Run(at.point, func(t *testing.T) {
 			t.Parallel()
-			server := harness.NewServer(t)
-			nc := harness.Connect(t, server)
-			js, err := jetstream.New(nc)
-			require.NoError(t, err)
-			b := &harness.Bus{Server: server, NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
-			dying := serveFailing(t, server.URL(), at.point+`=1*off->panic("`+at.point+`")`) // the creation passes
+			b := newBus(t)
+			dying := serveFailing(t, b, at.point+`=1*off->panic("`+at.point+`")`) // the creation passes
 			b.Create(t, "r")
 			join := room.JoinRequest{RoomID: "r", User: room.User{ID: "u"}}
 
@@ -62,7 +58,7 @@ func TestADeathAtThePoint(t *testing.T) {
 				require.Len(t, left, 1)
 			}
 
-			serveFailing(t, server.URL(), "")
+			serveFailing(t, b, "")
 			r, err := b.Client.Join(t.Context(), join, roomclient.WithID("j"))
 			require.NoError(t, err)
 			assert.True(t, r.Changed)
@@ -76,70 +72,129 @@ func TestADeathAtThePoint(t *testing.T) {
 	}
 }
 
-// serveFailing starts a room service that has the failpoints, with these terms set.
-func serveFailing(t *testing.T, url, terms string) *harness.Process {
-	t.Helper()
-	cmd := exec.Command(failing(t), "serve", "--nats", url)
-	cmd.Env = harness.Env(t.TempDir(), "GOFAIL_FAILPOINTS="+terms)
-	p := harness.StartCmd(t, cmd)
-	p.Stderr.Await(t, `msg=serving`)
-	return p
+// A room service that dies while it writes a snapshot leaves parts of one that nobody reads. The
+// next begins with the one before, or with the stream, and writes another, which is then used.
+func TestADeathDuringASnapshot(t *testing.T) {
+	t.Parallel()
+	for _, of := range []struct {
+		name  string
+		older bool   // is there a snapshot?
+		due   string // events after which the next one is
+		began string // the next service, as it says
+	}{
+		{name: "the first", due: "5", began: `msg="there is no snapshot`},
+		{name: "a later one", older: true, due: "1", began: `msg="read the snapshot" seq=4 `},
+	} {
+		t.Run(of.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			fill := func() {
+				for _, id := range []string{"r", "s", "t", "u"} {
+					c := harness.NewRoom(id)
+					c.Room.CustomFields = map[string]any{"large": strings.Repeat("-", 60_000)} // a snapshot of two parts, or more
+					_, err := b.Client.Create(t.Context(), c)
+					require.NoError(t, err)
+				}
+			}
+			if of.older {
+				first := serveFailing(t, b, "")
+				fill()
+				first.Signal(syscall.SIGTERM)
+				require.Zero(t, first.Wait())
+			}
+			dying := serveFailing(t, b, `duringSnapshot=panic("duringSnapshot")`, "--snapshot-every", of.due)
+			if !of.older {
+				fill()
+			}
+			join := room.JoinRequest{RoomID: "r", User: room.User{ID: "u"}}
+			ctx, cancel := context.WithCancel(t.Context())
+			var asking sync.WaitGroup
+			asking.Go(func() { _, _ = b.Client.Join(ctx, join, roomclient.WithID("j")) }) // it may be answered
+			require.Equal(t, 2, dying.Wait(), "the status of a program that panicked")
+			cancel()
+			asking.Wait()
+			require.Contains(t, dying.Stderr.String(), "failpoint panic: duringSnapshot")
+			current, unfinished := snapshots(t, b)
+			require.Equal(t, of.older, current != "")
+			require.Len(t, unfinished, 1)
+
+			next := serveFailing(t, b, "sweepAtOnce=return", "--snapshot-every", "1")
+			assert.Contains(t, next.Stderr.String(), of.began)
+			r, err := b.Client.Join(t.Context(), join, roomclient.WithID("j"))
+			require.NoError(t, err)
+			assert.True(t, r.Changed)
+			events := b.Decoded(t)
+			require.Len(t, events, 5, "the creations, and one join")
+			assert.Equal(t, events[4].Ref(), *r.Event)
+			requireChained(t, events)
+			next.Stderr.Await(t, `msg="wrote a snapshot" seq=5 `)
+			replaced, unfinished := snapshots(t, b)
+			assert.NotEqual(t, current, replaced)
+			assert.Empty(t, unfinished)
+			next.Signal(syscall.SIGKILL)
+			next.Wait()
+
+			last := serveFailing(t, b, "")
+			assert.Contains(t, last.Stderr.String(), `msg="read the snapshot" seq=5 `)
+			assert.Equal(t, []string{"owner", "u"}, b.Members(t, "r"))
+		})
+	}
 }
 
-var (
-	failingOnce   sync.Once
-	failingBinary string
-)
-
-// failing is the roombus program with its failpoints, built once from a copy of the module.
-func failing(t *testing.T) string {
+// snapshots are the subject of the parts of the snapshot that there is, empty if there is none, and
+// those of others.
+func snapshots(t *testing.T, b *harness.Bus) (current string, unfinished []string) {
 	t.Helper()
-	failingOnce.Do(func() {
-		gofail := harness.Tool(t, harness.Gofail)
-		dir := copyModule(t)
-		run := func(program string, args ...string) {
-			cmd := exec.Command(program, args...)
-			cmd.Dir = dir
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, "%s", out)
+	store, err := b.JS.ObjectStore(t.Context(), subjects.Snapshots)
+	require.NoError(t, err)
+	if object, err := store.GetInfo(t.Context(), subjects.Snapshot); err == nil {
+		current = subjects.SnapshotParts(object.NUID)
+	} else {
+		require.ErrorIs(t, err, jetstream.ErrObjectNotFound)
+	}
+	stream, err := b.JS.Stream(t.Context(), subjects.SnapshotsStream)
+	require.NoError(t, err)
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(subjects.SnapshotParts("*")))
+	require.NoError(t, err)
+	for parts := range info.State.Subjects {
+		if parts != current {
+			unfinished = append(unfinished, parts)
 		}
-		run(gofail, "enable", "bus", "roomsvc", "appworker")
-		_, version, _ := strings.Cut(harness.Gofail, "@")
-		run("go", "mod", "edit", "-require=go.etcd.io/gofail@"+version)
-		program := filepath.Join(filepath.Dir(harness.Binary(t)), "roombus-failing") // removed with the other
-		run("go", append([]string{"build", "-mod=mod", "-o", program}, append(harness.BuildFlags(), "./cmd/roombus")...)...)
-		failingBinary = program
-	})
-	require.NotEmpty(t, failingBinary, "it could not be built")
-	return failingBinary
+	}
+	return current, unfinished
 }
 
-// copyModule copies what the program is built from.
-func copyModule(t *testing.T) string {
-	t.Helper()
-	from, to := filepath.Join("..", ".."), t.TempDir()
-	require.NoError(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		name := d.Name()
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && path != from && strings.HasPrefix(name, "."):
-			return fs.SkipDir
-		case d.IsDir() || !strings.HasSuffix(name, ".go") && name != "go.mod" && name != "go.sum" || strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, rel)), 0o700); err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), data, 0o600)
-	}))
-	return to
+// A worker that dies when it has stored a dead letter, and not yet acknowledged the event, leaves
+// the event to another one, which finds the letter there.
+func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	dying := workFailing(t, b, `betweenDeadLetterAndAck=panic("betweenDeadLetterAndAck")`)
+	setAckWait(t, b.JS, picky, 2*time.Second)
+	join := func(roomID, user, id string) {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: user}}, roomclient.WithID(id))
+		require.NoError(t, err)
+	}
+	b.Create(t, "r")
+	b.Create(t, "s")
+	join("r", "poison", "dead")
+	require.Equal(t, 2, dying.Wait(), "the status of a program that panicked")
+	require.Contains(t, dying.Stderr.String(), "failpoint panic: betweenDeadLetterAndAck")
+	require.Len(t, b.Stored(t, subjects.DeadLetters), 1)
+	join("r", "u", "behind")
+	join("s", "u", "beside")
+
+	next := workFailing(t, b, "")
+	next.Stdout.Await(t, `behind\n`)
+	next.Stdout.Await(t, `beside\n`)
+	next.Stderr.Await(t, `an event is a dead letter app=picky event=dead `)
+	require.Eventually(t, func() bool {
+		c, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(picky))
+		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+	}, recovery, 10*time.Millisecond)
+	letters := b.Stored(t, subjects.DeadLetters)
+	require.Len(t, letters, 1)
+	letter, err := subjects.DecodeDead(letters[0].Subject, letters[0].Header)
+	require.NoError(t, err)
+	assert.Equal(t, "dead", letter.ID)
 }

@@ -26,6 +26,10 @@ type stage struct {
 	clients  *clients
 }
 
+// ackWait is how long an event stays with a worker that is silent: less than the longest that one
+// is stopped.
+const ackWait = 5 * time.Second
+
 // newStage starts room services on the NATS servers, each at the URL of its own, and workers.
 func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	t.Helper()
@@ -41,13 +45,17 @@ func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	for _, url := range urls {
 		s.services = append(s.services, keepService(t, url, replicas))
 	}
-	for _, app := range []string{guard, guard, greeter} {
-		s.workers = append(s.workers, keepWorker(t, c.URL(), app, s.records))
-	}
 	nc := c.Connect(t, 0)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	s.bus = &harness.Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
+	for app, manifest := range apps() {
+		s.bus.Register(t, manifest)
+		setAckWait(t, js, app, ackWait)
+	}
+	for _, app := range []string{guard, guard, greeter} {
+		s.workers = append(s.workers, keepWorker(t, c.URL(), app, s.records))
+	}
 	return s
 }
 
@@ -55,7 +63,7 @@ func keepService(t *testing.T, url, replicas string) *fault.Victim {
 	t.Helper()
 	program, env := harness.Binary(t), harness.Env(t.TempDir())
 	v := fault.Keep(t, "room service", func() *exec.Cmd {
-		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms")
+		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms", "--snapshot-every", "200")
 		cmd.Env = env
 		return cmd
 	})

@@ -3,7 +3,9 @@ package fault_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,7 @@ func (s *stage) verify(t *testing.T) {
 	for _, v := range slices.Concat(s.services, s.workers) {
 		assert.NotRegexp(t, `DATA RACE|panic:|made anew|quarantined a message`, v.Output.String())
 	}
+	s.logSnapshots(t)
 }
 
 // events reads the stream. The connection may have been lost a moment ago.
@@ -85,47 +88,9 @@ func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
 	t.Logf("%d reads", len(c.reads))
 }
 
-// requireTold waits until every app has nothing left to do, and checks that its workers have
-// handled everything that it implements.
-func (s *stage) requireTold(t *testing.T, events []room.Event) {
-	t.Helper()
-	for app, types := range told {
-		s.hasten(t, app)
-		require.Eventually(t, func() bool {
-			c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
-			return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
-		}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
-		handled := s.records.handled(t, app)
-		due, more := 0, 0
-		for _, e := range events {
-			if slices.Contains(types, e.Type) {
-				due++
-				more += handled[e.ID] - 1
-				assert.Positive(t, handled[e.ID], "%s was never told of event %d, a %s", app, e.Seq, e.Type)
-			}
-		}
-		t.Logf("%s has handled %d events, and %d times one that it had handled before", app, due, more)
-	}
-}
-
-// hasten has the events that killed workers had in hand come again soon: the test need not wait
-// as long as a service would for a worker that may still be at work.
-func (s *stage) hasten(t *testing.T, app string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
-		if err != nil {
-			return false
-		}
-		cfg := c.CachedInfo().Config
-		cfg.AckWait = 2 * time.Second
-		_, err = s.bus.JS.UpdateConsumer(t.Context(), subjects.Events, cfg)
-		return err == nil
-	}, recovery, 100*time.Millisecond, "the consumer of %s cannot be had", app)
-}
-
-// requireAgreed checks that every replica has the rooms that the stream makes. Who answers cannot
-// be chosen, so they are asked until each has answered.
+// requireAgreed checks that every replica has the rooms that the stream makes, down to the hash of
+// all that it knows of them. Who answers cannot be chosen, so they are asked until each has
+// answered.
 func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string]*room.State) {
 	t.Helper()
 	var rows []string
@@ -152,11 +117,14 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 		}
 		replicas := s.replicas(c)
 		require.Len(c, replicas, len(s.services))
+		hash := replicas[0].data.ProjectionHash
+		require.NotEmpty(c, hash)
 		for _, r := range replicas {
 			require.Positive(c, r.asked, "replica %s has not been asked", r.id)
 			require.Zero(c, r.data.Quarantined)
 			require.Equal(c, len(rows), r.data.Rooms)
 			require.Equal(c, events[len(events)-1].Seq, r.data.LastSeq)
+			require.Equal(c, hash, r.data.ProjectionHash)
 		}
 	}, recovery, 50*time.Millisecond)
 	for _, asker := range askers {
@@ -166,6 +134,26 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 			}
 		}
 	}
+}
+
+// withoutSnapshot is what a room service says that cannot begin with the snapshot.
+var withoutSnapshot = regexp.MustCompile(`(?m)^.*msg="the snapshot cannot be used.*$`)
+
+// logSnapshots says how much there was of snapshots. One that cannot be had while NATS is away is
+// no loss: the stream is read.
+func (s *stage) logSnapshots(t *testing.T) {
+	t.Helper()
+	var wrote, read, without int
+	for _, v := range s.services {
+		said := v.Output.String()
+		wrote += strings.Count(said, `msg="wrote a snapshot"`)
+		read += strings.Count(said, `msg="read the snapshot"`)
+		for _, line := range withoutSnapshot.FindAllString(said, -1) {
+			without++
+			t.Log(line)
+		}
+	}
+	t.Logf("%d snapshots were written; %d starts began with one, %d could not", wrote, read, without)
 }
 
 func row(r room.Room) string {

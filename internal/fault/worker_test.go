@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,10 +32,18 @@ const (
 	banned  = "banned"
 )
 
-// told is what the apps' workers must have handled.
-var told = map[string][]room.EventType{
-	guard:   {room.EventCreate, room.EventDelete, room.EventUserJoin, room.EventUserLeave},
-	greeter: {room.EventUserJoin},
+// apps are their manifests. However many workers die of an event, it is tried again.
+func apps() map[string]room.Manifest {
+	const attempts = room.MaxMaxAttempts
+	return map[string]room.Manifest{
+		guard: {
+			ID: guard, Version: "1.0.0", Essentials: []room.Interface{room.PreRoomUserJoined}, MaxAttempts: new(attempts),
+			Implements: []room.Interface{
+				room.PreRoomUserJoined, room.PostRoomCreate, room.PostRoomDeleted, room.PostRoomUserJoined, room.PostRoomUserLeave,
+			},
+		},
+		greeter: {ID: greeter, Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(attempts)},
+	}
 }
 
 // workerMain is the program of a worker. What it has written to its record stays if it is killed.
@@ -44,15 +53,15 @@ func workerMain(app string) {
 		panic(err)
 	}
 	write := func(e room.EventRef) error {
-		_, err := record.WriteString(e.ID + "\n")
+		_, err := fmt.Fprintln(record, e.ID, os.Getpid())
 		return err
 	}
 	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return write(e.Event) })
 	if app == greeter {
-		appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0"}, joined)
+		appworker.Main(apps()[app], joined)
 		return
 	}
-	appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0", Essentials: []room.Interface{room.PreRoomUserJoined}},
+	appworker.Main(apps()[app],
 		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
 			if e.JoiningUser.ID == banned {
 				return room.UserNotAllowed("you are banned")
@@ -85,14 +94,17 @@ func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
 	return v
 }
 
-// handled are the ids of the events that the app's workers have recorded, with how often.
-func (r records) handled(t *testing.T, app string) map[string]int {
+// handling is one that the workers of an app have recorded.
+type handling struct{ event, process string }
+
+// handled is what the app's workers have handled, in that order.
+func (r records) handled(t *testing.T, app string) (all []handling) {
 	t.Helper()
 	data, err := os.ReadFile(r.file(app))
 	require.NoError(t, err)
-	times := make(map[string]int)
-	for id := range strings.Lines(string(data)) {
-		times[strings.TrimSuffix(id, "\n")]++
+	for line := range strings.Lines(string(data)) {
+		event, process, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		all = append(all, handling{event, process})
 	}
-	return times
+	return all
 }

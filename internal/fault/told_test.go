@@ -1,0 +1,89 @@
+package fault_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// requireTold waits until every app has nothing left to do, and checks that its workers have
+// handled everything that it implements, each room's events in order, and have given nothing up.
+func (s *stage) requireTold(t *testing.T, events []room.Event) {
+	t.Helper()
+	for app, m := range apps() {
+		require.Eventually(t, func() bool {
+			c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+			return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+		}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
+		due := slices.DeleteFunc(slices.Clone(events), func(e room.Event) bool {
+			return !slices.ContainsFunc(m.Implements, func(i room.Interface) bool { return !i.Pre() && i.Event() == e.Type })
+		})
+		again := requireInOrder(t, app, due, s.records.handled(t, app))
+		t.Logf("%s has handled %d events, and handled again: %+v", app, len(due), again)
+	}
+	for _, letter := range s.bus.Stored(t, subjects.DeadLetters) {
+		assert.Fail(t, "no handler fails, and yet there is a dead letter", "%s: %v", letter.Subject, letter.Header)
+	}
+}
+
+// repetitions counts the events that were handled once more. Late are those of them that were so
+// after a later event of their room: the first time was acknowledged, but that did not arrive, or
+// the server forgot it as it was killed; or a worker was stopped in the midst of it, and went on
+// when another one had done it. Alike are those that one process has handled twice.
+type repetitions struct{ All, Late, Alike int }
+
+// requireInOrder checks that every event due was handled, when all before it in its room had been.
+func requireInOrder(t *testing.T, app string, due []room.Event, handled []handling) (again repetitions) {
+	t.Helper()
+	events := make(map[string]room.Event, len(due))
+	for _, e := range due {
+		events[e.ID] = e
+	}
+	by := make(map[string][]string)       // processes, by the event
+	latest := make(map[string]room.Event) // by the room
+	for _, h := range handled {
+		e, is := events[h.event]
+		if !assert.True(t, is, "%s was told of %s, which is no event", app, h.event) {
+			continue
+		}
+		last := latest[e.Room]
+		switch before := by[e.ID]; {
+		case len(before) > 0:
+			again.All++
+			if e.Seq < last.Seq {
+				again.Late++
+			}
+			if slices.Contains(before, h.process) {
+				again.Alike++
+			}
+		case e.Seq < last.Seq:
+			assert.Fail(t, "out of order", "%s has handled event %d of room %s after event %d", app, e.Seq, e.Room, last.Seq)
+		default:
+			latest[e.Room] = e
+		}
+		by[e.ID] = append(by[e.ID], h.process)
+	}
+	for _, e := range due {
+		assert.NotEmpty(t, by[e.ID], "%s was never told of event %d, a %s", app, e.Seq, e.Type)
+	}
+	return again
+}
+
+// setAckWait has the events that killed workers had in hand come again that soon. Workers that run
+// do not notice.
+func setAckWait(t *testing.T, js jetstream.JetStream, app string, wait time.Duration) {
+	t.Helper()
+	c, err := js.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+	require.NoError(t, err)
+	cfg := c.CachedInfo().Config
+	cfg.AckWait = wait
+	_, err = js.UpdateConsumer(t.Context(), subjects.Events, cfg)
+	require.NoError(t, err)
+}
