@@ -57,6 +57,15 @@ func workerMain(app string) {
 		return err
 	}
 	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return write(e.Event) })
+	if app == fragile {
+		appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+			if e.JoiningUser.ID == "poison" {
+				os.Exit(3)
+			}
+			return write(e.Event)
+		}))
+		return
+	}
 	if app == greeter {
 		appworker.Main(apps()[app], joined)
 		return
