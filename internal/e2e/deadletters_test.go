@@ -224,11 +224,12 @@ func TestTheDeadCommand(t *testing.T) {
 	})
 	stop := b.Work(t, m, handle)
 	joins(t, b, "r", "alice", "bob")
+	deadLetters(t, b, 2)
 	joins(t, b, "s", "carol")
+	_, stored := deadLetters(t, b, 3)
 	for range 3 {
 		saw.one(t)
 	}
-	_, stored := deadLetters(t, b, 3)
 	require.NoError(t, stop())
 
 	status, stdout, _ := dead("ls", "--room", "s")
