@@ -221,7 +221,8 @@ func TestLinesLosePatience(t *testing.T) {
 	begin, _ = l.take(&delivery{line: "r", seq: 5, previous: 4, attempt: 1, number: 5})
 	require.Empty(t, begin)
 	require.Empty(t, l.rise(floor{stream: 1, delivery: 1}))
-	waiting := l.held()[slices.IndexFunc(l.held(), func(d *delivery) bool { return d.line == "r" })]
+	held := l.held()
+	waiting := held[slices.IndexFunc(held, func(d *delivery) bool { return d.line == "r" })]
 	waiting.stuck = waiting.stuck.Add(-2 * time.Hour)
 	l.heard("r", 3)
 	l.heard("r", 4)
