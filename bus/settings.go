@@ -44,6 +44,23 @@ func SettingsFromEnv() Settings {
 	}
 }
 
+// Env is the settings as environment variables, for another process of this program.
+func (s Settings) Env() []string {
+	return []string{
+		"NATS_URL=" + s.URL,
+		"NATS_CONTEXT=" + s.Context,
+		"NATS_CREDS=" + s.Creds,
+		"NATS_NKEY=" + s.NKey,
+		"NATS_USER=" + s.User,
+		"NATS_PASSWORD=" + s.Password,
+		"NATS_TOKEN=" + s.Token,
+		"NATS_CERT=" + s.TLSCert,
+		"NATS_KEY=" + s.TLSKey,
+		"NATS_CA=" + s.TLSCA,
+		"NATS_INBOX_PREFIX=" + s.InboxPrefix,
+	}
+}
+
 // Or fills the fields that are not set with those of other settings.
 func (s Settings) Or(o Settings) Settings {
 	if s.URL == "" { // a context names servers too: the one said goes before the one in the environment

@@ -32,6 +32,9 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
 	e.Seq, err = bus.Append(waiting, s.js, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
+	if errors.Is(err, bus.ErrConflict) {
+		s.conflicts.Add(1)
+	}
 	if err != nil {
 		return room.Event{}, errors.Join(err, s.confirm(ctx, c, v))
 	}

@@ -137,6 +137,8 @@ type Service struct {
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
 	lost    atomic.Uint64 // messages of the stream
+	// conflicts are the commits that another service was faster than.
+	conflicts atomic.Uint64
 
 	apps       *apps
 	projection *projection

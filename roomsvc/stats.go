@@ -20,6 +20,7 @@ type EndpointData struct {
 	ProjectionHash string `json:"projection_hash,omitempty"`
 	Quarantined    uint64 `json:"quarantined"`      // messages of the stream not applied
 	Lost           uint64 `json:"lost"`             // messages of the stream damaged on disk, as far as was seen at the start
+	Conflicts      uint64 `json:"conflicts"`        // commits that another replica was faster than, for the same room
 	LateVerdicts   uint64 `json:"late_verdicts"`    // came after their pre-event had ended
 	Surplus        uint64 `json:"surplus_verdicts"` // second ones to the same pre-event
 	RefusedReplies uint64 `json:"refused_replies"`  // requests dropped for their reply subject
@@ -67,6 +68,7 @@ func (s *Service) endpointData(endpoint string) any {
 	return EndpointData{
 		Errors: s.errors.of(endpoint).snapshot(),
 		Rooms:  n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
+		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}

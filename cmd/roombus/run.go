@@ -50,7 +50,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 n
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
-	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newStreams())
+	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams())
 	return root
 }
 

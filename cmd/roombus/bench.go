@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/bench"
+)
+
+type benching struct {
+	conn     connection
+	out      output
+	cfg      bench.Config
+	commands []string
+	storeDir string
+	sync     string
+}
+
+func newBench() *cobra.Command {
+	b := &benching{}
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the room service beside a bare NATS program that does the same work",
+		Long: `bench starts a NATS server, a room service and apps, and beside them a floor: a bare program
+that does the same work on NATS without any logic, with messages of the same size. It
+measures both in turns and prints how close the room service comes.
+
+All but the NATS server and the clients are processes of their own. With --nats or --context,
+or with NATS_URL or NATS_CONTEXT in the environment, the NATS server is that one; its account
+must have nothing of a room service's, and has nothing of it afterwards.`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error { return b.run(c) },
+	}
+	b.conn.addFlags(c)
+	b.out.addFlags(c)
+	f := c.Flags()
+	f.StringSliceVar(&b.commands, "commands", []string{string(bench.Join)}, "what is measured: join, leave and create, which asks in all three phases")
+	f.IntSliceVar(&b.cfg.Apps, "apps", []int{0, 1, 5, 20}, "numbers of apps that are asked")
+	f.IntSliceVar(&b.cfg.Concurrency, "concurrency", []int{1, 16, 64, 256}, "numbers of commands in progress at once")
+	f.IntSliceVar(&b.cfg.Rooms, "rooms", []int{1000}, "numbers of rooms that are joined and left")
+	f.DurationVar(&b.cfg.Duration, "duration", 3*time.Second, "how long each of the two is measured for each combination")
+	f.IntVar(&b.cfg.Rounds, "rounds", 5, "how many turns that is done in")
+	f.IntVar(&b.cfg.Services, "services", 1, "room services that share the commands")
+	f.IntVar(&b.cfg.Replicas, "replicas", 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.StringVar(&b.storeDir, "store-dir", os.TempDir(), "folder in which the NATS server inside makes one for itself, and removes it")
+	f.StringVar(&b.sync, "sync", "interval", "when the NATS server inside syncs to disk: always or interval")
+	f.StringVar(&b.cfg.Profile, "profile", "", "folder for CPU, allocation, mutex and block profiles of every process")
+	c.AddCommand(newBenchPart())
+	return c
+}
+
+// newBenchPart is what the processes of a benchmark run.
+func newBenchPart() *cobra.Command {
+	var p bench.Part
+	c := &cobra.Command{
+		Use: "part", Hidden: true, Args: exactly(),
+		Short: "Play a part in a benchmark that another process has begun",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return bench.Play(c.Context(), p, bus.SettingsFromEnv(), c.InOrStdin(), c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar((*string)(&p.Role), "role", "", "which")
+	f.StringVar(&p.Name, "name", "", "of the process")
+	f.IntVar(&p.Replicas, "replicas", 1, "copies of the streams")
+	f.StringVar(&p.Profile, "profile", "", "folder for profiles")
+	return c
+}
+
+// partArgs is the command line of a part.
+func partArgs(program string) func(bench.Part) []string {
+	return func(p bench.Part) []string {
+		return []string{
+			program, "bench", "part", "--role", string(p.Role), "--name", p.Name,
+			"--replicas", strconv.Itoa(p.Replicas), "--profile", p.Profile,
+		}
+	}
+}
+
+func (b *benching) run(c *cobra.Command) error {
+	if err := b.check(c); err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	b.cfg.Process = partArgs(program)
+	stop, err := b.nats(c.Context())
+	if err != nil {
+		return err
+	}
+	defer stop()
+	b.cfg.Report = func(n, all int, cell bench.Cell) {
+		fmt.Fprintf(c.ErrOrStderr(), "%d/%d %s\n", n+1, all, cell)
+	}
+	results, err := bench.Run(c.Context(), b.cfg)
+	for _, r := range results {
+		if shown := b.out.object(c.OutOrStdout(), r, func(w io.Writer) { fmt.Fprintf(w, "%+v\n", r) }); shown != nil {
+			return shown
+		}
+	}
+	return err
+}
+
+func (b *benching) check(c *cobra.Command) error {
+	b.cfg.Commands = nil
+	for _, name := range b.commands {
+		command := bench.Command(name)
+		if !slices.Contains(bench.Commands(), command) {
+			return usage(c, "--commands must be of join, leave and create, not %q", name)
+		}
+		b.cfg.Commands = append(b.cfg.Commands, command)
+	}
+	for _, f := range []struct {
+		name   string
+		values []int
+		least  int
+	}{
+		{"apps", b.cfg.Apps, 0},
+		{"concurrency", b.cfg.Concurrency, 1},
+		{"rooms", b.cfg.Rooms, 1},
+		{"rounds", []int{b.cfg.Rounds}, 1},
+		{"services", []int{b.cfg.Services}, 1},
+	} {
+		if len(f.values) == 0 || slices.Min(f.values) < f.least {
+			return usage(c, "--%s must be %d or more, not %s", f.name, f.least, strings.Trim(fmt.Sprint(f.values), "[]"))
+		}
+	}
+	if b.cfg.Duration <= 0 {
+		return usage(c, "--duration must be more than 0, not %s", b.cfg.Duration)
+	}
+	return nil
+}
+
+// nats starts a NATS server unless there is to be another.
+func (b *benching) nats(ctx context.Context) (stop func(), err error) {
+	b.cfg.Settings = b.conn.settings()
+	if b.cfg.Settings.URL != "" || b.cfg.Settings.Context != "" {
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp(b.storeDir, "roombus-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for NATS: %w", err)
+	}
+	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: "127.0.0.1:0", SyncAlways: b.sync == "always"})
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	b.cfg.Settings = bus.Settings{URL: server.URL()}
+	return func() {
+		server.Shutdown()
+		_ = os.RemoveAll(dir)
+	}, nil
+}

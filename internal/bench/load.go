@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/nats-io/nats.go"
+)
+
+// Latencies are kept from a microsecond to a minute, to three digits.
+const (
+	maxLatency = time.Minute
+	digits     = 3
+)
+
+func newLatencies() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+}
+
+// replyTimeout is how long a reply is waited for: longer than a service takes to give up itself.
+const replyTimeout = 15 * time.Second
+
+// slice is what came of loading one side for a while.
+type slice struct {
+	done      []request // in no order
+	failed    int
+	failure   string // the first
+	took      time.Duration
+	latencies *hdrhistogram.Histogram
+	usage     Usage // of the service
+	total     Usage // of everything
+}
+
+// load sends commands, so many at a time, each as soon as another is answered, until it is told to
+// stop or there are none left. Its clients are as simple as can be, for what they cost is
+// counted on both sides.
+func load(ctx context.Context, nc *nats.Conn, to side, clients int, next func() (request, bool)) (*slice, error) {
+	all := make([]*client, clients)
+	for n := range all {
+		c, err := newClient(nc, to)
+		if err != nil {
+			return nil, err
+		}
+		defer c.close()
+		all[n] = c
+	}
+	if err := nc.Flush(); err != nil {
+		return nil, fmt.Errorf("subscribing: %w", err)
+	}
+	start := time.Now()
+	var sending sync.WaitGroup
+	for _, c := range all {
+		sending.Go(func() {
+			for ctx.Err() == nil {
+				r, ok := next()
+				if !ok {
+					return
+				}
+				c.send(r)
+			}
+		})
+	}
+	sending.Wait()
+	s := &slice{took: time.Since(start), latencies: newLatencies()}
+	for _, c := range all {
+		s.done = append(s.done, c.done...)
+		s.failed += c.failed
+		if s.failure == "" {
+			s.failure = c.failure
+		}
+		for _, took := range c.took {
+			_ = s.latencies.RecordValue(min(took, maxLatency).Microseconds()) // in range, as it is cut
+		}
+	}
+	return s, nil
+}
+
+// client sends one command at a time.
+type client struct {
+	nc      *nats.Conn
+	to      side
+	inbox   string
+	replies chan *nats.Msg
+	sub     *nats.Subscription
+
+	done    []request
+	took    []time.Duration
+	failed  int
+	failure string
+}
+
+func newClient(nc *nats.Conn, to side) (*client, error) {
+	c := &client{nc: nc, to: to, inbox: nc.NewInbox(), replies: make(chan *nats.Msg, 1)}
+	var err error
+	if c.sub, err = nc.ChanSubscribe(c.inbox, c.replies); err != nil {
+		return nil, fmt.Errorf("subscribing: %w", err)
+	}
+	return c, nil
+}
+
+func (c *client) close() { _ = c.sub.Unsubscribe() } // fails only if the connection is closed
+
+func (c *client) send(r request) {
+	msg := r.message(c.to)
+	msg.Reply = c.inbox
+	start := time.Now()
+	if err := c.nc.PublishMsg(msg); err != nil {
+		c.fail(err.Error())
+		return
+	}
+	timeout := time.NewTimer(replyTimeout)
+	defer timeout.Stop()
+	select {
+	case reply := <-c.replies:
+		if why := failure(reply); why != "" {
+			c.fail(why)
+			return
+		}
+		c.took = append(c.took, time.Since(start))
+		c.done = append(c.done, r)
+	case <-timeout.C:
+		c.fail(fmt.Sprintf("no answer within %s", replyTimeout))
+	}
+}
+
+func (c *client) fail(why string) {
+	c.failed++
+	if c.failure == "" {
+		c.failure = why
+	}
+}

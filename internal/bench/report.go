@@ -1,0 +1,116 @@
+package bench
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Result is what came of one cell.
+type Result struct {
+	Cell
+	Roombus Figures `json:"roombus"`
+	Floor   Figures `json:"floor"`
+	Ratio   Ratio   `json:"ratio"`
+	// Conflicts is how often the room service lost a race for a room, for each command.
+	Conflicts float64 `json:"conflictsPerCommand"`
+
+	ratios []float64
+}
+
+// Ratio is roombus divided by the floor. Throughput is the median of neighbouring slices.
+type Ratio struct {
+	Throughput float64 `json:"throughput"`
+	Least      float64 `json:"least"`
+	Most       float64 `json:"most"`
+	P50        float64 `json:"p50"`
+}
+
+// Figures are those of one side.
+type Figures struct {
+	Commands  int       `json:"commands"`
+	Failed    int       `json:"failed"`
+	Failure   string    `json:"failure,omitempty"` // the first
+	PerSecond float64   `json:"perSecond"`
+	LatencyMs Quantiles `json:"latencyMs"`
+	// ServiceCPU and TotalCPU are microseconds for each command: of the service's processes, and of all
+	// there are, the NATS server's and the clients' included.
+	ServiceCPU float64 `json:"serviceCPUMicros"`
+	TotalCPU   float64 `json:"totalCPUMicros"`
+	Allocs     float64 `json:"allocsPerCommand"` // of the service's processes
+	Bytes      float64 `json:"bytesPerCommand"`  // allocated by them
+	Resident   uint64  `json:"residentBytes"`    // in the end
+
+	took         time.Duration
+	usage, total Usage
+	latencies    *hdrhistogram.Histogram
+}
+
+// Quantiles of a distribution, in milliseconds.
+type Quantiles struct {
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p99.9"`
+	Max  float64 `json:"max"`
+}
+
+func newResult(cell Cell) *Result {
+	return &Result{Cell: cell, Roombus: Figures{latencies: newLatencies()}, Floor: Figures{latencies: newLatencies()}}
+}
+
+// add takes two neighbouring slices.
+func (r *Result) add(roombus, floor *slice) {
+	r.Roombus.add(roombus)
+	r.Floor.add(floor)
+	r.ratios = append(r.ratios, rate(len(roombus.done), roombus.took)/rate(len(floor.done), floor.took))
+}
+
+func (f *Figures) add(s *slice) {
+	f.Commands += len(s.done)
+	f.Failed += s.failed
+	if f.Failure == "" {
+		f.Failure = s.failure
+	}
+	f.took += s.took
+	f.usage, f.total = f.usage.add(s.usage), f.total.add(s.total)
+	f.Resident = s.usage.Resident
+	f.latencies.Merge(s.latencies)
+}
+
+func (r *Result) finish(conflicts uint64) {
+	r.Roombus.finish()
+	r.Floor.finish()
+	slices.Sort(r.ratios)
+	r.Ratio = Ratio{
+		Throughput: round(median(r.ratios)), Least: round(r.ratios[0]), Most: round(r.ratios[len(r.ratios)-1]),
+		P50: round(r.Roombus.LatencyMs.P50 / r.Floor.LatencyMs.P50),
+	}
+	r.Conflicts = round(float64(conflicts) / float64(max(1, r.Roombus.Commands)))
+}
+
+func (f *Figures) finish() {
+	commands := float64(max(1, f.Commands))
+	f.PerSecond = math.Round(rate(f.Commands, f.took))
+	f.ServiceCPU = round(float64(f.usage.CPU.Microseconds()) / commands)
+	f.TotalCPU = round(float64(f.total.CPU.Microseconds()) / commands)
+	f.Allocs = round(float64(f.usage.Allocs) / commands)
+	f.Bytes = round(float64(f.usage.Bytes) / commands)
+	f.LatencyMs = Quantiles{P50: f.at(50), P90: f.at(90), P99: f.at(99), P999: f.at(99.9), Max: f.at(100)}
+}
+
+// at is a quantile in milliseconds.
+func (f *Figures) at(quantile float64) float64 {
+	return float64(f.latencies.ValueAtQuantile(quantile)) / 1000
+}
+
+func rate(n int, took time.Duration) float64 { return float64(n) / max(took.Seconds(), 1e-9) }
+
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }

@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// stage is what is measured on: a NATS server, and beside it the room services and workers, and
+// those of the floor.
+type stage struct {
+	cfg    Config
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	events jetstream.Stream
+	names  atomic.Uint64 // given out so far
+	rooms  map[int][]string
+
+	services []*child
+	floor    *child
+	workers  []*child // of one side and the other in turn
+	gone     chan *child
+}
+
+// setUp starts the services. The caller takes the stage down, also after an error.
+func setUp(ctx context.Context, cfg Config, nc *nats.Conn) (*stage, error) {
+	st := &stage{cfg: cfg, nc: nc, rooms: make(map[int][]string), gone: make(chan *child, 64)}
+	var err error
+	if st.js, err = jetstream.New(nc); err != nil {
+		return nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	if err := st.checkEmpty(ctx); err != nil {
+		return nil, err
+	}
+	for n := range cfg.Services {
+		service, err := st.launch(ctx, Part{Role: RoleService, Name: "service-" + strconv.Itoa(n+1)})
+		if err != nil {
+			return st, err
+		}
+		st.services = append(st.services, service)
+	}
+	if st.events, err = st.js.Stream(ctx, subjects.Events); err != nil {
+		return st, fmt.Errorf("looking up the stream: %w", err)
+	}
+	floor := st.events.CachedInfo().Config
+	floor.Name, floor.Subjects, floor.Description = floorStream, []string{floorEvents}, "what a benchmark is compared with"
+	if _, err := st.js.CreateStream(ctx, floor); err != nil {
+		return st, fmt.Errorf("making the floor's stream: %w", err)
+	}
+	st.floor, err = st.launch(ctx, Part{Role: RoleFloorService, Name: "floor-service"})
+	return st, err
+}
+
+// ErrInUse is returned for a NATS that has rooms, or somebody else's benchmark.
+var ErrInUse = errors.New("this NATS account is in use; a benchmark needs one of its own")
+
+// streams are those that are on the stage.
+func (st *stage) streams() []string {
+	all := []string{floorStream}
+	for _, c := range roomsvc.Streams(1) {
+		all = append(all, c.Name)
+	}
+	return all
+}
+
+func (st *stage) checkEmpty(ctx context.Context) error {
+	for _, name := range st.streams() {
+		_, err := st.js.Stream(ctx, name)
+		if err == nil {
+			return fmt.Errorf("%w: stream %s is there", ErrInUse, name)
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("looking for stream %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// takeDown ends every process and removes what they have left in NATS.
+func (st *stage) takeDown() error {
+	var ending sync.WaitGroup
+	for _, c := range st.children() {
+		ending.Go(c.end)
+	}
+	ending.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	var errs []error
+	for _, name := range st.streams() {
+		if err := st.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			errs = append(errs, fmt.Errorf("removing stream %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (st *stage) children() []*child {
+	all := append([]*child{}, st.services...)
+	if st.floor != nil {
+		all = append(all, st.floor)
+	}
+	return append(all, st.workers...)
+}
+
+func (st *stage) launch(ctx context.Context, p Part) (*child, error) {
+	p.Replicas, p.Profile = st.cfg.Replicas, st.cfg.Profile
+	c, err := launch(ctx, p, st.cfg.Process(p), st.cfg.Settings.Env())
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		<-c.ended
+		st.gone <- c
+	}()
+	return c, nil
+}
+
+// employ has so many workers on each side; they never become fewer.
+func (st *stage) employ(ctx context.Context, apps int) error {
+	for n := len(st.workers) / 2; n < apps; n++ {
+		name := fmt.Sprintf("app-%02d", n+1)
+		for _, p := range []Part{{Role: RoleWorker, Name: name}, {Role: RoleFloorWorker, Name: "floor-" + name}} {
+			w, err := st.launch(ctx, p)
+			if err != nil {
+				return err
+			}
+			st.workers = append(st.workers, w)
+		}
+	}
+	return nil
+}
+
+// employed are the floor's workers.
+func (st *stage) employed() []string {
+	var names []string
+	for _, w := range st.workers {
+		if w.part.Role == RoleFloorWorker {
+			names = append(names, w.part.Name)
+		}
+	}
+	return names
+}
+
+// furnish makes so many rooms, once.
+func (st *stage) furnish(ctx context.Context, rooms int) error {
+	if st.rooms[rooms] != nil {
+		return nil
+	}
+	names := roomNames(rooms)
+	var next atomic.Int64
+	s, err := load(ctx, st.nc, roombus, 64, func() (request, bool) {
+		n := int(next.Add(1)) - 1
+		if n >= len(names) {
+			return request{}, false
+		}
+		return creating(names[n], "owner"), true
+	})
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.failed > 0:
+		return fmt.Errorf("making %d rooms: %d failed: %s", rooms, s.failed, s.failure)
+	}
+	st.rooms[rooms] = names
+	return nil
+}
+
+// prepare gives the floor its messages.
+func (st *stage) prepare(ctx context.Context, s *Sample) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encoding the sample: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
+	defer cancel()
+	if _, err := st.nc.RequestWithContext(ctx, floorPrepare, data); err != nil {
+		return fmt.Errorf("preparing the floor: %w", err)
+	}
+	return nil
+}
+
+// uses is what one side's service has used, and the whole side together with the NATS server
+// and the clients in this process.
+func (st *stage) uses(ctx context.Context, of side) (service, total Usage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	services, role := st.services, RoleWorker
+	if of == floorSide {
+		services, role = []*child{st.floor}, RoleFloorWorker
+	}
+	for _, c := range services {
+		u, err := usage(ctx, st.nc, c.part.Name)
+		if err != nil {
+			return service, total, err
+		}
+		service = service.add(u)
+	}
+	total, err = ownUsage()
+	total = total.add(service)
+	for _, c := range st.workers {
+		if c.part.Role != role {
+			continue
+		}
+		u, err := usage(ctx, st.nc, c.part.Name)
+		if err != nil {
+			return service, total, err
+		}
+		total = total.add(u)
+	}
+	return service, total, err
+}
