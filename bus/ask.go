@@ -76,6 +76,9 @@ func (a *Asker) expect(w waiter) string {
 	return token
 }
 
+// token is that of a reply subject.
+func (a *Asker) token(reply string) string { return strings.TrimPrefix(reply, a.prefix) }
+
 func (a *Asker) forget(tokens ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,7 +107,7 @@ func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
 // arrive runs for every reply, one at a time. It never blocks: the channel of an Asking has
 // room for every reply it can get.
 func (a *Asker) arrive(msg *nats.Msg) {
-	token := strings.TrimPrefix(msg.Subject, a.prefix)
+	token := a.token(msg.Subject)
 	a.mu.Lock()
 	w, ok := a.waiting[token]
 	declines := w.shared && isUnavailable(msg)

@@ -53,6 +53,7 @@ type Asking struct {
 	arrivals chan arrival
 	open     []*openQuestion // by the question's number, nil once it has ended
 	left     int
+	unwound  bool            // the timer may be set to another time than what is due first
 	ended    []endedQuestion // not yet told
 	timer    *time.Timer
 }
@@ -89,12 +90,17 @@ const pending = 4
 // Ask sends every question. Next tells how they end, Close gives up those that have not.
 func (a *Asker) Ask(questions []Question) *Asking {
 	g := &Asking{
-		asker: a, start: time.Now(), open: make([]*openQuestion, len(questions)), left: len(questions),
+		asker: a, start: time.Now(), open: make([]*openQuestion, len(questions)), left: len(questions), unwound: true,
 		arrivals: make(chan arrival, pending*len(questions)),
 	}
+	open, messages := make([]openQuestion, len(questions)), make([]*nats.Msg, len(questions))
 	for n, q := range questions {
-		g.open[n] = &openQuestion{Question: q, ends: g.start.Add(q.Timeout)}
-		g.ask(n, g.start)
+		open[n] = openQuestion{Question: q, ends: g.start.Add(q.Timeout)}
+		g.open[n] = &open[n]
+		messages[n] = g.message(n, q.Subject, g.start)
+	}
+	for n, msg := range messages { // in one go, so that they leave in one write
+		g.ask(n, msg, g.start)
 	}
 	return g
 }
@@ -107,11 +113,14 @@ func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
 		if g.left == 0 {
 			return 0, Reply{}, false
 		}
-		g.wind()
+		if g.unwound {
+			g.wind()
+		}
 		select {
 		case r := <-g.arrivals:
 			g.take(r)
 		case <-g.timer.C:
+			g.unwound = true
 			g.takeAll() // what is here already is not late
 			g.tick(time.Now())
 		case <-ctx.Done():
@@ -153,6 +162,7 @@ func (g *Asking) takeAll() {
 
 // wind sets the timer to whatever is due first.
 func (g *Asking) wind() {
+	g.unwound = false
 	var due time.Time
 	for _, q := range g.open {
 		if q == nil {
@@ -184,7 +194,7 @@ func (g *Asking) tick(now time.Time) {
 			g.end(n, r)
 		case q.next.IsZero() || now.Before(q.next):
 		case len(q.tokens) == 0:
-			g.ask(n, now)
+			g.ask(n, g.message(n, q.Subject, now), now)
 		default:
 			g.retry(n, now)
 		}
@@ -193,13 +203,13 @@ func (g *Asking) tick(now time.Time) {
 
 // ask sends a question to its subject. Half of the time that is then left, it waits before it
 // tries another.
-func (g *Asking) ask(n int, now time.Time) {
+func (g *Asking) ask(n int, msg *nats.Msg, now time.Time) {
 	q := g.open[n]
 	q.next = time.Time{}
 	if q.Retry != "" && !q.retried {
 		q.next = now.Add(q.ends.Sub(now) / 2)
 	}
-	if _, err := g.send(n, q.Subject, now); err != nil {
+	if err := g.send(n, msg); err != nil {
 		g.end(n, Reply{Err: err, Took: now.Sub(g.start)})
 	}
 }
@@ -208,20 +218,30 @@ func (g *Asking) ask(n int, now time.Time) {
 func (g *Asking) retry(n int, now time.Time) {
 	q := g.open[n]
 	q.retried, q.next = true, time.Time{}
-	q.retry, _ = g.send(n, q.Retry, now) // if it fails there is still the first sending
+	msg := g.message(n, q.Retry, now)
+	if g.send(n, msg) == nil { // if it fails there is still the first sending
+		q.retry = g.asker.token(msg.Reply)
+	}
 }
 
-func (g *Asking) send(n int, subject string, now time.Time) (token string, err error) {
+// message is a question ready to be sent.
+func (g *Asking) message(n int, subject string, now time.Time) *nats.Msg {
 	q := g.open[n]
-	token = g.asker.expect(waiter{replies: g.arrivals, n: n, shared: subject == q.Retry})
 	msg := q.Message(q.ends.Sub(now))
-	msg.Subject, msg.Reply = subject, g.asker.prefix+token
+	msg.Subject = subject
+	msg.Reply = g.asker.prefix + g.asker.expect(waiter{replies: g.arrivals, n: n, shared: subject == q.Retry})
+	return msg
+}
+
+func (g *Asking) send(n int, msg *nats.Msg) error {
+	q, token := g.open[n], g.asker.token(msg.Reply)
+	g.unwound = true
 	if err := g.asker.nc.PublishMsg(msg); err != nil {
 		g.asker.forget(token)
-		return "", fmt.Errorf("asking on %s: %w", subject, err)
+		return fmt.Errorf("asking on %s: %w", msg.Subject, err)
 	}
 	q.tokens = append(q.tokens, token)
-	return token, nil
+	return nil
 }
 
 // take sorts what has arrived: a reply ends its question, the word that nobody listens, or
@@ -238,7 +258,7 @@ func (g *Asking) take(r arrival) {
 	}
 	switch {
 	case nobody && r.token == q.retry:
-		_, _ = g.send(r.n, q.Subject, r.at) // if it fails there may still be the first sending
+		_ = g.send(r.n, g.message(r.n, q.Subject, r.at)) // if it fails there may still be the first sending
 		q.retry = ""
 	case elsewhere && q.Retry != "" && !q.retried:
 		g.retry(r.n, r.at)
@@ -249,7 +269,7 @@ func (g *Asking) take(r arrival) {
 	switch {
 	case len(q.tokens) > 0: // somebody else has it
 	case q.Persist:
-		q.next = r.at.Add(q.wait())
+		q.next, g.unwound = r.at.Add(q.wait()), true
 	case q.retry != "": // somebody else may have it
 	default:
 		msg, err := q.refused()

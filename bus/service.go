@@ -28,6 +28,10 @@ type Service struct {
 	verbs     []*nats.Subscription
 	admission chan struct{} // nil: no bound
 	inFlight  sync.WaitGroup
+	idle      chan request // to goroutines that have served one and wait for another
+	waiting   atomic.Int64 // how many those are
+	serving   context.Context
+	stop      context.CancelFunc
 	refused   atomic.Uint64
 }
 
@@ -61,6 +65,13 @@ type Endpoint struct {
 	Serve func(msg *nats.Msg, came time.Time) ([]byte, error)
 }
 
+// request is one on its way to being served.
+type request struct {
+	endpoint *endpoint
+	msg      *nats.Msg
+	came     time.Time
+}
+
 type endpoint struct {
 	Endpoint
 	sub *nats.Subscription
@@ -81,10 +92,11 @@ var (
 // server knows of them when it has been flushed.
 func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
 	s := &Service{
-		nc: nc, cfg: cfg, started: time.Now().UTC(),
+		nc: nc, cfg: cfg, started: time.Now().UTC(), idle: make(chan request),
 		// The nats CLI cannot read a null where it expects metadata.
 		identity: micro.ServiceIdentity{Name: cfg.Name, ID: nuid.Next(), Version: cfg.Version, Metadata: map[string]string{}},
 	}
+	s.serving, s.stop = context.WithCancel(context.Background())
 	if nc.Opts.InboxPrefix != "" {
 		s.cfg.ReplyPrefixes = append([]string{nc.Opts.InboxPrefix}, cfg.ReplyPrefixes...)
 	}
@@ -158,24 +170,52 @@ func (s *Service) answerable(msg *nats.Msg) bool {
 // RefusedReplies is the number of requests dropped for their reply subject.
 func (s *Service) RefusedReplies() uint64 { return s.refused.Load() }
 
+// maxWaiting bounds the goroutines that wait for a request.
+const maxWaiting = 256
+
 // receive hands a request to a goroutine of its own: the callback must not keep the next one
-// waiting.
+// waiting. One that has served another is better than a new one, whose stack has yet to grow.
 func (s *Service) receive(e *endpoint, msg *nats.Msg) {
-	came := time.Now()
+	r := request{endpoint: e, msg: msg, came: time.Now()}
 	if !s.answerable(msg) {
 		return
 	}
 	if !e.Always && !s.admit() {
-		s.finish(e, msg, came, nil, ErrOverloaded)
+		s.finish(r, nil, ErrOverloaded)
 		return
 	}
-	s.inFlight.Go(func() {
-		if !e.Always {
-			defer s.release()
+	s.inFlight.Add(1)
+	select {
+	case s.idle <- r:
+	default:
+		go s.serve(r)
+	}
+}
+
+// serve serves a request, and then others.
+func (s *Service) serve(r request) {
+	for {
+		s.serveOne(r)
+		if s.waiting.Add(1) > maxWaiting {
+			s.waiting.Add(-1)
+			return
 		}
-		data, err := e.Serve(msg, came)
-		s.finish(e, msg, came, data, err)
-	})
+		select {
+		case r = <-s.idle:
+			s.waiting.Add(-1)
+		case <-s.serving.Done():
+			return
+		}
+	}
+}
+
+func (s *Service) serveOne(r request) {
+	defer s.inFlight.Done()
+	if !r.endpoint.Always {
+		defer s.release()
+	}
+	data, err := r.endpoint.Serve(r.msg, r.came)
+	s.finish(r, data, err)
 }
 
 func (s *Service) admit() bool {
@@ -197,11 +237,12 @@ func (s *Service) release() {
 }
 
 // finish answers a request and counts it.
-func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, err error) {
+func (s *Service) finish(r request, data []byte, err error) {
+	msg := r.msg
 	if errors.Is(err, ErrNoReply) {
 		return
 	}
-	e.count(time.Since(came), err)
+	r.endpoint.count(time.Since(r.came), err)
 	if msg.Reply == "" {
 		return
 	}
@@ -224,6 +265,7 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 
 // Stop takes no more requests and finishes those in progress, until the context ends.
 func (s *Service) Stop(ctx context.Context) error {
+	defer s.stop()
 	for _, sub := range s.verbs {
 		_ = sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
 	}

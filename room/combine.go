@@ -64,7 +64,7 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 			next, err := d.apply(*a)
 			if err != nil {
 				a.Outcome, a.Reason = Failed, err.Error()
-			} else {
+			} else if a.Verdict.Extend != nil || a.Modified != nil {
 				changed = d.changes(next)
 			}
 			if err == nil && !a.Shadow {

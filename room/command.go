@@ -9,7 +9,15 @@ type Command struct {
 	Time        time.Time
 	TraceParent string // W3C trace context
 	MaxBytes    int    // what the event's body may take, 0 for no bound
+	Bytes       int    // that the request takes, 0 if it is not known
 	Request     Request
+}
+
+// mayBeTooLarge reports whether the event's body could take more than it may. It holds a room's
+// record and what stands in the request, each byte of which may take six when it is encoded anew.
+func (c Command) mayBeTooLarge() bool {
+	const names = 1 << 10 // of fields
+	return c.Bytes == 0 || MaxRoomBytes+6*c.Bytes+names > c.MaxBytes
 }
 
 // Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and

@@ -25,8 +25,10 @@ func Decide(v View, c Command) (*Draft, error) {
 	d, err := decide(v, c)
 	if d != nil {
 		d.MaxBytes = c.MaxBytes
-		if err := d.fits(); err != nil {
-			return nil, tooLarge("the event is too large: %v", err)
+		if c.mayBeTooLarge() {
+			if err := d.fits(); err != nil {
+				return nil, tooLarge("the event is too large: %v", err)
+			}
 		}
 	}
 	return d, err
@@ -42,19 +44,16 @@ func decide(v View, c Command) (*Draft, error) {
 	if !v.Exists {
 		return nil, NotFound(c.Request.Target())
 	}
+	if !v.Changes(c.Request) {
+		return nil, nil
+	}
 	d := &Draft{Event: c.Request.Event(), Data: Data{Room: v.Room}}
 	switch r := c.Request.(type) {
 	case DeleteRequest:
 		d.Data.DeletedBy = r.DeletedBy
 	case JoinRequest:
-		if v.Member {
-			return nil, nil
-		}
 		d.Data.JoiningUser, d.Data.Inviter = &r.User, r.Inviter
 	case LeaveRequest:
-		if !v.Member {
-			return nil, nil
-		}
 		d.Data.LeavingUser, d.Data.RemovedBy = &r.User, r.RemovedBy
 	}
 	return d, nil

@@ -35,6 +35,19 @@ type View struct {
 	Member bool // is the command's user one?
 }
 
+// Changes reports whether the request, if it is allowed, changes the room.
+func (v View) Changes(r Request) bool {
+	switch r.(type) {
+	case CreateRequest:
+		return !v.Exists
+	case JoinRequest:
+		return v.Exists && !v.Member
+	case LeaveRequest:
+		return v.Exists && v.Member
+	}
+	return v.Exists
+}
+
 // View is the part of the state that deciding a request needs.
 func (s *State) View(r Request) View {
 	v := View{Seq: s.Seq, Latest: s.Latest}

@@ -80,6 +80,7 @@ func (s *Service) command(e room.EventType) serve {
 			Time:        time.Now().UTC().Truncate(time.Microsecond),
 			TraceParent: bus.TraceParent(msg.Header, id),
 			MaxBytes:    s.maxBody(),
+			Bytes:       len(msg.Data),
 			Request:     r,
 		})
 	}

@@ -39,6 +39,7 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 	g := gathering{round: r, began: time.Now(), answers: make([]room.Answer, len(r.contacts))}
 	questions := make([]bus.Question, 0, len(r.contacts))
 	body, err := preEvent(d)
+	message := preMessage(c, d, r.phase, body)
 	for n, app := range r.contacts {
 		a := &g.answers[n]
 		if *a = app.spare(c, d, err); !isOpen(*a) {
@@ -52,7 +53,7 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 		given := r.time(ctx, app.manifest)
 		a.Hurried = given < r.fair(s.cfg.Budget, app.manifest)
 		g.calls = append(g.calls, call{contact: app, n: n, done: done})
-		questions = append(questions, s.question(c, d, app, body, given))
+		questions = append(questions, s.question(c, app, message, given))
 	}
 	asking := s.asker.Ask(questions)
 	g.listen(ctx, asking, d)
@@ -147,19 +148,30 @@ func (g *gathering) conclude() {
 }
 
 // question is the pre-event for one app, and how it is asked.
-func (s *Service) question(c room.Command, d room.Draft, app *contact, body []byte, given time.Duration) bus.Question {
+func (s *Service) question(c room.Command, app *contact, message func(time.Duration) *nats.Msg, given time.Duration) bus.Question {
 	app.figures.called()
 	return bus.Question{
 		Subject: subjects.Pre(app.phase, app.manifest.ID),
 		Retry:   subjects.PreRetry(app.phase, app.manifest.ID),
 		Timeout: given,
 		Persist: app.enforcedEssential() && app.circuit.patient(),
-		Message: func(left time.Duration) *nats.Msg {
-			h := nats.Header(subjects.CloudEvents(subjects.PreType(app.phase), c.ID, d.Data.Room.ID, c.TraceParent, c.Time))
-			h.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
-			return &nats.Msg{Header: h, Data: body}
-		},
-		Late: s.ignoring(app, c.ID, given),
+		Message: message,
+		Late:    s.ignoring(app, c.ID, given),
+	}
+}
+
+// preMessage returns what makes the pre-event's message for one app after the other. Those that have
+// the same time left to answer share their headers.
+func preMessage(c room.Command, d room.Draft, phase room.Interface, body []byte) func(left time.Duration) *nats.Msg {
+	var h nats.Header
+	var said int64
+	return func(left time.Duration) *nats.Msg {
+		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
+			h = subjects.CloudEvents(subjects.PreType(phase), c.ID, d.Data.Room.ID, c.TraceParent, c.Time)
+			h.Set(subjects.TimeoutMs, strconv.FormatInt(ms, 10))
+			said = ms
+		}
+		return &nats.Msg{Header: h, Data: body}
 	}
 }
 

@@ -94,6 +94,18 @@ func (p *projection) consume(e room.Event, stored time.Time) error {
 	return err
 }
 
+// passed moves past an event that came as a commit, or in a snapshot. It reports whether it is one.
+func (p *projection) passed(roomID string, seq uint64, newest stamp) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.rooms[roomID]
+	if !ok || seq > s.Seq {
+		return false
+	}
+	p.advance(seq, newest)
+	return true
+}
+
 // quarantine moves past a message of the stream that is no event, stored at that time. The
 // room, if the subject has one, goes on behind it.
 func (p *projection) quarantine(e room.Event, stored time.Time) {
@@ -124,9 +136,10 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 	}
 	p.sum += s.Hash(e.Room) - before
 	p.recent.add(e.ID, e.Seq, stored)
-	if s.Room != nil {
+	switch e.Type {
+	case room.EventCreate:
 		p.live.Set(s.Room.ID, s)
-	} else {
+	case room.EventDelete:
 		p.live.Delete(e.Room)
 		p.deletions = append(p.deletions, deletion{e.Room, e.Seq, s.DeletedAt})
 	}

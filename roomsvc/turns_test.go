@@ -15,7 +15,11 @@ import (
 func (t *turns) waitingFor(roomID string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.queue[roomID])
+	q, busy := t.queue[roomID]
+	if !busy {
+		return 0
+	}
+	return 1 + len(q)
 }
 
 func TestTurnsAreInTheOrderOfComing(t *testing.T) {

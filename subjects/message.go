@@ -109,13 +109,17 @@ func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error
 }
 
 func encodeLatest(l room.Latest) string {
-	var parts []string
+	var b []byte
 	for _, e := range room.EventTypes() {
 		if seq := l.Of(e); seq > 0 {
-			parts = append(parts, fmt.Sprintf("%s=%d", e, seq))
+			if len(b) > 0 {
+				b = append(b, ',')
+			}
+			b = append(append(b, e...), '=')
+			b = strconv.AppendUint(b, seq, 10)
 		}
 	}
-	return strings.Join(parts, ",")
+	return string(b)
 }
 
 func decodeLatest(s string) (room.Latest, error) {
