@@ -34,6 +34,14 @@ func (m member) id() string {
 	return id
 }
 
+// compare orders the member and a user's id.
+func (m member) compare(id string) int {
+	if strings.HasPrefix(string(m), id) && (len(m) == len(id) || m[len(id)] == 0) {
+		return 0
+	}
+	return strings.Compare(string(m), id) // the zero byte comes before all there are in ids
+}
+
 func (m member) user() User {
 	id, rest, more := strings.Cut(string(m), "\x00")
 	var u User

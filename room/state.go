@@ -1,7 +1,6 @@
 package room
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -81,7 +80,7 @@ func (s *State) MembersAfter(userID string, limit int) []User {
 }
 
 func (s *State) find(userID string) (int, bool) {
-	return slices.BinarySearchFunc(s.members, userID, func(m member, id string) int { return cmp.Compare(m.id(), id) })
+	return slices.BinarySearchFunc(s.members, userID, member.compare)
 }
 
 // join makes the user a member, in place of the one of the same id if there is one.
