@@ -81,7 +81,7 @@ func BenchmarkEvolve(b *testing.B) {
 func BenchmarkEncode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := json.Marshal(joinEvent); err != nil {
+		if _, err := json.Marshal(&joinEvent); err != nil {
 			b.Fatal(err)
 		}
 	}
