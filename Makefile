@@ -1,9 +1,14 @@
 # What there is to run. "make help" lists it.
 
+# The Go that go.mod names, whatever is installed: the go command fetches it. The linter must be
+# built with it too.
+GO := $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
+export GOTOOLCHAIN ?= $(GO)+auto
 GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
-LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)-$(GO)
 FUZZTIME ?= 60s
+COUNT ?= 6
 ROOMBUS_SOAK ?= 10m
 TRACE ?= ../shared/traces/w3c-irc-2008-2009.csv.gz
 
@@ -33,6 +38,10 @@ fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each
 .PHONY: soak
 soak: ## run the tests that break things for ROOMBUS_SOAK each, one after the other
 	ROOMBUS_SOAK=$(ROOMBUS_SOAK) go test -race -count=1 -parallel 1 -timeout 6h -v ./internal/fault
+
+.PHONY: bench
+bench: ## run the Go benchmarks of the pure pieces, COUNT (6) times, for benchstat
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room ./condition
 
 .PHONY: lint
 lint: $(LINT) ## check formatting, the module file and the code

@@ -1,6 +1,8 @@
 module github.com/roombus/roombus
 
-go 1.26.0
+go 1.27.0
+
+toolchain go1.27.3
 
 require (
 	cel.dev/cel-go v0.33.2

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -83,16 +82,16 @@ func (r CreateRequest) draft(at time.Time) *Draft {
 }
 
 // fits returns an error unless the body keeps its bound.
-func (d Draft) fits() error {
+func (d *Draft) fits() error {
 	if d.MaxBytes == 0 {
 		return nil
 	}
-	body, err := json.Marshal(d.Data)
+	size, err := sizeOf(&d.Data)
 	if err != nil {
 		return err
 	}
-	if len(body) > d.MaxBytes {
-		return fmt.Errorf("its body takes %d bytes, it may take %d", len(body), d.MaxBytes)
+	if size > d.MaxBytes {
+		return fmt.Errorf("its body takes %d bytes, it may take %d", size, d.MaxBytes)
 	}
 	return nil
 }

@@ -2,64 +2,137 @@ package room
 
 import (
 	"bytes"
-	"encoding/json"
+	jsonv1 "encoding/json"
+	"encoding/json/jsontext"
+	"encoding/json/v2"
 	"errors"
 	"io"
-	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// Decode reads one JSON object into a wire type, strictly: what is not UTF-8, not JSON, has
-// an unknown field, one twice, or something after its end gives an error of code invalid_request that
-// says so. Numbers without a field of their own stay json.Number, so that a 64-bit id in a
-// custom field comes out as it went in.
+// MaxNesting bounds how deep the arrays and objects of a document may stand in each other. What
+// readers of other languages make of more is not known, and a record stands deeper in an answer
+// than in the request that it came with.
+const MaxNesting = 64
+
+// Decode reads one JSON object into a wire type, strictly: what is not UTF-8, not JSON, nested
+// deeper than MaxNesting, has an unknown field, one twice, or something after its end gives an
+// error of code invalid_request that says so. Numbers without a field of their own stay
+// json.Number, so that a 64-bit id in a custom field comes out as it went in.
 func Decode(data []byte, into any) error {
-	return decode(data, into, true)
+	if tooDeep(data) {
+		return invalid("the body is nested deeper than %d arrays and objects", MaxNesting)
+	}
+	return decode(data, into, strict)
 }
 
-// DecodeLenient is Decode for what a newer peer may have written: unknown fields are passed
-// over.
+// DecodeLenient is Decode for what a peer of another version may have written: unknown fields are
+// passed over, names may differ in case, of a field that stands there twice the last counts, and
+// nesting has no bound of ours. Whether an event can be read, and as what, must not depend on the
+// version that reads it.
 func DecodeLenient(data []byte, into any) error {
-	return decode(data, into, false)
+	return decode(data, into, lenient)
 }
 
-func decode(data []byte, into any, strict bool) error {
+var (
+	lenient = json.JoinOptions(
+		jsonv1.DefaultOptionsV1(),
+		jsonv1.ReportErrorsWithLegacySemantics(false), // they name the field
+		json.WithUnmarshalers(json.UnmarshalFromFunc(keepNumber)),
+	)
+	strict = json.JoinOptions(lenient,
+		json.MatchCaseInsensitiveNames(false),
+		json.RejectUnknownMembers(true),
+		jsontext.AllowDuplicateNames(false),
+	)
+)
+
+func keepNumber(d *jsontext.Decoder, into *any) error {
+	if d.PeekKind() != jsontext.KindNumber {
+		return errors.ErrUnsupported // by this function: the usual one takes it
+	}
+	number, err := d.ReadValue()
+	*into = jsonv1.Number(number)
+	return err
+}
+
+func decode(data []byte, into any, how json.Options) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return invalid("the body is empty; it must be a JSON object")
 	}
 	if !utf8.Valid(data) {
 		return invalid("the body is not valid UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if strict {
-		d.DisallowUnknownFields()
-	}
-	if err := d.Decode(into); err != nil {
-		return explain(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return invalid("the body goes on after the end of its JSON object")
-	}
-	if strict {
-		return exact(data, reflect.TypeOf(into))
+	if err := json.Unmarshal(data, into, how); err != nil {
+		return explain(data, err)
 	}
 	return nil
 }
 
-func explain(err error) *Error {
-	var typ *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
+// tooDeep reports whether JSON is nested deeper than MaxNesting.
+func tooDeep(data []byte) bool {
+	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= MaxNesting {
+		return false
+	}
+	depth, quoted := 0, false
+	for n := 0; n < len(data) && depth <= MaxNesting; n++ {
+		switch c := data[n]; {
+		case c == '\\':
+			n++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return depth > MaxNesting
+}
+
+func explain(data []byte, err error) *Error {
+	var syntax *jsontext.SyntacticError
+	var semantic *json.SemanticError
 	switch {
-	case errors.As(err, &typ) && typ.Field == "":
-		return invalid("the body must be a JSON object, not %s", typ.Value)
-	case errors.As(err, &typ):
-		return invalid("%s must be %s, not %s", typ.Field, typ.Type, typ.Value)
-	case errors.As(err, &syntax):
-		return invalid("the body is not JSON: %v (at byte %d)", err, syntax.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return invalid("the body is not JSON: it ends too early")
+	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
+		return invalid("field %q stands there twice", syntax.JSONPointer.LastToken())
+	case syntax != nil && jsontext.Value(data[:syntax.ByteOffset]).IsValid():
+		return invalid("the body goes on after the end of its JSON object")
+	case syntax != nil:
+		return invalid("the body is not JSON: %v (at byte %d)", syntax.Err, syntax.ByteOffset)
+	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
+		return invalid("unknown field %q", semantic.JSONPointer.LastToken())
+	case semantic != nil:
+		return explainType(semantic)
 	}
 	return invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+func explainType(e *json.SemanticError) *Error {
+	field := strings.Join(slices.Collect(e.JSONPointer.Tokens()), ".")
+	switch {
+	case field == "":
+		return invalid("the body must be a JSON object, not %s", kinds[e.JSONKind])
+	case e.Err != nil && e.JSONKind == jsontext.KindNumber: // of the wrong sort, or too large
+		return invalid("%s must be %s, not number %s", field, e.GoType, e.JSONValue)
+	case e.Err != nil:
+		return invalid("%s: %v", field, e.Err)
+	}
+	return invalid("%s must be %s, not %s", field, e.GoType, kinds[e.JSONKind])
+}
+
+// kinds are what the kinds of JSON values are called.
+var kinds = map[jsontext.Kind]string{
+	jsontext.KindNull:        "null",
+	jsontext.KindTrue:        "bool",
+	jsontext.KindFalse:       "bool",
+	jsontext.KindNumber:      "number",
+	jsontext.KindString:      "string",
+	jsontext.KindBeginObject: "object",
+	jsontext.KindBeginArray:  "array",
 }

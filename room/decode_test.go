@@ -35,6 +35,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		"twice in a map":      {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u1","attributes":{"a":{"B":1,"b":2,"B":3}}}}`, `"B" stands there twice`},
 		"nested too deep":     {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u1","attributes":{"a":` + strings.Repeat("[", 62) + strings.Repeat("]", 62) + `}}}`, "nested deeper than 64"},
 		"wrong kind":          {room.EventUserJoin, `{"roomId":7,"user":{"id":"u"}}`, "roomId must be string, not number"},
+		"wrong kind inside":   {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u","roles":["a",7]}}`, "user.roles.1 must be string, not number"},
 		"no room":             {room.EventUserJoin, `{"user":{"id":"u"}}`, "roomId is required"},
 		"room with a dot":     {room.EventUserJoin, `{"roomId":"a.b","user":{"id":"u"}}`, "roomId must be"},
 		"room wildcard":       {room.EventUserJoin, `{"roomId":"*","user":{"id":"u"}}`, "roomId must be"},
@@ -61,6 +62,87 @@ func TestDecodeRequestRefuses(t *testing.T) {
 			assert.Contains(t, err.Error(), c.says)
 		})
 	}
+}
+
+func TestDecodeSaysWhichFieldIsWrong(t *testing.T) {
+	t.Parallel()
+	for says, body := range map[string]string{
+		"order must be int, not number 1.5":                 `{"order":1.5}`,
+		"order must be int, not number 9223372036854775808": `{"order":9223372036854775808}`,
+		"enabled must be bool, not string":                  `{"enabled":"yes"}`,
+		`deliverSince: parsing time "yesterday"`:            `{"deliverSince":"yesterday"}`,
+	} {
+		err := room.Decode([]byte(body), &room.Manifest{})
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, body)
+		assert.ErrorContains(t, err, says)
+	}
+}
+
+// An event that one version can read must be the same to another.
+func TestDecodeLenient(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"as it is written": `{"roomId":"r1","user":{"id":"u1"}}`,
+		"unknown field":    `{"roomId":"r1","since":1,"user":{"id":"u1","age":{"id":3}}}`,
+		"other case":       `{"ROOMID":"r1","user":{"Id":"u1"}}`,
+		"twice":            `{"roomId":"r0","roomId":"r1","user":{"id":"u0"},"user":{"id":"u1"}}`,
+		"null":             `{"roomId":"r1","user":{"id":"u1","roles":null,"attributes":null},"roomId":null}`,
+		"nested deep":      `{"roomId":"r1","user":{"id":"u1"},"deep":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
+	} {
+		var r room.JoinRequest
+		require.NoError(t, room.DecodeLenient([]byte(body), &r), name)
+		assert.Equal(t, room.JoinRequest{RoomID: "r1", User: room.User{ID: "u1"}}, r, name)
+	}
+}
+
+func TestDecodeLenientRefuses(t *testing.T) {
+	t.Parallel()
+	for says, body := range map[string]string{
+		"empty":                           " ",
+		"not valid UTF-8":                 "{\"roomId\":\"\xff\"}",
+		"after the end":                   `{"roomId":"r1"}]`,
+		"roomId must be string":           `{"roomId":["r1"]}`,
+		"the body must be a JSON object":  `"r1"`,
+		"not JSON: it ends too early":     `{"roomId":"r1"`,
+		"not JSON: invalid character 'r'": `{roomId:"r1"}`,
+	} {
+		require.ErrorContains(t, room.DecodeLenient([]byte(body), &room.JoinRequest{}), says)
+	}
+}
+
+// Half a surrogate pair is what is left of a sign that was cut in two: it is replaced.
+func TestHalfASignIsReplaced(t *testing.T) {
+	t.Parallel()
+	v, err := room.ParseVerdict(room.PreRoomUserJoined, []byte(`{"verdict":"deny","reason":"no \ud83d"}`))
+	require.NoError(t, err)
+	assert.Equal(t, "no \uFFFD", v.Reason)
+}
+
+// Brackets count where they nest: neither in text nor beside each other.
+func TestManyBracketsAreNotDeep(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{
+		`"` + strings.Repeat("[{", 100) + `"`,
+		`"\"` + strings.Repeat("[{", 100) + `\\"`,
+		`[` + strings.Repeat("[],{},", 100) + `0]`,
+	} {
+		_, err := room.DecodeRequest(room.EventUserJoin, "c1", []byte(`{"roomId":"r1","user":{"id":"u1","attributes":{"a":`+value+`}}}`))
+		require.NoError(t, err)
+	}
+}
+
+// An event may be as large as its bound, to the byte.
+func TestDecideMeasuresTheEvent(t *testing.T) {
+	t.Parallel()
+	r := room.DeleteRequest{RoomID: "r1", DeletedBy: &room.User{ID: "u", Name: strings.Repeat("<é\u2028", 5000), Attributes: map[string]any{"b": 1, "a": []any{}}}}
+	v := room.View{Exists: true, Room: full}
+	d, err := room.Decide(v, room.Command{Request: r})
+	require.NoError(t, err)
+	size := len(rewritten(t, d.Data))
+	_, err = room.Decide(v, room.Command{Request: r, MaxBytes: size})
+	require.NoError(t, err)
+	_, err = room.Decide(v, room.Command{Request: r, MaxBytes: size - 1})
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
 }
 
 // What may just be nested in a request may be so too where it stands deeper: on a page.

@@ -32,7 +32,7 @@ func (m member) hash() uint64 { return hashOf([]byte(m)) }
 // number of members is that of the members.
 func hashRecord(r Room) uint64 {
 	r.Version, r.MemberCount = 0, 0
-	record, _ := json.Marshal(r) // it came as JSON
+	record, _ := json.Marshal(&r) // it came as JSON
 	return hashOf(record)
 }
 

@@ -21,12 +21,13 @@ func newMember(u User) (member, error) {
 	if u.Username == "" && u.Name == "" && len(u.Roles) == 0 && len(u.Attributes) == 0 {
 		return member(strings.Clone(id)), nil
 	}
-	u.ID = ""
-	rest, err := json.Marshal(u)
+	rest := u
+	rest.ID = ""
+	more, err := json.Marshal(&rest)
 	if err != nil {
 		return "", fmt.Errorf("encoding user %q: %w", id, err)
 	}
-	return member(id + "\x00" + string(rest)), nil
+	return member(id + "\x00" + string(more)), nil
 }
 
 func (m member) id() string {

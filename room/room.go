@@ -1,7 +1,6 @@
 package room
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 )
@@ -70,12 +69,12 @@ func (r Room) Validate() error {
 		return err
 	}
 	r.CreatedAt = longestTime
-	record, err := json.Marshal(r)
+	size, err := sizeOf(&r)
 	if err != nil {
 		return invalid("room: %v", err)
 	}
-	if len(record) > MaxRoomBytes {
-		return tooLarge("the room's record is %d bytes of JSON; at most %d are allowed", len(record), MaxRoomBytes)
+	if size > MaxRoomBytes {
+		return tooLarge("the room's record is %d bytes of JSON; at most %d are allowed", size, MaxRoomBytes)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 // preEvent is the body of a pre-event about the draft.
 func preEvent(d room.Draft) ([]byte, error) {
 	d.Data.Apps, d.Data.Warnings = nil, nil
-	body, err := json.Marshal(d.Data)
+	body, err := json.Marshal(&d.Data)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the pre-event: %w", err)
 	}
@@ -67,7 +67,7 @@ func readVerdict(a *room.Answer, phase room.Interface, d room.Draft, msg *nats.M
 
 // patched is the room with an RFC 7396 merge patch applied, as JSON.
 func patched(r room.Room, patch []byte) ([]byte, error) {
-	record, err := json.Marshal(r)
+	record, err := json.Marshal(&r)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the room: %w", err)
 	}

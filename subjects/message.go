@@ -31,7 +31,7 @@ func CloudEvents(eventType, id, roomID, traceParent string, at time.Time) Header
 // EncodePost makes the message of a post-event. The guard's headers and the message id are
 // left to whoever publishes it.
 func EncodePost(e room.Event, traceParent string) (subject string, h Headers, data []byte, err error) {
-	data, err = json.Marshal(e.Data)
+	data, err = json.Marshal(&e.Data)
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("encoding event %s: %w", e.ID, err)
 	}
@@ -43,7 +43,7 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 
 // EncodeRejection makes the message of a rejection.
 func EncodeRejection(r room.Rejection, traceParent string) (subject string, h Headers, data []byte, err error) {
-	data, err = json.Marshal(r)
+	data, err = json.Marshal(&r)
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("encoding the rejection of %s: %w", r.ID, err)
 	}
