@@ -1,12 +1,8 @@
 # What there is to run. "make help" lists it.
 
-# The Go that go.mod names, whatever is installed: the go command fetches it. The linter must be
-# built with it too.
-GO := $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
-export GOTOOLCHAIN ?= $(GO)+auto
 GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
-LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)-$(GO)
+LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
 FUZZTIME ?= 60s
 COUNT ?= 6
 ROOMBUS_SOAK ?= 10m

@@ -1,8 +1,6 @@
 module github.com/roombus/roombus
 
-go 1.27.0
-
-toolchain go1.27.3
+go 1.26.0
 
 require (
 	cel.dev/cel-go v0.33.2
@@ -13,6 +11,7 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/evanphx/json-patch/v5 v5.9.11
 	github.com/fatih/color v1.19.0
+	github.com/go-json-experiment/json v1.27.2
 	github.com/gofrs/flock v0.13.2
 	github.com/google/uuid v1.6.0
 	github.com/nats-io/jsm.go v0.5.1
