@@ -144,6 +144,7 @@ type Service struct {
 	projection *projection
 	snapshots  *snapshots
 	turns      *turns
+	ours       ours
 	recorder   *recorder
 
 	reconnected chan nats.Status // the connection was lost and is back
