@@ -30,8 +30,7 @@ type slice struct {
 	failure   string // the first
 	took      time.Duration
 	latencies *hdrhistogram.Histogram
-	usage     Usage // of the service
-	total     Usage // of everything
+	usage     sideUsage
 }
 
 // load sends commands, so many at a time, each as soon as another is answered, until it is told to
