@@ -72,8 +72,6 @@ func (st *stage) died(err error) error {
 	if errors.As(err, &ended) {
 		return err
 	}
-	moment := time.NewTimer(time.Second)
-	defer moment.Stop()
 	for _, c := range st.children() {
 		select {
 		case <-c.ended:
@@ -81,6 +79,8 @@ func (st *stage) died(err error) error {
 		default:
 		}
 	}
+	moment := time.NewTimer(time.Second)
+	defer moment.Stop()
 	select {
 	case c := <-st.gone:
 		return c.err
