@@ -10,10 +10,11 @@ import (
 	"github.com/guptarohit/asciigraph"
 )
 
-// The size of a chart, in characters; there are so many lines for a doubling.
+// The size of a chart, in characters; between marks of the vertical axis there are so many lines.
 const (
-	chartWidth  = 73
-	chartDouble = 2
+	chartWidth = 73
+	chartMarks = 6
+	chartLines = 2
 )
 
 // WriteChart draws how the latencies of both sides are distributed. It draws nothing where nothing
@@ -23,17 +24,17 @@ func WriteChart(w io.Writer, r *Result, colours bool) {
 		return
 	}
 	curves := [][]float64{r.Floor.curve(chartWidth), r.Roombus.curve(chartWidth)} // the latter over the former
-	low, high := doublings(curves...)
+	low, high, step := doublings(chartMarks, curves...)
 	options := []asciigraph.Option{
-		asciigraph.Height(int(high-low) * chartDouble), asciigraph.LowerBound(low), asciigraph.UpperBound(high),
+		asciigraph.Height(int((high-low)/step) * chartLines), asciigraph.LowerBound(low), asciigraph.UpperBound(high),
 		asciigraph.YAxisValueFormatter(func(v float64) string {
-			if whole := math.Round(v); math.Abs(v-whole) < 1e-6 {
-				return strconv.FormatFloat(math.Exp2(whole), 'g', 3, 64)
+			if mark := math.Round(v/step) * step; math.Abs(v-mark) < 1e-6 {
+				return strconv.FormatFloat(math.Exp2(mark), 'g', 3, 64)
 			}
 			return ""
 		}),
 		asciigraph.XAxisRange(0, 1), asciigraph.XAxisTickCount(len(quantileMarks)),
-		asciigraph.XAxisValueFormatter(func(place float64) string { return markAt(place) }),
+		asciigraph.XAxisValueFormatter(markAt),
 		asciigraph.SeriesChars(asciigraph.CreateCharSet("·"), asciigraph.DefaultCharSet),
 	}
 	if colours {
@@ -44,13 +45,4 @@ func WriteChart(w io.Writer, r *Result, colours bool) {
 		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}
 	fmt.Fprintln(w)
-}
-
-// markAt is the name of the mark at a place on the axis of a distribution.
-func markAt(place float64) string {
-	mark := int(math.Round(place * float64(len(quantileMarks)-1)))
-	if mark == 0 {
-		return "min"
-	}
-	return "p" + strconv.FormatFloat(quantileMarks[mark], 'f', -1, 64)
 }

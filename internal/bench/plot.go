@@ -17,9 +17,9 @@ var (
 	paper = charts.ColorRGB(1, 0, 0)
 	ink   = charts.ColorRGB(2, 0, 0)
 	rules = charts.ColorRGB(3, 0, 0)
-	lines = []charts.Color{
-		charts.ColorRGB(4, 0, 0), charts.ColorRGB(5, 0, 0), charts.ColorRGB(6, 0, 0),
-		charts.ColorRGB(7, 0, 0), charts.ColorRGB(8, 0, 0), charts.ColorRGB(9, 0, 0),
+	sides = []charts.Color{charts.ColorRGB(4, 0, 0), charts.ColorRGB(5, 0, 0)}
+	apps  = []charts.Color{
+		charts.ColorRGB(6, 0, 0), charts.ColorRGB(7, 0, 0), charts.ColorRGB(8, 0, 0), charts.ColorRGB(9, 0, 0),
 	}
 	styled = strings.NewReplacer(
 		"rgb(1,0,0)", "none", "rgb(2,0,0)", "var(--soft)", "rgb(3,0,0)", "var(--rule)",
@@ -34,7 +34,10 @@ const (
 	plotWidth  = 520
 	plotHeight = 260
 	plotPoints = 161
+	plotMarks  = 7
 )
+
+var plotPadding = charts.NewBox(2, 6, 6, 2)
 
 // plot is a figure on a page.
 type plot struct {
@@ -54,9 +57,9 @@ func draw(caption string, render func(*charts.Painter) error) (plot, error) {
 	return plot{caption, template.HTML(styled.Replace(string(svg)))}, nil //nolint:gosec // numbers, and names of our own
 }
 
-func palette() charts.ColorPalette {
+func palette(series []charts.Color) charts.ColorPalette {
 	return charts.MakeTheme(charts.ThemeOption{
-		AxisStrokeColor: rules, AxisSplitLineColor: rules, BackgroundColor: paper, TextColor: ink, SeriesColors: lines,
+		AxisStrokeColor: rules, AxisSplitLineColor: rules, BackgroundColor: paper, TextColor: ink, SeriesColors: series,
 	})
 }
 
@@ -70,17 +73,18 @@ func legends(names []string) charts.LegendOption {
 // latencyPlot shows how the latencies of a cell are distributed.
 func latencyPlot(r *Result) (plot, error) {
 	curves := [][]float64{r.Roombus.curve(plotPoints), r.Floor.curve(plotPoints)}
-	low, high := doublings(curves...)
+	low, high, step := doublings(plotMarks, curves...)
 	places := make([]string, plotPoints)
 	for n := range places {
 		places[n] = markAt(float64(n) / (plotPoints - 1))
 	}
 	o := charts.NewLineChartOptionWithData(curves)
-	o.Theme = palette()
+	o.Theme = palette(sides)
+	o.Padding = plotPadding
 	o.Legend = legends([]string{"roombus", "floor"})
 	o.Symbol, o.LineStrokeWidth = charts.Symbol{Shape: charts.SymbolNone}, 2
 	o.XAxis.Labels, o.XAxis.LabelCount, o.XAxis.BoundaryGap = places, len(quantileMarks), charts.Ptr(false)
-	o.YAxis[0].Min, o.YAxis[0].Max, o.YAxis[0].LabelCount = &low, &high, int(high-low)+1
+	o.YAxis[0].Min, o.YAxis[0].Max, o.YAxis[0].LabelCount = &low, &high, int((high-low)/step)+1
 	o.YAxis[0].ValueFormatter = func(v float64) string {
 		return strconv.FormatFloat(math.Exp2(v), 'g', 3, 64) + " ms"
 	}
@@ -88,9 +92,10 @@ func latencyPlot(r *Result) (plot, error) {
 }
 
 // bars are groups of values, one group for each number of commands at once.
-func bars(caption string, groups []int, names []string, values [][]float64, format func(float64) string) (plot, error) {
+func bars(caption string, colours []charts.Color, groups []int, names []string, values [][]float64, format func(float64) string) (plot, error) {
 	o := charts.NewBarChartOptionWithData(values)
-	o.Theme = palette()
+	o.Theme = palette(colours)
+	o.Padding = plotPadding
 	o.Legend = legends(names)
 	var labels []string
 	for _, at := range groups {
@@ -168,7 +173,7 @@ func sceneOf(apps int, results []*Result) (a appsScene, err error) {
 		}
 		a.Latency = append(a.Latency, p)
 	}
-	a.Throughput, err = bars("commands/s by commands at once", groups, []string{"roombus", "floor"}, values,
+	a.Throughput, err = bars("commands/s with "+count(apps, "app")+", by commands at once", sides, groups, []string{"roombus", "floor"}, values,
 		func(v float64) string { return fixed(v, 0) })
 	return a, err
 }
@@ -188,7 +193,7 @@ func ratioPlot(results []*Result) (plot, error) {
 		}
 		values = append(values, row)
 	}
-	return bars("throughput, roombus by floor, by commands at once", groups, names, values,
+	return bars("roombus/s by floor/s, by commands at once", apps, groups, names, values,
 		func(v float64) string { return fixed(v, 2) })
 }
 
