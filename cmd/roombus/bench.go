@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/bench"
+	"github.com/roombus/roombus/internal/trace"
 )
 
 type benching struct {
@@ -21,6 +22,10 @@ type benching struct {
 	out      output
 	cfg      bench.Config
 	commands []string
+	trace    string
+	limit    int
+	chart    bool
+	html     string
 	storeDir string
 	sync     string
 }
@@ -32,23 +37,37 @@ func newBench() *cobra.Command {
 		Short: "Measure the room service beside a bare NATS program that does the same work",
 		Long: `bench starts a NATS server, a room service and apps, and beside them a floor: a bare program
 that does the same work on NATS without any logic, with messages of the same size. It
-measures both in turns and prints how close the room service comes.
+measures both in turns, for every combination of --commands, --apps, --rooms and
+--concurrency, and prints how close the room service comes. As it is, it takes two minutes.
 
 All but the NATS server and the clients are processes of their own. With --nats or --context,
 or with NATS_URL or NATS_CONTEXT in the environment, the NATS server is that one; its account
-must have nothing of a room service's, and has nothing of it afterwards.`,
+must have nothing of a room service's, and has nothing of it afterwards.
+
+With --trace the commands are the joins and leaves of a trace, as "roombus replay" takes it.
+The rows of one room go in order, one after the other, so that as many are in progress as
+there are rooms, however high the --concurrency.`,
+		Example: `  roombus bench
+  roombus bench --commands join --apps 0,1,5,20 --concurrency 1,16,64,256 --html bench.html
+  roombus bench --commands join --rooms 1,1000,100000 --duration 10s --json
+  roombus bench --trace trace.csv.gz --limit 20000 --apps 3 --concurrency 64
+  roombus bench --nats nats://nats.example.org --replicas 3`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c) },
 	}
 	b.conn.addFlags(c)
 	b.out.addFlags(c)
 	f := c.Flags()
-	f.StringSliceVar(&b.commands, "commands", []string{string(bench.Join)}, "what is measured: join, leave and create, which asks in all three phases")
-	f.IntSliceVar(&b.cfg.Apps, "apps", []int{0, 1, 5, 20}, "numbers of apps that are asked")
-	f.IntSliceVar(&b.cfg.Concurrency, "concurrency", []int{1, 16, 64, 256}, "numbers of commands in progress at once")
+	f.StringSliceVar(&b.commands, "commands", []string{string(bench.Join), string(bench.Create), string(bench.Leave)}, "what is measured: join, leave and create, which asks in all three phases")
+	f.IntSliceVar(&b.cfg.Apps, "apps", []int{0, 3}, "numbers of apps that are asked")
+	f.IntSliceVar(&b.cfg.Concurrency, "concurrency", []int{1, 64}, "numbers of commands in progress at once")
 	f.IntSliceVar(&b.cfg.Rooms, "rooms", []int{1000}, "numbers of rooms that are joined and left")
 	f.DurationVar(&b.cfg.Duration, "duration", 3*time.Second, "how long each of the two is measured for each combination")
 	f.IntVar(&b.cfg.Rounds, "rounds", 5, "how many turns that is done in")
+	f.StringVar(&b.trace, "trace", "", "file with a trace to replay instead, plain or gzipped")
+	f.IntVar(&b.limit, "limit", 0, "with --trace: end after so many rows (0: no limit)")
+	f.BoolVar(&b.chart, "chart", false, "draw how the latencies are distributed, as on a terminal")
+	f.StringVar(&b.html, "html", "", "file to write a page with plots to")
 	f.IntVar(&b.cfg.Services, "services", 1, "room services that share the commands")
 	f.IntVar(&b.cfg.Replicas, "replicas", 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
 	f.StringVar(&b.storeDir, "store-dir", os.TempDir(), "folder in which the NATS server inside makes one for itself, and removes it")
@@ -65,6 +84,7 @@ func newBenchPart() *cobra.Command {
 		Use: "part", Hidden: true, Args: exactly(),
 		Short: "Play a part in a benchmark that another process has begun",
 		RunE: func(c *cobra.Command, _ []string) error {
+			signal.Ignore(os.Interrupt) // a terminal tells all; the process that began it ends the others
 			return bench.Play(c.Context(), p, bus.SettingsFromEnv(), c.InOrStdin(), c.OutOrStdout())
 		},
 	}
@@ -90,6 +110,14 @@ func (b *benching) run(c *cobra.Command) error {
 	if err := b.check(c); err != nil {
 		return err
 	}
+	if err := b.readTrace(c); err != nil {
+		return err
+	}
+	page, err := openPage(b.html)
+	if err != nil {
+		return err
+	}
+	defer page.close()
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
@@ -100,19 +128,38 @@ func (b *benching) run(c *cobra.Command) error {
 		return err
 	}
 	defer stop()
-	b.cfg.Report = func(n, all int, cell bench.Cell) {
-		fmt.Fprintf(c.ErrOrStderr(), "%d/%d %s\n", n+1, all, cell)
-	}
+	steps := newSteps(c.ErrOrStderr(), b.out.json)
+	b.cfg.Report = steps.show
 	results, err := bench.Run(c.Context(), b.cfg)
-	for _, r := range results {
-		if shown := b.out.object(c.OutOrStdout(), r, func(w io.Writer) { fmt.Fprintf(w, "%+v\n", r) }); shown != nil {
-			return shown
-		}
+	steps.finish()
+	if shown := b.show(c, results, page); shown != nil {
+		return shown
+	}
+	if failed, all := bench.Failed(results); err == nil && failed > 0 {
+		return fmt.Errorf("%d of %d commands failed", failed, all)
 	}
 	return err
 }
 
 func (b *benching) check(c *cobra.Command) error {
+	if b.trace != "" {
+		for _, name := range []string{"commands", "rooms", "duration"} {
+			if c.Flags().Changed(name) {
+				return usage(c, "--%s does not go with --trace, which says that itself", name)
+			}
+		}
+	} else if c.Flags().Changed("limit") {
+		return usage(c, "--limit goes with --trace")
+	}
+	if b.limit < 0 {
+		return usage(c, "--limit must not be negative")
+	}
+	if b.chart && b.out.json {
+		return usage(c, "--chart does not go with --json")
+	}
+	if b.sync != "always" && b.sync != "interval" {
+		return usage(c, "--sync must be always or interval, not %q", b.sync)
+	}
 	b.cfg.Commands = nil
 	for _, name := range b.commands {
 		command := bench.Command(name)
@@ -131,6 +178,7 @@ func (b *benching) check(c *cobra.Command) error {
 		{"rooms", b.cfg.Rooms, 1},
 		{"rounds", []int{b.cfg.Rounds}, 1},
 		{"services", []int{b.cfg.Services}, 1},
+		{"replicas", []int{b.cfg.Replicas}, 1},
 	} {
 		if len(f.values) == 0 || slices.Min(f.values) < f.least {
 			return usage(c, "--%s must be %d or more, not %s", f.name, f.least, strings.Trim(fmt.Sprint(f.values), "[]"))
@@ -139,6 +187,34 @@ func (b *benching) check(c *cobra.Command) error {
 	if b.cfg.Duration <= 0 {
 		return usage(c, "--duration must be more than 0, not %s", b.cfg.Duration)
 	}
+	return nil
+}
+
+// readTrace reads what is to be replayed.
+func (b *benching) readTrace(c *cobra.Command) error {
+	if b.trace == "" {
+		return nil
+	}
+	f, _, err := open(c, b.trace)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	r, err := trace.NewReader(f)
+	if err != nil {
+		return &usageError{fmt.Sprintf("%s: %v", b.trace, err)}
+	}
+	t, bad, err := bench.ReadTrace(r, b.limit)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.trace, err)
+	}
+	if len(bad) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%s: bad rows, which are passed over: %d; the first: %v\n", b.trace, len(bad), bad[0])
+	}
+	if t.Rows() < b.cfg.Rounds {
+		return usage(c, "%s has %d rows, and --rounds is %d", b.trace, t.Rows(), b.cfg.Rounds)
+	}
+	b.cfg.Trace = t
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/audit"
+	"github.com/roombus/roombus/internal/bench"
 	"github.com/roombus/roombus/internal/dead"
 	"github.com/roombus/roombus/room"
 )
@@ -102,6 +103,8 @@ func hint(err error) string {
 		return "look everywhere, without --room and --since"
 	case errors.As(err, &traceless):
 		return "rejections are kept for 7 days by default, and a command that changed nothing (changed: false), was not possible or was refused as overloaded leaves no trace"
+	case errors.Is(err, bench.ErrInUse):
+		return "use an account that has no rooms, or say no NATS at all for one inside"
 	case errors.Is(err, bus.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
 	case errors.Is(err, bus.ErrStoreLocked):

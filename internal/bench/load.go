@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -33,10 +34,31 @@ type slice struct {
 	usage     sideUsage
 }
 
-// load sends commands, so many at a time, each as soon as another is answered, until it is told to
-// stop or there are none left. Its clients are as simple as can be, for what they cost is
-// counted on both sides.
-func load(ctx context.Context, nc *nats.Conn, to side, clients int, next func() (request, bool)) (*slice, error) {
+// source gives each client what it asks for its next command; false if there is none.
+type source func() (next func() (request, bool))
+
+// shared is a source from which all clients take.
+func shared(next func() (request, bool)) source {
+	return func() func() (request, bool) { return next }
+}
+
+// until is a source that has nothing more once it is over.
+func (from source) until(over *atomic.Bool) source {
+	return func() func() (request, bool) {
+		next := from()
+		return func() (request, bool) {
+			if over.Load() {
+				return request{}, false
+			}
+			return next()
+		}
+	}
+}
+
+// load sends commands, so many at a time, each as soon as another is answered, until there are none
+// left. When the context ends, it does not wait for what is in progress. Its clients are as simple
+// as can be, for what they cost is counted on both sides.
+func load(ctx context.Context, nc *nats.Conn, to side, clients int, from source) (*slice, error) {
 	all := make([]*client, clients)
 	for n := range all {
 		c, err := newClient(nc, to)
@@ -52,13 +74,14 @@ func load(ctx context.Context, nc *nats.Conn, to side, clients int, next func() 
 	start := time.Now()
 	var sending sync.WaitGroup
 	for _, c := range all {
+		next := from()
 		sending.Go(func() {
 			for ctx.Err() == nil {
 				r, ok := next()
 				if !ok {
 					return
 				}
-				c.send(r)
+				c.send(ctx, r)
 			}
 		})
 	}
@@ -102,7 +125,7 @@ func newClient(nc *nats.Conn, to side) (*client, error) {
 
 func (c *client) close() { _ = c.sub.Unsubscribe() } // fails only if the connection is closed
 
-func (c *client) send(r request) {
+func (c *client) send(ctx context.Context, r request) {
 	msg := r.message(c.to)
 	msg.Reply = c.inbox
 	start := time.Now()
@@ -122,6 +145,7 @@ func (c *client) send(r request) {
 		c.done = append(c.done, r)
 	case <-timeout.C:
 		c.fail(fmt.Sprintf("no answer within %s", replyTimeout))
+	case <-ctx.Done():
 	}
 }
 

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,11 +13,15 @@ const warmUp = 250 * time.Millisecond
 // measure measures one cell: both sides in turn, in slices, so that both see the machine as it
 // is just then.
 func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
-	script := map[side]*script{}
-	for _, of := range []side{roombus, floorSide} {
-		script[of] = st.script(cell)
+	rooms, err := st.roomsOf(ctx, cell)
+	if err != nil {
+		return nil, err
 	}
-	first, err := st.firstOf(ctx, cell, script[roombus])
+	scripts := map[side]*script{}
+	for _, of := range []side{roombus, floorSide} {
+		scripts[of] = &script{names: &st.names, rooms: rooms}
+	}
+	first, err := st.firstOf(ctx, cell, scripts[roombus])
 	if err != nil {
 		return nil, err
 	}
@@ -33,17 +38,14 @@ func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
 		return nil, err
 	}
 	for n := range st.cfg.Rounds + 1 {
-		length := st.cfg.Duration / time.Duration(st.cfg.Rounds)
-		if n == 0 {
-			length = warmUp
-		}
 		var round [2]*slice
 		for _, of := range inTurn(n) {
-			s, err := st.slice(ctx, of, cell, script[of], length)
+			s, err := st.slice(ctx, of, cell, scripts[of], n)
 			if err != nil {
 				return nil, err
 			}
 			round[index(of)] = s
+			st.step(cell.String())
 		}
 		if n > 0 {
 			r.add(round[index(roombus)], round[index(floorSide)])
@@ -73,13 +75,22 @@ func index(of side) int {
 	return 0
 }
 
-func (st *stage) script(cell Cell) *script {
-	return &script{names: &st.names, rooms: st.rooms[cell.Rooms]}
+// roomsOf are the rooms that the commands of a cell are about.
+func (st *stage) roomsOf(ctx context.Context, cell Cell) ([]string, error) {
+	if cell.Command != Replay {
+		return st.rooms[cell.Rooms], nil
+	}
+	st.replays++
+	names := st.cfg.Trace.roomNames(st.replays)
+	return names, st.create(ctx, names)
 }
 
 // firstOf is a first command of the cell, which can be done.
 func (st *stage) firstOf(ctx context.Context, cell Cell, s *script) (request, error) {
-	if cell.Command != Leave {
+	switch cell.Command {
+	case Replay:
+		return joining(s.rooms[0], sampled), nil
+	case Join, Create:
 		r, _ := s.next(cell.Command)
 		return r, nil
 	}
@@ -96,22 +107,35 @@ func (st *stage) joinOne(ctx context.Context, s *script) (request, error) {
 	return join, err
 }
 
-// slice loads one side for so long.
-func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, length time.Duration) (*slice, error) {
-	if cell.Command == Leave { // who is to leave has to join first
-		joined, err := st.loadFor(ctx, of, cell.Concurrency, length, func() (request, bool) { return s.next(Join) })
+// slice loads one side for the n-th time; the 0th is to warm up.
+func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int) (*slice, error) {
+	length := st.cfg.Duration / time.Duration(st.cfg.Rounds)
+	if n == 0 {
+		length = warmUp
+	}
+	joins := shared(func() (request, bool) { return s.next(Join) })
+	var from source
+	switch {
+	case cell.Command == Replay && n == 0: // the rows are kept for what counts
+		from = joins
+	case cell.Command == Replay:
+		from, length = replaying(st.cfg.Trace.segment(n-1, st.cfg.Rounds), s.rooms), 0
+	case cell.Command == Leave: // who is to leave has to join first
+		joined, err := st.loadFor(ctx, of, cell.Concurrency, length, joins)
 		if err != nil {
 			return nil, err
 		}
 		s.joined = leaving(joined.done)
 		s.left.Store(0)
-		length = 0
+		from, length = shared(func() (request, bool) { return s.next(Leave) }), 0
+	default:
+		from = shared(func() (request, bool) { return s.next(cell.Command) })
 	}
 	before, err := st.uses(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	done, err := st.loadFor(ctx, of, cell.Concurrency, length, func() (request, bool) { return s.next(cell.Command) })
+	done, err := st.loadFor(ctx, of, cell.Concurrency, length, from)
 	if err != nil {
 		return nil, err
 	}
@@ -122,30 +146,29 @@ func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, lengt
 
 // loadFor loads one side for so long, or if that is 0, until there are no commands left. It ends
 // early when the context or a process does.
-func (st *stage) loadFor(ctx context.Context, of side, clients int, length time.Duration, next func() (request, bool)) (*slice, error) {
-	loading, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if length > 0 {
-		defer time.AfterFunc(length, func() { cancel(nil) }).Stop()
-	}
+func (st *stage) loadFor(ctx context.Context, of side, clients int, length time.Duration, from source) (*slice, error) {
+	alive, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
 		select {
 		case c := <-st.gone:
-			cancel(c.err)
+			giveUp(c.err)
 		case <-over:
 		}
 	}()
-	s, err := load(loading, st.nc, of, clients, next)
+	if length > 0 {
+		var timeUp atomic.Bool
+		defer time.AfterFunc(length, func() { timeUp.Store(true) }).Stop()
+		from = from.until(&timeUp)
+	}
+	s, err := load(alive, st.nc, of, clients, from)
 	if err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if cause := context.Cause(loading); cause != nil && cause != context.Canceled {
-		return nil, cause
+	if alive.Err() != nil {
+		return nil, context.Cause(alive)
 	}
 	return s, nil
 }

@@ -20,6 +20,21 @@ const (
 	endTimeout   = 10 * time.Second
 )
 
+// EndedError is returned when a process ends that is to work.
+type EndedError struct {
+	Process string // its name
+	Err     error  // what it said, and how it ended; nil if it said nothing is wrong
+}
+
+func (e *EndedError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("process %s has ended", e.Process)
+	}
+	return fmt.Sprintf("process %s has ended: %v", e.Process, e.Err)
+}
+
+func (e *EndedError) Unwrap() error { return e.Err }
+
 // child is a process of the stage. It ends when its standard input does, and so when this process
 // dies.
 type child struct {
@@ -59,7 +74,7 @@ func launch(ctx context.Context, p Part, command []string, env []string) (*child
 		if text := said.String(); text != "" {
 			err = errors.Join(err, errors.New(text))
 		}
-		c.err = fmt.Errorf("process %s has ended: %w", p.Name, err)
+		c.err = &EndedError{Process: p.Name, Err: err}
 		close(c.ended)
 	}()
 	select {

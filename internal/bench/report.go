@@ -15,7 +15,8 @@ type Result struct {
 	Floor   Figures `json:"floor"`
 	Ratio   Ratio   `json:"ratio"`
 	// Conflicts is how often the room service lost a race for a room, for each command.
-	Conflicts float64 `json:"conflictsPerCommand"`
+	Conflicts   float64     `json:"conflictsPerCommand"`
+	Environment Environment `json:"environment"`
 
 	ratios []float64
 }
@@ -66,7 +67,7 @@ func newResult(cell Cell) *Result {
 func (r *Result) add(roombus, floor *slice) {
 	r.Roombus.add(roombus)
 	r.Floor.add(floor)
-	r.ratios = append(r.ratios, rate(len(roombus.done), roombus.took)/rate(len(floor.done), floor.took))
+	r.ratios = append(r.ratios, ratio(rate(len(roombus.done), roombus.took), rate(len(floor.done), floor.took)))
 }
 
 func (f *Figures) add(s *slice) {
@@ -87,7 +88,7 @@ func (r *Result) finish(conflicts uint64) {
 	slices.Sort(r.ratios)
 	r.Ratio = Ratio{
 		Throughput: round(median(r.ratios)), Least: round(r.ratios[0]), Most: round(r.ratios[len(r.ratios)-1]),
-		P50: round(r.Roombus.LatencyMs.P50 / r.Floor.LatencyMs.P50),
+		P50: round(ratio(r.Roombus.LatencyMs.P50, r.Floor.LatencyMs.P50)),
 	}
 	r.Conflicts = round(float64(conflicts) / float64(max(1, r.Roombus.Commands)))
 }
@@ -109,6 +110,14 @@ func (f *Figures) at(quantile float64) float64 {
 }
 
 func rate(n int, took time.Duration) float64 { return float64(n) / max(took.Seconds(), 1e-9) }
+
+// ratio is 0 where there is none, since everything has failed.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
 
 func median(sorted []float64) float64 {
 	n := len(sorted)

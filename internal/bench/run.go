@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,9 @@ type Config struct {
 	Apps        []int // numbers of apps
 	Concurrency []int // numbers of commands at once
 	Rooms       []int // numbers of rooms that the commands are about
+	// Trace is replayed instead, if there is one: on as many apps and with as many commands
+	// at once as they say. It has Rounds rows at least.
+	Trace *Trace
 	// Duration is how long each side of a cell is measured, in as many slices as there are
 	// Rounds.
 	Duration time.Duration
@@ -31,29 +35,50 @@ type Config struct {
 	Process func(Part) []string
 	// Profile is a folder that every process writes its profiles to. Empty: none.
 	Profile string
-	// Report is told of every cell before it is measured, and how many there are in all.
-	Report func(n, all int, cell Cell)
+	// Report is told of every step before it is done. Nil: nobody is told.
+	Report func(Step)
+}
+
+// Step is how far a benchmark is.
+type Step struct {
+	What string // is being done
+	Done int    // slices
+	All  int    // slices there are to be
 }
 
 // Cell is one combination that is measured.
 type Cell struct {
 	Command     Command `json:"command"`
 	Apps        int     `json:"apps"`
-	Rooms       int     `json:"rooms"`
+	Rooms       int     `json:"rooms"` // 0: the commands make their own
 	Concurrency int     `json:"concurrency"`
 }
 
 func (c Cell) String() string {
-	return fmt.Sprintf("%s, %d apps, %d rooms, %d at once", c.Command, c.Apps, c.Rooms, c.Concurrency)
+	parts := []string{string(c.Command), count(c.Apps, "app")}
+	if c.Rooms > 0 {
+		parts = append(parts, count(c.Rooms, "room"))
+	}
+	return strings.Join(append(parts, fmt.Sprintf("%d at once", c.Concurrency)), ", ")
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
 
 // cells are all combinations, in an order in which workers only become more.
 func (cfg Config) cells() (all []Cell) {
 	for _, apps := range slices.Sorted(slices.Values(cfg.Apps)) {
-		for _, command := range cfg.Commands {
+		for _, command := range cfg.commands() {
 			rooms := cfg.Rooms
-			if command == Create {
-				rooms = rooms[:1] // it makes its own
+			switch command {
+			case Create:
+				rooms = []int{0}
+			case Replay:
+				rooms = []int{cfg.Trace.rooms}
 			}
 			for _, rooms := range rooms {
 				for _, concurrency := range cfg.Concurrency {
@@ -65,9 +90,19 @@ func (cfg Config) cells() (all []Cell) {
 	return all
 }
 
+func (cfg Config) commands() []Command {
+	if cfg.Trace != nil {
+		return []Command{Replay}
+	}
+	return cfg.Commands
+}
+
 // Run measures every cell. It starts processes and ends them, and removes what it has made in
 // NATS. With an error, also that of the context, come the results there are until then.
 func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
+	if cfg.Report == nil {
+		cfg.Report = func(Step) {}
+	}
 	nc, err := cfg.Settings.Connect(nats.Name("roombus bench"))
 	if err != nil {
 		return nil, err
@@ -80,14 +115,30 @@ func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, rooms := range cfg.Rooms { // before there are apps that have to be asked
-		if err := st.furnish(ctx, rooms); err != nil {
+	results, err = st.run(ctx, cfg.cells())
+	switch {
+	case ctx.Err() != nil: // whatever else went wrong came of it
+		return results, ctx.Err()
+	case err != nil:
+		return results, st.died(err)
+	}
+	return results, nil
+}
+
+func (st *stage) run(ctx context.Context, cells []Cell) (results []*Result, err error) {
+	st.steps.All = len(cells) * (st.cfg.Rounds + 1) * 2
+	for _, cell := range cells { // before there are apps that have to be asked
+		if cell.Command == Create || cell.Command == Replay {
+			continue
+		}
+		st.report("making " + count(cell.Rooms, "room"))
+		if err := st.furnish(ctx, cell.Rooms); err != nil {
 			return nil, err
 		}
 	}
-	cells := cfg.cells()
-	for n, cell := range cells {
-		cfg.Report(n, len(cells), cell)
+	on := environment(ctx, st.nc)
+	for _, cell := range cells {
+		st.report(cell.String())
 		if err := st.employ(ctx, cell.Apps); err != nil {
 			return results, err
 		}
@@ -95,6 +146,7 @@ func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 		if err != nil {
 			return results, fmt.Errorf("%s: %w", cell, err)
 		}
+		r.Environment = on
 		results = append(results, r)
 	}
 	return results, nil

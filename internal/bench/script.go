@@ -22,9 +22,11 @@ const (
 	Join   Command = subjects.Join
 	Leave  Command = subjects.Leave
 	Create Command = subjects.Create
+	// Replay is the joins and leaves of a trace.
+	Replay Command = "replay"
 )
 
-// Commands are all of them.
+// Commands are those that need no trace.
 func Commands() []Command { return []Command{Join, Leave, Create} }
 
 func (c Command) event() room.EventType {
@@ -51,6 +53,9 @@ func (s side) subject(c Command) string {
 	}
 	return subjects.Room(string(c))
 }
+
+// sampled is the user whose join shows what a room service sends for one in a trace.
+const sampled = "bench-sample"
 
 // request is a command before it is sent.
 type request struct {

@@ -31,12 +31,15 @@ type stage struct {
 	services []*child
 	floor    *child
 	workers  []*child // of one side and the other in turn
-	gone     chan *child
+	gone     chan *child // the first that has ended
+
+	replays int
+	steps   Step
 }
 
 // setUp starts the services. The caller takes the stage down, also after an error.
 func setUp(ctx context.Context, cfg Config, nc *nats.Conn) (*stage, error) {
-	st := &stage{cfg: cfg, nc: nc, rooms: make(map[int][]string), gone: make(chan *child, 64)}
+	st := &stage{cfg: cfg, nc: nc, rooms: make(map[int][]string), gone: make(chan *child, 1)}
 	var err error
 	if st.js, err = jetstream.New(nc); err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
@@ -61,6 +64,41 @@ func setUp(ctx context.Context, cfg Config, nc *nats.Conn) (*stage, error) {
 	}
 	st.floor, err = st.launch(ctx, Part{Role: RoleFloorService, Name: "floor-service"})
 	return st, err
+}
+
+// died is the error of a process that has ended, or if none has, the one given. What has died is
+// known a moment after nobody answers.
+func (st *stage) died(err error) error {
+	var ended *EndedError
+	if errors.As(err, &ended) {
+		return err
+	}
+	for _, c := range st.children() {
+		select {
+		case <-c.ended:
+			return c.err
+		default:
+		}
+	}
+	moment := time.NewTimer(time.Second)
+	defer moment.Stop()
+	select {
+	case c := <-st.gone:
+		return c.err
+	case <-moment.C:
+		return err
+	}
+}
+
+// step reports that another slice is done, of what.
+func (st *stage) step(what string) {
+	st.steps.Done++
+	st.report(what)
+}
+
+func (st *stage) report(what string) {
+	st.steps.What = what
+	st.cfg.Report(st.steps)
 }
 
 // ErrInUse is returned for a NATS that has rooms, or somebody else's benchmark.
@@ -122,7 +160,10 @@ func (st *stage) launch(ctx context.Context, p Part) (*child, error) {
 	}
 	go func() {
 		<-c.ended
-		st.gone <- c
+		select {
+		case st.gone <- c:
+		default:
+		}
 	}()
 	return c, nil
 }
@@ -159,23 +200,29 @@ func (st *stage) furnish(ctx context.Context, rooms int) error {
 		return nil
 	}
 	names := roomNames(rooms)
+	if err := st.create(ctx, names); err != nil {
+		return err
+	}
+	st.rooms[rooms] = names
+	return nil
+}
+
+// create makes rooms of these names.
+func (st *stage) create(ctx context.Context, names []string) error {
 	var next atomic.Int64
-	s, err := load(ctx, st.nc, roombus, 64, func() (request, bool) {
+	s, err := st.loadFor(ctx, roombus, 64, 0, shared(func() (request, bool) {
 		n := int(next.Add(1)) - 1
 		if n >= len(names) {
 			return request{}, false
 		}
 		return creating(names[n], "owner"), true
-	})
-	switch {
-	case err != nil:
+	}))
+	if err != nil {
 		return err
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case s.failed > 0:
-		return fmt.Errorf("making %d rooms: %d failed: %s", rooms, s.failed, s.failure)
 	}
-	st.rooms[rooms] = names
+	if s.failed > 0 {
+		return fmt.Errorf("making %d rooms: %d failed: %s", len(names), s.failed, s.failure)
+	}
 	return nil
 }
 

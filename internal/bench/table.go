@@ -1,0 +1,129 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+)
+
+// table is what is shown of results, on a terminal and on a page.
+type table struct {
+	Title   string
+	Columns []string
+	Rows    [][]string
+}
+
+// legend says what the columns mean.
+const legend = `The floor is a bare program that sends the same NATS messages without any logic. Both are measured
+in turns; the ratio is that of neighbouring turns, roombus by floor: the median, and the least and
+the most. Latencies are in milliseconds, CPU is in microseconds for each command: of the service's
+process, and of all there are, with the NATS server, the workers and the clients.`
+
+// tables are two: how fast, and at what cost.
+func tables(results []*Result) []table {
+	speed := table{Title: "Throughput and latency", Columns: []string{
+		"roombus/s", "floor/s", "ratio", "least-most", "p50", "p90", "p99", "p99.9", "floor p50", "p50 ratio", "failed",
+	}}
+	cost := table{Title: "Cost of a command", Columns: []string{
+		"service CPU", "floor", "ratio", "all CPU", "floor", "ratio", "allocations", "floor", "ratio", "KiB", "floor", "conflicts",
+	}}
+	for _, r := range results {
+		speed.Rows = append(speed.Rows, append(r.names(), r.speed()...))
+		cost.Rows = append(cost.Rows, append(r.names(), r.cost()...))
+	}
+	cell := []string{"command", "apps", "rooms", "at once"}
+	speed.Columns = append(cell, speed.Columns...)
+	cost.Columns = append(cell[:len(cell):len(cell)], cost.Columns...)
+	return []table{speed, cost}
+}
+
+func (c Cell) names() []string {
+	rooms := "new"
+	if c.Rooms > 0 {
+		rooms = strconv.Itoa(c.Rooms)
+	}
+	return []string{string(c.Command), strconv.Itoa(c.Apps), rooms, strconv.Itoa(c.Concurrency)}
+}
+
+func (r *Result) speed() []string {
+	q := r.Roombus.LatencyMs
+	return []string{
+		fixed(r.Roombus.PerSecond, 0), fixed(r.Floor.PerSecond, 0), fixed(r.Ratio.Throughput, 2),
+		fixed(r.Ratio.Least, 2) + "-" + fixed(r.Ratio.Most, 2),
+		fixed(q.P50, 2), fixed(q.P90, 2), fixed(q.P99, 2), fixed(q.P999, 2),
+		fixed(r.Floor.LatencyMs.P50, 2), fixed(r.Ratio.P50, 2), strconv.Itoa(r.Roombus.Failed + r.Floor.Failed),
+	}
+}
+
+func (r *Result) cost() []string {
+	var all []string
+	for _, of := range [][2]float64{
+		{r.Roombus.ServiceCPU, r.Floor.ServiceCPU},
+		{r.Roombus.TotalCPU, r.Floor.TotalCPU},
+		{r.Roombus.Allocs, r.Floor.Allocs},
+	} {
+		all = append(all, fixed(of[0], 0), fixed(of[1], 0), fixed(ratio(of[0], of[1]), 2))
+	}
+	const kib = 1024
+	return append(all, fixed(r.Roombus.Bytes/kib, 1), fixed(r.Floor.Bytes/kib, 1), fixed(r.Conflicts, 3))
+}
+
+func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+
+// WriteTables writes what was measured, and on what, for people.
+func WriteTables(w io.Writer, results []*Result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "%s\n\n%s\n", results[0].Environment, legend)
+	for _, t := range tables(results) {
+		fmt.Fprintf(w, "\n%s\n", t.Title)
+		if err := t.write(w); err != nil {
+			return fmt.Errorf("writing the table: %w", err)
+		}
+	}
+	if failures := failures(results); len(failures) > 0 {
+		fmt.Fprintln(w)
+		for _, f := range failures {
+			fmt.Fprintln(w, f)
+		}
+	}
+	return nil
+}
+
+func (t table) write(w io.Writer) error {
+	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range append([][]string{t.Columns}, t.Rows...) {
+		for _, field := range row {
+			fmt.Fprint(aligned, field, "\t")
+		}
+		fmt.Fprintln(aligned)
+	}
+	return aligned.Flush()
+}
+
+// failures say for each side of a cell how many of its commands have failed, and why the first has.
+func failures(results []*Result) (all []string) {
+	for _, r := range results {
+		for _, of := range []struct {
+			side
+			Figures
+		}{{roombus, r.Roombus}, {floorSide, r.Floor}} {
+			if of.Failed > 0 {
+				all = append(all, fmt.Sprintf("%s: %d of %d commands failed on %s; the first: %s",
+					r.Cell, of.Failed, of.Failed+of.Commands, of.side, of.Failure))
+			}
+		}
+	}
+	return all
+}
+
+// Failed is how many commands have, of how many, on both sides.
+func Failed(results []*Result) (failed, all int) {
+	for _, r := range results {
+		failed += r.Roombus.Failed + r.Floor.Failed
+		all += r.Roombus.Failed + r.Floor.Failed + r.Roombus.Commands + r.Floor.Commands
+	}
+	return failed, all
+}
