@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,7 @@ type Service struct {
 // ServiceConfig says what a service is and how it answers.
 type ServiceConfig struct {
 	Name        string // one subject token
+	ID          string // of this instance; default: a new one
 	Version     string // SemVer
 	Description string
 	// MaxInFlight bounds the requests in progress; more are answered with ErrOverloaded at
@@ -94,7 +96,7 @@ func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Servi
 	s := &Service{
 		nc: nc, cfg: cfg, started: time.Now().UTC(), idle: make(chan request),
 		// The nats CLI cannot read a null where it expects metadata.
-		identity: micro.ServiceIdentity{Name: cfg.Name, ID: nuid.Next(), Version: cfg.Version, Metadata: map[string]string{}},
+		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: map[string]string{}},
 	}
 	s.serving, s.stop = context.WithCancel(context.Background())
 	if nc.Opts.InboxPrefix != "" {

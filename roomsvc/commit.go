@@ -28,6 +28,7 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	if err != nil {
 		return room.Event{}, err
 	}
+	headers[subjects.CommittedBy] = []string{s.id}
 	s.ours.write(e, subject, body)
 	defer s.ours.forget(e.ID)
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
@@ -36,6 +37,7 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	e.Seq, err = bus.Append(waiting, s.js, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
 	if errors.Is(err, bus.ErrConflict) {
 		s.conflicts.Add(1)
+		s.meet(ctx, e.Room)
 	}
 	if err != nil {
 		return room.Event{}, errors.Join(err, s.confirm(ctx, c, v))

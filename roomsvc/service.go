@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
@@ -147,7 +148,9 @@ type Service struct {
 	apps       *apps
 	projection *projection
 	snapshots  *snapshots
+	id         string // of this one among all of them
 	turns      *turns
+	handovers  handovers
 	ours       ours
 	recorder   *recorder
 
@@ -179,6 +182,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
+		id:          nuid.Next(),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
 		ballast:     make([]byte, ballast),
@@ -225,6 +229,7 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	s.micro, err = bus.NewService(s.nc, bus.ServiceConfig{
 		Name:          subjects.Service,
+		ID:            s.id,
 		Version:       Version,
 		Description:   "roombus room service: creates and deletes rooms, lets users join and leave",
 		MaxInFlight:   s.cfg.MaxInFlight,

@@ -71,6 +71,11 @@ func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
 
+// Handover is the subject on which one replica of the service gets commands from the others.
+func Handover(replica string, e room.EventType) string {
+	return "room.handover." + replica + "." + e.Command()
+}
+
 // Pre is the subject on which an app is asked.
 func Pre(i room.Interface, app string) string { return PreType(i) + "." + app }
 
