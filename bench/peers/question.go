@@ -20,11 +20,11 @@ func preEvent() ([]byte, error) {
 		Room: room.Room{
 			ID: "01957f0e-7c1a-7d7e-9f0b-3a5d1c2e4b6f", DisplayName: "Release planning", SlugifiedName: "release-planning",
 			Type: room.PrivateGroup, Creator: room.User{ID: "alice", Username: "alice", Name: "Alice Liddell"},
-			DisplaySystemMessages: true, Description: "What goes into the next release, and when",
-			CustomFields: map[string]any{"team": "platform", "retentionDays": 90},
+			DisplaySystemMessages: true, Description: "What goes into the next release",
+			CustomFields: map[string]any{"team": "platform"},
 			CreatedAt:    created, MemberCount: 42, Version: 57,
 		},
-		JoiningUser: &room.User{ID: "bob", Username: "bob", Name: "Bob Roberts", Roles: []string{"user", "engineer"}},
+		JoiningUser: &room.User{ID: "bob", Username: "bob", Name: "Bob Roberts", Roles: []string{"user"}},
 		Inviter:     &room.User{ID: "alice", Username: "alice", Name: "Alice Liddell"},
 	})
 	if err != nil {

@@ -60,16 +60,21 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 }
 
 // ask does what the room service's gather does when every app allows.
-func (r roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte) ([]room.Verdict, error) {
+func (roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte) ([]room.Verdict, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
 	}
-	command := id.String()
-	trace, now := bus.TraceParent(nil, command), time.Now()
+	message := preMessage(id.String(), body)
 	questions := make([]bus.Question, apps)
 	for n := range questions {
-		questions[n] = r.question(appName(n), command, trace, now, body)
+		questions[n] = bus.Question{
+			Subject: subjects.Pre(room.PreRoomUserJoined, appName(n)),
+			Retry:   subjects.PreRetry(room.PreRoomUserJoined, appName(n)),
+			Timeout: timeout,
+			Message: message,
+			Late:    func(*nats.Msg) {},
+		}
 	}
 	asking := asker.Ask(questions)
 	defer asking.Close()
@@ -94,18 +99,18 @@ func (r roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byt
 	return verdicts, nil
 }
 
-// question has the headers of a pre-event that the room service sends.
-func (roombus) question(app, command, trace string, now time.Time, body []byte) bus.Question {
-	return bus.Question{
-		Subject: subjects.Pre(room.PreRoomUserJoined, app),
-		Retry:   subjects.PreRetry(room.PreRoomUserJoined, app),
-		Timeout: timeout,
-		Message: func(left time.Duration) *nats.Msg {
-			h := nats.Header(subjects.CloudEvents(subjects.PreType(room.PreRoomUserJoined), command, "lobby", trace, now))
-			h.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
-			return &nats.Msg{Header: h, Data: body}
-		},
-		Late: func(*nats.Msg) {},
+// preMessage makes the message for one app after the other, with the headers of the room service.
+func preMessage(command string, body []byte) func(left time.Duration) *nats.Msg {
+	trace, now := bus.TraceParent(nil, command), time.Now()
+	var h nats.Header
+	var said int64
+	return func(left time.Duration) *nats.Msg {
+		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
+			h = subjects.CloudEvents(subjects.PreType(room.PreRoomUserJoined), command, "lobby", trace, now)
+			h.Set(subjects.TimeoutMs, strconv.FormatInt(ms, 10))
+			said = ms
+		}
+		return &nats.Msg{Header: h, Data: body}
 	}
 }
 

@@ -21,10 +21,6 @@ type watermillReply struct{}
 
 func (watermillReply) Name() string { return "watermill" }
 
-// appSubscriptions is how many commands an app works on at once: Watermill handles those of
-// one subscription one after the other.
-const appSubscriptions = 16
-
 func (w watermillReply) Start(ctx context.Context, apps int) (gather Gather, stop func(), err error) {
 	s, err := startServer(ctx)
 	if err != nil {
@@ -41,7 +37,7 @@ func (w watermillReply) Start(ctx context.Context, apps int) (gather Gather, sto
 	if _, err := handlers.start(ctx, apps, s.URL()); err != nil {
 		return nil, stop, err
 	}
-	over, err := newWire(s.nc, "", 1)
+	over, err := newWire(s.nc, "")
 	if err != nil {
 		return nil, stop, err
 	}
@@ -82,7 +78,7 @@ func (watermillReply) Serve(app, url string) error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	over, err := newWire(nc, app, appSubscriptions)
+	over, err := newWire(nc, app)
 	if err != nil {
 		return err
 	}
@@ -121,7 +117,7 @@ type wire struct {
 	replies    requestreply.Backend[[]byte]
 }
 
-func newWire(nc *nats.Conn, group string, subscriptions int) (*wire, error) {
+func newWire(nc *nats.Conn, group string) (*wire, error) {
 	core := watermillnats.JetStreamConfig{Disabled: true}
 	publisher, err := watermillnats.NewPublisherWithNatsConn(nc, watermillnats.PublisherPublishConfig{
 		Marshaler: &watermillnats.NATSMarshaler{}, SubjectCalculator: watermillnats.DefaultSubjectCalculator, JetStream: core,
@@ -130,7 +126,7 @@ func newWire(nc *nats.Conn, group string, subscriptions int) (*wire, error) {
 		return nil, err
 	}
 	subscriber, err := watermillnats.NewSubscriberWithNatsConn(nc, watermillnats.SubscriberSubscriptionConfig{
-		QueueGroupPrefix: group, SubscribersCount: subscriptions, JetStream: core,
+		QueueGroupPrefix: group, JetStream: core,
 	}, watermill.NopLogger{})
 	if err != nil {
 		return nil, err
