@@ -61,6 +61,10 @@ trace: build ## replay the whole two-year trace against fresh services, and thro
 memory: ## measure what a million memberships take of memory
 	go test ./roomsvc -run ^$$ -bench Memory -benchtime 1x -timeout 20m
 
+.PHONY: peers
+peers: ## measure roombus side by side with webhooks, plugins and others
+	cd bench/peers && go run .
+
 .PHONY: demo
 demo: ## watch apps veto, extend, modify and react
 	go run ./cmd/roombus demo
