@@ -1,0 +1,353 @@
+package roomsvc
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// What BenchmarkGrowth measures: rooms of five members each, three of whom were there from the
+// beginning, beside rooms of the same kind that are few.
+const (
+	growthRooms   = 1_000_000 // or as many as ROOMBUS_GROWTH_ROOMS says
+	growthFew     = 1_000
+	growthCreated = 3
+	growthJoined  = 2
+	growthSenders = 16
+	growthJoins   = 16_000 // in a round
+	growthRounds  = 6
+	growthReads   = 20_000
+)
+
+// grown is a room service on a server of its own, all in this process.
+type grown struct {
+	nc      *nats.Conn // the service's
+	clients *nats.Conn
+	s       *Service
+	rooms   int
+	users   int // so many have come since
+}
+
+func newGrown(b *testing.B, rooms int) *grown {
+	server, err := bus.StartEmbedded(b.Context(), bus.EmbeddedConfig{StoreDir: b.TempDir()})
+	require.NoError(b, err)
+	b.Cleanup(server.Shutdown)
+	g := &grown{rooms: rooms}
+	for _, nc := range []**nats.Conn{&g.nc, &g.clients} {
+		*nc, err = server.Connect()
+		require.NoError(b, err)
+		b.Cleanup((*nc).Close)
+	}
+	js, err := jetstream.New(g.nc, jetstream.WithPublishAsyncMaxPending(2000))
+	require.NoError(b, err)
+	_, err = js.CreateStream(b.Context(), eventsConfig())
+	require.NoError(b, err)
+	g.fill(b, js)
+	return g
+}
+
+func growthRoom(n int) string { return fmt.Sprintf("room-%07d", n) }
+
+func growthUser(n int) room.User {
+	return room.User{ID: fmt.Sprintf("user-%07d", n), Username: fmt.Sprintf("first.last%d", n)}
+}
+
+// fill publishes the events as services would have, but all at once: all rooms are created, then
+// joined once, then once more.
+func (g *grown) fill(b *testing.B, js jetstream.JetStream) {
+	made := time.Now().UTC().Truncate(time.Microsecond)
+	for turn := range 1 + growthJoined {
+		for n := range g.rooms {
+			id := growthRoom(n)
+			e := room.Event{
+				ID: fmt.Sprintf("c%d-%d", turn, n), Type: room.EventUserJoin, Room: id, Time: made, Version: uint64(turn + 1),
+				Data: room.Data{Room: room.Room{
+					ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: growthUser(n),
+					Description: "What is talked about in " + id, CreatedAt: made, MemberCount: growthCreated + turn, Version: uint64(turn + 1),
+				}},
+			}
+			if turn == 0 {
+				e.Type = room.EventCreate
+				for m := range growthCreated {
+					e.Data.Members = append(e.Data.Members, growthUser(n+m))
+				}
+			} else {
+				e.Expected = uint64((turn-1)*g.rooms + n + 1)
+				e.Previous = room.Latest{Create: uint64(n + 1)}
+				if turn > 1 {
+					e.Previous.UserJoin = e.Expected
+				}
+				e.Data.JoiningUser = new(growthUser(n + growthCreated - 1 + turn))
+			}
+			subject, headers, body, err := subjects.EncodePost(e, "")
+			require.NoError(b, err)
+			_, err = js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: headers, Data: body}, jetstream.WithMsgID(e.ID),
+				jetstream.WithExpectLastSequenceForSubject(e.Expected, subjects.PostsOf(id)), jetstream.WithStallWait(time.Minute))
+			require.NoError(b, err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+}
+
+func (g *grown) start(b *testing.B) time.Duration {
+	began := time.Now()
+	s, err := Start(b.Context(), g.nc, Config{SnapshotEvery: -1})
+	require.NoError(b, err)
+	took := time.Since(began)
+	g.s = s
+	require.Equal(b, g.rooms, s.projection.counts().rooms)
+	require.Zero(b, s.projection.counts().quarantined)
+	return took
+}
+
+func (g *grown) stop(b *testing.B) time.Duration {
+	began := time.Now()
+	require.NoError(b, g.s.Stop(context.WithoutCancel(b.Context())))
+	g.s = nil
+	return time.Since(began)
+}
+
+// BenchmarkGrowth tells what a million rooms with five million memberships take in one service,
+// and whether it still does as much as with a thousand.
+func BenchmarkGrowth(b *testing.B) {
+	rooms := growthRooms
+	if n, err := strconv.Atoi(os.Getenv("ROOMBUS_GROWTH_ROOMS")); err == nil {
+		rooms = n
+	}
+	g, small := newGrown(b, rooms), newGrown(b, growthFew)
+	once := func(name string, measure func(b *testing.B)) {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				measure(b)
+			}
+		})
+	}
+	before := heap()
+	once("start/stream", func(b *testing.B) { b.ReportMetric(g.start(b).Seconds(), "s/start") })
+	once("stop", func(b *testing.B) {
+		b.ReportMetric(g.stop(b).Seconds(), "s/stop")
+		object, err := newSnapshots(must(jetstream.New(g.nc))).current(b.Context())
+		require.NoError(b, err)
+		b.ReportMetric(float64(object.Size)/1e6, "MB")
+	})
+	debug.FreeOSMemory()
+	server := resident()
+	once("start/snapshot", func(b *testing.B) {
+		b.ReportMetric(g.start(b).Seconds(), "s/start")
+		b.ReportMetric(resident()/1e6, "MB-resident")
+		b.ReportMetric(server/1e6, "MB-resident-before")
+		bytes := heap() - before
+		b.ReportMetric(bytes/1e6, "MB-heap")
+		b.ReportMetric(bytes/float64(rooms), "B/room")
+		debug.FreeOSMemory()
+		b.ReportMetric((resident()-server)/1e6, "MB-resident-more")
+	})
+	small.start(b)
+	b.Cleanup(func() { g.stop(b); small.stop(b) })
+	once("reads/idle", g.reads)
+	once("joins", func(b *testing.B) { compare(b, g, small) })
+	once("reads/joins", func(b *testing.B) {
+		stop := g.keepJoining(b)
+		defer stop()
+		g.reads(b)
+	})
+	once("snapshot/joins", g.stall)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// resident is how much memory the process has, 0 where that is not known.
+func resident() float64 {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.ParseFloat(strings.Fields(string(statm))[1], 64)
+	return pages * float64(os.Getpagesize())
+}
+
+// report gives the quantiles of what was measured under that name.
+func report(b *testing.B, name string, took []time.Duration) {
+	slices.Sort(took)
+	for _, q := range []struct {
+		name string
+		part float64
+	}{{"p50", .5}, {"p99", .99}, {"p999", .999}, {"max", 1}} {
+		b.ReportMetric(float64(took[int(q.part*float64(len(took)-1))].Microseconds()), "us-"+name+"-"+q.name)
+	}
+}
+
+// reads asks by turns for a room, for its members and for a page of rooms, each as an endpoint
+// does but for the network.
+func (g *grown) reads(b *testing.B) {
+	took := make(map[string][]time.Duration)
+	endpoints := g.s.endpoints()
+	for range growthReads {
+		id := growthRoom(rand.N(g.rooms))
+		for name, request := range map[string]string{
+			subjects.Get: `{"roomId":"` + id + `"}`, subjects.Members: `{"roomId":"` + id + `"}`, subjects.List: `{"cursor":"` + id + `"}`,
+		} {
+			at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == name })
+			began := time.Now()
+			_, err := endpoints[at].Serve(&nats.Msg{Data: []byte(request)}, began)
+			took[name] = append(took[name], time.Since(began))
+			require.NoError(b, err)
+		}
+	}
+	for name, took := range took {
+		report(b, name, took)
+	}
+}
+
+// each calls do with room after room, spread over all of them, from all senders at once, no room
+// from two of them.
+func (g *grown) each(rooms, times int, do func(id string, u room.User) error) ([]time.Duration, error) {
+	var senders sync.WaitGroup
+	took := make([]time.Duration, times)
+	errs := make(chan error, growthSenders)
+	for sender := range growthSenders {
+		senders.Go(func() {
+			for n := sender; n < times; n += growthSenders {
+				at := (rand.N(rooms/growthSenders)*growthSenders + sender) * (g.rooms / rooms)
+				u := room.User{ID: fmt.Sprintf("guest-%07d", g.users+n), Username: "guest"}
+				began := time.Now()
+				if err := do(growthRoom(at), u); err != nil {
+					errs <- err
+					return
+				}
+				took[n] = time.Since(began)
+			}
+		})
+	}
+	senders.Wait()
+	g.users += times
+	close(errs)
+	return took, <-errs
+}
+
+// join is a command, from another connection.
+func (g *grown) join(id string, u room.User) error {
+	request := fmt.Appendf(nil, `{"roomId":%q,"user":{"id":%q,"username":%q}}`, id, u.ID, u.Username)
+	reply, err := g.clients.Request(subjects.Room(subjects.Join), request, 10*time.Second)
+	if err == nil && !strings.HasPrefix(string(reply.Data), `{"changed":true`) {
+		err = fmt.Errorf("joining %s: %s", id, reply.Data)
+	}
+	return err
+}
+
+// commit is what remains of a join without the service: the event, published under its guard.
+func (g *grown) commit(id string, u room.User) error {
+	c := room.Command{ID: "raw-" + u.ID + id, Time: time.Now(), MaxBytes: 1 << 20, Request: room.JoinRequest{RoomID: id, User: u}}
+	view, _ := g.s.projection.view(c)
+	draft, err := room.Decide(view, c)
+	if err != nil {
+		return err
+	}
+	_, err = g.s.commit(context.Background(), c, view, *draft)
+	return err
+}
+
+// compare lets users join rooms out of all, out of a thousand of them, and in a service that has
+// no more than a thousand, by turns; and the same with nothing but the commits.
+func compare(b *testing.B, g, small *grown) {
+	const all, few, alone = "all", "few", "alone"
+	rates := make(map[string][]float64)
+	for round := range 1 + growthRounds {
+		for name, do := range map[string]func(*grown) func(string, room.User) error{
+			"join":   func(g *grown) func(string, room.User) error { return g.join },
+			"commit": func(g *grown) func(string, room.User) error { return g.commit },
+		} {
+			for where, c := range map[string]struct {
+				g     *grown
+				rooms int
+			}{all: {g, g.rooms}, few: {g, growthFew}, alone: {small, growthFew}} {
+				runtime.GC()
+				began := time.Now()
+				_, err := c.g.each(c.rooms, growthJoins, do(c.g))
+				require.NoError(b, err)
+				rate := growthJoins / time.Since(began).Seconds()
+				if round == 0 {
+					b.ReportMetric(rate, "first-"+name+"-"+where+"/s")
+					continue
+				}
+				rates[name+"-"+where] = append(rates[name+"-"+where], rate)
+			}
+		}
+	}
+	for _, name := range []string{"join", "commit"} {
+		for _, where := range []string{all, few, alone} {
+			b.ReportMetric(median(rates[name+"-"+where]), name+"-"+where+"/s")
+		}
+		for _, where := range []string{few, alone} {
+			var ratios []float64
+			for round, rate := range rates[name+"-"+where] {
+				ratios = append(ratios, rates[name+"-"+all][round]/rate)
+			}
+			b.ReportMetric(median(ratios), name+"-all:"+where)
+		}
+	}
+}
+
+func median(of []float64) float64 {
+	return slices.Sorted(slices.Values(of))[len(of)/2]
+}
+
+// keepJoining lets users join until it is stopped, and returns how long it took.
+func (g *grown) keepJoining(b *testing.B) (stop func() []time.Duration) {
+	ended, joined := make(chan struct{}), make(chan []time.Duration)
+	go func() {
+		var all []time.Duration
+		for {
+			took, err := g.each(g.rooms, growthJoins/10, g.join)
+			if err != nil {
+				b.Error(err)
+			}
+			all = append(all, took...)
+			select {
+			case <-ended:
+				joined <- all
+				return
+			default:
+			}
+		}
+	}()
+	return func() []time.Duration {
+		close(ended)
+		return <-joined
+	}
+}
+
+// stall tells how long joins take while a snapshot is written, and while none is.
+func (g *grown) stall(b *testing.B) {
+	stop := g.keepJoining(b)
+	began := time.Now()
+	require.Less(b, g.s.snapshots.restored, g.s.takeSnapshot(b.Context(), 1))
+	written := time.Since(began)
+	report(b, "during", stop())
+	stop = g.keepJoining(b)
+	<-time.After(written)
+	report(b, "without", stop())
+	b.ReportMetric(written.Seconds(), "s/snapshot")
+}
