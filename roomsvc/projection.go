@@ -133,6 +133,21 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 	return nil
 }
 
+// index puts the live rooms in order, in a projection that has not come from the stream. One
+// after the other in the order of a map they would take three times as long.
+func (p *projection) index() {
+	var ids []string
+	for id, s := range p.rooms {
+		if s.Room != nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		p.live.Load(id, p.rooms[id])
+	}
+}
+
 func (p *projection) state(roomID string) *room.State {
 	s, ok := p.rooms[roomID]
 	if !ok {
