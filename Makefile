@@ -56,6 +56,10 @@ trace: build ## replay the whole two-year trace against fresh services, and thro
 memory: ## measure what a million memberships take of memory
 	go test ./roomsvc -run ^$$ -bench Memory -benchtime 1x -timeout 20m
 
+.PHONY: growth
+growth: ## measure a service with a million rooms and five million memberships
+	go test ./roomsvc -run ^$$ -bench Growth -benchtime 1x -timeout 1h
+
 .PHONY: demo
 demo: ## watch apps veto, extend, modify and react
 	go run ./cmd/roombus demo

@@ -24,7 +24,7 @@ import (
 )
 
 // What BenchmarkGrowth measures: rooms of five members each, three of whom were there from the
-// beginning, beside rooms of the same kind that are few.
+// beginning, but for one room that has a thousand times as many; beside as few as a thousand.
 const (
 	growthRooms   = 1_000_000 // or as many as ROOMBUS_GROWTH_ROOMS says
 	growthFew     = 1_000
@@ -65,6 +65,14 @@ func newGrown(b *testing.B, rooms int) *grown {
 
 func growthRoom(n int) string { return fmt.Sprintf("room-%07d", n) }
 
+// growthMembers is how many members the room is created with: the first one many.
+func growthMembers(n int) int {
+	if n == 0 {
+		return room.MaxNewMembers
+	}
+	return growthCreated
+}
+
 func growthUser(n int) room.User {
 	return room.User{ID: fmt.Sprintf("user-%07d", n), Username: fmt.Sprintf("first.last%d", n)}
 }
@@ -80,12 +88,12 @@ func (g *grown) fill(b *testing.B, js jetstream.JetStream) {
 				ID: fmt.Sprintf("c%d-%d", turn, n), Type: room.EventUserJoin, Room: id, Time: made, Version: uint64(turn + 1),
 				Data: room.Data{Room: room.Room{
 					ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: growthUser(n),
-					Description: "What is talked about in " + id, CreatedAt: made, MemberCount: growthCreated + turn, Version: uint64(turn + 1),
+					Description: "What is talked about in " + id, CreatedAt: made, MemberCount: growthMembers(n) + turn, Version: uint64(turn + 1),
 				}},
 			}
 			if turn == 0 {
 				e.Type = room.EventCreate
-				for m := range growthCreated {
+				for m := range growthMembers(n) {
 					e.Data.Members = append(e.Data.Members, growthUser(n+m))
 				}
 			} else {
@@ -94,7 +102,7 @@ func (g *grown) fill(b *testing.B, js jetstream.JetStream) {
 				if turn > 1 {
 					e.Previous.UserJoin = e.Expected
 				}
-				e.Data.JoiningUser = new(growthUser(n + growthCreated - 1 + turn))
+				e.Data.JoiningUser = new(growthUser(n + growthMembers(n) - 1 + turn))
 			}
 			subject, headers, body, err := subjects.EncodePost(e, "")
 			require.NoError(b, err)
@@ -215,20 +223,23 @@ func report(b *testing.B, name string, took []time.Duration) {
 	}
 }
 
-// reads asks by turns for a room, for its members and for a page of rooms, each as an endpoint
-// does but for the network.
+// reads asks by turns for a room, for its members, for a page of the large room's members and for a
+// page of rooms, each as an endpoint does but for the network.
 func (g *grown) reads(b *testing.B) {
 	took := make(map[string][]time.Duration)
 	endpoints := g.s.endpoints()
 	for range growthReads {
 		id := growthRoom(rand.N(g.rooms))
-		for name, request := range map[string]string{
-			subjects.Get: `{"roomId":"` + id + `"}`, subjects.Members: `{"roomId":"` + id + `"}`, subjects.List: `{"cursor":"` + id + `"}`,
+		for _, r := range []struct{ name, endpoint, request string }{
+			{"get", subjects.Get, fmt.Sprintf(`{"roomId":%q}`, id)},
+			{"members", subjects.Members, fmt.Sprintf(`{"roomId":%q}`, id)},
+			{"100members", subjects.Members, fmt.Sprintf(`{"roomId":%q,"cursor":%q}`, growthRoom(0), growthUser(rand.N(room.MaxNewMembers)).ID)},
+			{"100rooms", subjects.List, fmt.Sprintf(`{"cursor":%q}`, id)},
 		} {
-			at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == name })
+			at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == r.endpoint })
 			began := time.Now()
-			_, err := endpoints[at].Serve(&nats.Msg{Data: []byte(request)}, began)
-			took[name] = append(took[name], time.Since(began))
+			_, err := endpoints[at].Serve(&nats.Msg{Data: []byte(r.request)}, began)
+			took[r.name] = append(took[r.name], time.Since(began))
 			require.NoError(b, err)
 		}
 	}
@@ -355,15 +366,42 @@ func (g *grown) keepJoining(b *testing.B) (stop func() []time.Duration) {
 	}
 }
 
-// stall tells how long joins take while a snapshot is written, and while none is.
+// stall tells how long joins take while a snapshot is written and while none is, and how long
+// whoever changes the projection waits for it.
 func (g *grown) stall(b *testing.B) {
-	stop := g.keepJoining(b)
+	measure := func(name string, until func()) {
+		joining, locking := g.keepJoining(b), g.keepLocking()
+		until()
+		report(b, name+"-join", joining())
+		report(b, name+"-lock", locking())
+	}
 	began := time.Now()
-	require.Less(b, g.s.snapshots.restored, g.s.takeSnapshot(b.Context(), 1))
+	measure("during", func() { require.Less(b, g.s.snapshots.restored, g.s.takeSnapshot(b.Context(), 1)) })
 	written := time.Since(began)
-	report(b, "during", stop())
-	stop = g.keepJoining(b)
-	<-time.After(written)
-	report(b, "without", stop())
 	b.ReportMetric(written.Seconds(), "s/snapshot")
+	measure("without", func() { <-time.After(written) })
+}
+
+// keepLocking does what every commit does to the projection, until it is stopped.
+func (g *grown) keepLocking() (stop func() []time.Duration) {
+	ended, locked := make(chan struct{}), make(chan []time.Duration)
+	go func() {
+		var all []time.Duration
+		for pause := time.NewTicker(200 * time.Microsecond); ; {
+			select {
+			case <-pause.C:
+				began := time.Now()
+				g.s.projection.mu.Lock()
+				all = append(all, time.Since(began))
+				g.s.projection.mu.Unlock()
+			case <-ended:
+				locked <- all
+				return
+			}
+		}
+	}()
+	return func() []time.Duration {
+		close(ended)
+		return <-locked
+	}
 }
