@@ -180,6 +180,7 @@ func compare(b *testing.B, g, small *grown) {
 	const all, few, alone = "all", "few", "alone"
 	rates := make(map[string][]float64)
 	for round := range 1 + growthRounds {
+		runtime.GC()
 		for name, do := range map[string]func(*grown) func(string, room.User) error{
 			"join":   func(g *grown) func(string, room.User) error { return g.join },
 			"commit": func(g *grown) func(string, room.User) error { return g.commit },
@@ -188,7 +189,6 @@ func compare(b *testing.B, g, small *grown) {
 				g     *grown
 				rooms int
 			}{all: {g, g.rooms}, few: {g, growthFew}, alone: {small, growthFew}} {
-				runtime.GC()
 				began := time.Now()
 				_, err := c.g.each(c.rooms, growthJoins, do(c.g))
 				require.NoError(b, err)
