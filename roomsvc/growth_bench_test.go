@@ -178,7 +178,7 @@ func (g *grown) commit(id string, u room.User) error {
 // no more than a thousand, by turns; and the same with nothing but the commits.
 func compare(b *testing.B, g, small *grown) {
 	const all, few, alone = "all", "few", "alone"
-	rates := make(map[string][]float64)
+	rates, work := make(map[string][]float64), make(map[string]float64)
 	for round := range 1 + growthRounds {
 		runtime.GC()
 		for name, do := range map[string]func(*grown) func(string, room.User) error{
@@ -189,7 +189,7 @@ func compare(b *testing.B, g, small *grown) {
 				g     *grown
 				rooms int
 			}{all: {g, g.rooms}, few: {g, growthFew}, alone: {small, growthFew}} {
-				began := time.Now()
+				began, worked := time.Now(), processor()
 				_, err := c.g.each(c.rooms, growthJoins, do(c.g))
 				require.NoError(b, err)
 				rate := growthJoins / time.Since(began).Seconds()
@@ -198,12 +198,14 @@ func compare(b *testing.B, g, small *grown) {
 					continue
 				}
 				rates[name+"-"+where] = append(rates[name+"-"+where], rate)
+				work[name+"-"+where] += processor() - worked
 			}
 		}
 	}
 	for _, name := range []string{"join", "commit"} {
 		for _, where := range []string{all, few, alone} {
 			b.ReportMetric(median(rates[name+"-"+where]), name+"-"+where+"/s")
+			b.ReportMetric(work[name+"-"+where]*1e6/(growthRounds*growthJoins), "cpu-us/"+name+"-"+where)
 		}
 		for _, where := range []string{few, alone} {
 			var ratios []float64
