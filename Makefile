@@ -65,6 +65,10 @@ memory: ## measure what a million memberships take of memory
 peers: ## measure roombus side by side with webhooks, plugins and others
 	cd bench/peers && go run .
 
+.PHONY: growth
+growth: ## measure a service with a million rooms and five million memberships
+	go test ./roomsvc -run ^$$ -bench Growth -benchtime 1x -timeout 1h
+
 .PHONY: demo
 demo: ## watch apps veto, extend, modify and react
 	go run ./cmd/roombus demo
