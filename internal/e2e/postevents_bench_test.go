@@ -46,17 +46,19 @@ func BenchmarkDrain(b *testing.B) {
 	run := 0
 	for _, workers := range []int{1, 2, 4} {
 		b.Run("workers="+strconv.Itoa(workers), func(b *testing.B) {
-			rates := make(map[string][]float64)
+			rates, cost := make(map[string][]float64), make(map[string][]float64)
 			for b.Loop() {
 				for _, kind := range drainKinds {
 					run++
-					took := drain(b, bus, "app"+strconv.Itoa(run), kind, workers)
+					took, cpu := drain(b, bus, "app"+strconv.Itoa(run), kind, workers)
 					rates[kind] = append(rates[kind], events/took.Seconds())
+					cost[kind] = append(cost[kind], float64(cpu.Microseconds())/events)
 				}
 			}
 			b.ReportMetric(0, "ns/op")
 			for _, kind := range drainKinds {
 				b.ReportMetric(median(rates[kind]), kind+"/s")
+				b.ReportMetric(median(cost[kind]), kind+"-µs")
 			}
 			for _, kind := range drainKinds[2:] {
 				b.ReportMetric(median(rates[kind])/median(rates["bare"]), kind+"/bare")
@@ -111,8 +113,9 @@ func fillJoins(b *testing.B, bus *harness.Bus, rooms, events int) {
 
 var owner = room.User{ID: "owner"}
 
-// drain is how long the workers take for all events, from when all are there.
-func drain(b *testing.B, bus *harness.Bus, app, kind string, workers int) time.Duration {
+// drain is how long the workers take for all events, from when all are there, and the processor time
+// of all of them, their start included.
+func drain(b *testing.B, bus *harness.Bus, app, kind string, workers int) (took, cpu time.Duration) {
 	b.Helper()
 	bus.Register(b, drainManifest(app, kind))
 	gate, start, err := os.Pipe()
@@ -143,15 +146,16 @@ func drain(b *testing.B, bus *harness.Bus, app, kind string, workers int) time.D
 			break
 		}
 	}
-	took := time.Since(began)
+	took = time.Since(began)
 	require.NoError(b, gate.Close())
 	for _, p := range all {
 		p.Signal(syscall.SIGTERM)
 	}
 	for _, p := range all {
 		require.Zero(b, p.Wait())
+		cpu += p.CPU()
 	}
-	return took
+	return took, cpu
 }
 
 func drainManifest(app, kind string) room.Manifest {
