@@ -12,6 +12,7 @@ type pool struct {
 	waiting []job
 	started int // goroutines
 	idle    int
+	waking  bool // a goroutine that is to take what waits has not come yet
 	closed  bool
 	running sync.WaitGroup
 }
@@ -36,36 +37,45 @@ func (p *pool) add(j job) bool {
 		return false
 	}
 	p.waiting = append(p.waiting, j)
-	switch {
-	case p.idle > 0:
-		p.more.Signal()
-	case p.started < p.size:
-		p.started++
-		p.running.Go(p.run)
-	}
+	p.wake()
 	return true
 }
 
-func (p *pool) run() {
-	for j, ok := p.next(); ok; j, ok = p.next() {
-		j.source.run(j.event)
+// wake sees to it that what waits is taken. One goroutine at a time is woken, which wakes the next:
+// where handlers are fast, few are needed.
+func (p *pool) wake() {
+	switch {
+	case p.waking || len(p.waiting) == 0:
+	case p.idle > 0:
+		p.waking = true
+		p.more.Signal()
+	case p.started < p.size:
+		p.waking = true
+		p.started++
+		p.running.Go(p.run)
 	}
 }
 
-func (p *pool) next() (j job, ok bool) {
+// run takes what waits, from when it has been woken.
+func (p *pool) run() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.waiting) == 0 && !p.closed {
-		p.idle++
-		p.more.Wait()
-		p.idle--
+	for p.waking = false; !p.closed; {
+		if len(p.waiting) == 0 {
+			p.idle++
+			p.more.Wait()
+			p.idle--
+			p.waking = false
+			continue
+		}
+		j := p.waiting[0]
+		p.waiting[0] = job{}
+		p.waiting = p.waiting[1:]
+		p.wake()
+		p.mu.Unlock()
+		j.source.run(j.event)
+		p.mu.Lock()
 	}
-	if p.closed {
-		return j, false
-	}
-	j, p.waiting[0] = p.waiting[0], job{}
-	p.waiting = p.waiting[1:]
-	return j, true
 }
 
 // close lets nothing more begin. It returns what waits.
