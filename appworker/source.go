@@ -246,7 +246,7 @@ func (s *source) giveBack(d *delivery) {
 
 // lookEvery is after how many events that are done the floor is looked at, so that they are
 // forgotten.
-const lookEvery = 1000
+const lookEvery = 5000
 
 // end takes an event out of hand, and begins the one behind it.
 func (s *source) end(d *delivery, done bool) {
