@@ -5,7 +5,8 @@ import "sync"
 // pool runs the handlers of post-events, a bounded number at once. Its goroutines stay: in a new
 // one for each event the stack would have to grow anew each time.
 type pool struct {
-	size int
+	size   int
+	handle func(job)
 
 	mu      sync.Mutex
 	more    sync.Cond
@@ -23,8 +24,8 @@ type job struct {
 	event  *delivery
 }
 
-func newPool(size int) *pool {
-	p := &pool{size: size}
+func newPool(size int, handle func(job)) *pool {
+	p := &pool{size: size, handle: handle}
 	p.more.L = &p.mu
 	return p
 }
@@ -73,7 +74,7 @@ func (p *pool) run() {
 		p.waiting = p.waiting[1:]
 		p.wake()
 		p.mu.Unlock()
-		j.source.run(j.event)
+		p.handle(j)
 		p.mu.Lock()
 	}
 }

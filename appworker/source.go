@@ -135,7 +135,9 @@ const pullHeartbeat = 2 * time.Second
 // to wait for handlers too long, as nobody tells JetStream about those: then they are taken in hand. So are those
 // that have come when the context ends.
 func (s *source) pull(ctx context.Context) error {
-	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(s.cfg.Concurrency), jetstream.PullHeartbeat(pullHeartbeat))
+	ahead := s.cfg.Concurrency
+	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(ahead),
+		jetstream.PullThresholdMessages(max(1, ahead*3/4)), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		return err
 	}

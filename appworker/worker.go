@@ -65,7 +65,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	w.rooms = roomclient.New(w.nc, roomclient.Config{})
 	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
-	w.pool = newPool(w.cfg.Concurrency)
+	w.pool = newPool(w.cfg.Concurrency, func(j job) { j.source.run(j.event) })
 	var abort context.CancelFunc
 	w.leaving = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
