@@ -2,6 +2,7 @@ package appworker
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -21,6 +22,11 @@ func TestPoolIsAsBusyAsItMayBe(t *testing.T) {
 	for range size {
 		<-begun
 	}
+	require.Eventually(t, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return !p.waking
+	}, 10*time.Second, time.Millisecond, "nobody is to come any more")
 	require.Empty(t, begun)
 	for range size {
 		release <- struct{}{}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/appworker"
@@ -81,6 +82,48 @@ func ownCPU(b *testing.B) time.Duration {
 
 func median(of []float64) float64 {
 	return slices.Sorted(slices.Values(of))[len(of)/2]
+}
+
+// BenchmarkTold is how long after a command an event is with a handler, while nothing else goes on: half
+// of the events are faster.
+func BenchmarkTold(b *testing.B) {
+	const events = 500
+	bus := harness.New(b, roomsvc.Config{})
+	bus.Create(b, "r")
+	n := 0
+	for _, kind := range []string{"bare", "ordered"} {
+		b.Run(kind, func(b *testing.B) {
+			m := room.Manifest{ID: kind, Implements: []room.Interface{room.PostRoomUserJoined}}
+			told := make(chan struct{})
+			if kind == "bare" {
+				bus.Register(b, m)
+				b.Cleanup(bare(b, bus, m.ID, func() { told <- struct{}{} }))
+			} else {
+				stop := bus.Work(b, m, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+					told <- struct{}{}
+					return nil
+				}))
+				b.Cleanup(func() { _ = stop() })
+			}
+			var took []float64
+			for b.Loop() {
+				for range events {
+					n++
+					began := time.Now()
+					go func() {
+						_, err := bus.Client.Join(b.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "u" + strconv.Itoa(n)}})
+						assert.NoError(b, err)
+					}()
+					<-told
+					took = append(took, float64(time.Since(began).Microseconds()))
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(took), "µs")
+		})
+		_, err := bus.Client.RemoveApp(b.Context(), kind)
+		require.NoError(b, err)
+	}
 }
 
 // fillJoins writes rooms and joins as the room service does, one room after the other by turns.
