@@ -109,13 +109,15 @@ func BenchmarkTold(b *testing.B) {
 			for b.Loop() {
 				for range events {
 					n++
-					began := time.Now()
+					began, joined := time.Now(), make(chan struct{})
 					go func() {
+						defer close(joined)
 						_, err := bus.Client.Join(b.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "u" + strconv.Itoa(n)}})
 						assert.NoError(b, err)
 					}()
 					<-told
 					took = append(took, float64(time.Since(began).Microseconds()))
+					<-joined
 				}
 			}
 			b.ReportMetric(0, "ns/op")
