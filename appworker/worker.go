@@ -27,14 +27,13 @@ type worker struct {
 	js    jetstream.JetStream
 	rooms *roomclient.Client
 
-	sources   []*source // of post-events
-	inHand    inHand
-	preSlots  chan struct{}
-	postSlots chan struct{}
-	telling   sync.WaitGroup  // post-event handlers
-	ballast   []byte
-	leaving   context.Context // ends when the worker is asked to stop
-	stopping  context.Context // ends when handlers must
+	sources  []*source // of post-events
+	inHand   inHand
+	preSlots chan struct{}
+	pool     *pool // of post-event handlers
+	ballast  []byte
+	leaving  context.Context // ends when the worker is asked to stop
+	stopping context.Context // ends when handlers must
 }
 
 // ballast is memory that is never touched, and so is none but for the garbage collector, which would
@@ -71,7 +70,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	w.rooms = roomclient.New(w.nc, roomclient.Config{})
 	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
-	w.postSlots = make(chan struct{}, w.cfg.Concurrency)
+	w.pool = newPool(w.cfg.Concurrency, func(j job) { j.source.run(j.event) })
 	var abort context.CancelFunc
 	w.leaving = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
@@ -109,8 +108,13 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 	ended, stop := context.WithCancel(ctx)
 	var receiving sync.WaitGroup
-	defer receiving.Wait()
-	defer stop()
+	defer func() {
+		stop()
+		receiving.Wait()
+		for _, b := range w.pool.close() {
+			b.source.giveBack(b.event)
+		}
+	}()
 	for _, s := range w.sources {
 		receiving.Go(func() { w.receive(ended, s) })
 	}
