@@ -71,7 +71,7 @@ func (c *crowd) append(ctx context.Context, t *testing.T, all []*one) {
 	defer func() { require.NoError(t, sub.Unsubscribe()) }()
 	var busy sync.WaitGroup
 	busy.Go(func() {
-		_, err := c.group.Append(t.Context(), &nats.Msg{Subject: held}, held, bus.Guard{})
+		_, err := c.group.Append(t.Context(), &nats.Msg{Subject: held}, held, bus.Guard{Filter: held})
 		assert.NoError(t, err)
 	})
 	first := <-asked
