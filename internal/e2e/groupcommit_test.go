@@ -1,15 +1,14 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
 )
 
 // createAtOnce creates so many rooms at once, and returns what each create returned.
@@ -69,18 +69,11 @@ func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
 // when it is back, once, and what is there chains.
 func TestAKillAmongGroupedCommits(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
-	store := t.TempDir()
-	start := func() *harness.Process {
-		p := harness.Start(t, harness.Binary(t), "serve", "--listen", address, "--store-dir", store, "--sync", "always")
-		p.Stderr.Await(t, "msg=serving")
-		return p
-	}
-	p := start()
-	b := busAt(t, "nats://"+address)
+	serve := []string{"--store-dir", t.TempDir(), "--sync", "always"}
+	p, url := harness.ServeProcess(t, serve...)
+	b := busAt(t, url)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	done := make(chan []string)
 	go func() {
 		var mu sync.Mutex
@@ -90,7 +83,7 @@ func TestAKillAmongGroupedCommits(t *testing.T) {
 			all.Go(func() {
 				for n := 0; ; n++ {
 					id := fmt.Sprintf("r%d_%d", g, n)
-					if _, err := b.Client.Create(t.Context(), harness.NewRoom(id)); err != nil {
+					if _, err := b.Client.Create(ctx, harness.NewRoom(id)); err != nil {
 						return
 					}
 					mu.Lock()
@@ -102,11 +95,16 @@ func TestAKillAmongGroupedCommits(t *testing.T) {
 		all.Wait()
 		done <- acked
 	}()
-	require.Eventually(t, func() bool { info, err := b.JS.Stream(t.Context(), "ROOM_EVENTS"); return err == nil && info.CachedInfo().State.Msgs > 500 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		s, err := b.JS.Stream(t.Context(), subjects.Events)
+		return err == nil && s.CachedInfo().State.Msgs > 500
+	}, time.Minute, 10*time.Millisecond)
 	p.Signal(syscall.SIGKILL)
+	p.Wait()
+	cancel()
 	acked := <-done
-	start()
-	require.Eventually(t, func() bool { return b.NC.Status() == nats.CONNECTED }, time.Minute, 10*time.Millisecond)
+	_, url = harness.ServeProcess(t, serve...)
+	b = busAt(t, url)
 	assert.NotZero(t, grouped(t, b))
 	events := b.Decoded(t)
 	chained(t, events)
