@@ -53,6 +53,10 @@ type Config struct {
 	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for
 	// the next start. Default 100,000; negative: one is only written at Stop.
 	SnapshotEvery int
+	// GroupCommits commits the changes of different rooms together when many come at once. It is
+	// for a single NATS server that syncs each commit to disk: there it is faster. Elsewhere it
+	// is slower.
+	GroupCommits bool
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
@@ -135,6 +139,7 @@ type Service struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	append appender
 	// replays is the stream of dead letters that apps get again.
 	replays jetstream.Stream
 	micro   *bus.Service
@@ -192,6 +197,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
+	s.append = newAppender(js, cfg.GroupCommits)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.stop()
