@@ -30,7 +30,7 @@ type stage struct {
 
 	services []*child
 	floor    *child
-	workers  []*child // of one side and the other in turn
+	workers  []*child    // of one side and the other in turn
 	gone     chan *child // the first that has ended
 
 	replays int
