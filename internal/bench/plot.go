@@ -35,6 +35,7 @@ const (
 	plotHeight = 260
 	plotPoints = 161
 	plotMarks  = 7
+	barWidth   = 40
 )
 
 var plotPadding = charts.NewBox(2, 6, 6, 2)
@@ -94,14 +95,15 @@ func latencyPlot(r *Result) (plot, error) {
 // bars are groups of values, one group for each number of commands at once.
 func bars(caption string, colours []charts.Color, groups []int, names []string, values [][]float64, format func(float64) string) (plot, error) {
 	o := charts.NewBarChartOptionWithData(values)
-	o.Theme = palette(colours)
+	o.Theme = palette(slices.Repeat(colours, 1+len(values)/len(colours)))
 	o.Padding = plotPadding
 	o.Legend = legends(names)
 	var labels []string
 	for _, at := range groups {
 		labels = append(labels, strconv.Itoa(at))
 	}
-	o.CategoryAxis.Labels = labels
+	o.CategoryAxis.Labels, o.CategoryAxis.BoundaryGap = labels, charts.Ptr(true)
+	o.BarSize = barWidth
 	o.ValueAxis[0].Min = charts.Ptr(0.0)
 	o.ValueAxis[0].ValueFormatter = format
 	return draw(caption, func(p *charts.Painter) error { return p.BarChart(o) })
