@@ -29,7 +29,7 @@ type stage struct {
 
 	services []*child
 	floor    *child
-	workers  []*child               // of one side and the other in turn
+	workers  []*child                // of one side and the other in turn
 	giveUp   context.CancelCauseFunc // when a process has ended
 
 	replays int
