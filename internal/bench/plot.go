@@ -35,7 +35,6 @@ const (
 	plotHeight = 260
 	plotPoints = 161
 	plotMarks  = 7
-	barWidth   = 40
 )
 
 var plotPadding = charts.NewBox(2, 6, 6, 2)
@@ -103,7 +102,10 @@ func bars(caption string, colours []charts.Color, groups []int, names []string, 
 		labels = append(labels, strconv.Itoa(at))
 	}
 	o.CategoryAxis.Labels, o.CategoryAxis.BoundaryGap = labels, charts.Ptr(true)
-	o.BarSize = barWidth
+	o.BarSize = min(0.75, 0.2*float64(len(groups))) // few bars are no walls
+	if len(groups) == 1 {
+		o.CategoryAxis.LabelOffset.Left = plotWidth / 2 // a lone label stands at the left
+	}
 	o.ValueAxis[0].Min = charts.Ptr(0.0)
 	o.ValueAxis[0].ValueFormatter = format
 	return draw(caption, func(p *charts.Painter) error { return p.BarChart(o) })
