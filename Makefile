@@ -1,12 +1,8 @@
 # What there is to run. "make help" lists it.
 
-# The Go that go.mod names, whatever is installed: the go command fetches it. The linter must be
-# built with it too.
-GO := $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
-export GOTOOLCHAIN ?= $(GO)+auto
 GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
-LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)-$(GO)
+LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
 FUZZTIME ?= 60s
 COUNT ?= 6
 ROOMBUS_SOAK ?= 10m
@@ -64,6 +60,14 @@ trace: build ## replay the whole two-year trace against fresh services, and thro
 .PHONY: memory
 memory: ## measure what a million memberships take of memory
 	go test ./roomsvc -run ^$$ -bench Memory -benchtime 1x -timeout 20m
+
+.PHONY: peers
+peers: ## measure roombus side by side with webhooks, plugins and others
+	cd bench/peers && go run .
+
+.PHONY: growth
+growth: ## measure a service with a million rooms and five million memberships
+	go test ./roomsvc -run ^$$ -bench Growth -benchtime 1x -timeout 1h
 
 .PHONY: demo
 demo: ## watch apps veto, extend, modify and react

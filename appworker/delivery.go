@@ -13,17 +13,20 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// errLeaseLost is why a handler's context ends when the event may be another worker's by now.
+// errLeaseLost is why it does not count what a handler says when the event may be another worker's by now.
 var errLeaseLost = errors.New("JetStream has not been heard of for so long that the event may be another worker's by now")
 
 // delivery is an event in this worker's hands.
 type delivery struct {
 	msg     jetstream.Msg
 	of      subjects.Delivered // the message as it stands in the stream of events
-	event   room.Event         // without its body
-	invalid error              // why the message is no event
-	attempt uint64             // which delivery of it this is
-	idle    uint64             // so many of them, for certain, before anybody could have begun it
+	kind    room.EventType
+	room    string
+	event   room.EventRef
+	before  room.Latest // of the room's events
+	invalid error       // why the message is no event
+	attempt uint64      // which delivery of it this is
+	idle    uint64      // so many of them, for certain, before anybody could have begun it
 
 	line     string // in which it waits
 	seq      uint64 // in its stream
@@ -34,9 +37,11 @@ type delivery struct {
 	blind bool      // it has begun without a word of that
 
 	mu    sync.Mutex
-	until time.Time   // so long the event is this worker's
-	timer *time.Timer // ends the handler's context then
-	due   time.Time   // when the handler must have ended; zero before it begins
+	until time.Time          // so long the event is this worker's
+	kept  bool               // it has been long enough in hand for somebody to see to that
+	lose  context.CancelFunc // ends the handler's context; nil before it begins
+	timer *time.Timer        // does so when the event ceases to be this worker's
+	due   time.Time          // when the handler must have ended; zero before it begins
 }
 
 func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
@@ -52,7 +57,9 @@ func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
 		d.of, d.invalid = subjects.Origin(msg.Headers(), msg.Data())
 	}
 	if d.invalid == nil {
-		d.event, d.invalid = subjects.DecodePostHeaders(d.of.Subject, d.of.Headers, d.of.Seq)
+		var e room.Event
+		e, d.invalid = subjects.DecodePostHeaders(d.of.Subject, d.of.Headers, d.of.Seq)
+		d.kind, d.room, d.event, d.before = e.Type, e.Room, e.Ref(), e.Previous
 	}
 	if d.attempt == 1 {
 		d.number = meta.Sequence.Consumer
@@ -72,9 +79,9 @@ func (d *delivery) alone() {
 // got. What counts is what the app's consumer has, not what this worker handles: workers of two
 // versions share it while one takes the other's place.
 func (d *delivery) follow(since beginnings) {
-	d.line = d.event.Room
+	d.line = d.room
 	for e, begins := range since {
-		if last := d.event.Previous.Of(e); last > begins {
+		if last := d.before.Of(e); last > begins {
 			d.previous = max(d.previous, last)
 		}
 	}
@@ -90,6 +97,21 @@ func (d *delivery) extend(until time.Time) {
 	d.until = until
 	if d.timer != nil {
 		d.timer.Reset(time.Until(until))
+	}
+}
+
+// keep has the handler's context end when the event ceases to be this worker's. Until it is called, it
+// is certain that it does not: for most handlers, which are fast, no timer is needed.
+func (d *delivery) keep() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept = true
+	d.arm()
+}
+
+func (d *delivery) arm() {
+	if d.kept && d.lose != nil && d.timer == nil {
+		d.timer = time.AfterFunc(time.Until(d.until), d.lose)
 	}
 }
 
@@ -109,17 +131,20 @@ func (d *delivery) overdue() bool {
 
 // handling is a context for the handler, which ends when the event ceases to be this worker's.
 func (d *delivery) handling(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithTimeout(ctx, timeout)
-	ctx, lose := context.WithCancelCause(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.due = time.Now().Add(timeout)
-	d.timer = time.AfterFunc(time.Until(d.until), func() { lose(errLeaseLost) })
-	return ctx, func() {
-		stop()
-		lose(nil)
-		d.mu.Lock()
-		defer d.mu.Unlock()
+	ctx, d.lose = context.WithDeadline(ctx, d.due)
+	d.arm()
+	return ctx, d.ended
+}
+
+// ended releases what handling took.
+func (d *delivery) ended() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lose()
+	if d.timer != nil {
 		d.timer.Stop()
 	}
 }

@@ -14,7 +14,7 @@
 // whichever of the app's workers has them, unless the manifest gives that up.
 //
 //	take -- its turn? --> tell -- done --> ack                    files source, lines, turn,
-//	 ^     (lines, turn)    |---- failed -> nak, later and later  lease, post, settle
+//	 ^     (lines, turn)    |---- failed -> nak, later and later  lease, pool, post, settle
 //	 +--- leases are kept --+---- too often, or discarded -> dead letter, then ack
 //
 // Any number of workers of one app may run. A worker that stops takes no new pre-events,

@@ -15,11 +15,15 @@ func (s *source) keepLeases(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
+		case <-s.aged:
+			s.look(ctx)
+			continue
 		case <-ctx.Done():
 			return
 		}
 		var asking sync.WaitGroup
 		for _, d := range s.lines.held() {
+			d.keep()
 			if d.overdue() {
 				continue
 			}

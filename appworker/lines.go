@@ -74,7 +74,9 @@ func (l *lines) take(d *delivery) (begin []*delivery, what takeResult) {
 	case ln.isDone(d.seq) && d.attempt > 1:
 		return nil, isDone
 	}
-	ln.forget(func(seq uint64) bool { return seq >= d.seq }) // an operator has set the consumer back
+	if n := len(ln.done); n > 0 && ln.done[n-1] >= d.seq { // an operator has set the consumer back
+		ln.done = ln.done[:ln.before(d.seq)]
+	}
 	ln.waiting = slices.Insert(ln.waiting, at, d)
 	return l.next(d.line, ln), taken
 }
@@ -131,7 +133,7 @@ func (l *lines) rise(to floor) (begin []*delivery) {
 	}
 	for id, ln := range l.rooms {
 		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool { return q.seq <= to.stream })
-		ln.forget(func(seq uint64) bool { return seq <= to.stream })
+		ln.done = slices.Delete(ln.done, 0, ln.before(to.stream+1))
 		if ln.running == nil && len(ln.waiting) == 0 && len(ln.asking) == 0 && len(ln.done) == 0 {
 			delete(l.rooms, id)
 		}
@@ -253,4 +255,8 @@ func (ln *line) add(seq uint64) {
 	}
 }
 
-func (ln *line) forget(holds func(seq uint64) bool) { ln.done = slices.DeleteFunc(ln.done, holds) }
+// before is how many of those that are done come before the sequence.
+func (ln *line) before(seq uint64) int {
+	at, _ := slices.BinarySearch(ln.done, seq)
+	return at
+}

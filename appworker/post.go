@@ -21,7 +21,7 @@ const (
 // receive handles post-events from the source until the context ends. If the consumer is
 // gone, the app is registered anew, which makes it again, unless an operator has removed the app.
 func (w *worker) receive(ctx context.Context, s *source) {
-	defer s.giveBack()
+	defer s.leave()
 	removed := false
 	for ctx.Err() == nil {
 		err := s.bind(ctx)
@@ -66,16 +66,9 @@ func (w *worker) removed(ctx context.Context) bool {
 	return errors.Is(err, &room.Error{Code: room.CodeAppNotFound})
 }
 
-// handle runs the handler of an event, once one may run, and acknowledges the event as the
-// handler says. It reports whether the event is done.
+// handle runs the handler of an event, and acknowledges the event as the handler says. It reports
+// whether the event is done.
 func (s *source) handle(d *delivery) (done bool) {
-	select {
-	case s.postSlots <- struct{}{}:
-		defer func() { <-s.postSlots }()
-	case <-s.leaving.Done():
-		_ = d.msg.Nak() // not begun: another worker may have it at once
-		return false
-	}
 	if d.expired() {
 		return false
 	}
@@ -84,7 +77,7 @@ func (s *source) handle(d *delivery) (done bool) {
 	}
 	err := s.tell(d)
 	if err != nil {
-		s.logFailure(err, s.interfaceOf(d.event.Type), d.event.ID)
+		s.logFailure(err, s.interfaceOf(d.kind), d.event.ID)
 	}
 	done, err = s.acknowledge(d, settle(err, d, s.app.Manifest))
 	if err != nil {
@@ -96,7 +89,7 @@ func (s *source) handle(d *delivery) (done bool) {
 // tell runs the handler, unless the event has been tried as often as it may: then no worker
 // that it was given to lived to say how it ended.
 func (s *source) tell(d *delivery) error {
-	i := s.interfaceOf(d.event.Type)
+	i := s.interfaceOf(d.kind)
 	switch {
 	case d.invalid != nil:
 		return Discard(d.invalid) // the room service has quarantined it too
@@ -107,7 +100,7 @@ func (s *source) tell(d *delivery) error {
 	}
 	ctx, cancel := d.handling(s.stopping, s.cfg.HandlerTimeout)
 	defer cancel()
-	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event.Ref(), d.tries())
+	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event, d.tries())
 	if err != nil && d.expired() {
 		return fmt.Errorf("%w: %w", errLeaseLost, err)
 	}
@@ -128,7 +121,7 @@ func (w *worker) interfaceOf(e room.EventType) room.Interface {
 func (w *worker) finishPostEvents(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
-		w.telling.Wait()
+		w.pool.wait()
 		close(done)
 	}()
 	select {

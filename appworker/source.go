@@ -25,7 +25,9 @@ type source struct {
 	ordered bool
 	lines   *lines
 	wanting chan struct{} // an event waits for another worker's
-	begun   atomic.Int64  // events begun and not ended
+	begun   atomic.Int64  // how many events have begun and not ended
+	done    atomic.Int64  // how many are done
+	aged    chan struct{} // the floor is worth a look
 	ended   chan struct{} // one has
 
 	bound    atomic.Pointer[binding]
@@ -56,7 +58,7 @@ func (w *worker) newSource(stream string) *source {
 	s := &source{
 		worker: w, stream: stream, lines: newLines(),
 		ordered: stream == subjects.Events && !w.app.Manifest.Unordered,
-		wanting: make(chan struct{}, 1), ended: make(chan struct{}, 1),
+		wanting: make(chan struct{}, 1), ended: make(chan struct{}, 1), aged: make(chan struct{}, 1),
 	}
 	return s
 }
@@ -99,8 +101,8 @@ func (s *source) learn(info *jetstream.ConsumerInfo) {
 	s.begin(s.lines.rise(floor{stream: info.AckFloor.Stream, delivery: info.AckFloor.Consumer}))
 }
 
-// giveBack gives what has not begun to other workers.
-func (s *source) giveBack() {
+// leave gives what has not begun to other workers.
+func (s *source) leave() {
 	for _, d := range s.lines.drop(func(*delivery) bool { return true }) {
 		_ = d.msg.Nak() // if it does not get through, it is given to another one later
 	}
@@ -109,34 +111,53 @@ func (s *source) giveBack() {
 // read takes events until the context or the consumer ends. What has begun by then goes on.
 func (s *source) read(ctx context.Context) error {
 	for ctx.Err() == nil {
-		free := 2*s.cfg.Concurrency - int(s.begun.Load())
-		if free <= 0 {
+		if s.isBusy() {
 			select {
 			case <-s.ended:
 			case <-ctx.Done():
 			}
 			continue
 		}
-		if err := s.fetch(ctx, free); err != nil {
+		if err := s.pull(ctx); err != nil {
 			return fmt.Errorf("receiving from %s: %w", s.stream, err)
 		}
 	}
 	return nil
 }
 
-// fetchHeartbeat is half of how long it takes to notice that the consumer is gone.
-const fetchHeartbeat = 2 * time.Second
+// isBusy reports whether all handlers have something to do.
+func (s *source) isBusy() bool { return int(s.begun.Load()) >= s.cfg.Concurrency }
 
-// fetch takes that many events, and none that it does not take in hand: those that have come when
-// the context ends are taken too.
-func (s *source) fetch(ctx context.Context, n int) error {
-	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(n), jetstream.StopAfter(n), jetstream.PullHeartbeat(fetchHeartbeat))
+// pullHeartbeat is half of how long it takes to notice that the consumer is gone.
+const pullHeartbeat = 2 * time.Second
+
+// pull takes events, as many ahead as there are handlers. It ends when those that have come have had
+// to wait for handlers too long, as nobody tells JetStream about those: then they are taken in hand. So are those
+// that have come when the context ends.
+func (s *source) pull(ctx context.Context) error {
+	ahead := s.cfg.Concurrency
+	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(ahead),
+		jetstream.PullThresholdMessages(max(1, ahead*3/4)), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		return err
 	}
 	defer messages.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	defer context.AfterFunc(ctx, messages.Drain)()
+	var late <-chan time.Time
 	for {
+		for s.isBusy() && ctx.Err() == nil {
+			if late == nil {
+				late = time.After(s.unkept())
+			}
+			select {
+			case <-s.ended:
+			case <-late:
+				cancel()
+			case <-ctx.Done():
+			}
+		}
 		msg, err := messages.Next()
 		switch {
 		case errors.Is(err, nats.ErrConnectionClosed):
@@ -159,14 +180,14 @@ func (s *source) take(msg jetstream.Msg) error {
 		return err
 	}
 	if s.ordered && d.invalid == nil {
-		if _, known := (*s.bound.Load().since.Load())[d.event.Type]; !known {
+		if _, known := (*s.bound.Load().since.Load())[d.kind]; !known {
 			s.look(s.stopping) // another version of the app gets more than this worker knew of
 		}
 		d.follow(*s.bound.Load().since.Load())
 	} else {
 		d.alone()
 	}
-	d.extend(time.Now().Add(s.lease()))
+	d.extend(time.Now().Add(s.lease() - s.unkept()))
 	begin, what := s.lines.take(d)
 	if what == isDone {
 		return msg.Ack()
@@ -181,8 +202,13 @@ func (s *source) want() {
 	if !s.lines.isStuck() {
 		return
 	}
+	signal(s.wanting)
+}
+
+// signal wakes who waits, or who will.
+func signal(c chan<- struct{}) {
 	select {
-	case s.wanting <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -191,21 +217,48 @@ func (s *source) want() {
 // waits before it gives it to another.
 func (s *source) lease() time.Duration { return s.bound.Load().ackWait * 9 / 10 }
 
-// begin runs the handlers of events, once they may run.
+// unkept is how long an event may wait before it is taken in hand.
+func (s *source) unkept() time.Duration { return s.bound.Load().ackWait / 10 }
+
+// begin has events handled, once handlers are free. If none will be, since the worker stops,
+// another worker may have them at once.
 func (s *source) begin(all []*delivery) {
 	for _, d := range all {
 		s.begun.Add(1)
-		s.telling.Go(func() {
-			done := s.handle(d)
-			s.begun.Add(-1)
-			select {
-			case s.ended <- struct{}{}:
-			default:
-			}
-			begin, answered := s.lines.end(d, done)
-			s.answer(answered)
-			s.begin(begin)
-			s.want()
-		})
+		if !s.pool.add(job{source: s, event: d}) {
+			s.giveBack(d)
+		}
 	}
+}
+
+// run handles an event that has begun.
+func (s *source) run(d *delivery) {
+	if s.leaving.Err() != nil {
+		s.giveBack(d)
+		return
+	}
+	s.end(d, s.handle(d))
+}
+
+// giveBack ends an event that has begun and that no handler has seen.
+func (s *source) giveBack(d *delivery) {
+	_ = d.msg.Nak() // if it does not get through, it is given to another one later
+	s.end(d, false)
+}
+
+// lookEvery is after how many events that are done the floor is looked at, so that they are
+// forgotten.
+const lookEvery = 5000
+
+// end takes an event out of hand, and begins the one behind it.
+func (s *source) end(d *delivery, done bool) {
+	s.begun.Add(-1)
+	signal(s.ended)
+	if done && s.done.Add(1)%lookEvery == 0 {
+		signal(s.aged)
+	}
+	begin, answered := s.lines.end(d, done)
+	s.answer(answered)
+	s.begin(begin)
+	s.want()
 }

@@ -18,6 +18,9 @@ const (
 	lastLook  = time.Second
 )
 
+// manyStuck is of how many rooms it costs less to look at the floor than to ask about each.
+const manyStuck = 8
+
 // turnWord is what workers of an app say to each other about an event of a room: as a question,
 // is it done? As an answer, it is, or somebody has it in hand.
 type turnWord struct {
@@ -79,6 +82,10 @@ func (s *source) unstick(ctx context.Context, inbox string) {
 	defer look.Stop()
 	for {
 		questions := s.lines.questions()
+		if len(questions) >= manyStuck {
+			s.look(ctx)
+			questions = s.lines.questions()
+		}
 		if len(questions) == 0 {
 			return
 		}

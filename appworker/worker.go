@@ -27,14 +27,18 @@ type worker struct {
 	js    jetstream.JetStream
 	rooms *roomclient.Client
 
-	sources   []*source // of post-events
-	inHand    inHand
-	preSlots  chan struct{}
-	postSlots chan struct{}
-	telling   sync.WaitGroup  // post-event handlers
-	leaving   context.Context // ends when the worker is asked to stop
-	stopping  context.Context // ends when handlers must
+	sources  []*source // of post-events
+	inHand   inHand
+	preSlots chan struct{}
+	pool     *pool // of post-event handlers
+	ballast  []byte
+	leaving  context.Context // ends when the worker is asked to stop
+	stopping context.Context // ends when handlers must
 }
+
+// ballast is memory that is never touched, and so is none but for the garbage collector, which would
+// have to run very often in a program that keeps as little as most apps do.
+const ballast = 16 << 20
 
 // Run serves the app until the context ends, then finishes what was begun and returns nil.
 // It registers the app when it is ready to serve it, and waits for a room service that is
@@ -45,7 +49,7 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	if err != nil {
 		return err
 	}
-	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn}
+	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn, ballast: make([]byte, ballast)}
 	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
 	if w.nc == nil {
 		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort()); err != nil {
@@ -66,7 +70,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	w.rooms = roomclient.New(w.nc, roomclient.Config{})
 	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
-	w.postSlots = make(chan struct{}, w.cfg.Concurrency)
+	w.pool = newPool(w.cfg.Concurrency, func(j job) { j.source.run(j.event) })
 	var abort context.CancelFunc
 	w.leaving = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
@@ -104,8 +108,13 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 	ended, stop := context.WithCancel(ctx)
 	var receiving sync.WaitGroup
-	defer receiving.Wait()
-	defer stop()
+	defer func() {
+		stop()
+		receiving.Wait()
+		for _, b := range w.pool.close() {
+			b.source.giveBack(b.event)
+		}
+	}()
 	for _, s := range w.sources {
 		receiving.Go(func() { w.receive(ended, s) })
 	}

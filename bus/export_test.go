@@ -15,3 +15,10 @@ func (a *Asker) Waiting() int {
 	defer a.mu.Unlock()
 	return len(a.waiting)
 }
+
+// Gathered is the number of appends that wait for the next batch.
+func (g *AppendGroup) Gathered() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}

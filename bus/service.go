@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,19 +26,20 @@ type Service struct {
 	identity  micro.ServiceIdentity
 	started   time.Time
 	endpoints []*endpoint
+	of        map[*nats.Subscription]*endpoint
 	verbs     []*nats.Subscription
 	admission chan struct{} // nil: no bound
-	inFlight  sync.WaitGroup
-	idle      chan request // to goroutines that have served one and wait for another
-	waiting   atomic.Int64 // how many those are
-	serving   context.Context
-	stop      context.CancelFunc
+	requests  chan *nats.Msg
+	readers   sync.WaitGroup
+	waiting   atomic.Int64 // readers that have no request
+	stop      sync.Once
 	refused   atomic.Uint64
 }
 
 // ServiceConfig says what a service is and how it answers.
 type ServiceConfig struct {
 	Name        string // one subject token
+	ID          string // of this instance; default: a new one
 	Version     string // SemVer
 	Description string
 	// MaxInFlight bounds the requests in progress; more are answered with ErrOverloaded at
@@ -65,13 +67,6 @@ type Endpoint struct {
 	Serve func(msg *nats.Msg, came time.Time) ([]byte, error)
 }
 
-// request is one on its way to being served.
-type request struct {
-	endpoint *endpoint
-	msg      *nats.Msg
-	came     time.Time
-}
-
 type endpoint struct {
 	Endpoint
 	sub *nats.Subscription
@@ -92,11 +87,11 @@ var (
 // server knows of them when it has been flushed.
 func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
 	s := &Service{
-		nc: nc, cfg: cfg, started: time.Now().UTC(), idle: make(chan request),
+		nc: nc, cfg: cfg, started: time.Now().UTC(),
+		of: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread),
 		// The nats CLI cannot read a null where it expects metadata.
-		identity: micro.ServiceIdentity{Name: cfg.Name, ID: nuid.Next(), Version: cfg.Version, Metadata: map[string]string{}},
+		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: map[string]string{}},
 	}
-	s.serving, s.stop = context.WithCancel(context.Background())
 	if nc.Opts.InboxPrefix != "" {
 		s.cfg.ReplyPrefixes = append([]string{nc.Opts.InboxPrefix}, cfg.ReplyPrefixes...)
 	}
@@ -117,16 +112,18 @@ func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Servi
 			return nil, err
 		}
 	}
+	s.waiting.Add(1)
+	s.readers.Go(s.read)
 	return s, nil
 }
 
 func (s *Service) add(e *endpoint) error {
 	e.stats = micro.EndpointStats{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue}
-	sub, err := s.nc.QueueSubscribe(e.Subject, e.Queue, func(msg *nats.Msg) { s.receive(e, msg) })
+	sub, err := s.nc.ChanQueueSubscribe(e.Subject, e.Queue, s.requests)
 	if err != nil {
 		return fmt.Errorf("subscribing to %s: %w", e.Subject, err)
 	}
-	e.sub = sub
+	e.sub, s.of[sub] = sub, e
 	s.endpoints = append(s.endpoints, e)
 	return nil
 }
@@ -170,52 +167,44 @@ func (s *Service) answerable(msg *nats.Msg) bool {
 // RefusedReplies is the number of requests dropped for their reply subject.
 func (s *Service) RefusedReplies() uint64 { return s.refused.Load() }
 
-// maxWaiting bounds the goroutines that wait for a request.
-const maxWaiting = 256
+// Bounds of the requests that no reader has taken yet, and of the readers that wait for one.
+const (
+	maxUnread  = 1 << 16
+	maxWaiting = 256
+)
 
-// receive hands a request to a goroutine of its own: the callback must not keep the next one
-// waiting. One that has served another is better than a new one, whose stack has yet to grow.
-func (s *Service) receive(e *endpoint, msg *nats.Msg) {
-	r := request{endpoint: e, msg: msg, came: time.Now()}
-	if !s.answerable(msg) {
-		return
-	}
-	if !e.Always && !s.admit() {
-		s.finish(r, nil, ErrOverloaded)
-		return
-	}
-	s.inFlight.Add(1)
-	select {
-	case s.idle <- r:
-	default:
-		go s.serve(r)
-	}
-}
-
-// serve serves a request, and then others.
-func (s *Service) serve(r request) {
-	for {
-		s.serveOne(r)
+// read serves requests until there are no more. Whoever takes one sees to it that another reader
+// waits for the next, which must not be kept waiting. A reader that has served one reads on: its
+// stack has grown already, and what comes meanwhile is answered in one write.
+func (s *Service) read() {
+	for msg := range s.requests {
+		if s.waiting.Add(-1) == 0 {
+			s.waiting.Add(1)
+			s.readers.Go(s.read)
+		}
+		s.receive(s.of[msg.Sub], msg)
 		if s.waiting.Add(1) > maxWaiting {
 			s.waiting.Add(-1)
 			return
 		}
-		select {
-		case r = <-s.idle:
-			s.waiting.Add(-1)
-		case <-s.serving.Done():
-			return
-		}
 	}
 }
 
-func (s *Service) serveOne(r request) {
-	defer s.inFlight.Done()
-	if !r.endpoint.Always {
+// receive serves a request, unless there are too many.
+func (s *Service) receive(e *endpoint, msg *nats.Msg) {
+	came := time.Now()
+	if !s.answerable(msg) {
+		return
+	}
+	if !e.Always {
+		if !s.admit() {
+			s.finish(e, msg, came, nil, ErrOverloaded)
+			return
+		}
 		defer s.release()
 	}
-	data, err := r.endpoint.Serve(r.msg, r.came)
-	s.finish(r, data, err)
+	data, err := e.Serve(msg, came)
+	s.finish(e, msg, came, data, err)
 }
 
 func (s *Service) admit() bool {
@@ -237,12 +226,11 @@ func (s *Service) release() {
 }
 
 // finish answers a request and counts it.
-func (s *Service) finish(r request, data []byte, err error) {
-	msg := r.msg
+func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, err error) {
 	if errors.Is(err, ErrNoReply) {
 		return
 	}
-	r.endpoint.count(time.Since(r.came), err)
+	e.count(time.Since(came), err)
 	if msg.Reply == "" {
 		return
 	}
@@ -265,16 +253,22 @@ func (s *Service) finish(r request, data []byte, err error) {
 
 // Stop takes no more requests and finishes those in progress, until the context ends.
 func (s *Service) Stop(ctx context.Context) error {
-	defer s.stop()
 	for _, sub := range s.verbs {
 		_ = sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
 	}
-	if err := s.drain(ctx); err != nil {
+	err := s.drain(ctx)
+	s.stop.Do(func() {
+		for _, e := range s.endpoints {
+			_ = e.sub.Unsubscribe() // what drains has ended; from here on nothing comes
+		}
+		close(s.requests)
+	})
+	if err != nil {
 		return fmt.Errorf("requests were still to come: %w", err)
 	}
 	finished := make(chan struct{})
 	go func() {
-		s.inFlight.Wait()
+		s.readers.Wait()
 		close(finished)
 	}()
 	select {

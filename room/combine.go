@@ -54,7 +54,7 @@ func Settled(answers []Answer) bool {
 // if the command had not the time that the app may take). A denial wins over
 // an absence, and among several the first app in order. The error carries every outcome.
 func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
-	d.Data.Apps = slices.Clip(d.Data.Apps)
+	d.Data.Apps = slices.Grow(slices.Clip(d.Data.Apps), len(answers))
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
 	for n := range answers {

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -82,16 +83,16 @@ func (r CreateRequest) draft(at time.Time) *Draft {
 }
 
 // fits returns an error unless the body keeps its bound.
-func (d *Draft) fits() error {
+func (d Draft) fits() error {
 	if d.MaxBytes == 0 {
 		return nil
 	}
-	size, err := sizeOf(&d.Data)
+	body, err := json.Marshal(d.Data)
 	if err != nil {
 		return err
 	}
-	if size > d.MaxBytes {
-		return fmt.Errorf("its body takes %d bytes, it may take %d", size, d.MaxBytes)
+	if len(body) > d.MaxBytes {
+		return fmt.Errorf("its body takes %d bytes, it may take %d", len(body), d.MaxBytes)
 	}
 	return nil
 }

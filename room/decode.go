@@ -2,14 +2,16 @@ package room
 
 import (
 	"bytes"
-	jsonv1 "encoding/json"
-	"encoding/json/jsontext"
-	"encoding/json/v2"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // MaxNesting bounds how deep the arrays and objects of a document may stand in each other. What
@@ -37,14 +39,14 @@ func DecodeLenient(data []byte, into any) error {
 }
 
 var (
-	lenient = json.JoinOptions(
+	lenient = jsonv2.JoinOptions(
 		jsonv1.DefaultOptionsV1(),
 		jsonv1.ReportErrorsWithLegacySemantics(false), // they name the field
-		json.WithUnmarshalers(json.UnmarshalFromFunc(keepNumber)),
+		jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)),
 	)
-	strict = json.JoinOptions(lenient,
-		json.MatchCaseInsensitiveNames(false),
-		json.RejectUnknownMembers(true),
+	strict = jsonv2.JoinOptions(lenient,
+		jsonv2.MatchCaseInsensitiveNames(false),
+		jsonv2.RejectUnknownMembers(true),
 		jsontext.AllowDuplicateNames(false),
 	)
 )
@@ -54,18 +56,18 @@ func keepNumber(d *jsontext.Decoder, into *any) error {
 		return errors.ErrUnsupported // by this function: the usual one takes it
 	}
 	number, err := d.ReadValue()
-	*into = jsonv1.Number(number)
+	*into = json.Number(number)
 	return err
 }
 
-func decode(data []byte, into any, how json.Options) error {
+func decode(data []byte, into any, how jsonv2.Options) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return invalid("the body is empty; it must be a JSON object")
 	}
 	if !utf8.Valid(data) {
 		return invalid("the body is not valid UTF-8")
 	}
-	if err := json.Unmarshal(data, into, how); err != nil {
+	if err := jsonv2.Unmarshal(data, into, how); err != nil {
 		return explain(data, err)
 	}
 	return nil
@@ -95,7 +97,7 @@ func tooDeep(data []byte) bool {
 
 func explain(data []byte, err error) *Error {
 	var syntax *jsontext.SyntacticError
-	var semantic *json.SemanticError
+	var semantic *jsonv2.SemanticError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return invalid("the body is not JSON: it ends too early")
@@ -105,7 +107,7 @@ func explain(data []byte, err error) *Error {
 		return invalid("the body goes on after the end of its JSON object")
 	case syntax != nil:
 		return invalid("the body is not JSON: %v (at byte %d)", syntax.Err, syntax.ByteOffset)
-	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
+	case errors.As(err, &semantic) && errors.Is(err, jsonv2.ErrUnknownName):
 		return invalid("unknown field %q", semantic.JSONPointer.LastToken())
 	case semantic != nil:
 		return explainType(semantic)
@@ -113,7 +115,7 @@ func explain(data []byte, err error) *Error {
 	return invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
-func explainType(e *json.SemanticError) *Error {
+func explainType(e *jsonv2.SemanticError) *Error {
 	field := strings.Join(slices.Collect(e.JSONPointer.Tokens()), ".")
 	switch {
 	case field == "":

@@ -15,7 +15,7 @@ func (s *State) numbers() [6]*uint64 {
 }
 
 // AppendBinary appends the whole state to b: its numbers, then the time of the deletion, then its
-// record as JSON, then its members. Each number is a varint; text has its length before it, and members their number.
+// record, then its members. Each number is a varint; text has its length before it, and members their number.
 // The record of a room that does not live has no bytes.
 func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	for _, n := range s.numbers() {
@@ -25,7 +25,7 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	var record []byte
 	if s.Room != nil {
 		var err error
-		if record, err = json.Marshal(s.Room); err != nil {
+		if record, err = appendRecord(binary.AppendUvarint(nil, s.Room.Version), *s.Room); err != nil {
 			return b, fmt.Errorf("encoding the room's record: %w", err)
 		}
 	}
@@ -35,6 +35,70 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 		b = appendText(b, m)
 	}
 	return b, nil
+}
+
+// texts and flags are the fields of a record in the order in which they are encoded.
+func (r *Room) texts() [5]*string {
+	return [...]*string{&r.DisplayName, &r.SlugifiedName, (*string)(&r.Type), &r.Description, &r.ParentRoomID}
+}
+
+func (r *Room) flags() [3]*bool {
+	return [...]*bool{&r.IsDefault, &r.IsReadOnly, &r.DisplaySystemMessages}
+}
+
+// appendRecord appends a record but for the id and what changes with every event.
+func appendRecord(b []byte, r Room) ([]byte, error) {
+	for _, text := range r.texts() {
+		b = appendText(b, *text)
+	}
+	var set byte
+	for n, flag := range r.flags() {
+		if *flag {
+			set |= 1 << n
+		}
+	}
+	b = append(b, set)
+	b = appendText(b, r.CreatedAt.Format(time.RFC3339Nano))
+	b = appendText(b, r.Creator.ID)
+	creator, err := appendUser(nil, r.Creator)
+	if err != nil {
+		return b, err
+	}
+	b = appendText(b, creator)
+	return appendObject(b, r.CustomFields)
+}
+
+func decodeRecord(id string, data []byte) (*Room, error) {
+	d := decoder{rest: data}
+	r := Room{ID: id, Version: d.number()}
+	for _, text := range r.texts() {
+		*text = string(d.text())
+	}
+	set := d.byte()
+	for n, flag := range r.flags() {
+		*flag = set&(1<<n) != 0
+	}
+	var err error
+	if r.CreatedAt, err = time.Parse(time.RFC3339Nano, string(d.text())); err != nil {
+		return nil, fmt.Errorf("when it was created: %w", err)
+	}
+	r.Creator.ID = string(d.text())
+	if err = decodeUser(d.text(), &r.Creator); err != nil {
+		return nil, fmt.Errorf("its creator: %w", err)
+	}
+	if r.CustomFields, err = d.object(); err != nil {
+		return nil, fmt.Errorf("its custom fields: %w", err)
+	}
+	return &r, d.end()
+}
+
+// appendObject appends what has no fields of its own, as JSON; nothing if there is none.
+func appendObject(b []byte, object map[string]any) ([]byte, error) {
+	if len(object) == 0 {
+		return appendText(b, ""), nil
+	}
+	data, err := json.Marshal(object)
+	return appendText(b, data), err
 }
 
 // micros is a time as a number, 0 if there is none.
@@ -66,11 +130,9 @@ func DecodeState(roomID string, data []byte) (*State, error) {
 		s.DeletedAt = time.UnixMicro(int64(min(at, math.MaxInt64))).UTC()
 	}
 	if record := d.text(); len(record) > 0 {
-		if err := DecodeLenient(record, &s.Room); err != nil {
+		var err error
+		if s.Room, err = decodeRecord(roomID, record); err != nil {
 			return nil, fmt.Errorf("%w: the record: %w", errNoState, err)
-		}
-		if s.Room == nil || s.Room.ID != roomID {
-			return nil, fmt.Errorf("%w: the record is not that of room %q", errNoState, roomID)
 		}
 		s.content = hashRecord(*s.Room)
 	}
@@ -87,13 +149,13 @@ func DecodeState(roomID string, data []byte) (*State, error) {
 		s.members = append(s.members, m)
 		s.content += m.hash()
 	}
-	switch {
-	case d.short:
-		return nil, fmt.Errorf("%w: it ends too early", errNoState)
-	case len(d.rest) > 0:
-		return nil, fmt.Errorf("%w: it goes on after its end", errNoState)
-	case s.Room == nil && count > 0, s.Room != nil && s.Room.MemberCount != len(s.members):
-		return nil, fmt.Errorf("%w: %d members do not go with the record", errNoState, count)
+	if err := d.end(); err != nil {
+		return nil, err
+	}
+	if s.Room != nil {
+		s.Room.MemberCount = len(s.members)
+	} else if count > 0 {
+		return nil, fmt.Errorf("%w: %d members of a room that does not live", errNoState, count)
 	}
 	return &s, nil
 }
@@ -124,4 +186,32 @@ func (d *decoder) text() []byte {
 	text := d.rest[:n]
 	d.rest = d.rest[n:]
 	return text
+}
+
+func (d *decoder) byte() byte {
+	if len(d.rest) == 0 {
+		d.short = true
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+func (d *decoder) object() (object map[string]any, err error) {
+	if data := d.text(); len(data) > 0 {
+		err = DecodeLenient(data, &object)
+	}
+	return object, err
+}
+
+// end is why what has been taken off is not all there was.
+func (d *decoder) end() error {
+	switch {
+	case d.short:
+		return fmt.Errorf("%w: it ends too early", errNoState)
+	case len(d.rest) > 0:
+		return fmt.Errorf("%w: it goes on after its end", errNoState)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -86,8 +87,6 @@ func TestAStateIsReadAsItWasWritten(t *testing.T) {
 		_, err = room.DecodeState("r", append(data[len("before"):], 0))
 		require.Error(t, err, name)
 	}
-	_, err := room.DecodeState("q", must(evolved(t, created(zoe)).AppendBinary(nil)))
-	require.ErrorContains(t, err, `not that of room "q"`)
 }
 
 func must(b []byte, _ error) []byte { return b }
@@ -95,22 +94,28 @@ func must(b []byte, _ error) []byte { return b }
 func TestWhatIsNoState(t *testing.T) {
 	t.Parallel()
 	numbers := []byte{1, 1, 1, 0, 0, 0, 0}
-	record := func(json string) []byte { return append(append(slices.Clone(numbers), byte(len(json))), json...) }
-	two := record(`{"id":"r","memberCount":2}`)
-	_, err := room.DecodeState("r", append(slices.Clone(two), 2, 1, 'a', 1, 'b'))
+	record := func(at string, creator ...byte) []byte {
+		r := slices.Concat([]byte{1, 0, 1, 'r', 0, 0, 0, 0, byte(len(at))}, []byte(at), []byte{1, 'u', byte(len(creator))}, creator, []byte{0})
+		return slices.Concat(numbers, []byte{byte(len(r))}, r)
+	}
+	good := record("2026-01-02T03:04:05Z", 0, 0, 0, 0)
+	and := func(b []byte, more ...byte) []byte { return slices.Concat(b, more) }
+	_, err := room.DecodeState("r", and(good, 2, 1, 'a', 1, 'b'))
 	require.NoError(t, err)
 	for name, data := range map[string][]byte{
 		"nothing":                nil,
-		"members out of order":   append(slices.Clone(two), 2, 1, 'b', 1, 'a'),
-		"a member twice":         append(slices.Clone(two), 2, 1, 'a', 3, 'a', 0, 'x'),
-		"one member too few":     append(slices.Clone(two), 1, 1, 'a'),
-		"a number beyond all":    binary.AppendUvarint(slices.Clone(two), math.MaxUint64),
-		"members of nothing":     append(slices.Clone(numbers), 0, 1, 1, 'a'),
-		"a record that is none":  append(record(`null`), 0),
-		"a record of another":    append(record(`{"id":"q"}`), 0),
-		"a record without end":   append(record(`{"id":"r"`), 0),
+		"members out of order":   and(good, 2, 1, 'b', 1, 'a'),
+		"a member twice":         and(good, 2, 1, 'a', 3, 'a', 0, 'x'),
+		"one member too few":     and(good, 1, 1, 'a', 1, 'b'),
+		"a number beyond all":    binary.AppendUvarint(slices.Clone(good), math.MaxUint64),
+		"members of nothing":     and(numbers, 0, 1, 1, 'a'),
+		"a record of one byte":   and(numbers, 1, 1, 0),
+		"a record without time":  and(record("", 0, 0, 0, 0), 0),
+		"a creator without end":  and(record("2026-01-02T03:04:05Z", 0, 0, 1), 0),
+		"more than a creator":    and(record("2026-01-02T03:04:05Z", 0, 0, 0, 0, 0), 0),
+		"attributes of no JSON":  and(record("2026-01-02T03:04:05Z", 0, 0, 0, 1, '{'), 0),
 		"a number without end":   bytes.Repeat([]byte{0xff}, 20),
-		"a text longer than all": append(slices.Clone(numbers), 100, '{'),
+		"a text longer than all": and(numbers, 100, '{'),
 	} {
 		_, err := room.DecodeState("r", slices.Clone(data))
 		assert.Error(t, err, name)
@@ -122,6 +127,39 @@ func TestAMemberIsAsItWasGiven(t *testing.T) {
 	t.Parallel()
 	s := evolved(t, created(zoe, room.User{ID: "bare"}), joined(alice))
 	assert.Equal(t, []room.User{alice, {ID: "bare"}, zoe}, s.MembersAfter("", 9))
+}
+
+// A field that is new to records or users must be encoded as well.
+func TestEveryFieldIsKept(t *testing.T) {
+	t.Parallel()
+	e := created(zoe)
+	e.Data.Room.IsDefault, e.Data.Room.DisplaySystemMessages = true, true
+	s := evolved(t, e)
+	for _, v := range []reflect.Value{reflect.ValueOf(*s.Room), reflect.ValueOf(zoe)} {
+		for n := range v.NumField() {
+			require.False(t, v.Field(n).IsZero(), "%s.%s must be set here", v.Type(), v.Type().Field(n).Name)
+		}
+	}
+	read, err := room.DecodeState("r", must(s.AppendBinary(nil)))
+	require.NoError(t, err)
+	assert.Equal(t, s.Room, read.Room)
+	assert.Equal(t, []room.User{zoe}, read.MembersAfter("", 9))
+}
+
+// The flags of a record stand in one byte.
+func TestEveryFlagIsKeptApart(t *testing.T) {
+	t.Parallel()
+	seen := make(map[uint64]bool)
+	for set := range 8 {
+		e := created(zoe)
+		e.Data.Room.IsDefault, e.Data.Room.IsReadOnly, e.Data.Room.DisplaySystemMessages = set&1 != 0, set&2 != 0, set&4 != 0
+		s := evolved(t, e)
+		read, err := room.DecodeState("r", must(s.AppendBinary(nil)))
+		require.NoError(t, err)
+		assert.Equal(t, s.Room, read.Room)
+		seen[s.Hash("r")] = true
+	}
+	assert.Len(t, seen, 8)
 }
 
 // An id that could be taken for another is refused by the state too: events may come from

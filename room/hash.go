@@ -3,7 +3,6 @@ package room
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 )
 
 // Hash tells states apart: that of two replicas, or of a snapshot and what was read from it. It
@@ -31,8 +30,7 @@ func (m member) hash() uint64 { return hashOf([]byte(m)) }
 // hashRecord leaves out what changes with every event: Hash takes the version from the record, the
 // number of members is that of the members.
 func hashRecord(r Room) uint64 {
-	r.Version, r.MemberCount = 0, 0
-	record, _ := json.Marshal(&r) // it came as JSON
+	record, _ := appendRecord(nil, r) // its objects came as JSON
 	return hashOf(record)
 }
 

@@ -1,33 +1,30 @@
 package room
 
 import (
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
 
 // member is a user in few bytes: the id, and if there is more than that, a zero byte and the
-// user without the id as JSON. Ids have no control characters, so that members are in order
+// user without the id, encoded. Ids have no control characters, so that members are in order
 // when their ids are. There are millions of them and few are looked at, so that one is decoded
 // when it is.
 type member string
 
 // newMember returns an error if the user could not be told from another.
 func newMember(u User) (member, error) {
-	id := u.ID
 	if err := u.Validate("user"); err != nil {
 		return "", err
 	}
 	if u.Username == "" && u.Name == "" && len(u.Roles) == 0 && len(u.Attributes) == 0 {
-		return member(strings.Clone(id)), nil
+		return member(strings.Clone(u.ID)), nil
 	}
-	rest := u
-	rest.ID = ""
-	more, err := json.Marshal(&rest)
+	m, err := appendUser(append([]byte(u.ID), 0), u)
 	if err != nil {
-		return "", fmt.Errorf("encoding user %q: %w", id, err)
+		return "", fmt.Errorf("encoding user %q: %w", u.ID, err)
 	}
-	return member(id + "\x00" + string(more)), nil
+	return member(m), nil
 }
 
 func (m member) id() string {
@@ -45,10 +42,32 @@ func (m member) compare(id string) int {
 
 func (m member) user() User {
 	id, rest, more := strings.Cut(string(m), "\x00")
-	var u User
+	u := User{ID: id}
 	if more {
-		_ = DecodeLenient([]byte(rest), &u) // newMember has made it
+		_ = decodeUser([]byte(rest), &u) // newMember has made it
 	}
-	u.ID = id
 	return u
+}
+
+// appendUser appends a user but for the id.
+func appendUser(b []byte, u User) ([]byte, error) {
+	b = appendText(appendText(b, u.Username), u.Name)
+	b = binary.AppendUvarint(b, uint64(len(u.Roles)))
+	for _, role := range u.Roles {
+		b = appendText(b, role)
+	}
+	return appendObject(b, u.Attributes)
+}
+
+// decodeUser reads what appendUser has written into a user that has the id.
+func decodeUser(data []byte, u *User) (err error) {
+	d := decoder{rest: data}
+	u.Username, u.Name = string(d.text()), string(d.text())
+	for n := d.number(); n > 0 && !d.short; n-- {
+		u.Roles = append(u.Roles, string(d.text()))
+	}
+	if u.Attributes, err = d.object(); err != nil {
+		return fmt.Errorf("attributes: %w", err)
+	}
+	return d.end()
 }

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -69,12 +70,12 @@ func (r Room) Validate() error {
 		return err
 	}
 	r.CreatedAt = longestTime
-	size, err := sizeOf(&r)
+	record, err := json.Marshal(r)
 	if err != nil {
 		return invalid("room: %v", err)
 	}
-	if size > MaxRoomBytes {
-		return tooLarge("the room's record is %d bytes of JSON; at most %d are allowed", size, MaxRoomBytes)
+	if len(record) > MaxRoomBytes {
+		return tooLarge("the room's record is %d bytes of JSON; at most %d are allowed", len(record), MaxRoomBytes)
 	}
 	return nil
 }

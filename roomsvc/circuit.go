@@ -74,7 +74,8 @@ func (c *circuit) sign(a room.Answer) error {
 		return errNoSign
 	}
 	c.vain.Store(0)
-	c.last.Store(&a.Reason)
+	reason := a.Reason
+	c.last.Store(&reason)
 	return errFailure
 }
 

@@ -5,11 +5,24 @@ import (
 	"errors"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
+
+// appender is bus.Append on a stream, or an equal of it.
+type appender func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error)
+
+func newAppender(js jetstream.JetStream, grouped bool) appender {
+	if grouped {
+		return bus.NewAppendGroup(js).Append
+	}
+	return func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+		return bus.Append(ctx, js, msg, id, g)
+	}
+}
 
 // commit publishes the post-event, guarded by the room's last sequence. It is the one place
 // that publishes to room.post.>. When it fails, the projection has been caught up with the
@@ -28,12 +41,16 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	if err != nil {
 		return room.Event{}, err
 	}
+	headers[subjects.CommittedBy] = []string{s.id}
+	s.ours.write(e, subject, body)
+	defer s.ours.forget(e.ID)
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
-	e.Seq, err = bus.Append(waiting, s.js, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
+	e.Seq, err = s.append(waiting, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
 	if errors.Is(err, bus.ErrConflict) {
 		s.conflicts.Add(1)
+		s.meet(ctx, e.Room)
 	}
 	if err != nil {
 		return room.Event{}, errors.Join(err, s.confirm(ctx, c, v))

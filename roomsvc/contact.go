@@ -19,7 +19,7 @@ type contact struct {
 
 // spare is the answer of an app about a draft if it can be known without asking it, as also
 // when the pre-event cannot be made (unsaid); otherwise it has no outcome.
-func (k *contact) spare(c room.Command, d room.Draft, unsaid error) room.Answer {
+func (k *contact) spare(c room.Command, d *room.Draft, unsaid error) room.Answer {
 	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.phase), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
@@ -35,7 +35,7 @@ func (k *contact) spare(c room.Command, d room.Draft, unsaid error) room.Answer 
 	return a
 }
 
-func (k *contact) concerned(c room.Command, d room.Draft) (bool, error) {
+func (k *contact) concerned(c room.Command, d *room.Draft) (bool, error) {
 	if k.condition == nil {
 		return true, k.broken
 	}

@@ -21,7 +21,7 @@ type serve func(ctx context.Context, id string, msg *nats.Msg) (any, error)
 // endpoints are all kinds of requests.
 func (s *Service) endpoints() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
-	return []bus.Endpoint{
+	all := []bus.Endpoint{
 		s.endpoint("create", svc(subjects.Create), s.command(room.EventCreate)),
 		s.endpoint("delete", svc(subjects.Delete), s.command(room.EventDelete)),
 		s.endpoint("join", svc(subjects.Join), s.command(room.EventUserJoin)),
@@ -38,6 +38,10 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("app-remove", app(subjects.Remove), query(s.removeApp)),
 		everybody(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}
+	for _, e := range room.EventTypes() {
+		all = append(all, s.endpoint("handover-"+e.Command(), subjects.Handover(s.id, e), s.handedOver(e)))
+	}
+	return all
 }
 
 // endpoint gives a request its id and its time, and takes note of how it ended.
@@ -68,22 +72,42 @@ func everybody(e bus.Endpoint) bus.Endpoint {
 // command serves the commands that make events of type e.
 func (s *Service) command(e room.EventType) serve {
 	return func(ctx context.Context, id string, msg *nats.Msg) (any, error) {
-		if err := room.ValidateToken(subjects.CommandID, id); err != nil {
-			return nil, err
-		}
-		r, err := room.DecodeRequest(e, id, msg.Data)
+		c, err := s.decode(e, id, msg)
 		if err != nil {
 			return nil, err
 		}
-		return s.handle(ctx, room.Command{
-			ID:          id,
-			Time:        time.Now().UTC().Truncate(time.Microsecond),
-			TraceParent: bus.TraceParent(msg.Header, id),
-			MaxBytes:    s.maxBody(),
-			Bytes:       len(msg.Data),
-			Request:     r,
-		})
+		if result, done, err := s.handOver(ctx, c, msg); done {
+			return result, err
+		}
+		return s.handle(ctx, c)
 	}
+}
+
+// handedOver serves commands that another service has got. It hands none over itself: the two
+// might not agree.
+func (s *Service) handedOver(e room.EventType) serve {
+	return func(ctx context.Context, id string, msg *nats.Msg) (any, error) {
+		c, err := s.decode(e, id, msg)
+		if err != nil {
+			return nil, err
+		}
+		return s.handle(ctx, c)
+	}
+}
+
+func (s *Service) decode(e room.EventType, id string, msg *nats.Msg) (room.Command, error) {
+	if err := room.ValidateToken(subjects.CommandID, id); err != nil {
+		return room.Command{}, err
+	}
+	r, err := room.DecodeRequest(e, id, msg.Data)
+	return room.Command{
+		ID:          id,
+		Time:        time.Now().UTC().Truncate(time.Microsecond),
+		TraceParent: bus.TraceParent(msg.Header, id),
+		MaxBytes:    s.maxBody(),
+		Bytes:       len(msg.Data),
+		Request:     r,
+	}, err
 }
 
 // headroom is what a message keeps for headers and for what apps say beside the body proper.

@@ -143,9 +143,13 @@ func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, 
 func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq := meta.Sequence.Stream
 	if _, roomID, ok := subjects.ParsePost(msg.Subject()); ok && s.projection.passed(roomID, seq, stamp{msg.Headers().Get(subjects.ID), meta.Timestamp}) {
-		return // which is most of them, and needs no reading
+		return
 	}
-	e, err := subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
+	e, ok := s.ours.read(msg, seq)
+	var err error
+	if !ok {
+		e, err = subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
+	}
 	if err != nil {
 		s.projection.quarantine(e, meta.Timestamp)
 	} else {

@@ -35,7 +35,7 @@ func FuzzJudge(f *testing.F) {
 			msg.Header["Nats-Service-Error"] = []string{description}
 		}
 		a := room.Answer{App: "a"}
-		judge(&a, room.PreRoomCreateModify, d, bus.Reply{Msg: msg})
+		judge(&a, room.PreRoomCreateModify, &d, bus.Reply{Msg: msg})
 		require.Contains(t, []room.Outcome{room.Allowed, room.Skipped, room.Failed}, a.Outcome)
 		require.LessOrEqual(t, len(a.Reason), 4*room.MaxReasonBytes)
 

@@ -21,6 +21,7 @@ const grace = 25 * time.Millisecond
 // gathering is a round that has been asked: how each app ended, in the order of the apps.
 type gathering struct {
 	round
+	draft   *room.Draft // what they were asked about
 	began   time.Time
 	answers []room.Answer
 	calls   []call
@@ -36,13 +37,14 @@ type call struct {
 // gather asks the apps of a round about the draft, in parallel. No app is waited for longer
 // than its own timeout, and none for long once the round is settled.
 func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) gathering {
-	g := gathering{round: r, began: time.Now(), answers: make([]room.Answer, len(r.contacts))}
+	g := gathering{round: r, draft: &d, began: time.Now(), answers: make([]room.Answer, len(r.contacts))}
+	g.calls = make([]call, 0, len(r.contacts))
 	questions := make([]bus.Question, 0, len(r.contacts))
-	body, err := preEvent(d)
-	message := preMessage(c, d, r.phase, body)
+	body, err := preEvent(d.Data)
+	message := preMessage(c, r.phase, body)
 	for n, app := range r.contacts {
 		a := &g.answers[n]
-		if *a = app.spare(c, d, err); !isOpen(*a) {
+		if *a = app.spare(c, &d, err); !isOpen(*a) {
 			continue
 		}
 		done, err := app.circuit.allow()
@@ -56,9 +58,9 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 		questions = append(questions, s.question(c, app, message, given))
 	}
 	asking := s.asker.Ask(questions)
-	g.listen(ctx, asking, d)
+	g.listen(ctx, asking)
 	if slices.ContainsFunc(g.answers, isOpen) {
-		s.leave(ctx, asking, d, &g)
+		s.leave(ctx, asking, &g)
 	}
 	return g
 }
@@ -67,9 +69,9 @@ func isOpen(a room.Answer) bool { return a.Outcome == "" }
 
 // listen takes the answers that are waited for: until nothing depends on the rest, and a
 // moment more if one of the rest may come within it.
-func (g *gathering) listen(ctx context.Context, asking *bus.Asking, d room.Draft) {
+func (g *gathering) listen(ctx context.Context, asking *bus.Asking) {
 	for !room.Settled(g.answers) {
-		if !g.hear(ctx, asking, d) {
+		if !g.hear(ctx, asking) {
 			return
 		}
 	}
@@ -78,16 +80,16 @@ func (g *gathering) listen(ctx context.Context, asking *bus.Asking, d room.Draft
 	}
 	moment, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	for g.hear(moment, asking, d) {
+	for g.hear(moment, asking) {
 	}
 }
 
 // hear takes the next answer. It returns false if none is left, or when the context ends.
-func (g *gathering) hear(ctx context.Context, asking *bus.Asking, d room.Draft) bool {
+func (g *gathering) hear(ctx context.Context, asking *bus.Asking) bool {
 	k, reply, ok := asking.Next(ctx)
 	if ok {
 		app, a := g.calls[k], &g.answers[g.calls[k].n]
-		judge(a, g.phase, d, reply)
+		judge(a, g.phase, g.draft, reply)
 		app.figures.took(reply)
 		if reply.Took <= grace && reply.Err == nil {
 			app.circuit.tardy.Store(false)
@@ -99,7 +101,7 @@ func (g *gathering) hear(ctx context.Context, asking *bus.Asking, d room.Draft) 
 // leave records that the apps still open were not waited for. What they say all the same is
 // listened to in the background, as many rounds at once as commands may be in progress: it
 // counts, for the figures and the circuits.
-func (s *Service) leave(ctx context.Context, asking *bus.Asking, d room.Draft, g *gathering) {
+func (s *Service) leave(ctx context.Context, asking *bus.Asking, g *gathering) {
 	rest := *g
 	rest.answers = slices.Clone(g.answers)
 	for n := range g.answers {
@@ -126,7 +128,7 @@ func (s *Service) leave(ctx context.Context, asking *bus.Asking, d room.Draft, g
 	s.running.Go(func() {
 		defer func() { <-s.listening }()
 		defer asking.Close()
-		for rest.hear(s.ctx, asking, d) {
+		for rest.hear(s.ctx, asking) {
 		}
 		rest.conclude()
 	})
@@ -162,12 +164,12 @@ func (s *Service) question(c room.Command, app *contact, message func(time.Durat
 
 // preMessage returns what makes the pre-event's message for one app after the other. Those that have
 // the same time left to answer share their headers.
-func preMessage(c room.Command, d room.Draft, phase room.Interface, body []byte) func(left time.Duration) *nats.Msg {
+func preMessage(c room.Command, phase room.Interface, body []byte) func(left time.Duration) *nats.Msg {
 	var h nats.Header
 	var said int64
 	return func(left time.Duration) *nats.Msg {
 		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
-			h = subjects.CloudEvents(subjects.PreType(phase), c.ID, d.Data.Room.ID, c.TraceParent, c.Time)
+			h = subjects.CloudEvents(subjects.PreType(phase), c.ID, c.Request.Target(), c.TraceParent, c.Time)
 			h.Set(subjects.TimeoutMs, strconv.FormatInt(ms, 10))
 			said = ms
 		}

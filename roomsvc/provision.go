@@ -58,6 +58,9 @@ func (s *Service) open(ctx context.Context) error {
 	if s.stream, err = s.js.Stream(ctx, subjects.Events); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Events, err)
 	}
+	if err = s.allowGroups(ctx); err != nil {
+		return fmt.Errorf("letting the stream %s take batches: %w", subjects.Events, err)
+	}
 	s.projection = newProjection(s.stream.CachedInfo().Created)
 	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Replays, err)
@@ -68,6 +71,17 @@ func (s *Service) open(ctx context.Context) error {
 	}
 	s.apps = newApps(kv, s.cfg)
 	return nil
+}
+
+// allowGroups lets the stream of events take what is committed together.
+func (s *Service) allowGroups(ctx context.Context) error {
+	c := s.stream.CachedInfo().Config
+	if !s.cfg.GroupCommits || c.AllowAtomicPublish {
+		return nil
+	}
+	c.AllowAtomicPublish = true
+	_, err := s.js.UpdateStream(ctx, c)
+	return err
 }
 
 // haveOptional sees to what the service can do without.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
@@ -52,6 +53,10 @@ type Config struct {
 	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for
 	// the next start. Default 100,000; negative: one is only written at Stop.
 	SnapshotEvery int
+	// GroupCommits commits the changes of different rooms together when many come at once. It is
+	// for a single NATS server that syncs each commit to disk: there it is faster. Elsewhere it
+	// is slower.
+	GroupCommits bool
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
@@ -120,6 +125,10 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// ballast is memory that is never touched, and so is none but for the garbage collector: with few
+// rooms in memory it would have to run every few milliseconds.
+const ballast = 32 << 20
+
 // startTimeout bounds starting: a long stream takes its time to read.
 const startTimeout = 10 * time.Minute
 
@@ -130,6 +139,7 @@ type Service struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	append appender
 	// replays is the stream of dead letters that apps get again.
 	replays jetstream.Stream
 	micro   *bus.Service
@@ -143,11 +153,15 @@ type Service struct {
 	apps       *apps
 	projection *projection
 	snapshots  *snapshots
+	id         string // of this one among all of them
 	turns      *turns
+	handovers  handovers
+	ours       ours
 	recorder   *recorder
 
 	reconnected chan nats.Status // the connection was lost and is back
 	connection  chan nats.Status // the same, and that it was lost
+	ballast     []byte
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
@@ -173,14 +187,17 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
+		id:          nuid.Next(),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
+		ballast:     make([]byte, ballast),
 		behind:      make(chan struct{}, 1),
 		listening:   make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
+	s.append = newAppender(js, cfg.GroupCommits)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.stop()
@@ -218,6 +235,7 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	s.micro, err = bus.NewService(s.nc, bus.ServiceConfig{
 		Name:          subjects.Service,
+		ID:            s.id,
 		Version:       Version,
 		Description:   "roombus room service: creates and deletes rooms, lets users join and leave",
 		MaxInFlight:   s.cfg.MaxInFlight,

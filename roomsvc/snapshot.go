@@ -37,7 +37,7 @@ import (
 //
 // It is not compressed: the object store is, on its disk, and on the way a few seconds' worth
 // of bytes are not worth a dependency.
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 const (
 	frameHead     = 'H'
@@ -214,6 +214,7 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 			p.newest = stamp{tail.ID, tail.Stored}
 			p.quarantined, p.counted = tail.Quarantined, tail.Seq
 			p.recent.begin(time.Now(), commands)
+			p.index()
 			p.recall()
 			return p, tail, nil
 		default:
@@ -287,18 +288,16 @@ func (f *frameReader) next() (kind byte, payload []byte) {
 // room adds the first room of the frame to the projection. It returns the room's sequence and
 // the rest of the frame.
 func (f *frameReader) room(p *projection, frame []byte) (seq uint64, rest []byte) {
-	id, frame, ok := takeText(frame)
+	name, frame, ok := takeText(frame)
 	state, frame, ok2 := takeText(frame)
-	s, err := room.DecodeState(string(id), state)
-	if !ok || !ok2 || err != nil || !room.IsToken(string(id)) || s.Seq == 0 || p.rooms[string(id)] != nil {
+	id := string(name)
+	s, err := room.DecodeState(id, state)
+	if !ok || !ok2 || err != nil || !room.IsToken(id) || s.Seq == 0 || p.rooms[id] != nil {
 		f.err = errors.Join(fmt.Errorf("%w: room %q", errDamaged, id), err)
 		return 0, nil
 	}
-	p.rooms[string(id)] = s
-	if s.Room != nil {
-		p.live.Set(s.Room.ID, s)
-	}
-	p.sum += s.Hash(string(id))
+	p.rooms[id] = s
+	p.sum += s.Hash(id)
 	return s.Seq, frame
 }
 

@@ -108,8 +108,11 @@ func TestASnapshotThatDoesNotAddUp(t *testing.T) {
 func TestASnapshotOfAnotherFormat(t *testing.T) {
 	t.Parallel()
 	all := frames(smallSnapshot(t))
-	_, _, err := readSnapshot(bytes.NewReader(sealed(bytes.Replace(all[0], []byte(`"format":1`), []byte(`"format":2`), 1), all[1])))
-	require.EqualError(t, err, "it is of format 2, this version of roombus reads 1")
+	for _, format := range []int{snapshotFormat - 1, snapshotFormat + 1} {
+		head := bytes.Replace(all[0], fmt.Appendf(nil, `"format":%d`, snapshotFormat), fmt.Appendf(nil, `"format":%d`, format), 1)
+		_, _, err := readSnapshot(bytes.NewReader(sealed(head, all[1])))
+		require.EqualError(t, err, fmt.Sprintf("it is of format %d, this version of roombus reads %d", format, snapshotFormat))
+	}
 }
 
 // A snapshot may hold anything: it is read as it was written, or not at all. What is read is a

@@ -15,9 +15,9 @@ import (
 )
 
 // preEvent is the body of a pre-event about the draft.
-func preEvent(d room.Draft) ([]byte, error) {
-	d.Data.Apps, d.Data.Warnings = nil, nil
-	body, err := json.Marshal(&d.Data)
+func preEvent(d room.Data) ([]byte, error) {
+	d.Apps, d.Warnings = nil, nil
+	body, err := json.Marshal(&d)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the pre-event: %w", err)
 	}
@@ -25,7 +25,7 @@ func preEvent(d room.Draft) ([]byte, error) {
 }
 
 // judge turns a reply into the answer's outcome.
-func judge(a *room.Answer, phase room.Interface, d room.Draft, reply bus.Reply) {
+func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply) {
 	a.Took = reply.Took
 	switch {
 	case errors.Is(reply.Err, bus.ErrNobody):
@@ -47,7 +47,7 @@ var outcomes = map[room.Decision]room.Outcome{
 	room.Skip:  room.Skipped,
 }
 
-func readVerdict(a *room.Answer, phase room.Interface, d room.Draft, msg *nats.Msg) error {
+func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.Msg) error {
 	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
 	if code != "" || description != "" {
 		return fmt.Errorf("%.*s", room.MaxReasonBytes, cmp.Or(description, "error "+code))

@@ -10,6 +10,8 @@ const (
 	CommandID = "Nats-Msg-Id"     // on a command: its id
 	TimeoutMs = "Room-Timeout-Ms" // milliseconds left to answer
 
+	CommittedBy = "Room-Replica" // on a post-event: the id of the room service that has published it
+
 	ExpectedSeq        = "Nats-Expected-Last-Subject-Sequence"
 	ExpectedSeqSubject = "Nats-Expected-Last-Subject-Sequence-Subject"
 )

@@ -71,6 +71,11 @@ func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
 
+// Handover is the subject on which one replica of the service gets commands from the others.
+func Handover(replica string, e room.EventType) string {
+	return "room.handover." + replica + "." + e.Command()
+}
+
 // Pre is the subject on which an app is asked.
 func Pre(i room.Interface, app string) string { return PreType(i) + "." + app }
 
@@ -151,9 +156,10 @@ func SnapshotMeta() string {
 // ParsePost takes the subject of a post-event apart. The room is known even if the type of
 // event is not one that exists; ok is false if there is no room in the subject.
 func ParsePost(subject string) (e room.EventType, roomID string, ok bool) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) != 4 || tokens[0] != "room" || tokens[1] != "post" || !room.IsToken(tokens[3]) {
+	rest, ok := strings.CutPrefix(subject, "room.post.")
+	kind, roomID, _ := strings.Cut(rest, ".")
+	if !ok || !room.IsToken(roomID) {
 		return "", "", false
 	}
-	return room.EventType(tokens[2]), tokens[3], true
+	return room.EventType(kind), roomID, true
 }

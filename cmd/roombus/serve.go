@@ -103,6 +103,7 @@ func (s *serve) run(c *cobra.Command) error {
 	if err := s.check(c); err != nil {
 		return err
 	}
+	s.service.GroupCommits = s.sync == "always"
 	log := s.logger(c)
 	nc, stop, err := s.nats(c.Context(), log)
 	if err != nil {

@@ -31,8 +31,7 @@ type slice struct {
 	failure   string // the first
 	took      time.Duration
 	latencies *hdrhistogram.Histogram
-	usage     Usage // of the service
-	total     Usage // of everything
+	usage     sideUsage
 }
 
 // source gives each client what it asks for its next command; false if there is none.

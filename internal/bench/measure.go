@@ -131,7 +131,7 @@ func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int
 	default:
 		from = shared(func() (request, bool) { return s.next(cell.Command) })
 	}
-	service, total, err := st.uses(ctx, of)
+	before, err := st.uses(ctx, of)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +139,9 @@ func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int
 	if err != nil {
 		return nil, err
 	}
-	if done.usage, done.total, err = st.uses(ctx, of); err != nil {
-		return nil, err
-	}
-	done.usage, done.total = done.usage.since(service), done.total.since(total)
-	return done, nil
+	after, err := st.uses(ctx, of)
+	done.usage = after.since(before)
+	return done, err
 }
 
 // loadFor loads one side for so long, or if that is 0, until there are no commands left. It ends

@@ -36,17 +36,18 @@ type Figures struct {
 	Failure   string    `json:"failure,omitempty"` // the first
 	PerSecond float64   `json:"perSecond"`
 	LatencyMs Quantiles `json:"latencyMs"`
-	// ServiceCPU and TotalCPU are microseconds for each command: of the service's processes, and of all
-	// there are, the NATS server's and the clients' included.
+	// Microseconds for each command, of the service's processes, of the workers, and of all there are,
+	// the clients and the NATS server inside included.
 	ServiceCPU float64 `json:"serviceCPUMicros"`
+	WorkersCPU float64 `json:"workersCPUMicros"`
 	TotalCPU   float64 `json:"totalCPUMicros"`
 	Allocs     float64 `json:"allocsPerCommand"` // of the service's processes
 	Bytes      float64 `json:"bytesPerCommand"`  // allocated by them
 	Resident   uint64  `json:"residentBytes"`    // in the end
 
-	took         time.Duration
-	usage, total Usage
-	latencies    *hdrhistogram.Histogram
+	took      time.Duration
+	usage     sideUsage
+	latencies *hdrhistogram.Histogram
 }
 
 // Quantiles of a distribution, in milliseconds.
@@ -76,8 +77,8 @@ func (f *Figures) add(s *slice) {
 		f.Failure = s.failure
 	}
 	f.took += s.took
-	f.usage, f.total = f.usage.add(s.usage), f.total.add(s.total)
-	f.Resident = s.usage.Resident
+	f.usage = f.usage.add(s.usage)
+	f.Resident = s.usage.service.Resident
 	f.latencies.Merge(s.latencies)
 }
 
@@ -95,10 +96,11 @@ func (r *Result) finish(conflicts uint64) {
 func (f *Figures) finish() {
 	commands := float64(max(1, f.Commands))
 	f.PerSecond = math.Round(rate(f.Commands, f.took))
-	f.ServiceCPU = round(float64(f.usage.CPU.Microseconds()) / commands)
-	f.TotalCPU = round(float64(f.total.CPU.Microseconds()) / commands)
-	f.Allocs = round(float64(f.usage.Allocs) / commands)
-	f.Bytes = round(float64(f.usage.Bytes) / commands)
+	micros := func(u Usage) float64 { return round(float64(u.CPU.Microseconds()) / commands) }
+	f.ServiceCPU, f.WorkersCPU = micros(f.usage.service), micros(f.usage.workers)
+	f.TotalCPU = round(f.ServiceCPU + f.WorkersCPU + micros(f.usage.here))
+	f.Allocs = round(float64(f.usage.service.Allocs) / commands)
+	f.Bytes = round(float64(f.usage.service.Bytes) / commands)
 	f.LatencyMs = Quantiles{P50: f.at(50), P90: f.at(90), P99: f.at(99), P999: f.at(99.9), Max: f.at(100)}
 }
 

@@ -18,7 +18,7 @@ func done(n int, took time.Duration) *slice {
 	for range n {
 		_ = s.latencies.RecordValue(took.Microseconds())
 	}
-	s.usage.CPU = time.Duration(n) * 30 * time.Microsecond
+	s.usage.service.CPU = time.Duration(n) * 30 * time.Microsecond
 	return s
 }
 

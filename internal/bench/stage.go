@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -213,33 +214,31 @@ func (st *stage) prepare(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-// uses is what one side's service has used, and the whole side together with the NATS server
-// and the clients in this process.
-func (st *stage) uses(ctx context.Context, of side) (service, total Usage, err error) {
+// uses is what one side has used.
+func (st *stage) uses(ctx context.Context, of side) (u sideUsage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	services, role := st.services, RoleWorker
 	if of == floorSide {
 		services, role = []*child{st.floor}, RoleFloorWorker
 	}
-	for _, c := range services {
-		u, err := usage(ctx, st.nc, c.part.Name)
-		if err != nil {
-			return service, total, err
-		}
-		service = service.add(u)
+	if u.here, err = ownUsage(); err != nil {
+		return u, err
 	}
-	total, err = ownUsage()
-	total = total.add(service)
-	for _, c := range st.workers {
-		if c.part.Role != role {
+	for _, c := range append(slices.Clone(services), st.workers...) {
+		into := &u.workers
+		switch c.part.Role {
+		case RoleService, RoleFloorService:
+			into = &u.service
+		case role:
+		default:
 			continue
 		}
-		u, err := usage(ctx, st.nc, c.part.Name)
+		used, err := usage(ctx, st.nc, c.part.Name)
 		if err != nil {
-			return service, total, err
+			return u, err
 		}
-		total = total.add(u)
+		*into = into.add(used)
 	}
-	return service, total, err
+	return u, nil
 }

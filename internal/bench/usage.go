@@ -28,6 +28,20 @@ func (u Usage) since(o Usage) Usage {
 	return Usage{CPU: u.CPU - o.CPU, Allocs: u.Allocs - o.Allocs, Bytes: u.Bytes - o.Bytes, Resident: u.Resident}
 }
 
+// sideUsage is what the processes of one side have used.
+type sideUsage struct {
+	service, workers Usage
+	here             Usage // by the clients, and the NATS server unless it is elsewhere
+}
+
+func (u sideUsage) add(o sideUsage) sideUsage {
+	return sideUsage{service: u.service.add(o.service), workers: u.workers.add(o.workers), here: u.here.add(o.here)}
+}
+
+func (u sideUsage) since(o sideUsage) sideUsage {
+	return sideUsage{service: u.service.since(o.service), workers: u.workers.since(o.workers), here: u.here.since(o.here)}
+}
+
 // ownUsage is that of this process.
 func ownUsage() (Usage, error) {
 	p, err := process.NewProcess(int32(os.Getpid()))

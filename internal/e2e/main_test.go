@@ -14,5 +14,9 @@ func TestMain(m *testing.M) {
 		workerMain(manifest)
 		return
 	}
+	if kind := os.Getenv(drainWorker); kind != "" {
+		drainMain(kind, os.Getenv(drainApp))
+		return
+	}
 	harness.Main(m)
 }

@@ -209,6 +209,43 @@ func TestALongHandlerKeepsItsEvent(t *testing.T) {
 	saw.none(t)
 }
 
+// Events that wait for a handler to be free are not given to another worker either.
+func TestEventsThatWaitForAHandlerStay(t *testing.T) {
+	t.Parallel()
+	const handlers, events = 4, 8
+	b := harness.New(t, roomsvc.Config{})
+	m := room.Manifest{ID: "narrow", Version: "1.0.0", Unordered: true, Implements: []room.Interface{room.PostRoomUserJoined}}
+	b.Register(t, m)
+	impatient(t, b, "narrow", time.Second)
+	b.Create(t, "r")
+	for n := range events {
+		joins(t, b, "r", "u"+strconv.Itoa(n))
+	}
+	attempts, release := newSeen[int](), make(chan struct{})
+	work := func() {
+		b.WorkWith(t, appworker.Config{Concurrency: handlers}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoined) error {
+			<-release
+			attempts.see(appworker.Attempt(ctx))
+			return nil
+		}))
+	}
+	work()
+	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "narrow")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		info, err := consumer.Info(t.Context())
+		require.NoError(t, err)
+		return info.NumAckPending > handlers
+	}, replyTime, tick, "the worker has some ahead")
+	work()
+	threeTimes(t, b, time.Second)
+	close(release)
+	for range events {
+		assert.Equal(t, 1, attempts.one(t))
+	}
+	attempts.none(t)
+}
+
 // threeTimes returns when an event nobody says a word about has been delivered three times, with
 // that wait between: a clock that is the server's.
 func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {

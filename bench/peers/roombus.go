@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// roombus asks workers of the SDK as the room service does. The service runs because workers register with it;
+// what it does beside asking (the decision, the commit) is not measured.
+type roombus struct{}
+
+func (roombus) Name() string { return "roombus" }
+
+func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for n := range stops {
+			stops[len(stops)-1-n]()
+		}
+	}
+	s, err := startServer(ctx)
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, s.stop)
+	service, err := roomsvc.Start(ctx, s.nc, roomsvc.Config{})
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, func() { _ = service.Stop(context.WithoutCancel(ctx)) }) // what it would write is not kept
+	workers, err := newProcesses(r.Name())
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, workers.stop)
+	if _, err := workers.start(ctx, apps, s.URL()); err != nil {
+		return nil, stop, err
+	}
+	asker, err := bus.NewAsker(s.nc)
+	if err != nil {
+		return nil, stop, err
+	}
+	return func(ctx context.Context, body []byte) ([]room.Verdict, error) {
+		return r.ask(ctx, asker, apps, body)
+	}, stop, nil
+}
+
+// ask does what the room service's gather does when every app allows.
+func (roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte) ([]room.Verdict, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	message := preMessage(id.String(), body)
+	questions := make([]bus.Question, apps)
+	for n := range questions {
+		questions[n] = bus.Question{
+			Subject: subjects.Pre(room.PreRoomUserJoined, appName(n)),
+			Retry:   subjects.PreRetry(room.PreRoomUserJoined, appName(n)),
+			Timeout: timeout,
+			Message: message,
+			Late:    func(*nats.Msg) {},
+		}
+	}
+	asking := asker.Ask(questions)
+	defer asking.Close()
+	verdicts := make([]room.Verdict, 0, apps)
+	for range apps {
+		_, reply, ok := asking.Next(ctx)
+		if !ok {
+			return nil, ctx.Err()
+		}
+		if reply.Err != nil {
+			return nil, reply.Err
+		}
+		if failure := reply.Msg.Header.Get("Nats-Service-Error"); failure != "" {
+			return nil, errors.New(failure)
+		}
+		v, err := verdict(reply.Msg.Data)
+		if err != nil {
+			return nil, err
+		}
+		verdicts = append(verdicts, v)
+	}
+	return verdicts, nil
+}
+
+// preMessage makes the message for one app after the other, with the headers of the room service.
+func preMessage(command string, body []byte) func(left time.Duration) *nats.Msg {
+	trace, now := bus.TraceParent(nil, command), time.Now()
+	var h nats.Header
+	var said int64
+	return func(left time.Duration) *nats.Msg {
+		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
+			h = subjects.CloudEvents(subjects.PreType(room.PreRoomUserJoined), command, "lobby", trace, now)
+			h.Set(subjects.TimeoutMs, strconv.FormatInt(ms, 10))
+			said = ms
+		}
+		return &nats.Msg{Header: h, Data: body}
+	}
+}
+
+func (roombus) Serve(app, url string) error {
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	warnings := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return appworker.Run(context.Background(),
+		appworker.Config{Conn: nc, Logger: warnings, OnReady: func() { ready(url) }},
+		appworker.Manifest{ID: app, Version: "1.0.0"},
+		appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil }))
+}

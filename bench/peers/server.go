@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/roombus/roombus/bus"
+)
+
+// server is a NATS server in this process, as in "roombus serve", which apps reach over TCP. Each peer
+// that needs one has its own.
+type server struct {
+	*bus.Embedded
+	nc  *nats.Conn // of the asker, inside the process
+	dir string
+}
+
+func startServer(ctx context.Context) (*server, error) {
+	dir, err := os.MkdirTemp("", "roombus-peers-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the server: %w", err)
+	}
+	s := &server{dir: dir}
+	if s.Embedded, err = bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: "127.0.0.1:0"}); err != nil {
+		s.stop()
+		return nil, err
+	}
+	if s.nc, err = s.Connect(); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) stop() {
+	if s.nc != nil {
+		s.nc.Close()
+	}
+	if s.Embedded != nil {
+		s.Shutdown()
+	}
+	_ = os.RemoveAll(s.dir) // a temporary folder
+}

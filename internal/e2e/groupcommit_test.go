@@ -1,0 +1,119 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// createAtOnce creates so many rooms at once, and returns what each create returned.
+func createAtOnce(t *testing.T, c *roomclient.Client, prefix string, n int) []error {
+	t.Helper()
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { _, errs[i] = c.Create(t.Context(), harness.NewRoom(fmt.Sprint(prefix, i))) })
+	}
+	all.Wait()
+	return errs
+}
+
+// grouped is how many messages of the stream came in batches.
+func grouped(t *testing.T, b *harness.Bus) (n int) {
+	t.Helper()
+	for _, msg := range b.Events(t) {
+		if msg.Header.Get("Nats-Batch-Id") != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// The answer to a batch is lost: each of its commands ends as what it is, done, and done once.
+func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", SyncAlways: true})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	b := busOn(t, server)
+	p := harness.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
+	harness.Serve(t, harness.ConnectTo(t, p.URL()), roomsvc.Config{GroupCommits: true, AckWait: time.Second, Budget: 20 * time.Second, CommitPatience: 15 * time.Second})
+	p.LoseToClient(`"batch":"`)
+	client := roomclient.New(b.NC, roomclient.Config{AttemptTimeout: 20 * time.Second})
+	const rooms = 300
+	for _, err := range createAtOnce(t, client, "r", rooms) {
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, p.Cuts())
+	require.NotZero(t, grouped(t, b))
+	events := b.Decoded(t)
+	require.Len(t, events, rooms)
+	chained(t, events)
+}
+
+// A server inside that is killed while commits come in batches: what was acknowledged is there
+// when it is back, once, and what is there chains.
+func TestAKillAmongGroupedCommits(t *testing.T) {
+	t.Parallel()
+	serve := []string{"--store-dir", t.TempDir(), "--sync", "always"}
+	p, url := harness.ServeProcess(t, serve...)
+	b := busAt(t, url)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan []string)
+	go func() {
+		var mu sync.Mutex
+		var acked []string
+		var all sync.WaitGroup
+		for g := range 128 {
+			all.Go(func() {
+				for n := 0; ; n++ {
+					id := fmt.Sprintf("r%d_%d", g, n)
+					if _, err := b.Client.Create(ctx, harness.NewRoom(id)); err != nil {
+						return
+					}
+					mu.Lock()
+					acked = append(acked, id)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		done <- acked
+	}()
+	require.Eventually(t, func() bool {
+		s, err := b.JS.Stream(t.Context(), subjects.Events)
+		return err == nil && s.CachedInfo().State.Msgs > 500
+	}, time.Minute, 10*time.Millisecond)
+	p.Signal(syscall.SIGKILL)
+	p.Wait()
+	cancel()
+	acked := <-done
+	_, url = harness.ServeProcess(t, serve...)
+	b = busAt(t, url)
+	assert.NotZero(t, grouped(t, b))
+	events := b.Decoded(t)
+	chained(t, events)
+	there := map[string]bool{}
+	for _, e := range events {
+		require.False(t, there[e.Room], e.Room)
+		there[e.Room] = true
+	}
+	require.NotEmpty(t, acked)
+	for _, id := range acked {
+		require.True(t, there[id], id)
+	}
+}

@@ -1,0 +1,112 @@
+package e2e_test
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// BenchmarkSync is what it costs that each commit is synced to disk: joins a second of 256
+// users at once, each in a room of its own, with the commits one by one and grouped, beside
+// bare guarded publishes. All take turns of a second in each iteration, since a disk is not
+// equally fast for long. The median of each is told.
+func BenchmarkSync(b *testing.B) {
+	const users, turn = 256, time.Second
+	type contender struct {
+		name  string
+		do    func(user int)
+		rates []float64
+	}
+	all := []*contender{
+		{name: "bare-interval", do: publishesOn(b, serverThatSyncs(b, false))},
+		{name: "bare-always", do: publishesOn(b, serverThatSyncs(b, true))},
+		{name: "joins-interval", do: joinsOn(b, serverThatSyncs(b, false), false, users)},
+		{name: "joins-always", do: joinsOn(b, serverThatSyncs(b, true), false, users)},
+		{name: "joins-always-grouped", do: joinsOn(b, serverThatSyncs(b, true), true, users)},
+	}
+	for b.Loop() {
+		for _, c := range all {
+			var done atomic.Int64
+			var busy sync.WaitGroup
+			began := time.Now()
+			for u := range users {
+				busy.Go(func() {
+					for time.Since(began) < turn {
+						c.do(u)
+						done.Add(1)
+					}
+				})
+			}
+			busy.Wait()
+			c.rates = append(c.rates, float64(done.Load())/time.Since(began).Seconds())
+		}
+	}
+	for _, c := range all {
+		slices.Sort(c.rates)
+		b.ReportMetric(c.rates[len(c.rates)/2], c.name+"/s")
+	}
+}
+
+func serverThatSyncs(b *testing.B, always bool) *bus.Embedded {
+	b.Helper()
+	server, err := bus.StartEmbedded(b.Context(), bus.EmbeddedConfig{StoreDir: b.TempDir(), Listen: "127.0.0.1:0", SyncAlways: always})
+	require.NoError(b, err)
+	b.Cleanup(server.Shutdown)
+	return server
+}
+
+func joinsOn(b *testing.B, server *bus.Embedded, grouped bool, users int) func(user int) {
+	b.Helper()
+	inside, err := server.Connect()
+	require.NoError(b, err)
+	b.Cleanup(inside.Close)
+	harness.Serve(b, inside, roomsvc.Config{GroupCommits: grouped})
+	client := roomclient.New(harness.Connect(b, server), roomclient.Config{})
+	for u := range users {
+		_, err := client.Create(b.Context(), harness.NewRoom(strconv.Itoa(u)))
+		require.NoError(b, err)
+	}
+	var n atomic.Int64
+	return func(user int) {
+		joiner := room.User{ID: strconv.FormatInt(n.Add(1), 10)}
+		_, err := client.Join(b.Context(), room.JoinRequest{RoomID: strconv.Itoa(user), User: joiner})
+		require.NoError(b, err)
+	}
+}
+
+func publishesOn(b *testing.B, server *bus.Embedded) func(user int) {
+	b.Helper()
+	nc := harness.Connect(b, server)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
+	require.NoError(b, err)
+	for _, c := range roomsvc.Streams(1) {
+		if c.Name == subjects.Events {
+			_, err = js.CreateStream(b.Context(), c)
+			require.NoError(b, err)
+		}
+	}
+	var last sync.Map
+	var n atomic.Int64
+	return func(user int) {
+		at, _ := last.LoadOrStore(user, uint64(0))
+		guard := bus.Guard{Seq: at.(uint64), Filter: subjects.PostsOf(strconv.Itoa(user))}
+		msg := &nats.Msg{Subject: "room.post.userjoin." + strconv.Itoa(user), Data: make([]byte, 300)}
+		seq, err := bus.Append(b.Context(), js, msg, strconv.FormatInt(n.Add(1), 10), guard)
+		require.NoError(b, err)
+		last.Store(user, seq)
+	}
+}

@@ -1,0 +1,105 @@
+package roomsvc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// handoverFor is how long the commands of a room go to another service before this one tries again
+// itself.
+const handoverFor = time.Second
+
+// handovers are the rooms whose commands this service leaves to another. Services that change one
+// room at the same time lose most of it to conflicts: when two of them meet, the one of the lower
+// id goes on, and the other hands it what it gets. Nothing depends on it but speed: the guard
+// decides whoever commits.
+type handovers struct {
+	mu sync.Mutex
+	to map[string]handover // by room
+}
+
+type handover struct {
+	service string
+	until   time.Time
+}
+
+// meet takes note that another service has changed a room at the same time as this one.
+func (h *handovers) meet(roomID, self, other string) {
+	if other == "" || other >= self {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.to == nil {
+		h.to = make(map[string]handover)
+	}
+	now := time.Now()
+	maps.DeleteFunc(h.to, func(_ string, old handover) bool { return now.After(old.until) })
+	h.to[roomID] = handover{service: other, until: now.Add(handoverFor)}
+}
+
+// of is the service that has the room, empty if it is to be tried here.
+func (h *handovers) of(roomID string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if to := h.to[roomID]; time.Now().Before(to.until) {
+		return to.service
+	}
+	return ""
+}
+
+func (h *handovers) forget(roomID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.to, roomID)
+}
+
+// meet finds out which service has made the room's last event, after a conflict with it.
+func (s *Service) meet(ctx context.Context, roomID string) {
+	if msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.PostsOf(roomID)); err == nil { // if not, the next conflict will tell
+		s.handovers.meet(roomID, s.id, msg.Header.Get(subjects.CommittedBy))
+	}
+}
+
+// handOver has another service do a command, if the room is that one's. It returns false if the
+// command is to be done here.
+func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (result any, done bool, err error) {
+	roomID := c.Request.Target()
+	to := s.handovers.of(roomID)
+	if to == "" {
+		return nil, false, nil
+	}
+	deadline, _ := ctx.Deadline()
+	over := &nats.Msg{Subject: subjects.Handover(to, c.Request.Event()), Header: maps.Clone(msg.Header), Data: msg.Data}
+	if over.Header == nil {
+		over.Header = nats.Header{}
+	}
+	over.Header.Set(subjects.CommandID, c.ID)
+	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
+	reply, err := s.nc.RequestMsgWithContext(ctx, over)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		s.handovers.forget(roomID) // that service has ended
+		return nil, false, nil
+	case err != nil:
+		return nil, true, room.Errorf(room.CodeDeadlineExceeded, "the service that is changing room %q did not answer in time; send the command again with the same id: %v", roomID, err)
+	case reply.Header.Get(micro.ErrorCodeHeader) == "":
+		return json.RawMessage(reply.Data), true, nil
+	}
+	refused := &room.Error{}
+	if err := room.DecodeLenient(reply.Data, refused); err != nil {
+		return nil, true, room.Errorf(room.CodeUnavailable, "the service that is changing room %q gave an answer that cannot be read", roomID)
+	}
+	return nil, true, refused
+}

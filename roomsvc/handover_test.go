@@ -1,0 +1,141 @@
+package roomsvc
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+func TestARoomIsLeftToTheServiceOfTheLowerID(t *testing.T) {
+	t.Parallel()
+	var h handovers
+	h.meet("r", "b", "c")
+	assert.Empty(t, h.of("r"), "c leaves it to b")
+	h.meet("r", "b", "b")
+	h.meet("r", "b", "")
+	assert.Empty(t, h.of("r"), "a conflict with itself, or with it is not known whom")
+	h.meet("r", "b", "a")
+	assert.Equal(t, "a", h.of("r"))
+	assert.Empty(t, h.of("another"))
+	h.forget("r")
+	assert.Empty(t, h.of("r"))
+
+	h.meet("r", "b", "a")
+	h.to["r"] = handover{service: "a", until: time.Now().Add(-time.Millisecond)}
+	assert.Empty(t, h.of("r"), "it is tried here again in time")
+	h.meet("s", "b", "a")
+	assert.NotContains(t, h.to, "r", "what is over is forgotten")
+}
+
+// twoServices run on one server; the first has the lower id.
+func twoServices(t *testing.T) (first, second *Service) {
+	t.Helper()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	start := func() *Service {
+		nc, err := server.Connect()
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		s, err := Start(t.Context(), nc, Config{})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = s.Stop(context.Background()) }) // a test may have stopped it
+		return s
+	}
+	first, second = start(), start()
+	if first.id > second.id {
+		return second, first
+	}
+	return first, second
+}
+
+// send has one of the services do a command, and returns which one has committed it.
+func send(t *testing.T, s *Service, e room.EventType, id string, request room.Request) (room.Result, string, error) {
+	t.Helper()
+	body, err := json.Marshal(request)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	result, err := s.command(e)(ctx, id, &nats.Msg{Data: body})
+	if err != nil {
+		return room.Result{}, "", err
+	}
+	reply, err := json.Marshal(result)
+	require.NoError(t, err)
+	var r room.Result
+	require.NoError(t, json.Unmarshal(reply, &r))
+	if r.Event == nil {
+		return r, "", nil
+	}
+	msg, err := s.stream.GetMsg(ctx, r.Event.Seq)
+	require.NoError(t, err)
+	require.Equal(t, id, msg.Header.Get(subjects.ID))
+	return r, msg.Header.Get(subjects.CommittedBy), nil
+}
+
+func joinOf(user string) room.JoinRequest {
+	return room.JoinRequest{RoomID: "r", User: room.User{ID: user}}
+}
+
+func TestCommandsOfARoomAreHandedOver(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, by, err := send(t, second, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	require.Equal(t, second.id, by)
+
+	second.handovers.meet("r", second.id, first.id)
+	r, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
+	require.NoError(t, err)
+	assert.Equal(t, first.id, by)
+	assert.True(t, r.Changed)
+	assert.Equal(t, 2, r.Room.MemberCount)
+	_, _, err = send(t, second, room.EventCreate, "c2", create)
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeRoomExists}, "an error comes back as it is")
+
+	// Two that hand over to each other do not play ball with a command.
+	first.handovers.to = map[string]handover{"r": {service: second.id, until: time.Now().Add(time.Hour)}}
+	_, by, err = send(t, second, room.EventUserJoin, "j2", joinOf("bob"))
+	require.NoError(t, err)
+	assert.Equal(t, first.id, by)
+
+	require.NoError(t, first.Stop(t.Context()))
+	_, by, err = send(t, second, room.EventUserJoin, "j3", joinOf("carol"))
+	require.NoError(t, err)
+	assert.Equal(t, second.id, by, "nobody is there to hand over to")
+	assert.Empty(t, second.handovers.of("r"))
+}
+
+// Services that meet find out who goes on.
+func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, first, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	c, err := second.decode(room.EventUserJoin, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+	require.NoError(t, err)
+	require.NoError(t, second.catchUp(t.Context()))
+	old, _ := second.projection.view(c)
+	_, _, err = send(t, first, room.EventUserJoin, "j0", joinOf("zoe"))
+	require.NoError(t, err)
+	draft, err := room.Decide(old, c)
+	require.NoError(t, err)
+	_, err = second.commit(t.Context(), c, old, *draft)
+	require.ErrorIs(t, err, errMoved)
+	assert.Equal(t, first.id, second.handovers.of("r"))
+	assert.Equal(t, uint64(1), second.conflicts.Load())
+	_, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
+	require.NoError(t, err)
+	assert.Equal(t, first.id, by)
+}
