@@ -19,6 +19,6 @@
 //	stage.go    the processes and streams they are measured on
 //	measure.go  one cell: slices of both sides in turn
 //	load.go     as many commands at once as the cell says
-//	script.go   which commands those are
+//	script.go   which commands those are; or those of a trace, trace.go
 //	report.go   what came of it; table.go, chart.go and html.go show it
 package bench

@@ -145,30 +145,16 @@ func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int
 }
 
 // loadFor loads one side for so long, or if that is 0, until there are no commands left. It ends
-// early when the context or a process does.
+// early when the context does.
 func (st *stage) loadFor(ctx context.Context, of side, clients int, length time.Duration, from source) (*slice, error) {
-	alive, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	over := make(chan struct{})
-	defer close(over)
-	go func() {
-		select {
-		case c := <-st.gone:
-			giveUp(c.err)
-		case <-over:
-		}
-	}()
 	if length > 0 {
-		var timeUp atomic.Bool
-		defer time.AfterFunc(length, func() { timeUp.Store(true) }).Stop()
-		from = from.until(&timeUp)
+		var over atomic.Bool
+		defer time.AfterFunc(length, func() { over.Store(true) }).Stop()
+		from = from.until(&over)
 	}
-	s, err := load(alive, st.nc, of, clients, from)
+	s, err := load(ctx, st.nc, of, clients, from)
 	if err != nil {
 		return nil, err
 	}
-	if alive.Err() != nil {
-		return nil, context.Cause(alive)
-	}
-	return s, nil
+	return s, ctx.Err()
 }

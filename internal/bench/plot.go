@@ -94,14 +94,18 @@ func latencyPlot(r *Result) (plot, error) {
 // bars are groups of values, one group for each number of commands at once.
 func bars(caption string, colours []charts.Color, groups []int, names []string, values [][]float64, format func(float64) string) (plot, error) {
 	o := charts.NewBarChartOptionWithData(values)
-	o.Theme = palette(colours)
+	o.Theme = palette(slices.Repeat(colours, 1+len(values)/len(colours)))
 	o.Padding = plotPadding
 	o.Legend = legends(names)
 	var labels []string
 	for _, at := range groups {
 		labels = append(labels, strconv.Itoa(at))
 	}
-	o.CategoryAxis.Labels = labels
+	o.CategoryAxis.Labels, o.CategoryAxis.BoundaryGap = labels, charts.Ptr(true)
+	o.BarSize = min(0.75, 0.2*float64(len(groups))) // few bars are no walls
+	if len(groups) == 1 {
+		o.CategoryAxis.LabelOffset.Left = plotWidth / 2 // a lone label stands at the left
+	}
 	o.ValueAxis[0].Min = charts.Ptr(0.0)
 	o.ValueAxis[0].ValueFormatter = format
 	return draw(caption, func(p *charts.Painter) error { return p.BarChart(o) })

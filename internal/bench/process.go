@@ -47,7 +47,7 @@ type child struct {
 
 // launch starts a process and returns when it serves.
 func launch(ctx context.Context, p Part, command []string, env []string) (*child, error) {
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it is to end by itself first
 	cmd.Env = append(os.Environ(), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {

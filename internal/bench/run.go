@@ -108,21 +108,33 @@ func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 		return nil, err
 	}
 	defer nc.Close()
-	st, err := setUp(ctx, cfg, nc)
-	if st != nil {
-		defer func() { err = errors.Join(err, st.takeDown()) }()
-	}
-	if err != nil {
+	alive, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	st, err := setUp(alive, cfg, nc, giveUp)
+	if st == nil {
 		return nil, err
 	}
-	results, err = st.run(ctx, cfg.cells())
-	switch {
-	case ctx.Err() != nil: // whatever else went wrong came of it
-		return results, ctx.Err()
-	case err != nil:
-		return results, st.died(err)
+	defer func() { err = errors.Join(err, st.takeDown()) }()
+	if err == nil {
+		results, err = st.run(alive, cfg.cells())
 	}
-	return results, nil
+	return results, why(alive, err)
+}
+
+// why is what an error comes from: the context's end, if it ends now or in a moment. That a process
+// has ended is known a moment after nobody answers.
+func why(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	moment := time.NewTimer(time.Second)
+	defer moment.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-moment.C:
+		return err
+	}
 }
 
 func (st *stage) run(ctx context.Context, cells []Cell) (results []*Result, err error) {

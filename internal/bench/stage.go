@@ -30,16 +30,17 @@ type stage struct {
 
 	services []*child
 	floor    *child
-	workers  []*child    // of one side and the other in turn
-	gone     chan *child // the first that has ended
+	workers  []*child                // of one side and the other in turn
+	giveUp   context.CancelCauseFunc // when a process has ended
 
 	replays int
 	steps   Step
 }
 
-// setUp starts the services. The caller takes the stage down, also after an error.
-func setUp(ctx context.Context, cfg Config, nc *nats.Conn) (*stage, error) {
-	st := &stage{cfg: cfg, nc: nc, rooms: make(map[int][]string), gone: make(chan *child, 1)}
+// setUp starts the services. The caller takes the stage down, also after an error. When a process
+// ends before that, the stage gives up.
+func setUp(ctx context.Context, cfg Config, nc *nats.Conn, giveUp context.CancelCauseFunc) (*stage, error) {
+	st := &stage{cfg: cfg, nc: nc, rooms: make(map[int][]string), giveUp: giveUp}
 	var err error
 	if st.js, err = jetstream.New(nc); err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
@@ -64,30 +65,6 @@ func setUp(ctx context.Context, cfg Config, nc *nats.Conn) (*stage, error) {
 	}
 	st.floor, err = st.launch(ctx, Part{Role: RoleFloorService, Name: "floor-service"})
 	return st, err
-}
-
-// died is the error of a process that has ended, or if none has, the one given. What has died is
-// known a moment after nobody answers.
-func (st *stage) died(err error) error {
-	var ended *EndedError
-	if errors.As(err, &ended) {
-		return err
-	}
-	for _, c := range st.children() {
-		select {
-		case <-c.ended:
-			return c.err
-		default:
-		}
-	}
-	moment := time.NewTimer(time.Second)
-	defer moment.Stop()
-	select {
-	case c := <-st.gone:
-		return c.err
-	case <-moment.C:
-		return err
-	}
 }
 
 // step reports that another slice is done, of what.
@@ -160,10 +137,7 @@ func (st *stage) launch(ctx context.Context, p Part) (*child, error) {
 	}
 	go func() {
 		<-c.ended
-		select {
-		case st.gone <- c:
-		default:
-		}
+		st.giveUp(c.err)
 	}()
 	return c, nil
 }
