@@ -92,6 +92,7 @@ func newBenchPart() *cobra.Command {
 	f.StringVar((*string)(&p.Role), "role", "", "which")
 	f.StringVar(&p.Name, "name", "", "of the process")
 	f.IntVar(&p.Replicas, "replicas", 1, "copies of the streams")
+	f.BoolVar(&p.Synced, "synced", false, "the NATS server syncs each commit")
 	f.StringVar(&p.Profile, "profile", "", "folder for profiles")
 	return c
 }
@@ -101,7 +102,7 @@ func partArgs(program string) func(bench.Part) []string {
 	return func(p bench.Part) []string {
 		return []string{
 			program, "bench", "part", "--role", string(p.Role), "--name", p.Name,
-			"--replicas", strconv.Itoa(p.Replicas), "--profile", p.Profile,
+			"--replicas", strconv.Itoa(p.Replicas), "--synced=" + strconv.FormatBool(p.Synced), "--profile", p.Profile,
 		}
 	}
 }
@@ -157,6 +158,7 @@ func (b *benching) check(c *cobra.Command) error {
 	if b.chart && b.out.json {
 		return usage(c, "--chart does not go with --json")
 	}
+	b.cfg.Synced = b.sync == "always"
 	if b.sync != "always" && b.sync != "interval" {
 		return usage(c, "--sync must be always or interval, not %q", b.sync)
 	}
@@ -228,7 +230,7 @@ func (b *benching) nats(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for NATS: %w", err)
 	}
-	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: "127.0.0.1:0", SyncAlways: b.sync == "always"})
+	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: "127.0.0.1:0", SyncAlways: b.cfg.Synced})
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err

@@ -33,6 +33,7 @@ type Part struct {
 	Role     Role
 	Name     string // of the process, one subject token; of a worker also the app
 	Replicas int    // of streams
+	Synced   bool   // by the NATS server, each commit
 	Profile  string // folder that profiles are written to in the end; empty: none
 }
 
@@ -64,7 +65,7 @@ func Play(ctx context.Context, p Part, settings bus.Settings, in io.Reader, out 
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	switch p.Role {
 	case RoleService:
-		service, err := roomsvc.Start(ctx, nc, roomsvc.Config{Replicas: p.Replicas, Logger: log})
+		service, err := roomsvc.Start(ctx, nc, roomsvc.Config{Replicas: p.Replicas, GroupCommits: p.Synced, Logger: log})
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,9 @@ type Config struct {
 	// Rounds.
 	Duration time.Duration
 	Rounds   int
-	Services int // room services; the floor has one
-	Replicas int // of streams
+	Services int  // room services; the floor has one
+	Replicas int  // of streams
+	Synced   bool // the NATS server syncs each commit
 
 	// Settings is where the NATS is. It must have nothing of a room service's.
 	Settings bus.Settings

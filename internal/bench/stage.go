@@ -130,7 +130,7 @@ func (st *stage) children() []*child {
 }
 
 func (st *stage) launch(ctx context.Context, p Part) (*child, error) {
-	p.Replicas, p.Profile = st.cfg.Replicas, st.cfg.Profile
+	p.Replicas, p.Synced, p.Profile = st.cfg.Replicas, st.cfg.Synced, st.cfg.Profile
 	c, err := launch(ctx, p, st.cfg.Process(p), st.cfg.Settings.Env())
 	if err != nil {
 		return nil, err
