@@ -25,10 +25,12 @@ func refusals(t *testing.T) (*harness.Bus, cli) {
 	b.Answer(t, room.PreRoomCreatePrevent, "bouncer", harness.Says(`{"verdict":"deny"}`))
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice, Inviter: &carol}, roomclient.WithID("c1"))
 	require.Error(t, err)
+	b.Rejections(t, 1) // each is put down before the next: they are written beside each other
 	b.Register(t, room.Manifest{ID: "gone", Order: new(1), Implements: joiners, Essentials: joiners})
 	b.Register(t, room.Manifest{ID: "bouncer", Version: "1.0.1", Implements: []room.Interface{room.PreRoomCreatePrevent}})
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("c2"))
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeEssentialAppUnavailable})
+	b.Rejections(t, 2)
 	_, err = b.Client.Create(t.Context(), harness.NewRoom("s"), roomclient.WithID("c3"))
 	require.Error(t, err)
 	b.Rejections(t, 3)

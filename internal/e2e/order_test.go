@@ -212,11 +212,11 @@ func TestALongHandlerKeepsItsEvent(t *testing.T) {
 // Events that wait for a handler to be free are not given to another worker either.
 func TestEventsThatWaitForAHandlerStay(t *testing.T) {
 	t.Parallel()
-	const handlers, events = 4, 8
+	const handlers, events, ackWait = 4, 8, 3 * time.Second
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "narrow", Version: "1.0.0", Unordered: true, Implements: []room.Interface{room.PostRoomUserJoined}}
 	b.Register(t, m)
-	impatient(t, b, "narrow", time.Second)
+	impatient(t, b, "narrow", ackWait)
 	b.Create(t, "r")
 	for n := range events {
 		joins(t, b, "r", "u"+strconv.Itoa(n))
@@ -238,7 +238,7 @@ func TestEventsThatWaitForAHandlerStay(t *testing.T) {
 		return info.NumAckPending > handlers
 	}, replyTime, tick, "the worker has some ahead")
 	work()
-	threeTimes(t, b, time.Second)
+	threeTimes(t, b, ackWait)
 	close(release)
 	for range events {
 		assert.Equal(t, 1, attempts.one(t))
