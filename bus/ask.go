@@ -80,6 +80,9 @@ func (a *Asker) expect(w waiter) string {
 func (a *Asker) token(reply string) string { return strings.TrimPrefix(reply, a.prefix) }
 
 func (a *Asker) forget(tokens ...string) {
+	if len(tokens) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, token := range tokens {
@@ -90,6 +93,9 @@ func (a *Asker) forget(tokens ...string) {
 // remember keeps the tokens of a question that has ended, in the place of the oldest. Only
 // what then comes to a question that nobody has answered is late.
 func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
+	if len(tokens) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, token := range tokens {

@@ -60,11 +60,11 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 	for n := range answers {
 		a := &answers[n]
 		var changed []string
-		if a.Outcome == Allowed {
+		if a.Outcome == Allowed && a.adds() {
 			next, err := d.apply(*a)
 			if err != nil {
 				a.Outcome, a.Reason = Failed, err.Error()
-			} else if a.Verdict.Extend != nil || a.Modified != nil {
+			} else {
 				changed = d.changes(next)
 			}
 			if err == nil && !a.Shadow {
@@ -88,6 +88,11 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 		return d, absent.block(d, phase)
 	}
 	return d, nil
+}
+
+// adds reports whether the app says more than that it allows the action.
+func (a *Answer) adds() bool {
+	return a.Verdict.Extend != nil || a.Modified != nil || len(a.Verdict.Warnings) > 0
 }
 
 // apply returns the draft with what an allowing app adds, changes and warns of.

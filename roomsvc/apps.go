@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
 // apps is the registry: the registrations in the bucket, watched, so that every service knows
@@ -254,7 +255,10 @@ func (a *apps) contactsOf(m room.Manifest, e entry) []*contact {
 		if a.figures[kind] == nil {
 			a.figures[kind] = &figures{}
 		}
-		k := &contact{manifest: m, phase: i, condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind]}
+		k := &contact{
+			manifest: m, phase: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
+			condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind],
+		}
 		if m.When[i] != "" {
 			k.broken = e.broken
 		}

@@ -52,8 +52,8 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 			a.Outcome, a.Reason = room.Unavailable, err.Error()
 			continue
 		}
-		given := r.time(ctx, app.manifest)
-		a.Hurried = given < r.fair(s.cfg.Budget, app.manifest)
+		given := r.time(ctx, &app.manifest)
+		a.Hurried = given < r.fair(s.cfg.Budget, &app.manifest)
 		g.calls = append(g.calls, call{contact: app, n: n, done: done})
 		questions = append(questions, s.question(c, app, message, given))
 	}
@@ -153,8 +153,8 @@ func (g *gathering) conclude() {
 func (s *Service) question(c room.Command, app *contact, message func(time.Duration) *nats.Msg, given time.Duration) bus.Question {
 	app.figures.called()
 	return bus.Question{
-		Subject: subjects.Pre(app.phase, app.manifest.ID),
-		Retry:   subjects.PreRetry(app.phase, app.manifest.ID),
+		Subject: app.subject,
+		Retry:   app.retry,
 		Timeout: given,
 		Persist: app.enforcedEssential() && app.circuit.patient(),
 		Message: message,

@@ -69,7 +69,7 @@ func forApps(left time.Duration) time.Duration {
 
 // time is how long an app is waited for: its own timeout, or less if the rounds still to
 // come could not have theirs within the command's budget.
-func (r round) time(ctx context.Context, app room.Manifest) time.Duration {
+func (r round) time(ctx context.Context, app *room.Manifest) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return app.Timeout()
@@ -88,7 +88,7 @@ func share(timeout, left, all time.Duration) time.Duration {
 
 // fair is the least time after which an app that is late has itself to blame, not the command:
 // half of what it would have in one with the whole budget.
-func (r round) fair(budget time.Duration, app room.Manifest) time.Duration {
+func (r round) fair(budget time.Duration, app *room.Manifest) time.Duration {
 	most := forApps(budget)
 	if r.whole > most {
 		return share(min(app.Timeout(), r.whole), most, r.whole) / 2
