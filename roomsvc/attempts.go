@@ -17,6 +17,8 @@ var (
 	// leader that has just lost its office may answer so; otherwise somebody has removed
 	// events, and the room cannot be changed until this service has been started anew.
 	errBehind = errors.New("the stream's leader lacks events of the room")
+	// errElsewhere is returned when the room is left to another service meanwhile.
+	errElsewhere = errors.New("the room is another service's for now")
 )
 
 // attempts decides when a command is tried again. A room that has moved is worth MaxConflicts
@@ -32,9 +34,20 @@ type attempts struct {
 	// doubt is the guard of a publish that was never answered. While the room stands at that
 	// sequence the event may still appear.
 	doubt *uint64
+	// elsewhere reports whether the room is left to another service; nil for a command that
+	// another one has left to this.
+	elsewhere func() bool
 }
 
-func (s *Service) newAttempts() *attempts { return &attempts{cfg: s.cfg} }
+func (s *Service) newAttempts(elsewhere func() bool) *attempts {
+	return &attempts{cfg: s.cfg, elsewhere: elsewhere}
+}
+
+// isElsewhere reports whether another service is to try: not while an earlier try of this one
+// may still turn out to have been stored.
+func (a *attempts) isElsewhere() bool {
+	return a.doubt == nil && a.elsewhere != nil && a.elsewhere()
+}
 
 // again reports whether to try (again), after waiting a moment if the last try failed.
 func (a *attempts) again(ctx context.Context) bool {

@@ -76,10 +76,15 @@ func (s *Service) command(e room.EventType) serve {
 		if err != nil {
 			return nil, err
 		}
-		if result, done, err := s.handOver(ctx, c, msg); done {
-			return result, err
+		for {
+			if result, done, err := s.handOver(ctx, c, msg); done {
+				return result, err
+			}
+			result, err := s.handle(ctx, c, func() bool { return s.handovers.of(c.Request.Target()) != "" })
+			if !errors.Is(err, errElsewhere) {
+				return result, err
+			}
 		}
-		return s.handle(ctx, c)
 	}
 }
 
@@ -91,7 +96,7 @@ func (s *Service) handedOver(e room.EventType) serve {
 		if err != nil {
 			return nil, err
 		}
-		return s.handle(ctx, c)
+		return s.handle(ctx, c, nil)
 	}
 }
 

@@ -9,16 +9,20 @@ import (
 // handle takes one command from load to commit. Whatever it answers without committing is
 // confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
 // until the attempts are used up. A change that does not come about for an app's word, or for
-// lack of a commit, is put down as a rejection.
-func (s *Service) handle(ctx context.Context, c room.Command) (room.Result, error) {
+// lack of a commit, is put down as a rejection. It returns errElsewhere if the room turns out to be
+// left to another service, which elsewhere, unless it is nil, is asked about.
+func (s *Service) handle(ctx context.Context, c room.Command, elsewhere func() bool) (room.Result, error) {
 	release, err := s.turn(ctx, c)
 	if err != nil {
 		return room.Result{}, s.rejected(c, err)
 	}
 	defer release()
 
-	try := s.newAttempts()
+	try := s.newAttempts(elsewhere)
 	for try.again(ctx) {
+		if try.isElsewhere() {
+			return room.Result{}, errElsewhere
+		}
 		view, done, err := s.load(ctx, c) // 1
 		if err != nil {
 			return room.Result{}, err

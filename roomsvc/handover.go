@@ -53,7 +53,7 @@ func (h *handovers) meet(roomID, self, other string) {
 func (h *handovers) of(roomID string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if to := h.to[roomID]; time.Now().Before(to.until) {
+	if to, ok := h.to[roomID]; ok && time.Now().Before(to.until) {
 		return to.service
 	}
 	return ""

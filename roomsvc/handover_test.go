@@ -139,3 +139,25 @@ func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, first.id, by)
 }
+
+// A command that has waited for its turn, or has lost it, goes to the service that has the room
+// by then.
+func TestACommandInProgressIsHandedOver(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, second, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	release, err := second.turns.take(t.Context(), "r")
+	require.NoError(t, err)
+	by := make(chan string, 1)
+	go func() {
+		_, who, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
+		assert.NoError(t, err)
+		by <- who
+	}()
+	require.Eventually(t, func() bool { return second.turns.waitingFor("r") == 2 }, patience, tick)
+	second.handovers.meet("r", second.id, first.id)
+	release()
+	assert.Equal(t, first.id, <-by)
+}
