@@ -3,7 +3,6 @@ package roomsvc
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"strconv"
 	"sync"
@@ -73,7 +72,8 @@ func (s *Service) meet(ctx context.Context, roomID string) {
 }
 
 // handOver has another service do a command, if the room is that one's. It returns false if the
-// command is to be done here.
+// command is to be done here, as it is if there is no answer when half of its time is over: the
+// other may be gone, or out of reach. Should both do it, its id and the guard let one commit.
 func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (result any, done bool, err error) {
 	roomID := c.Request.Target()
 	to := s.handovers.of(roomID)
@@ -81,19 +81,20 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 		return nil, false, nil
 	}
 	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
 	over := &nats.Msg{Subject: subjects.Handover(to, c.Request.Event()), Header: maps.Clone(msg.Header), Data: msg.Data}
 	if over.Header == nil {
 		over.Header = nats.Header{}
 	}
 	over.Header.Set(subjects.CommandID, c.ID)
-	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
-	reply, err := s.nc.RequestMsgWithContext(ctx, over)
+	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
+	waiting, cancel := context.WithTimeout(ctx, left/2)
+	defer cancel()
+	reply, err := s.nc.RequestMsgWithContext(waiting, over)
 	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		s.handovers.forget(roomID) // that service has ended
-		return nil, false, nil
 	case err != nil:
-		return nil, true, room.Errorf(room.CodeDeadlineExceeded, "the service that is changing room %q did not answer in time; send the command again with the same id: %v", roomID, err)
+		s.handovers.forget(roomID)
+		return nil, false, nil
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
 		return json.RawMessage(reply.Data), true, nil
 	}

@@ -116,6 +116,25 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 	assert.Empty(t, second.handovers.of("r"))
 }
 
+// A service that has the subject and does not answer keeps nobody from changing the room.
+func TestACommandThatIsHandedOverInVainIsDone(t *testing.T) {
+	t.Parallel()
+	_, s := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, s, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	silent, err := s.nc.SubscribeSync(subjects.Handover("a", room.EventUserJoin))
+	require.NoError(t, err)
+	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+	defer cancel()
+	_, err = s.command(room.EventUserJoin)(ctx, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+	require.NoError(t, err)
+	_, err = silent.NextMsg(time.Second)
+	require.NoError(t, err, "it has been handed over")
+	assert.Empty(t, s.handovers.of("r"))
+}
+
 // Services that meet find out who goes on.
 func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	t.Parallel()
