@@ -66,6 +66,8 @@ func (h *handovers) forget(roomID string) {
 
 // meet finds out which service has made the room's last event, after a conflict with it.
 func (s *Service) meet(ctx context.Context, roomID string) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
 	if msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.PostsOf(roomID)); err == nil { // if not, the next conflict will tell
 		s.handovers.meet(roomID, s.id, msg.Header.Get(subjects.CommittedBy))
 	}

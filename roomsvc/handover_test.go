@@ -158,3 +158,27 @@ func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, first.id, by)
 }
+
+// A leader that has just come into office may claim a conflict where there is none.
+func TestASpuriousConflictIsNoMeeting(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, first, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	require.NoError(t, second.catchUp(t.Context()))
+	claimed := false
+	stored := second.append
+	second.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+		if !claimed {
+			claimed = true
+			return 0, bus.ErrConflict
+		}
+		return stored(ctx, msg, id, g)
+	}
+	_, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
+	require.NoError(t, err)
+	assert.Equal(t, second.id, by)
+	assert.Zero(t, second.conflicts.Load())
+	assert.Empty(t, second.handovers.of("r"))
+}
