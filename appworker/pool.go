@@ -57,10 +57,15 @@ func (p *pool) wake() {
 	}
 }
 
-// run takes what waits, from when it has been woken.
+// run takes what waits, from when it has been woken. A handler may end its goroutine, as a test's
+// FailNow does: another one takes its place.
 func (p *pool) run() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer func() {
+		p.started--
+		p.wake()
+		p.mu.Unlock()
+	}()
 	for p.waking = false; !p.closed; {
 		if len(p.waiting) == 0 {
 			p.idle++
@@ -73,10 +78,14 @@ func (p *pool) run() {
 		p.waiting[0] = job{}
 		p.waiting = p.waiting[1:]
 		p.wake()
-		p.mu.Unlock()
-		p.handle(j)
-		p.mu.Lock()
+		p.unlocked(j)
 	}
+}
+
+func (p *pool) unlocked(j job) {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	p.handle(j)
 }
 
 // close lets nothing more begin. It returns what waits.

@@ -1,6 +1,7 @@
 package appworker
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -60,6 +61,24 @@ func TestPoolWakes(t *testing.T) {
 		for range size {
 			release <- struct{}{}
 		}
+	}
+	require.Empty(t, p.close())
+	p.wait()
+}
+
+// A handler that ends its goroutine takes neither the program nor a place with it.
+func TestPoolOutlivesHandlersThatExit(t *testing.T) {
+	t.Parallel()
+	begun := make(chan struct{}, 3)
+	p := newPool(1, func(job) {
+		begun <- struct{}{}
+		runtime.Goexit()
+	})
+	for range cap(begun) {
+		p.add(job{})
+	}
+	for range cap(begun) {
+		<-begun
 	}
 	require.Empty(t, p.close())
 	p.wait()

@@ -173,16 +173,21 @@ const (
 	maxWaiting = 256
 )
 
-// read serves requests until there are no more. Whoever takes one sees to it that another reader
+// read serves requests until there are no more. Whoever takes one in sees to it that another reader
 // waits for the next, which must not be kept waiting. A reader that has served one reads on: its
 // stack has grown already, and what comes meanwhile is answered in one write.
 func (s *Service) read() {
 	for msg := range s.requests {
+		came := time.Now()
+		e := s.of[msg.Sub]
+		if !s.takeIn(e, msg, came) {
+			continue // refusing needs no reader more: what is over the bound must not start any
+		}
 		if s.waiting.Add(-1) == 0 {
 			s.waiting.Add(1)
 			s.readers.Go(s.read)
 		}
-		s.receive(s.of[msg.Sub], msg)
+		s.serve(e, msg, came)
 		if s.waiting.Add(1) > maxWaiting {
 			s.waiting.Add(-1)
 			return
@@ -190,17 +195,20 @@ func (s *Service) read() {
 	}
 }
 
-// receive serves a request, unless there are too many.
-func (s *Service) receive(e *endpoint, msg *nats.Msg) {
-	came := time.Now()
+// takeIn reports whether a request is to be served. It refuses one too many.
+func (s *Service) takeIn(e *endpoint, msg *nats.Msg, came time.Time) bool {
 	if !s.answerable(msg) {
-		return
+		return false
 	}
+	if !e.Always && !s.admit() {
+		s.finish(e, msg, came, nil, ErrOverloaded)
+		return false
+	}
+	return true
+}
+
+func (s *Service) serve(e *endpoint, msg *nats.Msg, came time.Time) {
 	if !e.Always {
-		if !s.admit() {
-			s.finish(e, msg, came, nil, ErrOverloaded)
-			return
-		}
 		defer s.release()
 	}
 	data, err := e.Serve(msg, came)

@@ -48,12 +48,13 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
 	e.Seq, err = s.append(waiting, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
-	if errors.Is(err, bus.ErrConflict) {
-		s.conflicts.Add(1)
-		s.meet(ctx, e.Room)
-	}
 	if err != nil {
-		return room.Event{}, errors.Join(err, s.confirm(ctx, c, v))
+		confirmed := s.confirm(ctx, c, v)
+		if errors.Is(err, bus.ErrConflict) && errors.Is(confirmed, errMoved) { // it may be spurious
+			s.conflicts.Add(1)
+			s.meet(ctx, e.Room)
+		}
+		return room.Event{}, errors.Join(err, confirmed)
 	}
 	s.projection.commit(e)
 	return e, nil

@@ -11,8 +11,8 @@ import (
 type contact struct {
 	manifest  room.Manifest // the one that counts
 	phase     room.Interface
-	subject   string // where it is asked
-	retry     string // and where once more
+	subject   string               // where it is asked
+	retry     string               // and where once more
 	condition *condition.Condition // nil: everything concerns the app
 	broken    error                // why the condition cannot be used
 	circuit   *circuit

@@ -20,13 +20,17 @@ import (
 // itself.
 const handoverFor = time.Second
 
+// avoidFor is how long none go to a service that has not taken one.
+const avoidFor = time.Minute
+
 // handovers are the rooms whose commands this service leaves to another. Services that change one
 // room at the same time lose most of it to conflicts: when two of them meet, the one of the lower
 // id goes on, and the other hands it what it gets. Nothing depends on it but speed: the guard
 // decides whoever commits.
 type handovers struct {
-	mu sync.Mutex
-	to map[string]handover // by room
+	mu      sync.Mutex
+	to      map[string]handover  // by room
+	avoided map[string]time.Time // services that get none, until then
 }
 
 type handover struct {
@@ -41,10 +45,13 @@ func (h *handovers) meet(roomID, self, other string) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Before(h.avoided[other]) {
+		return
+	}
 	if h.to == nil {
 		h.to = make(map[string]handover)
 	}
-	now := time.Now()
 	maps.DeleteFunc(h.to, func(_ string, old handover) bool { return now.After(old.until) })
 	h.to[roomID] = handover{service: other, until: now.Add(handoverFor)}
 }
@@ -59,21 +66,32 @@ func (h *handovers) of(roomID string) string {
 	return ""
 }
 
-func (h *handovers) forget(roomID string) {
+// avoid leaves no room to a service that has ended, is out of reach or has too much to do.
+func (h *handovers) avoid(service string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.to, roomID)
+	maps.DeleteFunc(h.to, func(_ string, to handover) bool { return to.service == service })
+	now := time.Now()
+	maps.DeleteFunc(h.avoided, func(_ string, until time.Time) bool { return now.After(until) })
+	if h.avoided == nil {
+		h.avoided = make(map[string]time.Time)
+	}
+	h.avoided[service] = now.Add(avoidFor)
 }
 
 // meet finds out which service has made the room's last event, after a conflict with it.
 func (s *Service) meet(ctx context.Context, roomID string) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
 	if msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.PostsOf(roomID)); err == nil { // if not, the next conflict will tell
 		s.handovers.meet(roomID, s.id, msg.Header.Get(subjects.CommittedBy))
 	}
 }
 
 // handOver has another service do a command, if the room is that one's. It returns false if the
-// command is to be done here.
+// command is to be done here, since the other has surely not begun it. Without an answer that is not
+// known: a service that was stopped for a while may yet do it, and only who sent the command can
+// say whether it is still wanted.
 func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (result any, done bool, err error) {
 	roomID := c.Request.Target()
 	to := s.handovers.of(roomID)
@@ -81,25 +99,33 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 		return nil, false, nil
 	}
 	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline) / 2 // there is time to try again
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
 	over := &nats.Msg{Subject: subjects.Handover(to, c.Request.Event()), Header: maps.Clone(msg.Header), Data: msg.Data}
 	if over.Header == nil {
 		over.Header = nats.Header{}
 	}
 	over.Header.Set(subjects.CommandID, c.ID)
-	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
+	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
 	reply, err := s.nc.RequestMsgWithContext(ctx, over)
 	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		s.handovers.forget(roomID) // that service has ended
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrMaxPayload):
+		s.handovers.avoid(to)
 		return nil, false, nil
 	case err != nil:
-		return nil, true, room.Errorf(room.CodeDeadlineExceeded, "the service that is changing room %q did not answer in time; send the command again with the same id: %v", roomID, err)
+		s.handovers.avoid(to)
+		return nil, true, room.Errorf(room.CodeUnavailable, "the service that is changing room %q does not answer; send the command again with the same id", roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
 		return json.RawMessage(reply.Data), true, nil
 	}
 	refused := &room.Error{}
 	if err := room.DecodeLenient(reply.Data, refused); err != nil {
 		return nil, true, room.Errorf(room.CodeUnavailable, "the service that is changing room %q gave an answer that cannot be read", roomID)
+	}
+	if refused.Code == room.CodeOverloaded {
+		s.handovers.avoid(to)
+		return nil, false, nil
 	}
 	return nil, true, refused
 }

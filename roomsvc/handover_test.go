@@ -26,9 +26,12 @@ func TestARoomIsLeftToTheServiceOfTheLowerID(t *testing.T) {
 	h.meet("r", "b", "a")
 	assert.Equal(t, "a", h.of("r"))
 	assert.Empty(t, h.of("another"))
-	h.forget("r")
+	h.avoid("a")
 	assert.Empty(t, h.of("r"))
+	h.meet("r", "b", "a")
+	assert.Empty(t, h.of("r"), "a does not take them")
 
+	h.avoided["a"] = time.Now().Add(-time.Millisecond)
 	h.meet("r", "b", "a")
 	h.to["r"] = handover{service: "a", until: time.Now().Add(-time.Millisecond)}
 	assert.Empty(t, h.of("r"), "it is tried here again in time")
@@ -116,6 +119,48 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 	assert.Empty(t, second.handovers.of("r"))
 }
 
+// Whether a service that does not answer does the command all the same is not known; it gets no
+// others.
+func TestACommandThatIsHandedOverInVain(t *testing.T) {
+	t.Parallel()
+	_, s := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, s, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	silent, err := s.nc.SubscribeSync(subjects.Handover("a", room.EventUserJoin))
+	require.NoError(t, err)
+	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = s.command(room.EventUserJoin)(ctx, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+	require.NoError(t, ctx.Err(), "there is time left to send it again")
+	_, err = silent.NextMsg(time.Second)
+	require.NoError(t, err, "it has been handed over")
+	_, by, err := send(t, s, room.EventUserJoin, "j1", joinOf("alice"))
+	require.NoError(t, err)
+	assert.Equal(t, s.id, by)
+}
+
+// One that has too much to do has not begun it.
+func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
+	t.Parallel()
+	_, s := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, s, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	_, err = s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
+		no := refuse("", room.Errorf(room.CodeOverloaded, "too much"))
+		no.Subject = msg.Reply
+		assert.NoError(t, s.nc.PublishMsg(no))
+	})
+	require.NoError(t, err)
+	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+	_, by, err := send(t, s, room.EventUserJoin, "j1", joinOf("alice"))
+	require.NoError(t, err)
+	assert.Equal(t, s.id, by)
+}
+
 // Services that meet find out who goes on.
 func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	t.Parallel()
@@ -160,4 +205,28 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	second.handovers.meet("r", second.id, first.id)
 	release()
 	assert.Equal(t, first.id, <-by)
+}
+
+// A leader that has just come into office may claim a conflict where there is none.
+func TestASpuriousConflictIsNoMeeting(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+	_, _, err := send(t, first, room.EventCreate, "c1", create)
+	require.NoError(t, err)
+	require.NoError(t, second.catchUp(t.Context()))
+	claimed := false
+	stored := second.append
+	second.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+		if !claimed {
+			claimed = true
+			return 0, bus.ErrConflict
+		}
+		return stored(ctx, msg, id, g)
+	}
+	_, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
+	require.NoError(t, err)
+	assert.Equal(t, second.id, by)
+	assert.Zero(t, second.conflicts.Load())
+	assert.Empty(t, second.handovers.of("r"))
 }

@@ -94,12 +94,13 @@ func (p *projection) consume(e room.Event, stored time.Time) error {
 	return err
 }
 
-// passed moves past an event that came as a commit, or in a snapshot. It reports whether it is one.
+// passed moves past an event that came as a commit, or in a snapshot. It reports whether it is one:
+// what somebody else has put between two of a room's events must still be looked at.
 func (p *projection) passed(roomID string, seq uint64, newest stamp) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, ok := p.rooms[roomID]
-	if !ok || seq > s.Seq {
+	if !ok || seq > s.Seq || p.recent.find(newest.id) != seq {
 		return false
 	}
 	p.advance(seq, newest)

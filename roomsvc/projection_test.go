@@ -1,14 +1,18 @@
 package roomsvc
 
 import (
+	"log/slog"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -136,4 +140,32 @@ func TestGaps(t *testing.T) {
 	} {
 		assert.Equal(t, c.missed, c.gaps.missed(c.last, c.seq), "%+v", c)
 	}
+}
+
+// bodiless is a message of the stream without a body.
+type bodiless struct {
+	jetstream.Msg
+	subject string
+	headers nats.Header
+}
+
+func (m bodiless) Subject() string      { return m.subject }
+func (m bodiless) Headers() nats.Header { return m.headers }
+func (m bodiless) Data() []byte         { return nil }
+
+// In a replicated stream a foreign message can slip in under the guard of a commit, whose event may be
+// known before it.
+func TestAForeignMessageBeforeACommitIsQuarantined(t *testing.T) {
+	t.Parallel()
+	s := &Service{projection: newProjection(time.Time{}), log: slog.New(slog.DiscardHandler)}
+	read(t, s.projection, 1, 0, "r", room.EventCreate)
+	s.projection.commit(room.Event{
+		ID: "j", Type: room.EventUserJoin, Room: "r", Time: noon, Seq: 3, Expected: 1, Version: 2,
+		Data: room.Data{Room: room.Room{ID: "r"}, JoiningUser: &room.User{ID: "alice"}},
+	})
+	s.consume(bodiless{subject: subjects.Post(room.EventUserJoin, "r")}, &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: 2}})
+	s.consume(bodiless{subject: subjects.Post(room.EventUserJoin, "r"), headers: nats.Header{subjects.ID: {"j"}}}, &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: 3}})
+	c := s.projection.counts()
+	assert.Equal(t, uint64(1), c.quarantined)
+	assert.Equal(t, uint64(3), c.seq)
 }

@@ -73,10 +73,16 @@ func (s *Service) open(ctx context.Context) error {
 	return nil
 }
 
-// allowGroups lets the stream of events take what is committed together.
+// allowGroups lets the stream of events take what is committed together. If it may not be changed,
+// each commit goes alone.
 func (s *Service) allowGroups(ctx context.Context) error {
 	c := s.stream.CachedInfo().Config
 	if !s.cfg.GroupCommits || c.AllowAtomicPublish {
+		return nil
+	}
+	if s.cfg.NoProvision {
+		s.append = newAppender(s.js, false)
+		s.log.Warn("commits are not grouped: the stream does not allow batches, and is not to be changed", "stream", subjects.Events)
 		return nil
 	}
 	c.AllowAtomicPublish = true

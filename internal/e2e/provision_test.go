@@ -131,3 +131,17 @@ func TestCLIStreams(t *testing.T) {
 	assert.Contains(t, c.fails(2, "streams", "--replicas", "2"), "1, 3 or 5")
 	assert.Contains(t, c.ok("streams", "--help"), "nats stream add --config")
 }
+
+// A service that is to make no streams does not change one either, to commit in groups.
+func TestGroupingCommitsChangesNoStreamThatIsNotToBeMade(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	require.NoError(t, b.Service.Stop(t.Context()))
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{NoProvision: true, GroupCommits: true})
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	assert.False(t, stream.CachedInfo().Config.AllowAtomicPublish)
+	for _, err := range createAtOnce(t, b.Client, "r", 100) {
+		require.NoError(t, err)
+	}
+}
