@@ -11,5 +11,5 @@
 // arguments give the same result, on every replica and on every replay. Everything that
 // crosses the wire is a type of this package with a golden JSON file under testdata.
 //
-// The package depends on the standard library only.
+// The package depends on the standard library, and on what its encoding/json/v2 will be.
 package room

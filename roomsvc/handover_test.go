@@ -195,16 +195,20 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	require.NoError(t, err)
 	release, err := second.turns.take(t.Context(), "r")
 	require.NoError(t, err)
-	by := make(chan string, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
 	go func() {
-		_, who, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
-		assert.NoError(t, err)
-		by <- who
+		_, err := second.command(room.EventUserJoin)(ctx, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+		done <- err
 	}()
 	require.Eventually(t, func() bool { return second.turns.waitingFor("r") == 2 }, patience, tick)
 	second.handovers.meet("r", second.id, first.id)
 	release()
-	assert.Equal(t, first.id, <-by)
+	require.NoError(t, <-done)
+	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
+	require.NoError(t, err)
+	assert.Equal(t, first.id, msg.Header.Get(subjects.CommittedBy))
 }
 
 // A leader that has just come into office may claim a conflict where there is none.
