@@ -304,6 +304,8 @@ func TestALaterVersionGetsMoreEvents(t *testing.T) {
 	assert.Equal(t, "join alice", saw.one(t))
 	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
 	require.NoError(t, err)
+	joins(t, b, "r", "bob")
+	assert.Equal(t, "join bob", saw.one(t), "the consumer is past the leave")
 	require.NoError(t, stop())
 	joins(t, b, "r", "held")
 	stop = b.Work(t, room.Manifest{ID: "ledger", Version: "2.0.0"}, joined,
@@ -318,7 +320,7 @@ func TestALaterVersionGetsMoreEvents(t *testing.T) {
 	require.NoError(t, stop())
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
 	require.NoError(t, err)
-	assert.Equal(t, "4", consumer.CachedInfo().Config.Metadata["roombus.behind.userleave"])
+	assert.Equal(t, "5", consumer.CachedInfo().Config.Metadata["roombus.behind.userleave"])
 	assert.NotContains(t, consumer.CachedInfo().Config.Metadata, "roombus.behind.userjoin")
 }
 
