@@ -112,7 +112,7 @@ func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is
 	if len(began) == 0 {
 		return nil
 	}
-	// What was there before the update never comes, and no event must wait for it.
+	// What was there before the update may never come, and no event must wait for it.
 	info, err := stream.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
