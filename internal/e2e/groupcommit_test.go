@@ -52,7 +52,7 @@ func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
 	p := harness.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
 	harness.Serve(t, harness.ConnectTo(t, p.URL()), roomsvc.Config{GroupCommits: true, AckWait: time.Second, Budget: 20 * time.Second, CommitPatience: 15 * time.Second})
 	p.LoseToClient(`"batch":"`)
-	client := roomclient.New(b.NC, roomclient.Config{AttemptTimeout: 20 * time.Second})
+	client := roomclient.New(b.NC, roomclient.Config{Timeout: 30 * time.Second, AttemptTimeout: 3 * time.Second}) // an answer may be lost with the connection
 	const rooms = 300
 	for _, err := range createAtOnce(t, client, "r", rooms) {
 		require.NoError(t, err)
