@@ -19,7 +19,7 @@ const maxEnded = 1 << 14
 // whole process: a subscription for each call would be several times slower. It is safe for
 // concurrent use.
 type Asker struct {
-	nc      *nats.Conn
+	out     publisher
 	sub     *nats.Subscription
 	prefix  string
 	surplus atomic.Uint64
@@ -41,16 +41,18 @@ type waiter struct {
 	declined bool // one could not
 }
 
+// arrival is a reply to a sending, or why it has not been sent.
 type arrival struct {
 	n     int
 	token string
 	msg   *nats.Msg
+	err   error
 	at    time.Time
 }
 
 // NewAsker subscribes to an inbox of its own. Close ends it.
 func NewAsker(nc *nats.Conn) (*Asker, error) {
-	a := &Asker{nc: nc, prefix: nc.NewInbox() + ".", waiting: make(map[string]waiter)}
+	a := &Asker{out: publisher{nc: nc}, prefix: nc.NewInbox() + ".", waiting: make(map[string]waiter)}
 	sub, err := nc.Subscribe(a.prefix+"*", a.arrive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to the inbox: %w", err)

@@ -93,15 +93,13 @@ func (a *Asker) Ask(questions []Question) *Asking {
 		asker: a, start: time.Now(), open: make([]*openQuestion, len(questions)), left: len(questions), unwound: true,
 		arrivals: make(chan arrival, pending*len(questions)),
 	}
-	open, messages := make([]openQuestion, len(questions)), make([]*nats.Msg, len(questions))
+	open, all := make([]openQuestion, len(questions)), make([]outgoing, len(questions))
 	for n, q := range questions {
 		open[n] = openQuestion{Question: q, ends: g.start.Add(q.Timeout)}
 		g.open[n] = &open[n]
-		messages[n] = g.message(n, q.Subject, g.start)
+		all[n] = g.ask(n, g.start)
 	}
-	for n, msg := range messages { // in one go, so that they leave in one write
-		g.ask(n, msg, g.start)
-	}
+	a.out.publish(all...)
 	return g
 }
 
@@ -194,54 +192,44 @@ func (g *Asking) tick(now time.Time) {
 			g.end(n, r)
 		case q.next.IsZero() || now.Before(q.next):
 		case len(q.tokens) == 0:
-			g.ask(n, g.message(n, q.Subject, now), now)
+			g.asker.out.publish(g.ask(n, now))
 		default:
 			g.retry(n, now)
 		}
 	}
 }
 
-// ask sends a question to its subject. Half of the time that is then left, it waits before it
+// ask is a question on its way to its subject. Half of the time that is then left, it waits before it
 // tries another.
-func (g *Asking) ask(n int, msg *nats.Msg, now time.Time) {
+func (g *Asking) ask(n int, now time.Time) outgoing {
 	q := g.open[n]
 	q.next = time.Time{}
 	if q.Retry != "" && !q.retried {
 		q.next = now.Add(q.ends.Sub(now) / 2)
 	}
-	if err := g.send(n, msg); err != nil {
-		g.end(n, Reply{Err: err, Took: now.Sub(g.start)})
-	}
+	return g.sending(n, q.Subject, now)
 }
 
 // retry sends a question to whoever else can answer it.
 func (g *Asking) retry(n int, now time.Time) {
 	q := g.open[n]
 	q.retried, q.next = true, time.Time{}
-	msg := g.message(n, q.Retry, now)
-	if g.send(n, msg) == nil { // if it fails there is still the first sending
-		q.retry = g.asker.token(msg.Reply)
-	}
+	o := g.sending(n, q.Retry, now)
+	q.retry = g.asker.token(o.msg.Reply)
+	g.asker.out.publish(o)
 }
 
-// message is a question ready to be sent.
-func (g *Asking) message(n int, subject string, now time.Time) *nats.Msg {
+// sending is a question ready to be sent. If it cannot be, that arrives in place of a reply.
+func (g *Asking) sending(n int, subject string, now time.Time) outgoing {
 	q := g.open[n]
+	token := g.asker.expect(waiter{replies: g.arrivals, n: n, shared: subject == q.Retry})
+	q.tokens, g.unwound = append(q.tokens, token), true
 	msg := q.Message(q.ends.Sub(now))
-	msg.Subject = subject
-	msg.Reply = g.asker.prefix + g.asker.expect(waiter{replies: g.arrivals, n: n, shared: subject == q.Retry})
-	return msg
-}
-
-func (g *Asking) send(n int, msg *nats.Msg) error {
-	q, token := g.open[n], g.asker.token(msg.Reply)
-	g.unwound = true
-	if err := g.asker.nc.PublishMsg(msg); err != nil {
+	msg.Subject, msg.Reply = subject, g.asker.prefix+token
+	return outgoing{msg: msg, failed: func(err error) {
 		g.asker.forget(token)
-		return fmt.Errorf("asking on %s: %w", msg.Subject, err)
-	}
-	q.tokens = append(q.tokens, token)
-	return nil
+		g.arrivals <- arrival{n: n, token: token, err: fmt.Errorf("asking on %s: %w", subject, err), at: time.Now()}
+	}}
 }
 
 // take sorts what has arrived: a reply ends its question, the word that nobody listens, or
@@ -252,13 +240,17 @@ func (g *Asking) take(r arrival) {
 		return // a second reply that was on its way when the first one came
 	}
 	q.tokens = slices.DeleteFunc(q.tokens, func(token string) bool { return token == r.token })
+	if r.err != nil {
+		g.unsent(q, r)
+		return
+	}
 	nobody, elsewhere := isNobody(r.msg), isUnavailable(r.msg)
 	if elsewhere {
 		q.refusal = r.msg
 	}
 	switch {
 	case nobody && r.token == q.retry:
-		_ = g.send(r.n, g.message(r.n, q.Subject, r.at)) // if it fails there may still be the first sending
+		g.asker.out.publish(g.sending(r.n, q.Subject, r.at))
 		q.retry = ""
 	case elsewhere && q.Retry != "" && !q.retried:
 		g.retry(r.n, r.at)
@@ -274,6 +266,16 @@ func (g *Asking) take(r arrival) {
 	default:
 		msg, err := q.refused()
 		g.end(r.n, Reply{Msg: msg, Err: err, Took: r.at.Sub(g.start)})
+	}
+}
+
+// unsent ends a question that could not be sent, unless somebody has it already, or may have.
+func (g *Asking) unsent(q *openQuestion, r arrival) {
+	if r.token == q.retry {
+		q.retry = ""
+	}
+	if len(q.tokens) == 0 && q.retry == "" {
+		g.end(r.n, Reply{Err: r.err, Took: r.at.Sub(g.start)})
 	}
 }
 

@@ -30,6 +30,7 @@ type Service struct {
 	verbs     []*nats.Subscription
 	admission chan struct{} // nil: no bound
 	requests  chan *nats.Msg
+	replies   publisher
 	readers   sync.WaitGroup
 	waiting   atomic.Int64 // readers that have no request
 	stop      sync.Once
@@ -87,7 +88,7 @@ var (
 // server knows of them when it has been flushed.
 func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
 	s := &Service{
-		nc: nc, cfg: cfg, started: time.Now().UTC(),
+		nc: nc, cfg: cfg, replies: publisher{nc: nc}, started: time.Now().UTC(),
 		of: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread),
 		// The nats CLI cannot read a null where it expects metadata.
 		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: map[string]string{}},
@@ -248,14 +249,18 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 	}
 	reply.Subject = msg.Reply
 	// gofail: var beforeReply struct{}
-	err = s.nc.PublishMsg(reply)
+	s.replies.publish(outgoing{msg: reply, failed: func(err error) { s.unanswered(msg.Subject, reply, err) }})
+}
+
+// unanswered is what becomes of an answer that cannot be sent.
+func (s *Service) unanswered(subject string, reply *nats.Msg, err error) {
 	if errors.Is(err, nats.ErrMaxPayload) {
-		reply = s.cfg.Refuse(msg.Subject, fmt.Errorf("%w: the answer has %d bytes", ErrTooLarge, len(data)))
-		reply.Subject = msg.Reply
-		err = s.nc.PublishMsg(reply)
+		short := s.cfg.Refuse(subject, fmt.Errorf("%w: the answer has %d bytes", ErrTooLarge, len(reply.Data)))
+		short.Subject = reply.Subject
+		err = s.nc.PublishMsg(short)
 	}
 	if err != nil {
-		s.cfg.Logger.Warn("cannot answer", "subject", msg.Subject, "error", err)
+		s.cfg.Logger.Warn("cannot answer", "subject", subject, "error", err)
 	}
 }
 
@@ -277,6 +282,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	finished := make(chan struct{})
 	go func() {
 		s.readers.Wait()
+		s.replies.wait()
 		close(finished)
 	}()
 	select {

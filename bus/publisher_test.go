@@ -1,0 +1,80 @@
+package bus
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func connection(t *testing.T) *nats.Conn {
+	t.Helper()
+	server, err := StartEmbedded(t.Context(), EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// What many publish at once arrives, each goroutine's in its order, once.
+func TestPublisherSendsAll(t *testing.T) {
+	t.Parallel()
+	const senders, each = 16, 500
+	nc := connection(t)
+	sub, err := nc.SubscribeSync("p.*")
+	require.NoError(t, err)
+	p := &publisher{nc: nc}
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for n := range each {
+				p.publish(outgoing{msg: &nats.Msg{Subject: "p." + strconv.Itoa(s), Data: []byte(strconv.Itoa(n))}, failed: func(err error) { assert.NoError(t, err) }})
+			}
+		})
+	}
+	all.Wait()
+	p.wait()
+	require.NoError(t, nc.Flush())
+	next := make(map[string]int)
+	for range senders * each {
+		msg, err := sub.NextMsg(time.Second)
+		require.NoError(t, err)
+		require.Equal(t, strconv.Itoa(next[msg.Subject]), string(msg.Data), msg.Subject)
+		next[msg.Subject]++
+	}
+	assert.Empty(t, p.queue)
+	assert.False(t, p.sending)
+}
+
+// Who finds another one sending does not wait for it, and what cannot be sent is told, also
+// when another one has tried.
+func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
+	t.Parallel()
+	nc := connection(t)
+	sub, err := nc.SubscribeSync("p")
+	require.NoError(t, err)
+	p := &publisher{nc: nc}
+	var failures []error
+	left := outgoing{msg: &nats.Msg{Subject: "", Data: []byte("bad")}, failed: func(err error) { failures = append(failures, err) }}
+	good := outgoing{msg: &nats.Msg{Subject: "p", Data: []byte("good")}, failed: func(err error) { failures = append(failures, err) }}
+	// The one that is sending is this very goroutine, while it is told of a failure.
+	p.publish(outgoing{msg: &nats.Msg{Subject: ""}, failed: func(err error) {
+		failures = append(failures, err)
+		p.publish(left, good)
+		assert.Len(t, failures, 1, "they are left to the one that is sending")
+	}})
+	p.wait()
+	require.Len(t, failures, 2)
+	assert.ErrorIs(t, errors.Join(failures...), nats.ErrBadSubject)
+	require.NoError(t, nc.Flush())
+	msg, err := sub.NextMsg(time.Second)
+	require.NoError(t, err)
+	assert.Equal(t, "good", string(msg.Data))
+}
