@@ -85,17 +85,28 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 	return r, msg.Header.Get(subjects.CommittedBy), nil
 }
 
+var creation = room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
+
+// createRoom has one of the services make the room "r".
+func createRoom(t *testing.T, s *Service) {
+	t.Helper()
+	_, by, err := send(t, s, room.EventCreate, "c1", creation)
+	require.NoError(t, err)
+	require.Equal(t, s.id, by)
+}
+
 func joinOf(user string) room.JoinRequest {
 	return room.JoinRequest{RoomID: "r", User: room.User{ID: user}}
+}
+
+func aliceJoins() *nats.Msg {
+	return &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)}
 }
 
 func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
-	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
-	_, by, err := send(t, second, room.EventCreate, "c1", create)
-	require.NoError(t, err)
-	require.Equal(t, second.id, by)
+	createRoom(t, second)
 
 	second.handovers.meet("r", second.id, first.id)
 	r, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
@@ -103,7 +114,7 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 	assert.Equal(t, first.id, by)
 	assert.True(t, r.Changed)
 	assert.Equal(t, 2, r.Room.MemberCount)
-	_, _, err = send(t, second, room.EventCreate, "c2", create)
+	_, _, err = send(t, second, room.EventCreate, "c2", creation)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeRoomExists}, "an error comes back as it is")
 
 	// Two that hand over to each other do not play ball with a command.
@@ -124,15 +135,13 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 func TestACommandThatIsHandedOverInVain(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
-	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
-	_, _, err := send(t, s, room.EventCreate, "c1", create)
-	require.NoError(t, err)
+	createRoom(t, s)
 	silent, err := s.nc.SubscribeSync(subjects.Handover("a", room.EventUserJoin))
 	require.NoError(t, err)
 	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	_, err = s.command(room.EventUserJoin)(ctx, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+	_, err = s.command(room.EventUserJoin)(ctx, "j1", aliceJoins())
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 	require.NoError(t, ctx.Err(), "there is time left to send it again")
 	_, err = silent.NextMsg(time.Second)
@@ -146,10 +155,8 @@ func TestACommandThatIsHandedOverInVain(t *testing.T) {
 func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
-	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
-	_, _, err := send(t, s, room.EventCreate, "c1", create)
-	require.NoError(t, err)
-	_, err = s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
+	createRoom(t, s)
+	_, err := s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
 		no := refuse("", room.Errorf(room.CodeOverloaded, "too much"))
 		no.Subject = msg.Reply
 		assert.NoError(t, s.nc.PublishMsg(no))
@@ -165,10 +172,8 @@ func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
 func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
-	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
-	_, _, err := send(t, first, room.EventCreate, "c1", create)
-	require.NoError(t, err)
-	c, err := second.decode(room.EventUserJoin, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+	createRoom(t, first)
+	c, err := second.decode(room.EventUserJoin, "j1", aliceJoins())
 	require.NoError(t, err)
 	require.NoError(t, second.catchUp(t.Context()))
 	old, _ := second.projection.view(c)
@@ -190,16 +195,14 @@ func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 func TestACommandInProgressIsHandedOver(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
-	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
-	_, _, err := send(t, second, room.EventCreate, "c1", create)
-	require.NoError(t, err)
+	createRoom(t, second)
 	release, err := second.turns.take(t.Context(), "r")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := second.command(room.EventUserJoin)(ctx, "j1", &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)})
+		_, err := second.command(room.EventUserJoin)(ctx, "j1", aliceJoins())
 		done <- err
 	}()
 	require.Eventually(t, func() bool { return second.turns.waitingFor("r") == 2 }, patience, tick)
@@ -215,9 +218,7 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 func TestASpuriousConflictIsNoMeeting(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
-	create := room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
-	_, _, err := send(t, first, room.EventCreate, "c1", create)
-	require.NoError(t, err)
+	createRoom(t, first)
 	require.NoError(t, second.catchUp(t.Context()))
 	claimed := false
 	stored := second.append

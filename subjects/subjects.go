@@ -76,6 +76,9 @@ func Handover(replica string, e room.EventType) string {
 	return "room.handover." + replica + "." + e.Command()
 }
 
+// AllPre are the subjects on which apps are asked.
+const AllPre = "room.pre.>"
+
 // Pre is the subject on which an app is asked.
 func Pre(i room.Interface, app string) string { return PreType(i) + "." + app }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -102,7 +103,8 @@ func (f *floor) do(ctx context.Context, msg *nats.Msg) error {
 	s := f.sample.Load()
 	r := f.room(msg.Header.Get(roomHeader))
 	if msg.Header.Get(unchangedHeader) != "" {
-		return f.confirm(ctx, msg.Header.Get(roomHeader))
+		_, err := bus.LeaderLast(ctx, f.nc, floorStream, floorPosts(msg.Header.Get(roomHeader)))
+		return err
 	}
 	for _, round := range s.rounds() {
 		if err := f.gather(ctx, s, round); err != nil {
@@ -140,17 +142,6 @@ func (f *floor) gather(ctx context.Context, s *Sample, workers []string) error {
 		}
 	}
 	return nil
-}
-
-// confirm asks the stream's leader for the room's last message, as a service does that commits
-// nothing.
-func (f *floor) confirm(ctx context.Context, roomID string) error {
-	body, err := json.Marshal(map[string]string{"last_by_subj": floorPosts(roomID)})
-	if err != nil {
-		return err
-	}
-	_, err = f.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+floorStream, body)
-	return err
 }
 
 func (f *floor) room(id string) *floorRoom {

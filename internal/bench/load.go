@@ -7,19 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/nats-io/nats.go"
-)
 
-// Latencies are kept from a microsecond to a minute, to three digits.
-const (
-	maxLatency = time.Minute
-	digits     = 3
+	"github.com/roombus/roombus/internal/latency"
 )
-
-func newLatencies() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, maxLatency.Microseconds(), digits)
-}
 
 // replyTimeout is how long a reply is waited for: longer than a service takes to give up itself.
 const replyTimeout = 15 * time.Second
@@ -30,7 +21,7 @@ type slice struct {
 	failed    int
 	failure   string // the first
 	took      time.Duration
-	latencies *hdrhistogram.Histogram
+	latencies *latency.Distribution
 	usage     sideUsage
 }
 
@@ -86,7 +77,7 @@ func load(ctx context.Context, nc *nats.Conn, to side, clients int, from source)
 		})
 	}
 	sending.Wait()
-	s := &slice{took: time.Since(start), latencies: newLatencies()}
+	s := &slice{took: time.Since(start), latencies: latency.New()}
 	for _, c := range all {
 		s.done = append(s.done, c.done...)
 		s.failed += c.failed
@@ -94,7 +85,7 @@ func load(ctx context.Context, nc *nats.Conn, to side, clients int, from source)
 			s.failure = c.failure
 		}
 		for _, took := range c.took {
-			_ = s.latencies.RecordValue(min(took, maxLatency).Microseconds()) // in range, as it is cut
+			s.latencies.Add(took)
 		}
 	}
 	return s, nil

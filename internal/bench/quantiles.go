@@ -32,7 +32,7 @@ const leastLatency = 0.001
 func (f *Figures) curve(points int) []float64 {
 	all := make([]float64, points)
 	for n := range all {
-		all[n] = math.Log2(max(f.at(quantileAt(float64(n)/float64(points-1))), leastLatency))
+		all[n] = math.Log2(max(f.latencies.At(quantileAt(float64(n)/float64(points-1))), leastLatency))
 	}
 	return all
 }

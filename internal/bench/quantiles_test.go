@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/roombus/roombus/internal/latency"
 )
 
 func TestTheAxisStretchesTheTail(t *testing.T) {
@@ -23,14 +25,14 @@ func TestTheAxisStretchesTheTail(t *testing.T) {
 
 func TestACurveCountsDoublings(t *testing.T) {
 	t.Parallel()
-	f := Figures{latencies: newLatencies()}
+	f := Figures{latencies: latency.New()}
 	for range 1000 {
-		_ = f.latencies.RecordValue((4 * time.Millisecond).Microseconds())
+		f.latencies.Add(4 * time.Millisecond)
 	}
 	for _, v := range f.curve(5) {
 		assert.InDelta(t, 2, v, 0.001, "4 ms")
 	}
-	for _, v := range (&Figures{latencies: newLatencies()}).curve(5) {
+	for _, v := range (&Figures{latencies: latency.New()}).curve(5) {
 		assert.InDelta(t, -9.966, v, 0.001, "no latency is the least there is")
 	}
 }

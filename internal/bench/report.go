@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/roombus/roombus/internal/latency"
 )
 
 // Result is what came of one cell.
@@ -31,11 +31,11 @@ type Ratio struct {
 
 // Figures are those of one side.
 type Figures struct {
-	Commands  int       `json:"commands"`
-	Failed    int       `json:"failed"`
-	Failure   string    `json:"failure,omitempty"` // the first
-	PerSecond float64   `json:"perSecond"`
-	LatencyMs Quantiles `json:"latencyMs"`
+	Commands  int               `json:"commands"`
+	Failed    int               `json:"failed"`
+	Failure   string            `json:"failure,omitempty"` // the first
+	PerSecond float64           `json:"perSecond"`
+	LatencyMs latency.Quantiles `json:"latencyMs"`
 	// Microseconds for each command, of the service's processes, of the workers, and of all there are,
 	// the clients and the NATS server inside included.
 	ServiceCPU float64 `json:"serviceCPUMicros"`
@@ -47,20 +47,11 @@ type Figures struct {
 
 	took      time.Duration
 	usage     sideUsage
-	latencies *hdrhistogram.Histogram
-}
-
-// Quantiles of a distribution, in milliseconds.
-type Quantiles struct {
-	P50  float64 `json:"p50"`
-	P90  float64 `json:"p90"`
-	P99  float64 `json:"p99"`
-	P999 float64 `json:"p99.9"`
-	Max  float64 `json:"max"`
+	latencies *latency.Distribution
 }
 
 func newResult(cell Cell) *Result {
-	return &Result{Cell: cell, Roombus: Figures{latencies: newLatencies()}, Floor: Figures{latencies: newLatencies()}}
+	return &Result{Cell: cell, Roombus: Figures{latencies: latency.New()}, Floor: Figures{latencies: latency.New()}}
 }
 
 // add takes two neighbouring slices.
@@ -101,12 +92,7 @@ func (f *Figures) finish() {
 	f.TotalCPU = round(f.ServiceCPU + f.WorkersCPU + micros(f.usage.here))
 	f.Allocs = round(float64(f.usage.service.Allocs) / commands)
 	f.Bytes = round(float64(f.usage.service.Bytes) / commands)
-	f.LatencyMs = Quantiles{P50: f.at(50), P90: f.at(90), P99: f.at(99), P999: f.at(99.9), Max: f.at(100)}
-}
-
-// at is a quantile in milliseconds.
-func (f *Figures) at(quantile float64) float64 {
-	return float64(f.latencies.ValueAtQuantile(quantile)) / 1000
+	f.LatencyMs = f.latencies.Quantiles()
 }
 
 func rate(n int, took time.Duration) float64 { return float64(n) / max(took.Seconds(), 1e-9) }

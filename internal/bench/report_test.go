@@ -10,13 +10,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/latency"
 )
 
 // done is a slice of so many commands in a second, each of so many milliseconds.
 func done(n int, took time.Duration) *slice {
-	s := &slice{done: make([]request, n), took: time.Second, latencies: newLatencies()}
+	s := &slice{done: make([]request, n), took: time.Second, latencies: latency.New()}
 	for range n {
-		_ = s.latencies.RecordValue(took.Microseconds())
+		s.latencies.Add(took)
 	}
 	s.usage.service.CPU = time.Duration(n) * 30 * time.Microsecond
 	return s

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
 // Sample is what a room service has sent for a command: what the floor sends for one.
@@ -53,7 +54,7 @@ func (st *stage) sample(ctx context.Context, r request) (*Sample, error) {
 		s.InParallel, s.OneByOne = 2, true
 	}
 	pres := make(chan *nats.Msg, 64)
-	sub, err := st.nc.ChanSubscribe("room.pre.>", pres)
+	sub, err := st.nc.ChanSubscribe(subjects.AllPre, pres)
 	if err != nil {
 		return nil, fmt.Errorf("listening to pre-events: %w", err)
 	}

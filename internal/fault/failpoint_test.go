@@ -188,10 +188,7 @@ func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
 	next.Stdout.Await(t, `behind\n`)
 	next.Stdout.Await(t, `beside\n`)
 	next.Stderr.Await(t, `an event is a dead letter app=picky event=dead `)
-	require.Eventually(t, func() bool {
-		c, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(picky))
-		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
-	}, recovery, 10*time.Millisecond)
+	requireDrained(t, b.JS, picky)
 	letters := b.Stored(t, subjects.DeadLetters)
 	require.Len(t, letters, 1)
 	letter, err := subjects.DecodeDead(letters[0].Subject, letters[0].Header)

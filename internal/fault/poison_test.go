@@ -31,10 +31,7 @@ func TestAnEventThatWorkersDieOfTakesNoneAlong(t *testing.T) {
 	}
 	rec := records{t.TempDir()}
 	keepWorker(t, b.Server.URL(), fragile, rec)
-	require.Eventually(t, func() bool {
-		c, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(fragile))
-		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
-	}, recovery, 100*time.Millisecond)
+	requireDrained(t, b.JS, fragile)
 	letters := b.Stored(t, subjects.DeadLetters)
 	require.Len(t, letters, 1)
 	letter, err := subjects.DecodeDead(letters[0].Subject, letters[0].Header)

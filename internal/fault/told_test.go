@@ -13,15 +13,21 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
+// requireDrained waits until an app has nothing left to do.
+func requireDrained(t *testing.T, js jetstream.JetStream, app string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := js.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+	}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
+}
+
 // requireTold waits until every app has nothing left to do, and checks that its workers have
 // handled everything that it implements, each room's events in order, and have given nothing up.
 func (s *stage) requireTold(t *testing.T, events []room.Event) {
 	t.Helper()
 	for app, m := range apps() {
-		require.Eventually(t, func() bool {
-			c, err := s.bus.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
-			return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
-		}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
+		requireDrained(t, s.bus.JS, app)
 		due := slices.DeleteFunc(slices.Clone(events), func(e room.Event) bool {
 			return !slices.ContainsFunc(m.Implements, func(i room.Interface) bool { return !i.Pre() && i.Event() == e.Type })
 		})
