@@ -28,7 +28,7 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 			Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) { return w.answerRetry(i, msg, came) },
 		})
 	}
-	service, err := bus.NewService(w.nc, bus.ServiceConfig{
+	service, err := bus.NewService(bus.NewPublisher(w.nc), bus.ServiceConfig{
 		Name: m.ID, Version: m.Version, Description: m.Description,
 		ReplyPrefixes: w.cfg.ReplyPrefixes, Refuse: failure, Logger: w.log,
 	}, endpoints...)

@@ -237,7 +237,9 @@ func (s *source) run(d *delivery) {
 		s.giveBack(d)
 		return
 	}
-	s.end(d, s.handle(d))
+	done := false
+	defer func() { s.end(d, done) }() // also if the handler ends its goroutine
+	done = s.handle(d)
 }
 
 // giveBack ends an event that has begun and that no handler has seen.

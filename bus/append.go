@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,21 +29,53 @@ const (
 )
 
 // Append publishes the message under the guard and its id, and waits until JetStream has
-// stored it. It returns the sequence, or one of the errors of appending. It is tried once.
-func Append(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, id string, g Guard) (uint64, error) {
+// stored it. It returns the sequence, or one of the errors of appending. It is tried once. The
+// jetstream package would send each message by itself; here it leaves with what else is to be sent.
+func (a *Asker) Append(ctx context.Context, msg *nats.Msg, id string, g Guard) (uint64, error) {
 	// gofail: var beforePublish struct{}
-	ack, err := js.PublishMsg(ctx, msg,
-		jetstream.WithMsgID(id),
-		jetstream.WithExpectLastSequenceForSubject(g.Seq, g.Filter),
-		jetstream.WithRetryAttempts(0))
+	seq, err := a.append(ctx, withGuard(msg, id, g))
 	// gofail: var afterPublish struct{}
-	if err == nil && ack.Duplicate {
+	if err != nil && !errors.Is(err, ErrStored) {
+		err = sortAppendError(err)
+	}
+	return seq, err
+}
+
+// withGuard adds the headers of a guard and an id to a message.
+func withGuard(msg *nats.Msg, id string, g Guard) *nats.Msg {
+	if msg.Header == nil {
+		msg.Header = make(nats.Header)
+	}
+	msg.Header.Set(jetstream.MsgIDHeader, id)
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(g.Seq, 10))
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, g.Filter)
+	return msg
+}
+
+func (a *Asker) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
+	reply, err := a.request(ctx, msg)
+	if err != nil {
+		return 0, err
+	}
+	if isNobody(reply) {
+		return 0, jetstream.ErrNoStreamResponse
+	}
+	var ack struct {
+		Error *jetstream.APIError `json:"error"`
+		*jetstream.PubAck
+	}
+	if err := json.Unmarshal(reply.Data, &ack); err != nil {
+		return 0, fmt.Errorf("reading the acknowledgement: %w", err)
+	}
+	switch {
+	case ack.Error != nil:
+		return 0, ack.Error
+	case ack.PubAck == nil || ack.Stream == "":
+		return 0, jetstream.ErrInvalidJSAck
+	case ack.Duplicate:
 		return 0, ErrStored
 	}
-	if err == nil {
-		return ack.Sequence, nil
-	}
-	return 0, sortAppendError(err)
+	return ack.Sequence, nil
 }
 
 // IsConflict reports whether JetStream refused a message because a guard did not hold, or may

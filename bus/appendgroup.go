@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -25,7 +24,8 @@ const (
 // copies, which must allow atomic batches: a server alone shows none of a batch before all of
 // it is on disk. It may be used from any number of goroutines.
 type AppendGroup struct {
-	js jetstream.JetStream
+	js    jetstream.JetStream
+	asker *Asker
 
 	mu      sync.Mutex
 	busy    bool
@@ -44,13 +44,15 @@ type grouped struct {
 }
 
 // NewAppendGroup returns a group whose batches are waited for as long as js waits by default.
-func NewAppendGroup(js jetstream.JetStream) *AppendGroup { return &AppendGroup{js: js} }
+func NewAppendGroup(js jetstream.JetStream, asker *Asker) *AppendGroup {
+	return &AppendGroup{js: js, asker: asker}
+}
 
-// Append is like the function Append. It is not felt that a batch is all or nothing: if the
+// Append is like that of an Asker. It is not felt that a batch is all or nothing: if the
 // server refuses one, its messages are tried each alone.
 func (g *AppendGroup) Append(ctx context.Context, msg *nats.Msg, id string, guard Guard) (uint64, error) {
 	if msg.Size() > groupable {
-		return Append(ctx, g.js, msg, id, guard)
+		return g.asker.Append(ctx, msg, id, guard)
 	}
 	a := &grouped{ctx: ctx, msg: msg, id: id, guard: guard, ended: make(chan struct{})}
 	g.mu.Lock()
@@ -125,13 +127,7 @@ func (g *AppendGroup) together(batch []*grouped) bool {
 // copy is the message with its guard and its id. The one given may yet go alone, without the
 // headers of a batch.
 func (a *grouped) copy() *nats.Msg {
-	c := nats.NewMsg(a.msg.Subject)
-	c.Data = a.msg.Data
-	maps.Copy(c.Header, a.msg.Header)
-	c.Header.Set(jetstream.MsgIDHeader, a.id)
-	c.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(a.guard.Seq, 10))
-	c.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, a.guard.Filter)
-	return c
+	return withGuard(&nats.Msg{Subject: a.msg.Subject, Data: a.msg.Data, Header: maps.Clone(a.msg.Header)}, a.id, a.guard)
 }
 
 // alone publishes each by itself.
@@ -139,7 +135,7 @@ func (g *AppendGroup) alone(batch []*grouped) {
 	var all sync.WaitGroup
 	for _, a := range batch {
 		all.Go(func() {
-			a.seq, a.err = Append(a.ctx, g.js, a.msg, a.id, a.guard)
+			a.seq, a.err = g.asker.Append(a.ctx, a.msg, a.id, a.guard)
 			close(a.ended)
 		})
 	}

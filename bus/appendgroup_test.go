@@ -40,7 +40,7 @@ func newCrowd(t *testing.T) *crowd {
 		Name: "A", Subjects: []string{"a.>"}, MaxMsgSize: 2000, AllowAtomicPublish: true,
 	})
 	require.NoError(t, err)
-	return &crowd{js: js, stream: stream, group: bus.NewAppendGroup(js)}
+	return &crowd{js: js, stream: stream, group: bus.NewAppendGroup(js, asker(t, nc))}
 }
 
 // one is an append, and how it ended.
@@ -144,7 +144,7 @@ func TestOneOfACrowdIsRefused(t *testing.T) {
 			all := strangers()
 			spoiled := all[crowded/2]
 			if errors.Is(c.want, bus.ErrStored) {
-				_, err := bus.Append(t.Context(), crowd.js, &nats.Msg{Subject: spoiled.subject}, "before", spoiled.guard)
+				_, err := asker(t, crowd.js.Conn()).Append(t.Context(), &nats.Msg{Subject: spoiled.subject}, "before", spoiled.guard)
 				require.NoError(t, err)
 			}
 			c.spoil(spoiled)
@@ -178,7 +178,7 @@ func TestACrowdWithoutAnAnswer(t *testing.T) {
 	require.NoError(t, err)
 	impatient, err := jetstream.New(nc, jetstream.WithDefaultTimeout(100*time.Millisecond))
 	require.NoError(t, err)
-	c.group = bus.NewAppendGroup(impatient)
+	c.group = bus.NewAppendGroup(impatient, asker(t, nc))
 	all := strangers()
 	for _, o := range all {
 		o.subject = "silent." + o.id

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -19,7 +20,7 @@ const maxEnded = 1 << 14
 // whole process: a subscription for each call would be several times slower. It is safe for
 // concurrent use.
 type Asker struct {
-	out     publisher
+	out     *Publisher
 	sub     *nats.Subscription
 	prefix  string
 	surplus atomic.Uint64
@@ -51,9 +52,9 @@ type arrival struct {
 }
 
 // NewAsker subscribes to an inbox of its own. Close ends it.
-func NewAsker(nc *nats.Conn) (*Asker, error) {
-	a := &Asker{out: publisher{nc: nc}, prefix: nc.NewInbox() + ".", waiting: make(map[string]waiter)}
-	sub, err := nc.Subscribe(a.prefix+"*", a.arrive)
+func NewAsker(out *Publisher) (*Asker, error) {
+	a := &Asker{out: out, prefix: out.nc.NewInbox() + ".", waiting: make(map[string]waiter)}
+	sub, err := out.nc.Subscribe(a.prefix+"*", a.arrive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to the inbox: %w", err)
 	}
@@ -77,9 +78,6 @@ func (a *Asker) expect(w waiter) string {
 	a.waiting[token] = w
 	return token
 }
-
-// token is that of a reply subject.
-func (a *Asker) token(reply string) string { return strings.TrimPrefix(reply, a.prefix) }
 
 func (a *Asker) forget(tokens ...string) {
 	if len(tokens) == 0 {
@@ -115,7 +113,7 @@ func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
 // arrive runs for every reply, one at a time. It never blocks: the channel of an Asking has
 // room for every reply it can get.
 func (a *Asker) arrive(msg *nats.Msg) {
-	token := a.token(msg.Subject)
+	token := strings.TrimPrefix(msg.Subject, a.prefix)
 	a.mu.Lock()
 	w, ok := a.waiting[token]
 	declines := w.shared && isUnavailable(msg)
@@ -136,6 +134,24 @@ func (a *Asker) arrive(msg *nats.Msg) {
 		w.replies <- arrival{n: w.n, token: token, msg: msg, at: time.Now()}
 	case w.late != nil && !isNobody(msg) && !declines:
 		w.late(msg)
+	}
+}
+
+// request sends one message and waits for the reply to it.
+func (a *Asker) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+	replies := make(chan arrival, 1)
+	token := a.expect(waiter{replies: replies})
+	msg.Reply = a.prefix + token
+	a.out.publish(outgoing{msg: msg, failed: func(err error) {
+		a.forget(token)
+		replies <- arrival{err: err}
+	}})
+	select {
+	case r := <-replies:
+		return r.msg, r.err
+	case <-ctx.Done():
+		a.remember([]string{token}, nil)
+		return nil, ctx.Err()
 	}
 }
 

@@ -33,7 +33,7 @@ func connect(t *testing.T) *nats.Conn {
 
 func asker(t *testing.T, nc *nats.Conn) *bus.Asker {
 	t.Helper()
-	a, err := bus.NewAsker(nc)
+	a, err := bus.NewAsker(bus.NewPublisher(nc))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = a.Close() })
 	return a
@@ -103,6 +103,22 @@ func TestAskEndsEveryQuestion(t *testing.T) {
 	require.NoError(t, (<-held).Respond([]byte("at last")))
 	assert.Equal(t, "at last", string((<-late).Data))
 	require.Eventually(t, func() bool { return a.Surplus() == 1 }, patience, time.Millisecond)
+}
+
+// Who has said that it cannot is the last word if nobody else can be asked.
+func TestARetryThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	a := asker(t, nc)
+	listen(t, nc, "busy", func(m *nats.Msg) {
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{micro.ErrorCodeHeader: {"503"}}})
+	})
+	q := question("busy", "", time.Minute)
+	q.Retry = "bad subject"
+	r := replies(t.Context(), a, q)[0]
+	require.NoError(t, r.Err)
+	assert.Equal(t, "503", r.Msg.Header.Get(micro.ErrorCodeHeader))
+	assert.True(t, r.Retried)
 }
 
 // Questions that the context left open go on with another one.

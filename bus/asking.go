@@ -215,7 +215,7 @@ func (g *Asking) retry(n int, now time.Time) {
 	q := g.open[n]
 	q.retried, q.next = true, time.Time{}
 	o := g.sending(n, q.Retry, now)
-	q.retry = g.asker.token(o.msg.Reply)
+	q.retry = q.tokens[len(q.tokens)-1]
 	g.asker.out.publish(o)
 }
 
@@ -274,9 +274,14 @@ func (g *Asking) unsent(q *openQuestion, r arrival) {
 	if r.token == q.retry {
 		q.retry = ""
 	}
-	if len(q.tokens) == 0 && q.retry == "" {
-		g.end(r.n, Reply{Err: r.err, Took: r.at.Sub(g.start)})
+	if len(q.tokens) > 0 || q.retry != "" {
+		return
 	}
+	end := Reply{Err: r.err, Took: r.at.Sub(g.start)}
+	if q.refusal != nil {
+		end.Msg, end.Err = q.refused()
+	}
+	g.end(r.n, end)
 }
 
 // refused is how a question ends that nobody has in hand.

@@ -1,23 +1,31 @@
 package bus
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/nats-io/nats.go"
 )
 
-// publisher sends the messages of many goroutines over one connection. The connection's lock is held
+// What is left to who is sending takes no more memory than about so much; then one waits.
+const (
+	maxLeft  = 8 << 20
+	overhead = 1 << 10 // of a message: its subjects and headers
+)
+
+// Publisher sends the messages of many goroutines over one connection. The connection's lock is held
 // while what it has buffered is written, and whoever publishes meanwhile would wait for it, each for
 // itself. Here who finds another one sending leaves the messages to it and goes on, and
 // what has come meanwhile leaves in one write.
-type publisher struct {
+type Publisher struct {
 	nc *nats.Conn
 
 	mu      sync.Mutex
+	taken   sync.Cond // the queue has been
 	queue   []outgoing
+	size    int        // of the queue
 	spare   []outgoing // the queue before, to be used again
 	sending bool
-	rest    sync.WaitGroup // sending what others have left
 }
 
 // outgoing is a message, and what is called if it cannot be sent; that must not block.
@@ -26,61 +34,72 @@ type outgoing struct {
 	failed func(error)
 }
 
+// NewPublisher returns the one for a connection: two would be in each other's way.
+func NewPublisher(nc *nats.Conn) *Publisher {
+	p := &Publisher{nc: nc}
+	p.taken.L = &p.mu
+	return p
+}
+
 // publish sends messages, or leaves them to who is sending already. It does not wait for them to be
 // sent then, and nobody is kept to send for others without end.
-func (p *publisher) publish(all ...outgoing) {
+func (p *Publisher) publish(all ...outgoing) {
 	p.mu.Lock()
+	for p.size > maxLeft {
+		p.taken.Wait()
+	}
 	p.queue = append(p.queue, all...)
+	for _, o := range all {
+		p.size += overhead + len(o.msg.Data)
+	}
 	if p.sending {
 		p.mu.Unlock()
 		return
 	}
 	p.sending = true
-	batch := p.take()
 	p.mu.Unlock()
-	p.send(batch)
-	if p.goesOn(batch) {
-		p.rest.Go(p.sendRest)
+	runtime.Gosched() // whoever can run now has its messages leave in the same write
+	if p.send() {
+		go p.sendRest()
 	}
 }
 
-// sendRest sends until there is nothing left.
-func (p *publisher) sendRest() {
-	for {
-		p.mu.Lock()
-		batch := p.take()
-		p.mu.Unlock()
-		p.send(batch)
-		if !p.goesOn(batch) {
-			return
-		}
+// sendRest sends until nobody has left anything.
+func (p *Publisher) sendRest() {
+	for more := true; more; {
+		more = p.send()
 	}
 }
 
-func (p *publisher) take() []outgoing {
+// send sends what is in the queue, and reports whether there is more by then. If not, the next one
+// who publishes sends it.
+func (p *Publisher) send() (more bool) {
+	p.mu.Lock()
 	batch := p.queue
-	p.queue, p.spare = p.spare[:0], nil
-	return batch
-}
-
-func (p *publisher) send(batch []outgoing) {
+	p.queue, p.spare, p.size = p.spare[:0], nil, 0
+	p.taken.Broadcast()
+	p.mu.Unlock()
 	for _, o := range batch {
 		if err := p.nc.PublishMsg(o.msg); err != nil {
 			o.failed(err)
 		}
 	}
-}
-
-// goesOn reports whether more has come since the batch was taken. If not, the next one who publishes
-// sends it.
-func (p *publisher) goesOn(sent []outgoing) bool {
-	clear(sent)
+	clear(batch)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.spare = sent
+	p.spare = batch
 	p.sending = len(p.queue) > 0
+	if !p.sending {
+		p.taken.Broadcast()
+	}
 	return p.sending
 }
 
 // wait returns when what has been left to others is sent.
-func (p *publisher) wait() { p.rest.Wait() }
+func (p *Publisher) wait() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.sending {
+		p.taken.Wait()
+	}
+}

@@ -30,7 +30,7 @@ func TestPublisherSendsAll(t *testing.T) {
 	nc := connection(t)
 	sub, err := nc.SubscribeSync("p.*")
 	require.NoError(t, err)
-	p := &publisher{nc: nc}
+	p := NewPublisher(nc)
 	var all sync.WaitGroup
 	for s := range senders {
 		all.Go(func() {
@@ -60,7 +60,7 @@ func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
 	nc := connection(t)
 	sub, err := nc.SubscribeSync("p")
 	require.NoError(t, err)
-	p := &publisher{nc: nc}
+	p := NewPublisher(nc)
 	var failures []error
 	left := outgoing{msg: &nats.Msg{Subject: "", Data: []byte("bad")}, failed: func(err error) { failures = append(failures, err) }}
 	good := outgoing{msg: &nats.Msg{Subject: "p", Data: []byte("good")}, failed: func(err error) { failures = append(failures, err) }}

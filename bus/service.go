@@ -30,10 +30,12 @@ type Service struct {
 	verbs     []*nats.Subscription
 	admission chan struct{} // nil: no bound
 	requests  chan *nats.Msg
-	replies   publisher
+	out       *Publisher
+	open      sync.WaitGroup // subscriptions of endpoints
 	readers   sync.WaitGroup
 	waiting   atomic.Int64 // readers that have no request
 	stop      sync.Once
+	stopped   chan struct{}
 	refused   atomic.Uint64
 }
 
@@ -63,8 +65,8 @@ type Endpoint struct {
 	Subject string
 	Queue   string // group that shares the requests; empty: every instance gets each
 	Always  bool   // served however many are in progress
-	// Serve answers a request. Each call has a goroutine of its own. The time is when the
-	// request came.
+	// Serve answers a request. Any number of calls run at once. The time is when the request was
+	// taken, which is when it came unless some ten thousands have come at once.
 	Serve func(msg *nats.Msg, came time.Time) ([]byte, error)
 }
 
@@ -86,22 +88,32 @@ var (
 
 // NewService subscribes to the subjects of the endpoints, and to those of the protocol. The
 // server knows of them when it has been flushed.
-func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
+func NewService(out *Publisher, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
 	s := &Service{
-		nc: nc, cfg: cfg, replies: publisher{nc: nc}, started: time.Now().UTC(),
-		of: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread),
+		nc: out.nc, out: out, cfg: cfg, started: time.Now().UTC(),
+		of: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread), stopped: make(chan struct{}),
 		// The nats CLI cannot read a null where it expects metadata.
 		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: map[string]string{}},
 	}
-	if nc.Opts.InboxPrefix != "" {
-		s.cfg.ReplyPrefixes = append([]string{nc.Opts.InboxPrefix}, cfg.ReplyPrefixes...)
+	if out.nc.Opts.InboxPrefix != "" {
+		s.cfg.ReplyPrefixes = append([]string{out.nc.Opts.InboxPrefix}, cfg.ReplyPrefixes...)
 	}
 	if cfg.MaxInFlight > 0 {
 		s.admission = make(chan struct{}, cfg.MaxInFlight)
 	}
+	if err := s.subscribe(endpoints); err != nil {
+		s.unsubscribe()
+		return nil, err
+	}
+	s.waiting.Add(1)
+	s.readers.Go(s.read)
+	return s, nil
+}
+
+func (s *Service) subscribe(endpoints []Endpoint) error {
 	for _, e := range endpoints {
 		if err := s.add(&endpoint{Endpoint: e}); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for verb, answer := range map[micro.Verb]func() any{
@@ -110,12 +122,10 @@ func NewService(nc *nats.Conn, cfg ServiceConfig, endpoints ...Endpoint) (*Servi
 		micro.StatsVerb: s.stats,
 	} {
 		if err := s.addVerb(verb, answer); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	s.waiting.Add(1)
-	s.readers.Go(s.read)
-	return s, nil
+	return nil
 }
 
 func (s *Service) add(e *endpoint) error {
@@ -126,6 +136,12 @@ func (s *Service) add(e *endpoint) error {
 	}
 	e.sub, s.of[sub] = sub, e
 	s.endpoints = append(s.endpoints, e)
+	s.open.Add(1)
+	ended := sync.OnceFunc(s.open.Done) // the library may tell twice
+	sub.SetClosedHandler(func(string) { ended() })
+	if !sub.IsValid() {
+		ended() // before it could be told
+	}
 	return nil
 }
 
@@ -176,7 +192,7 @@ const (
 
 // read serves requests until there are no more. Whoever takes one in sees to it that another reader
 // waits for the next, which must not be kept waiting. A reader that has served one reads on: its
-// stack has grown already, and what comes meanwhile is answered in one write.
+// stack has grown already.
 func (s *Service) read() {
 	for msg := range s.requests {
 		came := time.Now()
@@ -249,7 +265,7 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 	}
 	reply.Subject = msg.Reply
 	// gofail: var beforeReply struct{}
-	s.replies.publish(outgoing{msg: reply, failed: func(err error) { s.unanswered(msg.Subject, reply, err) }})
+	s.out.publish(outgoing{msg: reply, failed: func(err error) { s.unanswered(msg.Subject, reply, err) }})
 }
 
 // unanswered is what becomes of an answer that cannot be sent.
@@ -266,29 +282,11 @@ func (s *Service) unanswered(subject string, reply *nats.Msg, err error) {
 
 // Stop takes no more requests and finishes those in progress, until the context ends.
 func (s *Service) Stop(ctx context.Context) error {
-	for _, sub := range s.verbs {
-		_ = sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
-	}
-	err := s.drain(ctx)
-	s.stop.Do(func() {
-		for _, e := range s.endpoints {
-			_ = e.sub.Unsubscribe() // what drains has ended; from here on nothing comes
-		}
-		close(s.requests)
-	})
-	if err != nil {
-		return fmt.Errorf("requests were still to come: %w", err)
-	}
-	finished := make(chan struct{})
-	go func() {
-		s.readers.Wait()
-		s.replies.wait()
-		close(finished)
-	}()
+	s.stop.Do(s.drain)
 	select {
-	case <-finished:
+	case <-s.stopped:
 	case <-ctx.Done():
-		return fmt.Errorf("requests were still in progress: %w", ctx.Err())
+		return fmt.Errorf("requests were still to come, or in progress: %w", ctx.Err())
 	}
 	if !s.nc.IsConnected() {
 		return nil
@@ -296,27 +294,32 @@ func (s *Service) Stop(ctx context.Context) error {
 	return s.nc.FlushWithContext(ctx)
 }
 
-// drain ends the subscriptions, after what the server had sent before it knew.
-func (s *Service) drain(ctx context.Context) error {
-	drained := make(chan struct{}, len(s.endpoints))
-	draining := 0
+// drain ends the subscriptions, after what the server had sent before it knew, and the readers with
+// the last of them.
+func (s *Service) drain() {
+	for _, sub := range s.verbs {
+		_ = sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
+	}
 	for _, e := range s.endpoints {
-		if !e.sub.IsValid() {
-			continue // stopped before
-		}
-		e.sub.SetClosedHandler(func(string) { drained <- struct{}{} })
 		if !s.nc.IsConnected() || e.sub.Drain() != nil {
-			_ = e.sub.Unsubscribe() // without a connection nothing is to come
-			continue
-		}
-		draining++
-	}
-	for range draining {
-		select {
-		case <-drained:
-		case <-ctx.Done():
-			return ctx.Err()
+			_ = e.sub.Unsubscribe() // nothing is to come; it fails if the connection is ending it
 		}
 	}
-	return nil
+	go func() {
+		s.open.Wait()
+		close(s.requests)
+		s.readers.Wait()
+		s.out.wait()
+		close(s.stopped)
+	}()
+}
+
+// unsubscribe ends what is subscribed to at once.
+func (s *Service) unsubscribe() {
+	for _, e := range s.endpoints {
+		_ = e.sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
+	}
+	for _, sub := range s.verbs {
+		_ = sub.Unsubscribe()
+	}
 }

@@ -2,6 +2,10 @@ package bus_test
 
 import (
 	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +19,7 @@ import (
 // A service that has stopped stops again without waiting for what has ended long ago.
 func TestServiceStopsTwice(t *testing.T) {
 	t.Parallel()
-	s, err := bus.NewService(connect(t), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{
+	s, err := bus.NewService(bus.NewPublisher(connect(t)), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{
 		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) { return nil, nil },
 	})
 	require.NoError(t, err)
@@ -25,13 +29,146 @@ func TestServiceStopsTwice(t *testing.T) {
 	require.NoError(t, s.Stop(ctx))
 }
 
+// A service that cannot be begins nothing.
+func TestServiceThatCannotSubscribe(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	_, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{Name: "good", Subject: "e"}, bus.Endpoint{Name: "bad", Subject: "bad subject"})
+	require.ErrorIs(t, err, nats.ErrBadSubject)
+	assert.Zero(t, nc.NumSubscriptions())
+}
+
+// slowLink is a way to the server: while it is locked no write ends, and what is written between hold
+// and release arrives only then.
+type slowLink struct {
+	sync.Mutex
+	net.Conn
+
+	holds bool
+	held  []byte
+}
+
+func (l *slowLink) Dial(network, address string) (c net.Conn, err error) {
+	l.Conn, err = net.Dial(network, address)
+	return l, err
+}
+
+func (l *slowLink) Write(b []byte) (int, error) {
+	l.Lock()
+	defer l.Unlock()
+	if l.holds {
+		l.held = append(l.held, b...)
+		return len(b), nil
+	}
+	return l.Conn.Write(b)
+}
+
+func (l *slowLink) hold() {
+	l.Lock()
+	defer l.Unlock()
+	l.holds = true
+}
+
+func (l *slowLink) release(t *testing.T) {
+	t.Helper()
+	l.Lock()
+	defer l.Unlock()
+	l.holds = false
+	_, err := l.Conn.Write(l.held)
+	require.NoError(t, err)
+}
+
+func connectSlowly(t *testing.T) (slow *nats.Conn, link *slowLink, fast *nats.Conn) {
+	t.Helper()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	fast, err = server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(fast.Close)
+	link = &slowLink{}
+	slow, err = nats.Connect(server.URL(), nats.SetCustomDialer(link))
+	require.NoError(t, err)
+	t.Cleanup(slow.Close)
+	return slow, link, fast
+}
+
+// A service whose time to stop runs out, since the server is not heard of, leaves the connection
+// usable: whether it is the service that ends its subscriptions, or the connection.
+func TestServiceStopsInVain(t *testing.T) {
+	t.Parallel()
+	for name, drain := range map[string]bool{"connected": false, "draining": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nc, link, other := connectSlowly(t)
+			endpoint := func(name string) bus.Endpoint {
+				return bus.Endpoint{Name: name, Subject: name, Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) { return nil, nil }}
+			}
+			s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0", Logger: slog.New(slog.DiscardHandler)}, endpoint("a"), endpoint("b"), endpoint("c"))
+			require.NoError(t, err)
+			require.NoError(t, nc.Flush())
+			link.hold()
+			if drain {
+				require.NoError(t, nc.Drain())
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			require.ErrorIs(t, s.Stop(ctx), context.DeadlineExceeded)
+			for range 100 { // requests that the server sends as long as it knows of no end
+				require.NoError(t, other.PublishRequest("a", nats.NewInbox(), nil))
+			}
+			require.NoError(t, other.Flush())
+			link.release(t)
+			closed := make(chan struct{})
+			go func() {
+				_ = nc.FlushTimeout(patience) // it may be closed already
+				nc.Close()
+				close(closed)
+			}()
+			select {
+			case <-closed:
+			case <-time.After(patience):
+				require.Fail(t, "the connection is locked")
+			}
+		})
+	}
+}
+
+// Answers that do not leave are in progress: no more of them than may be pile up in memory.
+func TestAnswersThatDoNotLeaveAreBounded(t *testing.T) {
+	t.Parallel()
+	nc, link, other := connectSlowly(t)
+	const asked, size = 2000, 100 << 10
+	var refused, served atomic.Int64
+	s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{
+		Name: "s", Version: "1.0.0", MaxInFlight: 16,
+		Refuse: func(string, error) *nats.Msg { refused.Add(1); return nats.NewMsg("") },
+	}, bus.Endpoint{Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) {
+		served.Add(1)
+		return make([]byte, size), nil
+	}})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	link.Lock()
+	for range asked {
+		require.NoError(t, other.PublishRequest("e", other.NewInbox(), nil))
+	}
+	require.Eventually(t, func() bool { return refused.Load() > 0 }, patience, time.Millisecond)
+	assert.Less(t, served.Load()*size, int64(64<<20))
+	link.Unlock()
+	require.Eventually(t, func() bool { return refused.Load()+served.Load() == asked }, patience, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, s.Stop(ctx))
+}
+
 // Requests over the bound do not each take a goroutine, though answering them be slow.
 func TestServiceRefusesWithFewGoroutines(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	const over = 100
 	begun, refusing, end := make(chan struct{}, 1+over), make(chan struct{}, over), make(chan struct{})
-	s, err := bus.NewService(nc, bus.ServiceConfig{
+	s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{
 		Name: "s", Version: "1.0.0", MaxInFlight: 1,
 		Refuse: func(string, error) *nats.Msg {
 			refusing <- struct{}{}

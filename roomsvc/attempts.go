@@ -34,20 +34,9 @@ type attempts struct {
 	// doubt is the guard of a publish that was never answered. While the room stands at that
 	// sequence the event may still appear.
 	doubt *uint64
-	// elsewhere reports whether the room is left to another service; nil for a command that
-	// another one has left to this.
-	elsewhere func() bool
 }
 
-func (s *Service) newAttempts(elsewhere func() bool) *attempts {
-	return &attempts{cfg: s.cfg, elsewhere: elsewhere}
-}
-
-// isElsewhere reports whether another service is to try: not while an earlier try of this one
-// may still turn out to have been stored.
-func (a *attempts) isElsewhere() bool {
-	return a.doubt == nil && a.elsewhere != nil && a.elsewhere()
-}
+func (s *Service) newAttempts() *attempts { return &attempts{cfg: s.cfg} }
 
 // again reports whether to try (again), after waiting a moment if the last try failed.
 func (a *attempts) again(ctx context.Context) bool {

@@ -5,24 +5,14 @@ import (
 	"errors"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
 
-// appender is bus.Append on a stream, or an equal of it.
+// appender appends to the stream of events.
 type appender func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error)
-
-func newAppender(js jetstream.JetStream, grouped bool) appender {
-	if grouped {
-		return bus.NewAppendGroup(js).Append
-	}
-	return func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
-		return bus.Append(ctx, js, msg, id, g)
-	}
-}
 
 // commit publishes the post-event, guarded by the room's last sequence. It is the one place
 // that publishes to room.post.>. When it fails, the projection has been caught up with the

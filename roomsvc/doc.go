@@ -12,11 +12,13 @@
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     or, with nothing to commit, ask the leader whether that is still so
 //	attempts.go    when to go to step 1 again, and when to give up
+//	handover.go    another replica has the room's commands for now
 //
 // Beside it run:
 //
 //	follow.go      the stream flows into projection.go, minding its gaps.go; recent.go knows
-//	               the latest commands; damage.go sees what the disk has lost of it
+//	               the latest commands, ours.go what this service wrote itself; damage.go sees
+//	               what the disk has lost of it
 //	snapshots.go   the projection is kept, as a snapshot.go, in the snapshotstore.go; restore.go
 //	               begins with it
 //	retain.go      the histories of rooms leave the stream long after their deletions.go

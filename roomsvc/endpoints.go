@@ -16,7 +16,7 @@ import (
 )
 
 // serve answers one kind of request: it decodes, validates and does it.
-type serve func(ctx context.Context, id string, msg *nats.Msg) (any, error)
+type serve func(ctx context.Context, msg *nats.Msg) (any, error)
 
 // endpoints are all kinds of requests.
 func (s *Service) endpoints() []bus.Endpoint {
@@ -44,7 +44,7 @@ func (s *Service) endpoints() []bus.Endpoint {
 	return all
 }
 
-// endpoint gives a request its id and its time, and takes note of how it ended.
+// endpoint gives a request its time, and takes note of how it ended.
 func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 	errs := s.errors.of(name)
 	return bus.Endpoint{
@@ -52,7 +52,7 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 		Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) {
 			ctx, cancel := context.WithDeadline(s.ctx, came.Add(min(subjects.TimeLeft(msg.Header, s.cfg.Budget), s.cfg.Budget)))
 			defer cancel()
-			result, err := do(ctx, commandID(msg), msg)
+			result, err := do(ctx, msg)
 			if err != nil {
 				e := coded(err)
 				errs.count(e)
@@ -71,8 +71,8 @@ func everybody(e bus.Endpoint) bus.Endpoint {
 
 // command serves the commands that make events of type e.
 func (s *Service) command(e room.EventType) serve {
-	return func(ctx context.Context, id string, msg *nats.Msg) (any, error) {
-		c, err := s.decode(e, id, msg)
+	return func(ctx context.Context, msg *nats.Msg) (any, error) {
+		c, err := s.decode(e, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (s *Service) command(e room.EventType) serve {
 			if result, done, err := s.handOver(ctx, c, msg); done {
 				return result, err
 			}
-			result, err := s.handle(ctx, c, func() bool { return s.handovers.of(c.Request.Target()) != "" })
+			result, err := s.handle(ctx, c, true)
 			if !errors.Is(err, errElsewhere) {
 				return result, err
 			}
@@ -91,16 +91,17 @@ func (s *Service) command(e room.EventType) serve {
 // handedOver serves commands that another service has got. It hands none over itself: the two
 // might not agree.
 func (s *Service) handedOver(e room.EventType) serve {
-	return func(ctx context.Context, id string, msg *nats.Msg) (any, error) {
-		c, err := s.decode(e, id, msg)
+	return func(ctx context.Context, msg *nats.Msg) (any, error) {
+		c, err := s.decode(e, msg)
 		if err != nil {
 			return nil, err
 		}
-		return s.handle(ctx, c, nil)
+		return s.handle(ctx, c, false)
 	}
 }
 
-func (s *Service) decode(e room.EventType, id string, msg *nats.Msg) (room.Command, error) {
+func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) {
+	id := commandID(msg)
 	if err := room.ValidateToken(subjects.CommandID, id); err != nil {
 		return room.Command{}, err
 	}
@@ -126,7 +127,7 @@ func (s *Service) maxBody() int {
 
 // query serves requests of type R with a function. An empty body is an empty request.
 func query[R interface{ Validate() error }](do func(context.Context, R) (any, error)) serve {
-	return func(ctx context.Context, _ string, msg *nats.Msg) (any, error) {
+	return func(ctx context.Context, msg *nats.Msg) (any, error) {
 		var r R
 		if len(msg.Data) > 0 {
 			if err := room.Decode(msg.Data, &r); err != nil {

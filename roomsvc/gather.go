@@ -57,6 +57,9 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 		g.calls = append(g.calls, call{contact: app, n: n, done: done})
 		questions = append(questions, s.question(c, app, message, given))
 	}
+	if len(questions) == 0 {
+		return g
+	}
 	asking := s.asker.Ask(questions)
 	g.listen(ctx, asking)
 	if slices.ContainsFunc(g.answers, isOpen) {

@@ -9,18 +9,18 @@ import (
 // handle takes one command from load to commit. Whatever it answers without committing is
 // confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
 // until the attempts are used up. A change that does not come about for an app's word, or for
-// lack of a commit, is put down as a rejection. It returns errElsewhere if the room turns out to be
-// left to another service, which elsewhere, unless it is nil, is asked about.
-func (s *Service) handle(ctx context.Context, c room.Command, elsewhere func() bool) (room.Result, error) {
+// lack of a commit, is put down as a rejection. A command that may be handed over ends with
+// errElsewhere if its room is left to another service meanwhile.
+func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) (room.Result, error) {
 	release, err := s.turn(ctx, c)
 	if err != nil {
 		return room.Result{}, s.rejected(c, err)
 	}
 	defer release()
 
-	try := s.newAttempts(elsewhere)
+	try := s.newAttempts()
 	for try.again(ctx) {
-		if try.isElsewhere() {
+		if mayHandOver && try.doubt == nil && s.handovers.of(c.Request.Target()) != "" {
 			return room.Result{}, errElsewhere
 		}
 		view, done, err := s.load(ctx, c) // 1

@@ -66,7 +66,7 @@ func (h *handovers) of(roomID string) string {
 	return ""
 }
 
-// avoid leaves no room to a service that has ended, is out of reach or has too much to do.
+// avoid leaves no room, for a while, to a service that has ended, is out of reach or has too much to do.
 func (h *handovers) avoid(service string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -107,14 +107,17 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 		over.Header = nats.Header{}
 	}
 	over.Header.Set(subjects.CommandID, c.ID)
-	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()), 10))
+	// It is to say itself that its time is over: who says nothing is out of order.
+	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()*9/10), 10))
 	reply, err := s.nc.RequestMsgWithContext(ctx, over)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrMaxPayload):
 		s.handovers.avoid(to)
 		return nil, false, nil
 	case err != nil:
-		s.handovers.avoid(to)
+		if left >= s.cfg.AckWait/2 { // a command in a hurry says nothing about the other
+			s.handovers.avoid(to)
+		}
 		return nil, true, room.Errorf(room.CodeUnavailable, "the service that is changing room %q does not answer; send the command again with the same id", roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
 		return json.RawMessage(reply.Data), true, nil

@@ -68,7 +68,7 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	result, err := s.command(e)(ctx, id, &nats.Msg{Data: body})
+	result, err := s.command(e)(ctx, &nats.Msg{Header: nats.Header{subjects.CommandID: {id}}, Data: body})
 	if err != nil {
 		return room.Result{}, "", err
 	}
@@ -100,7 +100,7 @@ func joinOf(user string) room.JoinRequest {
 }
 
 func aliceJoins() *nats.Msg {
-	return &nats.Msg{Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)}
+	return &nats.Msg{Header: nats.Header{subjects.CommandID: {"j1"}}, Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)}
 }
 
 func TestCommandsOfARoomAreHandedOver(t *testing.T) {
@@ -131,7 +131,7 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 }
 
 // Whether a service that does not answer does the command all the same is not known; it gets no
-// others.
+// others, unless it had too little time.
 func TestACommandThatIsHandedOverInVain(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
@@ -139,13 +139,17 @@ func TestACommandThatIsHandedOverInVain(t *testing.T) {
 	silent, err := s.nc.SubscribeSync(subjects.Handover("a", room.EventUserJoin))
 	require.NoError(t, err)
 	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err = s.command(room.EventUserJoin)(ctx, "j1", aliceJoins())
-	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
-	require.NoError(t, ctx.Err(), "there is time left to send it again")
-	_, err = silent.NextMsg(time.Second)
-	require.NoError(t, err, "it has been handed over")
+	for _, budget := range []time.Duration{100 * time.Millisecond, 3 * time.Second} {
+		require.Equal(t, "a", s.handovers.of("r"))
+		ctx, cancel := context.WithTimeout(t.Context(), budget)
+		defer cancel()
+		_, err = s.command(room.EventUserJoin)(ctx, aliceJoins())
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+		require.NoError(t, ctx.Err(), "there is time left to send it again")
+		msg, err := silent.NextMsg(time.Second)
+		require.NoError(t, err, "it has been handed over")
+		assert.Less(t, subjects.TimeLeft(msg.Header, time.Hour), budget/2, "time to say that it was too little")
+	}
 	_, by, err := send(t, s, room.EventUserJoin, "j1", joinOf("alice"))
 	require.NoError(t, err)
 	assert.Equal(t, s.id, by)
@@ -173,7 +177,7 @@ func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
-	c, err := second.decode(room.EventUserJoin, "j1", aliceJoins())
+	c, err := second.decode(room.EventUserJoin, aliceJoins())
 	require.NoError(t, err)
 	require.NoError(t, second.catchUp(t.Context()))
 	old, _ := second.projection.view(c)
@@ -202,7 +206,7 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := second.command(room.EventUserJoin)(ctx, "j1", aliceJoins())
+		_, err := second.command(room.EventUserJoin)(ctx, aliceJoins())
 		done <- err
 	}()
 	require.Eventually(t, func() bool { return second.turns.waitingFor("r") == 2 }, patience, tick)

@@ -293,7 +293,7 @@ func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 	if err := p.known(); err != nil {
 		return nil, err
 	}
-	page := make([]room.Room, 0, limit)
+	page := make([]room.Room, 0, min(limit, p.live.Len()))
 	p.live.Ascend(id, func(key string, s *room.State) bool {
 		if key != id {
 			page = append(page, *s.Room)

@@ -143,6 +143,7 @@ type Service struct {
 	// replays is the stream of dead letters that apps get again.
 	replays jetstream.Stream
 	micro   *bus.Service
+	out     *bus.Publisher
 	asker   *bus.Asker
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
@@ -185,8 +186,13 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
+	out := bus.NewPublisher(nc)
+	asker, err := bus.NewAsker(out)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
-		cfg: cfg, log: cfg.Logger, nc: nc, js: js,
+		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: out, asker: asker, append: asker.Append,
 		id:          nuid.Next(),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
@@ -197,11 +203,14 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
-	s.append = newAppender(js, cfg.GroupCommits)
+	if cfg.GroupCommits {
+		s.append = bus.NewAppendGroup(js, asker).Append
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.stop()
 		s.running.Wait()
+		_ = asker.Close() // fails only if the connection is closed, and then it is gone
 		return nil, err
 	}
 	return s, nil
@@ -230,10 +239,7 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
 	var err error
-	if s.asker, err = bus.NewAsker(s.nc); err != nil {
-		return err
-	}
-	s.micro, err = bus.NewService(s.nc, bus.ServiceConfig{
+	s.micro, err = bus.NewService(s.out, bus.ServiceConfig{
 		Name:          subjects.Service,
 		ID:            s.id,
 		Version:       Version,

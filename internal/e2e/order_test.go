@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -370,6 +371,29 @@ func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
 	joins(t, b, "r", "alice")
 	assert.Equal(t, "alice 1", saw.one(t))
 	assert.Regexp(t, "alice [2-9]", saw.one(t))
+}
+
+// A handler that ends its goroutine, as a test's FailNow does, has not handled the event: that comes
+// again, and the worker goes on.
+func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
+	b.Register(t, m)
+	impatient(t, b, "ledger", time.Second)
+	saw := newSeen[string]()
+	b.WorkWith(t, appworker.Config{Concurrency: 1}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
+		if appworker.Attempt(ctx) == 1 && e.JoiningUser.ID == "alice" {
+			runtime.Goexit()
+		}
+		return nil
+	}))
+	joins(t, b, "r", "alice", "bob")
+	assert.Equal(t, "alice 1", saw.one(t))
+	assert.Regexp(t, "alice [2-9]", saw.one(t))
+	assert.Equal(t, "bob 1", saw.one(t))
 }
 
 // Who waits in line while workers come and go has not been tried.

@@ -103,10 +103,10 @@ func publishesOn(b *testing.B, server *bus.Embedded) func(user int) {
 	var n atomic.Int64
 	return func(user int) {
 		at, _ := last.LoadOrStore(user, uint64(0))
-		guard := bus.Guard{Seq: at.(uint64), Filter: subjects.PostsOf(strconv.Itoa(user))}
 		msg := &nats.Msg{Subject: "room.post.userjoin." + strconv.Itoa(user), Data: make([]byte, 300)}
-		seq, err := bus.Append(b.Context(), js, msg, strconv.FormatInt(n.Add(1), 10), guard)
+		ack, err := js.PublishMsg(b.Context(), msg, jetstream.WithMsgID(strconv.FormatInt(n.Add(1), 10)),
+			jetstream.WithExpectLastSequenceForSubject(at.(uint64), subjects.PostsOf(strconv.Itoa(user))))
 		require.NoError(b, err)
-		last.Store(user, seq)
+		last.Store(user, ack.Sequence)
 	}
 }

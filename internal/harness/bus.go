@@ -65,6 +65,15 @@ func ConnectTo(t testing.TB, url string) *nats.Conn {
 	return nc
 }
 
+// Asker asks, and appends to streams, over the connection.
+func Asker(t testing.TB, nc *nats.Conn) *bus.Asker {
+	t.Helper()
+	a, err := bus.NewAsker(bus.NewPublisher(nc))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = a.Close() }) // fails only if the connection is closed
+	return a
+}
+
 // Serve starts a room service on the connection.
 func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
 	t.Helper()
