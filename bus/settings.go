@@ -27,58 +27,56 @@ type Settings struct {
 	InboxPrefix string
 }
 
+// variable is an environment variable, and the field that it sets.
+type variable struct {
+	name  string
+	field *string
+}
+
+// variables are those of the nats CLI, always in the same order.
+func (s *Settings) variables() []variable {
+	return []variable{
+		{"NATS_URL", &s.URL},
+		{"NATS_CONTEXT", &s.Context},
+		{"NATS_CREDS", &s.Creds},
+		{"NATS_NKEY", &s.NKey},
+		{"NATS_USER", &s.User},
+		{"NATS_PASSWORD", &s.Password},
+		{"NATS_TOKEN", &s.Token},
+		{"NATS_CERT", &s.TLSCert},
+		{"NATS_KEY", &s.TLSKey},
+		{"NATS_CA", &s.TLSCA},
+		{"NATS_INBOX_PREFIX", &s.InboxPrefix},
+	}
+}
+
 // SettingsFromEnv reads the environment variables of the nats CLI.
 func SettingsFromEnv() Settings {
-	return Settings{
-		URL:         os.Getenv("NATS_URL"),
-		Context:     os.Getenv("NATS_CONTEXT"),
-		Creds:       os.Getenv("NATS_CREDS"),
-		NKey:        os.Getenv("NATS_NKEY"),
-		User:        os.Getenv("NATS_USER"),
-		Password:    os.Getenv("NATS_PASSWORD"),
-		Token:       os.Getenv("NATS_TOKEN"),
-		TLSCert:     os.Getenv("NATS_CERT"),
-		TLSKey:      os.Getenv("NATS_KEY"),
-		TLSCA:       os.Getenv("NATS_CA"),
-		InboxPrefix: os.Getenv("NATS_INBOX_PREFIX"),
+	var s Settings
+	for _, v := range s.variables() {
+		*v.field = os.Getenv(v.name)
 	}
+	return s
 }
 
 // Env is the settings as environment variables, for another process of this program.
 func (s Settings) Env() []string {
-	return []string{
-		"NATS_URL=" + s.URL,
-		"NATS_CONTEXT=" + s.Context,
-		"NATS_CREDS=" + s.Creds,
-		"NATS_NKEY=" + s.NKey,
-		"NATS_USER=" + s.User,
-		"NATS_PASSWORD=" + s.Password,
-		"NATS_TOKEN=" + s.Token,
-		"NATS_CERT=" + s.TLSCert,
-		"NATS_KEY=" + s.TLSKey,
-		"NATS_CA=" + s.TLSCA,
-		"NATS_INBOX_PREFIX=" + s.InboxPrefix,
+	var env []string
+	for _, v := range s.variables() {
+		env = append(env, v.name+"="+*v.field)
 	}
+	return env
 }
 
 // Or fills the fields that are not set with those of other settings.
 func (s Settings) Or(o Settings) Settings {
-	if s.URL == "" { // a context names servers too: the one said goes before the one in the environment
-		s.URL = o.URL
-		if s.Context != "" {
-			s.URL = ""
-		}
+	if s.Context != "" { // it names servers too: the one said goes before the one in the environment
+		o.URL = ""
 	}
-	s.Context = cmp.Or(s.Context, o.Context)
-	s.Creds = cmp.Or(s.Creds, o.Creds)
-	s.NKey = cmp.Or(s.NKey, o.NKey)
-	s.User = cmp.Or(s.User, o.User)
-	s.Password = cmp.Or(s.Password, o.Password)
-	s.Token = cmp.Or(s.Token, o.Token)
-	s.TLSCert = cmp.Or(s.TLSCert, o.TLSCert)
-	s.TLSKey = cmp.Or(s.TLSKey, o.TLSKey)
-	s.TLSCA = cmp.Or(s.TLSCA, o.TLSCA)
-	s.InboxPrefix = cmp.Or(s.InboxPrefix, o.InboxPrefix)
+	others := o.variables()
+	for n, v := range s.variables() {
+		*v.field = cmp.Or(*v.field, *others[n].field)
+	}
 	return s
 }
 

@@ -3,6 +3,8 @@ package bus_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,6 +19,20 @@ func TestSettingsOr(t *testing.T) {
 	assert.Equal(t, bus.Settings{URL: "nats://flag", Context: "env", Creds: "env.creds"}, bus.Settings{URL: "nats://flag"}.Or(env))
 	assert.Equal(t, bus.Settings{Context: "flag", Creds: "env.creds"}, bus.Settings{Context: "flag"}.Or(env),
 		"a context that is named goes before a server in the environment")
+}
+
+// Another process has every setting of this one.
+func TestSettingsGoThroughTheEnvironment(t *testing.T) {
+	var all bus.Settings
+	for field, value := range reflect.ValueOf(&all).Elem().Fields() {
+		value.SetString("the " + field.Name)
+	}
+	for _, v := range all.Env() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	assert.Equal(t, all, bus.SettingsFromEnv())
+	assert.Equal(t, all, bus.Settings{}.Or(all))
 }
 
 // The settings are those of the nats CLI: its variables and its contexts.

@@ -29,7 +29,7 @@ func BenchmarkDecode(b *testing.B) {
 
 func BenchmarkDecide(b *testing.B) {
 	v := room.View{Exists: true, Room: full, Seq: 41}
-	c := room.Command{ID: "c1", Time: at, MaxBytes: 900 << 10, Request: room.JoinRequest{RoomID: "r1", User: joiner, Inviter: &bob}}
+	c := room.Command{ID: "c1", Time: at, MaxBytes: 900 << 10, Bytes: len(joinRequest), Request: room.JoinRequest{RoomID: "r1", User: joiner, Inviter: &bob}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := room.Decide(v, c); err != nil {

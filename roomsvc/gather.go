@@ -3,7 +3,6 @@ package roomsvc
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -165,19 +164,10 @@ func (s *Service) question(c room.Command, app *contact, message func(time.Durat
 	}
 }
 
-// preMessage returns what makes the pre-event's message for one app after the other. Those that have
-// the same time left to answer share their headers.
+// preMessage returns what makes the pre-event's message for one app after the other.
 func preMessage(c room.Command, phase room.Interface, body []byte) func(left time.Duration) *nats.Msg {
-	var h nats.Header
-	var said int64
-	return func(left time.Duration) *nats.Msg {
-		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
-			h = subjects.CloudEvents(subjects.PreType(phase), c.ID, c.Request.Target(), c.TraceParent, c.Time)
-			h.Set(subjects.TimeoutMs, strconv.FormatInt(ms, 10))
-			said = ms
-		}
-		return &nats.Msg{Header: h, Data: body}
-	}
+	headers := subjects.PreHeaders(phase, c.ID, c.Request.Target(), c.TraceParent, c.Time)
+	return func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
 }
 
 // ignoring returns what counts a verdict that comes late. It is kept for long, and so refers to

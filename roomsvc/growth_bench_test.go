@@ -189,7 +189,7 @@ func compare(b *testing.B, g, small *grown) {
 				g     *grown
 				rooms int
 			}{all: {g, g.rooms}, few: {g, growthFew}, alone: {small, growthFew}} {
-				began, worked := time.Now(), processor()
+				began, worked := time.Now(), processor(b)
 				_, err := c.g.each(c.rooms, growthJoins, do(c.g))
 				require.NoError(b, err)
 				rate := growthJoins / time.Since(began).Seconds()
@@ -198,7 +198,7 @@ func compare(b *testing.B, g, small *grown) {
 					continue
 				}
 				rates[name+"-"+where] = append(rates[name+"-"+where], rate)
-				work[name+"-"+where] += processor() - worked
+				work[name+"-"+where] += processor(b) - worked
 			}
 		}
 	}

@@ -53,7 +53,7 @@ type Config struct {
 	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for
 	// the next start. Default 100,000; negative: one is only written at Stop.
 	SnapshotEvery int
-	// GroupCommits commits the changes of different rooms together when many come at once. It is
+	// GroupCommits commits the changes of different rooms together when many come at once, without Replicas. It is
 	// for a single NATS server that syncs each commit to disk: there it is faster. Elsewhere it
 	// is slower.
 	GroupCommits bool
@@ -116,6 +116,9 @@ func (c Config) validate() error {
 		if f.value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", f.name))
 		}
+	}
+	if c.GroupCommits && c.Replicas > 1 {
+		errs = append(errs, fmt.Errorf("GroupCommits is for streams without copies, not for Replicas %d", c.Replicas))
 	}
 	for _, prefix := range c.ReplyPrefixes {
 		if !strings.HasPrefix(prefix, "_") {

@@ -28,6 +28,22 @@ func CloudEvents(eventType, id, roomID, traceParent string, at time.Time) Header
 	}
 }
 
+// PreHeaders returns what makes the headers of a pre-event for one app after the other, of which each
+// has so long left to answer. Those that have the same milliseconds left share theirs, so nobody may
+// change them. It is for one goroutine at a time.
+func PreHeaders(i room.Interface, id, roomID, traceParent string, at time.Time) func(left time.Duration) Headers {
+	var h Headers
+	var said int64
+	return func(left time.Duration) Headers {
+		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
+			h = CloudEvents(PreType(i), id, roomID, traceParent, at)
+			h[TimeoutMs] = []string{strconv.FormatInt(ms, 10)}
+			said = ms
+		}
+		return h
+	}
+}
+
 // EncodePost makes the message of a post-event. The guard's headers and the message id are
 // left to whoever publishes it.
 func EncodePost(e room.Event, traceParent string) (subject string, h Headers, data []byte, err error) {

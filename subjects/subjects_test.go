@@ -47,6 +47,24 @@ func TestParsePost(t *testing.T) {
 	}
 }
 
+// Each app is told what it has left, and those that have the same share their headers.
+func TestPreHeadersSayWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	headers := subjects.PreHeaders(room.PreRoomUserJoined, "c1", "r", "00-trace", time.UnixMicro(0).UTC())
+	first := headers(5 * time.Millisecond)
+	assert.Equal(t, subjects.Headers{
+		"ce-specversion": {"1.0"}, "ce-id": {"c1"}, "ce-type": {"room.pre.userjoin"}, "ce-source": {"roombus"}, "ce-subject": {"r"},
+		"ce-time": {"1970-01-01T00:00:00Z"}, "ce-datacontenttype": {"application/json"}, "traceparent": {"00-trace"},
+		"Room-Timeout-Ms": {"5"},
+	}, first)
+	for left, says := range map[time.Duration]string{2500 * time.Microsecond: "2", time.Microsecond: "1", 0: "1", -time.Second: "1"} {
+		assert.Equal(t, []string{says}, headers(left)["Room-Timeout-Ms"], left)
+	}
+	assert.Equal(t, []string{"5"}, first["Room-Timeout-Ms"], "what was sent stays as it was")
+	headers(5 * time.Millisecond)["shared"] = nil
+	assert.Contains(t, headers(5*time.Millisecond+time.Microsecond), "shared")
+}
+
 // What is written as a message is read as the event it was.
 func TestPostsAreReadAsWritten(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/roombus/roombus/internal/latency"
 )
 
 // warmUp is how long each peer runs before it is measured at a concurrency.
@@ -17,16 +17,14 @@ const warmUp = 200 * time.Millisecond
 type round struct {
 	took      time.Duration
 	cpu       time.Duration // of all processes
-	latencies *hdrhistogram.Histogram
+	latencies *latency.Distribution
 	failed    int
 	failure   error // the first
 }
 
-func newRound() *round {
-	return &round{latencies: hdrhistogram.New(1, (2 * timeout).Microseconds(), 3)}
-}
+func newRound() *round { return &round{latencies: latency.New()} }
 
-func (r *round) rate() float64 { return float64(r.latencies.TotalCount()) / r.took.Seconds() }
+func (r *round) rate() float64 { return float64(r.latencies.Count()) / r.took.Seconds() }
 
 // result is what one peer did at one concurrency.
 type result struct {
@@ -125,5 +123,5 @@ func (r *round) count(took time.Duration, err error) {
 		}
 		return
 	}
-	_ = r.latencies.RecordValue(took.Microseconds()) // fails only above twice the timeout
+	r.latencies.Add(took)
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
+
+	"github.com/roombus/roombus/internal/latency"
 )
 
 // report is what came of a plan.
@@ -26,14 +28,12 @@ type report struct {
 
 // line is one peer at one concurrency.
 type line struct {
-	Concurrency int     `json:"concurrency"`
-	Peer        string  `json:"peer"`
-	Rate        float64 `json:"gathersPerSecond"`
-	P50         int64   `json:"p50Micros"`
-	P90         int64   `json:"p90Micros"`
-	P99         int64   `json:"p99Micros"`
-	CPU         float64 `json:"cpuMicrosPerGather"` // of all processes together
-	Failed      int     `json:"failed"`
+	Concurrency int               `json:"concurrency"`
+	Peer        string            `json:"peer"`
+	Rate        float64           `json:"gathersPerSecond"`
+	LatencyMs   latency.Quantiles `json:"latencyMs"`
+	CPU         float64           `json:"cpuMicrosPerGather"` // of all processes together
+	Failed      int               `json:"failed"`
 	// Ratio is how many times as many gathers as this peer roombus made; nil for roombus itself, and
 	// if it was not measured.
 	Ratio *ratio `json:"ratio,omitempty"`
@@ -80,8 +80,8 @@ func (r *result) line() line {
 		l.Failed += one.failed
 	}
 	l.Rate = all.rate()
-	l.P50, l.P90, l.P99 = all.latencies.ValueAtQuantile(50), all.latencies.ValueAtQuantile(90), all.latencies.ValueAtQuantile(99)
-	if n := all.latencies.TotalCount(); n > 0 {
+	l.LatencyMs = all.latencies.Quantiles()
+	if n := all.latencies.Count(); n > 0 {
 		l.CPU = float64(all.cpu.Microseconds()) / float64(n)
 	}
 	return l
@@ -143,10 +143,10 @@ func (r *report) table(out io.Writer) error {
 		if l.Ratio != nil {
 			times = fmt.Sprintf("%.2f (%.2f to %.2f)", l.Ratio.Median, l.Ratio.Min, l.Ratio.Max)
 		}
-		row(fmt.Sprintf("| %d", l.Concurrency), l.Peer, fmt.Sprintf("%.0f", l.Rate), ms(l.P50), ms(l.P90), ms(l.P99),
+		row(fmt.Sprintf("| %d", l.Concurrency), l.Peer, fmt.Sprintf("%.0f", l.Rate), ms(l.LatencyMs.P50), ms(l.LatencyMs.P90), ms(l.LatencyMs.P99),
 			fmt.Sprintf("%.0f", l.CPU), strconv.Itoa(l.Failed), times)
 	}
 	return w.Flush()
 }
 
-func ms(micros int64) string { return fmt.Sprintf("%.2f", float64(micros)/1000) }
+func ms(v float64) string { return fmt.Sprintf("%.2f", v) }

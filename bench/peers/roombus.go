@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +36,12 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 		return nil, stop, err
 	}
 	stops = append(stops, s.stop)
-	service, err := roomsvc.Start(ctx, s.nc, roomsvc.Config{})
+	own, err := s.Connect() // of the service, which sends on it alone
+	if err != nil {
+		return nil, stop, err
+	}
+	stops = append(stops, own.Close)
+	service, err := roomsvc.Start(ctx, own, roomsvc.Config{})
 	if err != nil {
 		return nil, stop, err
 	}
@@ -50,7 +54,7 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 	if _, err := workers.start(ctx, apps, s.URL()); err != nil {
 		return nil, stop, err
 	}
-	asker, err := bus.NewAsker(s.nc)
+	asker, err := bus.NewAsker(bus.NewPublisher(s.nc))
 	if err != nil {
 		return nil, stop, err
 	}
@@ -65,7 +69,8 @@ func (roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	message := preMessage(id.String(), body)
+	headers := subjects.PreHeaders(room.PreRoomUserJoined, id.String(), "lobby", bus.TraceParent(nil, id.String()), time.Now())
+	message := func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
 	questions := make([]bus.Question, apps)
 	for n := range questions {
 		questions[n] = bus.Question{
@@ -97,21 +102,6 @@ func (roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte)
 		verdicts = append(verdicts, v)
 	}
 	return verdicts, nil
-}
-
-// preMessage makes the message for one app after the other, with the headers of the room service.
-func preMessage(command string, body []byte) func(left time.Duration) *nats.Msg {
-	trace, now := bus.TraceParent(nil, command), time.Now()
-	var h nats.Header
-	var said int64
-	return func(left time.Duration) *nats.Msg {
-		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
-			h = subjects.CloudEvents(subjects.PreType(room.PreRoomUserJoined), command, "lobby", trace, now)
-			h.Set(subjects.TimeoutMs, strconv.FormatInt(ms, 10))
-			said = ms
-		}
-		return &nats.Msg{Header: h, Data: body}
-	}
 }
 
 func (roombus) Serve(app, url string) error {

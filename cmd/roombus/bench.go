@@ -158,10 +158,10 @@ func (b *benching) check(c *cobra.Command) error {
 	if b.chart && b.out.json {
 		return usage(c, "--chart does not go with --json")
 	}
-	b.cfg.Synced = b.sync == "always"
-	if b.sync != "always" && b.sync != "interval" {
-		return usage(c, "--sync must be always or interval, not %q", b.sync)
+	if err := b.conn.checkServer(c, b.cfg.Replicas, b.sync); err != nil {
+		return err
 	}
+	b.cfg.Synced = b.sync == "always"
 	b.cfg.Commands = nil
 	for _, name := range b.commands {
 		command := bench.Command(name)
@@ -180,7 +180,6 @@ func (b *benching) check(c *cobra.Command) error {
 		{"rooms", b.cfg.Rooms, 1},
 		{"rounds", []int{b.cfg.Rounds}, 1},
 		{"services", []int{b.cfg.Services}, 1},
-		{"replicas", []int{b.cfg.Replicas}, 1},
 	} {
 		if len(f.values) == 0 || slices.Min(f.values) < f.least {
 			return usage(c, "--%s must be %d or more, not %s", f.name, f.least, strings.Trim(fmt.Sprint(f.values), "[]"))
@@ -222,8 +221,8 @@ func (b *benching) readTrace(c *cobra.Command) error {
 
 // nats starts a NATS server unless there is to be another.
 func (b *benching) nats(ctx context.Context) (stop func(), err error) {
-	b.cfg.Settings = b.conn.settings()
-	if b.cfg.Settings.URL != "" || b.cfg.Settings.Context != "" {
+	if b.conn.elsewhere() {
+		b.cfg.Settings = b.conn.settings()
 		return func() {}, nil
 	}
 	dir, err := os.MkdirTemp(b.storeDir, "roombus-bench-")

@@ -42,6 +42,42 @@ func (c *connection) addTimeout(cmd *cobra.Command, def time.Duration) {
 
 func (c *connection) settings() bus.Settings { return c.flags.Or(bus.SettingsFromEnv()) }
 
+// elsewhere reports whether the NATS server is another process.
+func (c *connection) elsewhere() bool {
+	settings := c.settings()
+	return settings.URL != "" || settings.Context != ""
+}
+
+// checkServer refuses flags that do not go with the NATS server, of a command that has one inside
+// unless there is to be another.
+func (c *connection) checkServer(cmd *cobra.Command, replicas int, sync string) error {
+	if sync != "always" && sync != "interval" {
+		return usage(cmd, "--sync must be always or interval, not %q", sync)
+	}
+	if err := checkReplicas(cmd, replicas); err != nil {
+		return err
+	}
+	if !c.elsewhere() {
+		if replicas > 1 {
+			return usage(cmd, "--replicas %d needs a NATS cluster: say with --nats where it is", replicas)
+		}
+		return nil
+	}
+	for _, flag := range []string{"listen", "store-dir", "sync"} {
+		if cmd.Flags().Changed(flag) {
+			return usage(cmd, "--%s is about the NATS server inside, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
+		}
+	}
+	return nil
+}
+
+func checkReplicas(cmd *cobra.Command, n int) error {
+	if n != 1 && n != 3 && n != 5 {
+		return usage(cmd, "--replicas must be 1, 3 or 5, not %d", n)
+	}
+	return nil
+}
+
 func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
 	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI")}, opts...)...)
 }

@@ -116,7 +116,7 @@ func (s *serve) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if s.elsewhere() {
+	if s.conn.elsewhere() {
 		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
 	}
 	select {
@@ -136,11 +136,8 @@ func (s *serve) run(c *cobra.Command) error {
 
 // check refuses flags that do not go together.
 func (s *serve) check(c *cobra.Command) error {
-	if s.sync != "always" && s.sync != "interval" {
-		return usage(c, "--sync must be always or interval, not %q", s.sync)
-	}
-	if !isReplicas(s.service.Replicas) {
-		return usage(c, "--replicas must be 1, 3 or 5, not %d", s.service.Replicas)
+	if err := s.conn.checkServer(c, s.service.Replicas, s.sync); err != nil {
+		return err
 	}
 	for _, prefix := range s.service.ReplyPrefixes {
 		if !strings.HasPrefix(prefix, "_") {
@@ -163,43 +160,26 @@ func (s *serve) check(c *cobra.Command) error {
 			return usage(c, "--%s must be more than 0, not %s", f.name, c.Flags().Lookup(f.name).Value)
 		}
 	}
-	if !s.elsewhere() {
+	if !s.conn.elsewhere() {
 		if _, port, err := net.SplitHostPort(s.listen); err != nil || !isPort(port) {
 			return usage(c, "--listen must be host:port, such as %s, not %q", defaultListen, s.listen)
 		}
 		if c.Flags().Changed("store-dir") && s.storeDir == "" {
 			return usage(c, "--store-dir is empty; leave it out for the default")
 		}
-		if s.service.Replicas > 1 {
-			return usage(c, "--replicas %d needs a NATS cluster: say with --nats where it is", s.service.Replicas)
-		}
-		return nil
-	}
-	for _, flag := range []string{"listen", "store-dir", "sync"} {
-		if c.Flags().Changed(flag) {
-			return usage(c, "--%s is about the NATS server inside, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
-		}
 	}
 	return nil
 }
-
-func isReplicas(n int) bool { return n == 1 || n == 3 || n == 5 }
 
 func isPort(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 16)
 	return err == nil
 }
 
-// elsewhere reports whether the NATS server is another process.
-func (s *serve) elsewhere() bool {
-	settings := s.conn.settings()
-	return settings.URL != "" || settings.Context != ""
-}
-
 // nats connects to NATS, starting it if it is to run inside.
 func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
 	opts := serviceOptions(log)
-	if s.elsewhere() {
+	if s.conn.elsewhere() {
 		nc, err = s.conn.settings().Connect(opts...)
 		if err != nil {
 			return nil, nil, err

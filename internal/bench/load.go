@@ -93,11 +93,12 @@ func load(ctx context.Context, nc *nats.Conn, to side, clients int, from source)
 
 // client sends one command at a time.
 type client struct {
-	nc      *nats.Conn
-	to      side
-	inbox   string
-	replies chan *nats.Msg
-	sub     *nats.Subscription
+	nc       *nats.Conn
+	to       side
+	patience time.Duration // with a reply
+	inbox    string
+	replies  chan *nats.Msg
+	sub      *nats.Subscription
 
 	done    []request
 	took    []time.Duration
@@ -106,12 +107,18 @@ type client struct {
 }
 
 func newClient(nc *nats.Conn, to side) (*client, error) {
-	c := &client{nc: nc, to: to, inbox: nc.NewInbox(), replies: make(chan *nats.Msg, 1)}
-	var err error
-	if c.sub, err = nc.ChanSubscribe(c.inbox, c.replies); err != nil {
+	c := &client{nc: nc, to: to, patience: replyTimeout}
+	if err := c.open(); err != nil {
 		return nil, fmt.Errorf("subscribing: %w", err)
 	}
 	return c, nil
+}
+
+// open gives the client an inbox that nobody knows yet.
+func (c *client) open() (err error) {
+	c.inbox, c.replies = c.nc.NewInbox(), make(chan *nats.Msg, 1)
+	c.sub, err = c.nc.ChanSubscribe(c.inbox, c.replies)
+	return err
 }
 
 func (c *client) close() { _ = c.sub.Unsubscribe() } // fails only if the connection is closed
@@ -124,7 +131,7 @@ func (c *client) send(ctx context.Context, r request) {
 		c.fail(err.Error())
 		return
 	}
-	timeout := time.NewTimer(replyTimeout)
+	timeout := time.NewTimer(c.patience)
 	defer timeout.Stop()
 	select {
 	case reply := <-c.replies:
@@ -135,7 +142,9 @@ func (c *client) send(ctx context.Context, r request) {
 		c.took = append(c.took, time.Since(start))
 		c.done = append(c.done, r)
 	case <-timeout.C:
-		c.fail(fmt.Sprintf("no answer within %s", replyTimeout))
+		c.fail(fmt.Sprintf("no answer within %s", c.patience))
+		c.close()    // a late reply must not be taken for the next one
+		_ = c.open() // fails only if the connection is closed, and so does sending then
 	case <-ctx.Done():
 	}
 }

@@ -224,6 +224,11 @@ func TestBenchUsage(t *testing.T) {
 		{"--rounds 0", "--rounds must be 1 or more"},
 		{"--duration 0s", "--duration must be more than 0"},
 		{"--sync never", "--sync must be"},
+		{"--sync always", "--sync is about the NATS server inside"},
+		{"--replicas 3 --sync always", "--sync is about the NATS server inside"},
+		{"--store-dir /tmp", "--store-dir is about the NATS server inside"},
+		{"--replicas 2", "--replicas must be 1, 3 or 5"},
+		{"--replicas 0", "--replicas must be 1, 3 or 5"},
 		{"--limit 5", "--limit goes with --trace"},
 		{"--trace t --limit -1", "--limit must not be negative"},
 		{"--trace t --commands join", "--commands does not go with --trace"},
@@ -236,4 +241,5 @@ func TestBenchUsage(t *testing.T) {
 		assert.Contains(t, c.fails(2, append([]string{"bench"}, strings.Fields(wrong.args)...)...), wrong.says)
 	}
 	c.fails(5, "bench")
+	assert.Contains(t, cli{t, ""}.fails(2, "bench", "--replicas", "3"), "--replicas 3 needs a NATS cluster")
 }

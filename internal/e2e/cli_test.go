@@ -169,6 +169,7 @@ func TestCLIUsage(t *testing.T) {
 func TestServeUsage(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
+		{"--replicas", "3"},
 		{"--listen", "nowhere"},
 		{"--listen", "127.0.0.1:99999"},
 		{"--store-dir", ""},

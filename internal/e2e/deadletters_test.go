@@ -43,16 +43,6 @@ func messages(t *testing.T, b *harness.Bus, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// settled waits until nothing of the app's is outstanding.
-func settled(t *testing.T, b *harness.Bus, app string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)
-		require.NoError(t, err)
-		return consumer.CachedInfo().NumAckPending == 0 && consumer.CachedInfo().NumPending == 0
-	}, replyTime, tick)
-}
-
 // An event that fails as often as it may is kept as a dead letter, and its room goes on.
 func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
@@ -82,7 +72,7 @@ func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
 		assert.Equal(t, event.Header.Get(key), stored[0].Header.Get(key), key)
 	}
 	assert.Equal(t, "1", stored[0].Header.Get("Room-Event-Nats-Expected-Last-Subject-Sequence"))
-	settled(t, b, "ledger")
+	b.RequireDrained(t, "ledger")
 	saw.none(t)
 }
 
@@ -110,7 +100,7 @@ func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	b.Register(t, room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(1)})
-	impatient(t, b, "ledger", time.Second)
+	b.SetAckWait(t, "ledger", time.Second)
 	joins(t, b, "r", "poison")
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
 	require.NoError(t, err)

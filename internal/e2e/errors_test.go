@@ -239,4 +239,6 @@ func TestStartRefusesWhatWillNotDo(t *testing.T) {
 	_, err = roomsvc.Start(context.Background(), nc, roomsvc.Config{Replicas: -1, Budget: -1})
 	require.ErrorContains(t, err, "Replicas")
 	require.ErrorContains(t, err, "Budget", "every mistake is named at once")
+	_, err = roomsvc.Start(t.Context(), nc, roomsvc.Config{Replicas: 3, GroupCommits: true})
+	require.ErrorContains(t, err, "GroupCommits is for streams without copies")
 }

@@ -22,18 +22,6 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// impatient makes the server give the app's events to another worker after that time without a
-// word, as an operator may.
-func impatient(t *testing.T, b *harness.Bus, app string, wait time.Duration) {
-	t.Helper()
-	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)
-	require.NoError(t, err)
-	cfg := consumer.CachedInfo().Config
-	cfg.AckWait = wait
-	_, err = b.JS.UpdateConsumer(t.Context(), "ROOM_EVENTS", cfg)
-	require.NoError(t, err)
-}
-
 // joins lets users join a room, one after the other.
 func joins(t *testing.T, b *harness.Bus, roomID string, users ...string) {
 	t.Helper()
@@ -164,7 +152,7 @@ func TestOrderSurvivesACrash(t *testing.T) {
 	b.Create(t, "r")
 	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
 	b.Register(t, m)
-	impatient(t, b, "ledger", 2*time.Second)
+	b.SetAckWait(t, "ledger", 2*time.Second)
 	victim := workerProcess(t, b, m)
 	joins(t, b, "r", held.ID)
 	victim.Stdout.Await(t, "told of held, attempt 1")
@@ -192,7 +180,7 @@ func TestALongHandlerKeepsItsEvent(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "slow", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
 	b.Register(t, m)
-	impatient(t, b, "slow", time.Second)
+	b.SetAckWait(t, "slow", time.Second)
 	b.Create(t, "r")
 	saw, release := newSeen[string](), make(chan struct{})
 	for range 2 {
@@ -217,7 +205,7 @@ func TestEventsThatWaitForAHandlerStay(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "narrow", Version: "1.0.0", Unordered: true, Implements: []room.Interface{room.PostRoomUserJoined}}
 	b.Register(t, m)
-	impatient(t, b, "narrow", ackWait)
+	b.SetAckWait(t, "narrow", ackWait)
 	b.Create(t, "r")
 	for n := range events {
 		joins(t, b, "r", "u"+strconv.Itoa(n))
@@ -274,7 +262,7 @@ func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
 		<-release
 		return nil
 	}))
-	impatient(t, b, "ledger", time.Hour) // only what is given back comes to another worker
+	b.SetAckWait(t, "ledger", time.Hour) // only what is given back comes to another worker
 	joins(t, b, "r", "alice", "bob", "carol")
 	require.Equal(t, "first alice", saw.one(t))
 	stopped := make(chan error, 1)
@@ -357,7 +345,7 @@ func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
 	saw, release := newSeen[string](), make(chan struct{})
 	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
 	b.Register(t, m)
-	impatient(t, b, "ledger", time.Second)
+	b.SetAckWait(t, "ledger", time.Second)
 	for range 2 {
 		b.WorkWith(t, appworker.Config{HandlerTimeout: 100 * time.Millisecond}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
 			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
@@ -381,7 +369,7 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 	b.Create(t, "r")
 	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
 	b.Register(t, m)
-	impatient(t, b, "ledger", time.Second)
+	b.SetAckWait(t, "ledger", time.Second)
 	saw := newSeen[string]()
 	b.WorkWith(t, appworker.Config{Concurrency: 1}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
@@ -429,7 +417,7 @@ func TestWaitingIsNoAttempt(t *testing.T) {
 	}))
 	assert.True(t, strings.HasPrefix(saw.one(t), "u3"))
 	assert.Equal(t, "u4 1", saw.one(t), "it has waited for the one before in these very hands")
-	settled(t, b, "ledger")
+	b.RequireDrained(t, "ledger")
 	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
 }
 

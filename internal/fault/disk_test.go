@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +61,8 @@ func TestDiskFullOfEvents(t *testing.T) {
 	for _, msg := range events(t, url) {
 		stored = append(stored, msg.Subject[strings.LastIndex(msg.Subject, ".")+1:])
 	}
-	assert.Equal(t, append(acknowledged, "after"), stored)
+	unknown := large.Room.ID // it may have been stored before it was refused
+	assert.Equal(t, append(acknowledged, "after"), slices.DeleteFunc(stored, func(id string) bool { return id == unknown }))
 	p.Signal(syscall.SIGTERM)
 	assert.Zero(t, p.Wait())
 }

@@ -170,7 +170,7 @@ func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	dying := workFailing(t, b, `betweenDeadLetterAndAck=panic("betweenDeadLetterAndAck")`)
-	setAckWait(t, b.JS, picky, 2*time.Second)
+	b.SetAckWait(t, picky, 2*time.Second)
 	join := func(roomID, user, id string) {
 		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: user}}, roomclient.WithID(id))
 		require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
 	next.Stdout.Await(t, `behind\n`)
 	next.Stdout.Await(t, `beside\n`)
 	next.Stderr.Await(t, `an event is a dead letter app=picky event=dead `)
-	requireDrained(t, b.JS, picky)
+	b.RequireDrained(t, picky)
 	letters := b.Stored(t, subjects.DeadLetters)
 	require.Len(t, letters, 1)
 	letter, err := subjects.DecodeDead(letters[0].Subject, letters[0].Header)

@@ -23,7 +23,7 @@ func TestAnEventThatWorkersDieOfTakesNoneAlong(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: fragile, Implements: []room.Interface{room.PostRoomUserJoined}})
-	setAckWait(t, b.JS, fragile, time.Second)
+	b.SetAckWait(t, fragile, time.Second)
 	b.Create(t, "r")
 	for _, user := range []string{"poison", "u"} {
 		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: user}}, roomclient.WithID(user))
@@ -31,7 +31,7 @@ func TestAnEventThatWorkersDieOfTakesNoneAlong(t *testing.T) {
 	}
 	rec := records{t.TempDir()}
 	keepWorker(t, b.Server.URL(), fragile, rec)
-	requireDrained(t, b.JS, fragile)
+	b.RequireDrained(t, fragile)
 	letters := b.Stored(t, subjects.DeadLetters)
 	require.Len(t, letters, 1)
 	letter, err := subjects.DecodeDead(letters[0].Subject, letters[0].Header)

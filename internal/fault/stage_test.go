@@ -51,7 +51,7 @@ func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	s.bus = &harness.Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
 	for app, manifest := range apps() {
 		s.bus.Register(t, manifest)
-		setAckWait(t, js, app, ackWait)
+		s.bus.SetAckWait(t, app, ackWait)
 	}
 	for _, app := range []string{guard, guard, greeter} {
 		s.workers = append(s.workers, keepWorker(t, c.URL(), app, s.records))

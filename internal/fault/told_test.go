@@ -3,31 +3,19 @@ package fault_test
 import (
 	"slices"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
-
-// requireDrained waits until an app has nothing left to do.
-func requireDrained(t *testing.T, js jetstream.JetStream, app string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		c, err := js.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
-		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
-	}, recovery, 100*time.Millisecond, "%s does not come to an end with its events", app)
-}
 
 // requireTold waits until every app has nothing left to do, and checks that its workers have
 // handled everything that it implements, each room's events in order, and have given nothing up.
 func (s *stage) requireTold(t *testing.T, events []room.Event) {
 	t.Helper()
 	for app, m := range apps() {
-		requireDrained(t, s.bus.JS, app)
+		s.bus.RequireDrained(t, app)
 		due := slices.DeleteFunc(slices.Clone(events), func(e room.Event) bool {
 			return !slices.ContainsFunc(m.Implements, func(i room.Interface) bool { return !i.Pre() && i.Event() == e.Type })
 		})
@@ -80,16 +68,4 @@ func requireInOrder(t *testing.T, app string, due []room.Event, handled []handli
 		assert.NotEmpty(t, by[e.ID], "%s was never told of event %d, a %s", app, e.Seq, e.Type)
 	}
 	return again
-}
-
-// setAckWait has the events that killed workers had in hand come again that soon. Workers that run
-// do not notice.
-func setAckWait(t *testing.T, js jetstream.JetStream, app string, wait time.Duration) {
-	t.Helper()
-	c, err := js.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
-	require.NoError(t, err)
-	cfg := c.CachedInfo().Config
-	cfg.AckWait = wait
-	_, err = js.UpdateConsumer(t.Context(), subjects.Events, cfg)
-	require.NoError(t, err)
 }

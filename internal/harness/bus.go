@@ -146,6 +146,30 @@ func (b *Bus) Register(t testing.TB, m room.Manifest) {
 	require.NoError(t, err)
 }
 
+// SetAckWait makes the server give the app's events to another worker after that time without a
+// word, as an operator may. Workers that run do not notice.
+func (b *Bus) SetAckWait(t testing.TB, app string, wait time.Duration) {
+	t.Helper()
+	c, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+	require.NoError(t, err)
+	cfg := c.CachedInfo().Config
+	cfg.AckWait = wait
+	_, err = b.JS.UpdateConsumer(t.Context(), subjects.Events, cfg)
+	require.NoError(t, err)
+}
+
+// drainTimeout is long enough for servers that were killed to come back first.
+const drainTimeout = 90 * time.Second
+
+// RequireDrained waits until the app has nothing left to do.
+func (b *Bus) RequireDrained(t testing.TB, app string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
+		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+	}, drainTimeout, 20*time.Millisecond, "%s does not come to an end with its events", app)
+}
+
 // Answer makes the test's own connection a worker of the app, on the plain wire.
 func (b *Bus) Answer(t testing.TB, i room.Interface, app string, handle nats.MsgHandler) {
 	t.Helper()

@@ -38,6 +38,9 @@ func (d *Distribution) Add(took time.Duration) {
 // Merge adds all latencies of another distribution.
 func (d *Distribution) Merge(o *Distribution) { d.histogram.Merge(o.histogram) }
 
+// Count is how many latencies there are.
+func (d *Distribution) Count() int64 { return d.histogram.TotalCount() }
+
 // At is a quantile, named in percent, in milliseconds.
 func (d *Distribution) At(quantile float64) float64 {
 	return ms(d.histogram.ValueAtQuantile(quantile))
