@@ -71,7 +71,7 @@ func exitStatus(err error) int {
 		return exitOf[coded.Code]
 	case errors.As(err, &traceless), errors.As(err, &noLetter):
 		return exitNotFound
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
 	return exitFailed
@@ -105,6 +105,8 @@ func hint(err error) string {
 		return "rejections are kept for 7 days by default, and a command that changed nothing (changed: false), was not possible or was refused as overloaded leaves no trace"
 	case errors.Is(err, bench.ErrInUse):
 		return "use an account that has no rooms, or say no NATS at all for one inside"
+	case errors.Is(err, bench.ErrLost):
+		return "once the server is back, remove the streams that were made for the benchmark: nats stream rm"
 	case errors.Is(err, bus.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
 	case errors.Is(err, bus.ErrStoreLocked):

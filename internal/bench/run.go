@@ -98,24 +98,31 @@ func (cfg Config) commands() []Command {
 	return cfg.Commands
 }
 
+// ErrLost is returned when the NATS server goes away. What was made there is still there.
+var ErrLost = errors.New("the connection to NATS was lost")
+
 // Run measures every cell. It starts processes and ends them, and removes what it has made in
 // NATS. With an error, also that of the context, come the results there are until then.
 func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 	if cfg.Report == nil {
 		cfg.Report = func(Step) {}
 	}
-	nc, err := cfg.Settings.Connect(nats.Name("roombus bench"))
+	alive, giveUp := context.WithCancelCause(ctx)
+	nc, err := cfg.Settings.Connect(nats.Name("roombus bench"), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { giveUp(ErrLost) }))
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	alive, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	st, err := setUp(alive, cfg, nc, giveUp)
 	if st == nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, st.takeDown()) }()
+	defer func() {
+		if left := st.takeDown(); !errors.Is(err, left) {
+			err = errors.Join(err, left)
+		}
+	}()
 	if err == nil {
 		results, err = st.run(alive, cfg.cells())
 	}

@@ -110,6 +110,9 @@ func (st *stage) takeDown() error {
 		ending.Go(c.end)
 	}
 	ending.Wait()
+	if st.nc.IsClosed() {
+		return ErrLost
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	var errs []error

@@ -157,6 +157,17 @@ func TestBenchOnAnotherNATS(t *testing.T) {
 	assert.Zero(t, streams(t, js))
 }
 
+// What is measured ends with its NATS server, at once, and says so.
+func TestBenchWhoseServerGoesAway(t *testing.T) {
+	t.Parallel()
+	server := harness.NewServer(t)
+	p := harness.Start(t, harness.Binary(t), "bench", "--nats", server.URL(), "--commands", "join", "--apps", "1", "--rooms", "1", "--concurrency", "2", "--duration", "1h")
+	p.Stderr.Await(t, "2 at once")
+	server.Shutdown()
+	assert.Equal(t, 5, p.Wait())
+	assert.Contains(t, p.Stderr.String(), "roombus: the connection to NATS was lost; once the server is back, remove the streams")
+}
+
 // many are more cells than a test waits for.
 var many = strings.TrimSuffix(strings.Repeat("2,3,", 250), ",")
 
