@@ -22,6 +22,7 @@ const maxEnded = 1 << 14
 type Asker struct {
 	out     *Publisher
 	sub     *nats.Subscription
+	closed  chan struct{} // with the connection, or before
 	prefix  string
 	surplus atomic.Uint64
 
@@ -53,16 +54,17 @@ type arrival struct {
 
 // NewAsker subscribes to an inbox of its own. Close ends it.
 func NewAsker(out *Publisher) (*Asker, error) {
-	a := &Asker{out: out, prefix: out.nc.NewInbox() + ".", waiting: make(map[string]waiter)}
+	a := &Asker{out: out, closed: make(chan struct{}), prefix: out.nc.NewInbox() + ".", waiting: make(map[string]waiter)}
 	sub, err := out.nc.Subscribe(a.prefix+"*", a.arrive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to the inbox: %w", err)
 	}
 	a.sub = sub
+	sub.SetClosedHandler(func(string) { close(a.closed) })
 	return a, nil
 }
 
-// Close gives the inbox up. Questions still open end late.
+// Close gives the inbox up. Questions still open end late, appends at once.
 func (a *Asker) Close() error { return a.sub.Unsubscribe() }
 
 // Surplus is the number of replies that are one too many: to a sending that has been answered,
@@ -139,6 +141,9 @@ func (a *Asker) arrive(msg *nats.Msg) {
 
 // request sends one message and waits for the reply to it.
 func (a *Asker) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	replies := make(chan arrival, 1)
 	token := a.expect(waiter{replies: replies})
 	msg.Reply = a.prefix + token
@@ -152,6 +157,8 @@ func (a *Asker) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	case <-ctx.Done():
 		a.remember([]string{token}, nil)
 		return nil, ctx.Err()
+	case <-a.closed:
+		return nil, nats.ErrConnectionClosed
 	}
 }
 

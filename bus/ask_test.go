@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,6 +104,27 @@ func TestAskEndsEveryQuestion(t *testing.T) {
 	require.NoError(t, (<-held).Respond([]byte("at last")))
 	assert.Equal(t, "at last", string((<-late).Data))
 	require.Eventually(t, func() bool { return a.Surplus() == 1 }, patience, time.Millisecond)
+}
+
+// An append ends with the connection, and one whose time is over is not sent.
+func TestAnAppendThatCannotBeAnswered(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	a := asker(t, nc)
+	asked := make(chan *nats.Msg, 2)
+	listen(t, nc, "silent", func(m *nats.Msg) { asked <- m })
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := a.Append(over, &nats.Msg{Subject: "silent"}, "1", bus.Guard{Filter: "silent"})
+	require.ErrorIs(t, err, bus.ErrUncertain)
+	ended := make(chan error)
+	go func() {
+		_, err := a.Append(t.Context(), &nats.Msg{Subject: "silent"}, "2", bus.Guard{Filter: "silent"})
+		ended <- err
+	}()
+	assert.Equal(t, "2", (<-asked).Header.Get(jetstream.MsgIDHeader))
+	nc.Close()
+	require.ErrorIs(t, <-ended, bus.ErrUncertain)
 }
 
 // Who has said that it cannot is the last word if nobody else can be asked.
@@ -324,11 +346,12 @@ func TestPersist(t *testing.T) {
 	r := replies(t.Context(), a, q)[0]
 	assert.Equal(t, "back", string(r.Msg.Data))
 
-	gone := question("nobody", "", 50*time.Millisecond)
+	const between = 115 * time.Millisecond // two sendings, long after the one and before the other
+	gone := question("nobody", "", between)
 	gone.Persist = true
 	r = replies(t.Context(), a, gone)[0]
 	require.ErrorIs(t, r.Err, bus.ErrNobody)
-	assert.GreaterOrEqual(t, r.Took, 50*time.Millisecond)
+	assert.GreaterOrEqual(t, r.Took, between)
 }
 
 // What has been closed is nobody's any more.

@@ -118,7 +118,7 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 		if left >= s.cfg.AckWait/2 { // a command in a hurry says nothing about the other
 			s.handovers.avoid(to)
 		}
-		return nil, true, room.Errorf(room.CodeUnavailable, "the service that is changing room %q does not answer; send the command again with the same id", roomID)
+		return nil, true, unanswered(roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
 		return json.RawMessage(reply.Data), true, nil
 	}
@@ -126,9 +126,17 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 	if err := room.DecodeLenient(reply.Data, refused); err != nil {
 		return nil, true, room.Errorf(room.CodeUnavailable, "the service that is changing room %q gave an answer that cannot be read", roomID)
 	}
-	if refused.Code == room.CodeOverloaded {
+	switch refused.Code {
+	case room.CodeOverloaded:
 		s.handovers.avoid(to)
 		return nil, false, nil
+	case room.CodeDeadlineExceeded: // the other had only a part of the command's time
+		return nil, true, unanswered(roomID)
 	}
 	return nil, true, refused
+}
+
+// unanswered is the answer while nobody knows what becomes of a command.
+func unanswered(roomID string) error {
+	return room.Errorf(room.CodeUnavailable, "the service that is changing room %q has not answered in time; send the command again with the same id", roomID)
 }

@@ -172,6 +172,24 @@ func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
 	assert.Equal(t, s.id, by)
 }
 
+// One whose part of the time was too short has not said the last word: there is time left.
+func TestACommandWhoseTimeRunsOutElsewhere(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	createRoom(t, second)
+	require.NoError(t, first.catchUp(t.Context()))
+	release, err := first.turns.take(t.Context(), "r") // the room is busy there
+	require.NoError(t, err)
+	defer release()
+	second.handovers.meet("r", second.id, first.id)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err = second.command(room.EventUserJoin)(ctx, aliceJoins())
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+	require.NoError(t, ctx.Err())
+	assert.Empty(t, second.handovers.avoided, "it is in order")
+}
+
 // Services that meet find out who goes on.
 func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	t.Parallel()

@@ -81,7 +81,7 @@ func (s *Service) allowGroups(ctx context.Context) error {
 		return nil
 	}
 	if s.cfg.NoProvision {
-		s.append = s.asker.Append
+		s.append = s.commits.Append
 		s.log.Warn("commits are not grouped: the stream does not allow batches, and is not to be changed", "stream", subjects.Events)
 		return nil
 	}

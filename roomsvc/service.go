@@ -148,6 +148,7 @@ type Service struct {
 	micro   *bus.Service
 	out     *bus.Publisher
 	asker   *bus.Asker
+	commits *bus.Asker
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
 	lost    atomic.Uint64 // messages of the stream
@@ -189,13 +190,8 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
-	out := bus.NewPublisher(nc)
-	asker, err := bus.NewAsker(out)
-	if err != nil {
-		return nil, err
-	}
 	s := &Service{
-		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: out, asker: asker, append: asker.Append,
+		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewPublisher(nc),
 		id:          nuid.Next(),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
@@ -206,14 +202,12 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
-	if cfg.GroupCommits {
-		s.append = bus.NewAppendGroup(js, asker).Append
-	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
-		s.stop()
-		s.running.Wait()
-		_ = asker.Close() // fails only if the connection is closed, and then it is gone
+		s.end()
+		if s.micro != nil {
+			_ = s.micro.Stop(s.ctx) // which has ended, as what is in progress has
+		}
 		return nil, err
 	}
 	return s, nil
@@ -222,6 +216,9 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 func (s *Service) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	if err := s.openInboxes(); err != nil {
+		return err
+	}
 	if err := s.provision(ctx); err != nil {
 		return err
 	}
@@ -273,10 +270,35 @@ func (s *Service) Stop(ctx context.Context) error {
 	err := s.micro.Stop(ctx)
 	s.recorder.finish(ctx)
 	s.takeLastSnapshot(ctx)
+	s.end()
+	return err
+}
+
+// end ends what runs beside the requests.
+func (s *Service) end() {
 	s.stop()
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	s.nc.RemoveStatusListener(s.connection)
-	_ = s.asker.Close() // fails only if the connection is closed, and then it is gone
-	return err
+	for _, a := range []*bus.Asker{s.asker, s.commits} {
+		if a != nil {
+			_ = a.Close() // fails only if the connection is closed, and then it is gone
+		}
+	}
+}
+
+// openInboxes lets apps and JetStream answer. Acknowledgements have an inbox of their own: they do
+// not wait behind what has to be said of apps that are late.
+func (s *Service) openInboxes() (err error) {
+	if s.asker, err = bus.NewAsker(s.out); err != nil {
+		return err
+	}
+	if s.commits, err = bus.NewAsker(s.out); err != nil {
+		return err
+	}
+	s.append = s.commits.Append
+	if s.cfg.GroupCommits {
+		s.append = bus.NewAppendGroup(s.js, s.commits).Append
+	}
+	return nil
 }

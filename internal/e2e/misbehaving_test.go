@@ -10,8 +10,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -353,4 +355,41 @@ func guesses(asked *nats.Msg) []string {
 		all = append(all, prefix+strconv.Itoa(n), prefix+token[:len(token)-1]+strconv.Itoa(n), prefix+token+strconv.Itoa(n))
 	}
 	return all
+}
+
+// stuckLog is a log that takes no word of late verdicts.
+type stuckLog struct {
+	slog.Handler
+
+	stuck   chan struct{} // closed when it is
+	release chan struct{}
+	once    sync.Once
+}
+
+func (l *stuckLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *stuckLog) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "came late") {
+		l.once.Do(func() { close(l.stuck) })
+		<-l.release
+	}
+	return nil
+}
+
+// What is to be said of an app that is late holds up no commit.
+func TestCommitsDoNotWaitForTheLogOfLateVerdicts(t *testing.T) {
+	t.Parallel()
+	log := &stuckLog{Handler: slog.DiscardHandler, stuck: make(chan struct{}), release: make(chan struct{})}
+	b := harness.New(t, roomsvc.Config{Logger: slog.New(log), AckWait: time.Minute})
+	t.Cleanup(func() { close(log.release) })
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "late", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(50)})
+	asked := make(chan *nats.Msg, 2)
+	b.Answer(t, room.PreRoomUserJoined, "late", func(msg *nats.Msg) { asked <- msg })
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
+	require.NoError(t, err)
+	require.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))
+	<-log.stuck
+	reply := request(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"alice"}}`)
+	assert.Empty(t, reply.Header.Get(micro.ErrorHeader))
 }
