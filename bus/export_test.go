@@ -1,5 +1,24 @@
 package bus
 
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+)
+
+// Connection is one to a server inside, until the test ends.
+func Connection(t *testing.T) *nats.Conn {
+	t.Helper()
+	server, err := StartEmbedded(t.Context(), EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
 // Address is the servers to connect to, as the settings and the context say.
 func (s Settings) Address() (string, error) {
 	c, err := s.resolve()

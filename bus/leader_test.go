@@ -31,7 +31,7 @@ func TestLeaderLastOfWhatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	last, err := bus.LeaderLast(t.Context(), nc, "A", "a")
 	require.NoError(t, err)
-	assert.Zero(t, last)
+	assert.Zero(t, last.Seq)
 
 	stored, err := nc.SubscribeSync("stored")
 	require.NoError(t, err)
@@ -46,5 +46,6 @@ func TestLeaderLastOfWhatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	last, err = bus.LeaderLast(t.Context(), nc, "A", "a")
 	require.NoError(t, err)
-	assert.Equal(t, uint64(1), last)
+	assert.Equal(t, uint64(1), last.Seq)
+	assert.Empty(t, last.Header())
 }

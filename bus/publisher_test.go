@@ -12,22 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func connection(t *testing.T) *nats.Conn {
-	t.Helper()
-	server, err := StartEmbedded(t.Context(), EmbeddedConfig{StoreDir: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(server.Shutdown)
-	nc, err := server.Connect()
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	return nc
-}
-
 // What many publish at once arrives, each goroutine's in its order, once.
 func TestPublisherSendsAll(t *testing.T) {
 	t.Parallel()
 	const senders, each = 16, 500
-	nc := connection(t)
+	nc := Connection(t)
 	sub, err := nc.SubscribeSync("p.*")
 	require.NoError(t, err)
 	p := NewPublisher(nc)
@@ -57,7 +46,7 @@ func TestPublisherSendsAll(t *testing.T) {
 // when another one has tried.
 func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
 	t.Parallel()
-	nc := connection(t)
+	nc := Connection(t)
 	sub, err := nc.SubscribeSync("p")
 	require.NoError(t, err)
 	p := NewPublisher(nc)

@@ -21,6 +21,13 @@ var (
 	errElsewhere = errors.New("the room is another service's for now")
 )
 
+// movedError is errMoved, with the service that has made the room's last event.
+type movedError struct{ by string }
+
+func (e *movedError) Error() string { return errMoved.Error() }
+
+func (e *movedError) Unwrap() error { return errMoved }
+
 // attempts decides when a command is tried again. A room that has moved is worth MaxConflicts
 // more tries; trouble with JetStream is worth CommitPatience, also if it claims a conflict
 // where the room has not moved. Both end with the command's budget.

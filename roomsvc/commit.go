@@ -40,9 +40,10 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	e.Seq, err = s.append(waiting, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
 	if err != nil {
 		confirmed := s.confirm(ctx, c, v)
-		if errors.Is(err, bus.ErrConflict) && errors.Is(confirmed, errMoved) { // it may be spurious
+		var moved *movedError
+		if errors.Is(err, bus.ErrConflict) && errors.As(confirmed, &moved) { // it may be spurious
 			s.conflicts.Add(1)
-			s.meet(ctx, e.Room)
+			s.handovers.meet(e.Room, s.id, moved.by)
 		}
 		return room.Event{}, errors.Join(err, confirmed)
 	}

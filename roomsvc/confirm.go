@@ -20,19 +20,19 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 	switch {
 	case err != nil:
 		return err
-	case last == v.Seq:
+	case last.Seq == v.Seq:
 		return nil
-	case last == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):
+	case last.Seq == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):
 		s.projection.forget(c.Request.Target(), v.Seq) // another service was faster
-		return errMoved
-	case last < v.Seq:
-		s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last, "seen", v.Seq)
-		return fmt.Errorf("%w: it has the room at sequence %d, %d has been seen", errBehind, last, v.Seq)
+		return &movedError{}
+	case last.Seq < v.Seq:
+		s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq)
+		return fmt.Errorf("%w: it has the room at sequence %d, %d has been seen", errBehind, last.Seq, v.Seq)
 	}
-	if err := s.projection.reach(ctx, last); err != nil {
-		return fmt.Errorf("waiting for sequence %d of the stream: %w", last, err)
+	if err := s.projection.reach(ctx, last.Seq); err != nil {
+		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
 	}
-	return errMoved
+	return &movedError{by: last.Header().Get(subjects.CommittedBy)}
 }
 
 // isRemoved reports whether the stream has nothing left of a room, though it had its deletion:

@@ -79,15 +79,6 @@ func (h *handovers) avoid(service string) {
 	h.avoided[service] = now.Add(avoidFor)
 }
 
-// meet finds out which service has made the room's last event, after a conflict with it.
-func (s *Service) meet(ctx context.Context, roomID string) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-	defer cancel()
-	if msg, err := s.stream.GetLastMsgForSubject(ctx, subjects.PostsOf(roomID)); err == nil { // if not, the next conflict will tell
-		s.handovers.meet(roomID, s.id, msg.Header.Get(subjects.CommittedBy))
-	}
-}
-
 // handOver has another service do a command, if the room is that one's. It returns false if the
 // command is to be done here, since the other has surely not begun it. Without an answer that is not
 // known: a service that was stopped for a while may yet do it, and only who sent the command can

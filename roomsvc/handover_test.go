@@ -99,6 +99,15 @@ func joinOf(user string) room.JoinRequest {
 	return room.JoinRequest{RoomID: "r", User: room.User{ID: user}}
 }
 
+// requireJoin has a user join through one of the services, and checks which one has committed it.
+func requireJoin(t *testing.T, through, by *Service, id, user string) room.Result {
+	t.Helper()
+	r, committed, err := send(t, through, room.EventUserJoin, id, joinOf(user))
+	require.NoError(t, err)
+	require.Equal(t, by.id, committed)
+	return r
+}
+
 func aliceJoins() *nats.Msg {
 	return &nats.Msg{Header: nats.Header{subjects.CommandID: {"j1"}}, Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)}
 }
@@ -109,24 +118,18 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 	createRoom(t, second)
 
 	second.handovers.meet("r", second.id, first.id)
-	r, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
-	require.NoError(t, err)
-	assert.Equal(t, first.id, by)
+	r := requireJoin(t, second, first, "j1", "alice")
 	assert.True(t, r.Changed)
 	assert.Equal(t, 2, r.Room.MemberCount)
-	_, _, err = send(t, second, room.EventCreate, "c2", creation)
+	_, _, err := send(t, second, room.EventCreate, "c2", creation)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeRoomExists}, "an error comes back as it is")
 
 	// Two that hand over to each other do not play ball with a command.
 	first.handovers.to = map[string]handover{"r": {service: second.id, until: time.Now().Add(time.Hour)}}
-	_, by, err = send(t, second, room.EventUserJoin, "j2", joinOf("bob"))
-	require.NoError(t, err)
-	assert.Equal(t, first.id, by)
+	requireJoin(t, second, first, "j2", "bob")
 
 	require.NoError(t, first.Stop(t.Context()))
-	_, by, err = send(t, second, room.EventUserJoin, "j3", joinOf("carol"))
-	require.NoError(t, err)
-	assert.Equal(t, second.id, by, "nobody is there to hand over to")
+	requireJoin(t, second, second, "j3", "carol") // nobody is there to hand over to
 	assert.Empty(t, second.handovers.of("r"))
 }
 
@@ -150,9 +153,7 @@ func TestACommandThatIsHandedOverInVain(t *testing.T) {
 		require.NoError(t, err, "it has been handed over")
 		assert.Less(t, subjects.TimeLeft(msg.Header, time.Hour), budget/2, "time to say that it was too little")
 	}
-	_, by, err := send(t, s, room.EventUserJoin, "j1", joinOf("alice"))
-	require.NoError(t, err)
-	assert.Equal(t, s.id, by)
+	requireJoin(t, s, s, "j1", "alice")
 }
 
 // One that has too much to do has not begun it.
@@ -167,9 +168,7 @@ func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
 	})
 	require.NoError(t, err)
 	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
-	_, by, err := send(t, s, room.EventUserJoin, "j1", joinOf("alice"))
-	require.NoError(t, err)
-	assert.Equal(t, s.id, by)
+	requireJoin(t, s, s, "j1", "alice")
 }
 
 // One whose part of the time was too short has not said the last word: there is time left.
@@ -199,17 +198,14 @@ func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, second.catchUp(t.Context()))
 	old, _ := second.projection.view(c)
-	_, _, err = send(t, first, room.EventUserJoin, "j0", joinOf("zoe"))
-	require.NoError(t, err)
+	requireJoin(t, first, first, "j0", "zoe")
 	draft, err := room.Decide(old, c)
 	require.NoError(t, err)
 	_, err = second.commit(t.Context(), c, old, *draft)
 	require.ErrorIs(t, err, errMoved)
 	assert.Equal(t, first.id, second.handovers.of("r"))
 	assert.Equal(t, uint64(1), second.conflicts.Load())
-	_, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
-	require.NoError(t, err)
-	assert.Equal(t, first.id, by)
+	requireJoin(t, second, first, "j1", "alice")
 }
 
 // A command that has waited for its turn, or has lost it, goes to the service that has the room
@@ -251,9 +247,7 @@ func TestASpuriousConflictIsNoMeeting(t *testing.T) {
 		}
 		return stored(ctx, msg, id, g)
 	}
-	_, by, err := send(t, second, room.EventUserJoin, "j1", joinOf("alice"))
-	require.NoError(t, err)
-	assert.Equal(t, second.id, by)
+	requireJoin(t, second, second, "j1", "alice")
 	assert.Zero(t, second.conflicts.Load())
 	assert.Empty(t, second.handovers.of("r"))
 }

@@ -53,9 +53,9 @@ type Config struct {
 	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for
 	// the next start. Default 100,000; negative: one is only written at Stop.
 	SnapshotEvery int
-	// GroupCommits commits the changes of different rooms together when many come at once, without Replicas. It is
+	// GroupCommits commits the changes of different rooms together when many come at once. It is
 	// for a single NATS server that syncs each commit to disk: there it is faster. Elsewhere it
-	// is slower.
+	// is slower, and with Replicas it is refused.
 	GroupCommits bool
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string

@@ -73,7 +73,7 @@ func (s *Service) watchOnce(ctx context.Context) error {
 			case !open:
 				return errors.New("the watch has ended")
 			case e == nil: // what was there has come, but the replica it is from may lag behind
-				s.apps.know(true, last)
+				s.apps.know(true, last.Seq)
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
 			default:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/internal/harness"
 )
@@ -84,7 +85,7 @@ func StepDown(nc *nats.Conn, offices ...string) Harm {
 	return Harm{Name: "leader step-down", Do: func(ctx context.Context, r *rand.Rand) bool {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		reply, err := nc.RequestWithContext(ctx, "$JS.API."+offices[r.IntN(len(offices))], nil)
+		reply, err := nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+offices[r.IntN(len(offices))], nil)
 		return err == nil && stepped(reply.Data)
 	}}
 }
