@@ -100,8 +100,11 @@ func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]by
 func failure(_ string, err error) *nats.Msg {
 	code := 500
 	var elsewhere *UnavailableError
-	if errors.As(err, &elsewhere) {
+	switch {
+	case errors.As(err, &elsewhere):
 		code = 503
+	case errors.Is(err, context.DeadlineExceeded):
+		code = 504
 	}
 	return bus.Failure(code, fmt.Sprintf("%.*s", room.MaxReasonBytes, err), nil) // more is not kept, and may not fit
 }

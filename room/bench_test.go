@@ -29,7 +29,7 @@ func BenchmarkDecode(b *testing.B) {
 
 func BenchmarkDecide(b *testing.B) {
 	v := room.View{Exists: true, Room: full, Seq: 41}
-	c := room.Command{ID: "c1", Time: at, MaxBytes: 900 << 10, Bytes: len(joinRequest), Request: room.JoinRequest{RoomID: "r1", User: joiner, Inviter: &bob}}
+	c := room.Command{ID: "c1", Time: at, Bounds: room.Bounds{MaxBytes: 900 << 10}, Bytes: len(joinRequest), Request: room.JoinRequest{RoomID: "r1", User: joiner, Inviter: &bob}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := room.Decide(v, c); err != nil {
@@ -40,7 +40,7 @@ func BenchmarkDecide(b *testing.B) {
 
 // Five apps allow a join.
 func BenchmarkCombine(b *testing.B) {
-	d := room.Draft{Event: room.EventUserJoin, Data: room.Data{Room: full, JoiningUser: &joiner}, MaxBytes: 900 << 10}
+	d := room.Draft{Event: room.EventUserJoin, Data: room.Data{Room: full, JoiningUser: &joiner}, Bounds: room.Bounds{MaxBytes: 900 << 10}}
 	answers := make([]room.Answer, 5)
 	for n := range answers {
 		answers[n] = room.Answer{App: fmt.Sprintf("app%d", n), Outcome: room.Allowed, Verdict: room.Verdict{Verdict: room.Allow}, Took: time.Millisecond}

@@ -13,6 +13,10 @@ const (
 	maxChangedBytes = 64 // of the name of one
 )
 
+// Differs reports whether apps have changed the room or its members since another draft of the same
+// change.
+func (d Draft) Differs(since Draft) bool { return len(since.changes(d)) > 0 }
+
 // changes names the fields in which the next draft differs: those of the room, of custom
 // fields each by its key, and members.
 func (d Draft) changes(next Draft) []string {

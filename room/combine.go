@@ -17,11 +17,13 @@ type Answer struct {
 	Outcome   Outcome
 	// Unheard: nothing depended on it any more, so it was not waited for.
 	Unheard bool
-	// Hurried: it had so little time, since the command had no more, that being late is not its
-	// fault.
+	// Hurried: the command left it less than its fair time. Without an answer it has not been
+	// asked, and the command cannot go on.
 	Hurried bool
-	Reason  string // of a denial, or why there is no verdict
-	Verdict Verdict
+	// Reinvoked: it was asked before, and is asked again about the final draft.
+	Reinvoked bool
+	Reason    string // of a denial, or why there is no verdict
+	Verdict   Verdict
 	// Modified is the room with the verdict's merge patch applied, as JSON. It is made by
 	// whoever has a library for that.
 	Modified []byte
@@ -49,16 +51,18 @@ func Settled(answers []Answer) bool {
 // be merged counts as that app's failure, in its answer too, and leaves the draft alone. Of a
 // shadow it is recorded what it would have done.
 //
-// An error means that the action must not be: an app denied it (prevented, user_not_allowed)
-// or an essential app gave no usable answer (essential_app_unavailable, or deadline_exceeded
-// if the command had not the time that the app may take). A denial wins over
-// an absence, and among several the first app in order. The error carries every outcome.
+// An error means that the action must not be: an app denied it (prevented, user_not_allowed), an
+// essential app gave no usable answer (essential_app_unavailable), or an app gave none in the
+// little time that the command left it (deadline_exceeded). A denial wins over an absence, and
+// among several the first app in order. The error carries every outcome.
 func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 	d.Data.Apps = slices.Grow(slices.Clip(d.Data.Apps), len(answers))
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
+	var hurried bool // why the app is absent
 	for n := range answers {
 		a := &answers[n]
+		unasked := a.unasked()
 		var changed []string
 		if a.Outcome == Allowed && a.adds() {
 			next, err := d.apply(*a)
@@ -77,17 +81,29 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 		case a.Shadow:
 		case a.Outcome == Denied && denied == nil:
 			denied = a
-		case a.Essential && !a.Outcome.Answered() && absent == nil:
+		case absent != nil:
+		case unasked:
+			absent, hurried = a, true
+		case a.Essential && !a.Outcome.Answered():
 			absent = a
 		}
 	}
+	d.fitSaid()
 	switch {
 	case denied != nil:
 		return d, denied.denial(d)
+	case hurried:
+		return d, absent.hurry(d, phase)
 	case absent != nil:
 		return d, absent.block(d, phase)
 	}
 	return d, nil
+}
+
+// unasked reports whether the app had no fair time to answer in. An error in a hurry counts as
+// none: the handler may have given up because it saw how little time there was.
+func (a *Answer) unasked() bool {
+	return a.Hurried && !a.Shadow && (a.Outcome == TimedOut || a.Outcome == Failed)
 }
 
 // adds reports whether the app says more than that it allows the action.
@@ -178,7 +194,7 @@ func (a Answer) record(phase Interface, changed []string) AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return AppOutcome{
 		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: a.Reason,
-		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow,
+		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow, Reinvoked: a.Reinvoked,
 	}
 }
 
@@ -187,8 +203,7 @@ func (a Answer) denial(d Draft) *Error {
 	if a.Reason != "" {
 		e.Message += ": " + a.Reason
 	}
-	e.App, e.Reason, e.Apps = a.App, a.Reason, d.Data.Apps
-	return e
+	return a.refusal(e, d)
 }
 
 // cut keeps a reason from filling a message.
@@ -203,12 +218,19 @@ func cutTo(s string, most int) string {
 
 func (a Answer) block(d Draft, phase Interface) *Error {
 	e := Errorf(CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, phase, a.Outcome)
-	if a.Outcome == TimedOut && a.Hurried { // it is not the app that was slow
-		e = Errorf(CodeDeadlineExceeded, "the command's time ran out before app %s, which is essential for %s, had its own", a.App, phase)
-	}
 	if a.Reason != "" {
 		e.Message += ": " + a.Reason
 	}
-	e.App, e.Reason, e.Apps = a.App, a.Reason, d.Data.Apps
+	return a.refusal(e, d)
+}
+
+func (a Answer) hurry(d Draft, phase Interface) *Error {
+	return a.refusal(Errorf(CodeDeadlineExceeded,
+		"the command's time ran out before app %s had its own for %s; send the command again with the same id and more time", a.App, phase), d)
+}
+
+// refusal is an error with the app that it is for and what every app said.
+func (a Answer) refusal(e *Error, d Draft) *Error {
+	e.App, e.Reason, e.Apps, e.Cut = a.App, a.Reason, d.Data.Apps, d.Data.Cut
 	return e
 }

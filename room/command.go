@@ -1,6 +1,12 @@
 package room
 
-import "time"
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+)
 
 // Command asks for one change of one room. Its id is the id of the whole action: of the
 // pre-events, the post-event and the trace. The same command sent again has the same id.
@@ -8,16 +14,17 @@ type Command struct {
 	ID          string
 	Time        time.Time
 	TraceParent string // W3C trace context
-	MaxBytes    int    // what the event's body may take, 0 for no bound
-	Bytes       int    // that the request takes, 0 if it is not known
-	Request     Request
+	Bounds
+	Bytes   int // that the request takes, 0 if it is not known
+	Request Request
 }
 
 // mayBeTooLarge reports whether the event's body could take more than it may. It holds a room's
-// record and what stands in the request, each byte of which may take six when it is encoded anew.
-func (c Command) mayBeTooLarge() bool {
+// record and what stands in the request, each byte of which may take six when it is encoded anew,
+// or in its place what the room has stored of its users.
+func (c Command) mayBeTooLarge(v View) bool {
 	const names = 1 << 10 // of fields
-	return c.Bytes == 0 || MaxRoomBytes+6*c.Bytes+names > c.MaxBytes
+	return c.Bytes == 0 || v.Subject.isLarge() || v.Actor.isLarge() || MaxRoomBytes+6*c.Bytes+2*smallUser+names > c.MaxBytes
 }
 
 // Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and
@@ -29,6 +36,9 @@ type Request interface {
 	Target() string
 	// Subject is the user whose membership the command is about, nil if there is none.
 	Subject() *User
+	// Actor is the user who creates or deletes the room, invites or removes, as the client names
+	// it; nil if it does not.
+	Actor() *User
 	// Validate returns an error of code invalid_request or too_large that names the first
 	// field that is wrong.
 	Validate() error
@@ -143,6 +153,36 @@ func (r JoinRequest) Subject() *User { return &r.User }
 
 // Subject implements Request.
 func (r LeaveRequest) Subject() *User { return &r.User }
+
+// Actor implements Request.
+func (r CreateRequest) Actor() *User { return &r.Creator }
+
+// Actor implements Request.
+func (r DeleteRequest) Actor() *User { return r.DeletedBy }
+
+// Actor implements Request.
+func (r JoinRequest) Actor() *User { return r.Inviter }
+
+// Actor implements Request.
+func (r LeaveRequest) Actor() *User { return r.RemovedBy }
+
+// UserID is the user whose commands in a room keep their order, and to whom an app's failure
+// counts: the one whose membership the command is about, or else the one who acts. It is empty
+// if the request names neither.
+func UserID(r Request) string {
+	if u := cmp.Or(r.Subject(), r.Actor()); u != nil {
+		return u.ID
+	}
+	return ""
+}
+
+// Fingerprint tells requests apart: two of one command are alike if they ask for the same, in
+// every field. How the JSON was written, as in the order of the fields, makes no difference.
+func Fingerprint(r Request) string {
+	body, _ := json.Marshal(r) // it came as JSON
+	sum := sha256.Sum256(append([]byte(r.Event()+" "), body...))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
 
 // Validate implements Request.
 func (r CreateRequest) Validate() error {

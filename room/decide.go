@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,9 +11,16 @@ import (
 // Draft is a change on its way to being committed: what the apps are asked about, and what
 // they have said so far.
 type Draft struct {
-	Event    EventType
-	Data     Data
-	MaxBytes int // what the body may take, 0 for no bound: no app may make it larger
+	Event EventType
+	Data  Data
+	Bounds
+	former []User // the members that a deletion ends
+}
+
+// Bounds are how many bytes an event may take; 0 is no bound.
+type Bounds struct {
+	MaxBytes int // of the body without what apps say: no app may make it larger
+	MaxWhole int // of the body with what apps say, of which the rest is cut
 }
 
 // Decide says whether the command is possible at all and drafts the change. It returns
@@ -23,15 +31,17 @@ type Draft struct {
 //     could carry.
 func Decide(v View, c Command) (*Draft, error) {
 	d, err := decide(v, c)
-	if d != nil {
-		d.MaxBytes = c.MaxBytes
-		if c.mayBeTooLarge() {
-			if err := d.fits(); err != nil {
-				return nil, tooLarge("the event is too large: %v", err)
-			}
-		}
+	if d == nil {
+		return nil, err
 	}
-	return d, err
+	d.Bounds = c.Bounds
+	if !c.mayBeTooLarge(v) {
+		return d, nil
+	}
+	if err := d.fitStored(v); err != nil {
+		return nil, tooLarge("the event is too large: %v", err)
+	}
+	return d, nil
 }
 
 func decide(v View, c Command) (*Draft, error) {
@@ -39,7 +49,7 @@ func decide(v View, c Command) (*Draft, error) {
 		if v.Exists {
 			return nil, Errorf(CodeRoomExists, "there is a room %q already", r.Room.ID)
 		}
-		return r.draft(c.Time), nil
+		return r.draft(latest(c.Time, v.LatestAt)), nil
 	}
 	if !v.Exists {
 		return nil, NotFound(c.Request.Target())
@@ -48,15 +58,48 @@ func decide(v View, c Command) (*Draft, error) {
 		return nil, nil
 	}
 	d := &Draft{Event: c.Request.Event(), Data: Data{Room: v.Room}}
-	switch r := c.Request.(type) {
-	case DeleteRequest:
-		d.Data.DeletedBy = r.DeletedBy
-	case JoinRequest:
-		d.Data.JoiningUser, d.Data.Inviter = &r.User, r.Inviter
-	case LeaveRequest:
-		d.Data.LeavingUser, d.Data.RemovedBy = &r.User, r.RemovedBy
+	// Of members it counts what the room knows, not what the client says.
+	subject, actor := cmp.Or(v.Subject, c.Request.Subject()), cmp.Or(v.Actor, c.Request.Actor())
+	switch d.Event {
+	case EventDelete:
+		d.Data.DeletedBy, d.former = actor, v.Members
+	case EventUserJoin:
+		d.Data.JoiningUser, d.Data.Inviter = subject, actor
+	case EventUserLeave:
+		d.Data.LeavingUser, d.Data.RemovedBy = subject, actor
 	}
 	return d, nil
+}
+
+// fitStored returns an error unless the body keeps its bound. Stored users are cut to keep it: the
+// one who acts to the id, then the one who leaves to all but the attributes. So a user who could
+// join can leave.
+func (d *Draft) fitStored(v View) error {
+	err := d.fits()
+	if err != nil && v.Actor != nil {
+		id := &User{ID: v.Actor.ID}
+		for _, actor := range []**User{&d.Data.DeletedBy, &d.Data.Inviter, &d.Data.RemovedBy} {
+			if *actor != nil {
+				*actor = id
+			}
+		}
+		err = d.fits()
+	}
+	if err != nil && v.Subject != nil && d.Data.LeavingUser != nil {
+		without := *v.Subject
+		without.Attributes = nil
+		d.Data.LeavingUser = &without
+		err = d.fits()
+	}
+	return err
+}
+
+// latest is the later of two times.
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func (r CreateRequest) draft(at time.Time) *Draft {
@@ -87,15 +130,26 @@ func (d Draft) fits() error {
 	if d.MaxBytes == 0 {
 		return nil
 	}
-	body, err := json.Marshal(d.Data)
+	size, err := d.size()
 	if err != nil {
 		return err
 	}
-	if len(body) > d.MaxBytes {
-		return fmt.Errorf("its body takes %d bytes, it may take %d", len(body), d.MaxBytes)
+	if size > d.MaxBytes {
+		return fmt.Errorf("its body takes %d bytes, it may take %d", size, d.MaxBytes)
 	}
 	return nil
 }
+
+// size is how many bytes the body takes without what apps say.
+func (d Draft) size() (int, error) {
+	data := d.Data
+	data.Apps, data.Warnings = nil, nil
+	body, err := json.Marshal(data)
+	return len(body), err
+}
+
+// Time is when the event happens, decided at that time: never before the room's previous event.
+func (v View) Time(decided time.Time) time.Time { return latest(decided, v.LatestAt) }
 
 // Final is the body of the post-event: the room as it is after the change.
 func (d Draft) Final() Data {
@@ -108,8 +162,29 @@ func (d Draft) Final() Data {
 		data.Room.MemberCount++
 	case EventUserLeave:
 		data.Room.MemberCount--
+	case EventDelete:
+		data.Members = d.remembered()
 	}
 	return data
+}
+
+// remembered are the members that the event of a deletion has room for, in order.
+func (d Draft) remembered() []User {
+	if d.MaxBytes == 0 {
+		return d.former
+	}
+	left, err := d.size()
+	if err != nil {
+		return nil
+	}
+	left = d.MaxBytes - left - len(`"members":[],`)
+	for n, u := range d.former {
+		record, _ := json.Marshal(u) // it came as JSON
+		if left -= len(record) + 1; left < 0 {
+			return d.former[:n]
+		}
+	}
+	return d.former
 }
 
 // distinct keeps the first of the users with one id.

@@ -139,9 +139,9 @@ func TestDecideMeasuresTheEvent(t *testing.T) {
 	d, err := room.Decide(v, room.Command{Request: r})
 	require.NoError(t, err)
 	size := len(rewritten(t, d.Data))
-	_, err = room.Decide(v, room.Command{Request: r, MaxBytes: size})
+	_, err = room.Decide(v, room.Command{Request: r, Bounds: room.Bounds{MaxBytes: size}})
 	require.NoError(t, err)
-	_, err = room.Decide(v, room.Command{Request: r, MaxBytes: size - 1})
+	_, err = room.Decide(v, room.Command{Request: r, Bounds: room.Bounds{MaxBytes: size - 1}})
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
 }
 

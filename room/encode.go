@@ -15,8 +15,8 @@ func (s *State) numbers() [6]*uint64 {
 }
 
 // AppendBinary appends the whole state to b: its numbers, then the time of the deletion, then its
-// record, then its members. Each number is a varint; text has its length before it, and members their number.
-// The record of a room that does not live has no bytes.
+// record, then its members, then the time of its last event. Each number is a varint; text has its
+// length before it, and members their number. The record of a room that does not live has no bytes.
 func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	for _, n := range s.numbers() {
 		b = binary.AppendUvarint(b, *n)
@@ -34,7 +34,7 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	for _, m := range s.members {
 		b = appendText(b, m)
 	}
-	return b, nil
+	return binary.AppendUvarint(b, uint64(max(s.latestAt, 0))), nil
 }
 
 // texts and flags are the fields of a record in the order in which they are encoded.
@@ -148,6 +148,9 @@ func DecodeState(roomID string, data []byte) (*State, error) {
 		}
 		s.members = append(s.members, m)
 		s.content += m.hash()
+	}
+	if len(d.rest) > 0 { // older versions end here
+		s.latestAt = int64(min(d.number(), math.MaxInt64))
 	}
 	if err := d.end(); err != nil {
 		return nil, err

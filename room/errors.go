@@ -1,6 +1,9 @@
 package room
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Code says what kind of error the room service answered with. It stands in the body of the
 // reply; its Status stands in the Nats-Service-Error-Code header.
@@ -71,6 +74,7 @@ type Error struct {
 	App     string       `json:"app,omitempty"`    // the app that denied, or could not answer
 	Reason  string       `json:"reason,omitempty"` // why it did, to be shown to the user
 	Apps    []AppOutcome `json:"apps,omitempty"`   // what every app asked had said
+	Cut     Cut          `json:"cut,omitzero"`     // of apps, what there was no room for
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
@@ -79,6 +83,16 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message)
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
+}
+
+// IsDenial reports whether an app denied the command.
+func (e *Error) IsDenial() bool { return e.Code == CodePrevented || e.Code == CodeUserNotAllowed }
+
+// IsRefusal reports whether the error says that apps did not let a command pass: one denied it,
+// or had to be heard and gave no answer.
+func IsRefusal(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.App != ""
 }
 
 // Errorf makes an Error; the format is that of fmt.Sprintf.

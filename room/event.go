@@ -5,8 +5,11 @@ import "time"
 // Data is the body of pre-events and post-events. Which fields stand in it depends on the
 // event; apps read it as one of the types in handled.go.
 type Data struct {
-	Room        Room         `json:"room"`
-	Members     []User       `json:"members,omitempty"`     // create: everyone the room starts with
+	Room Room `json:"room"`
+	// Members are, of a creation, everyone the room starts with; of a post-event of a deletion,
+	// the members it had, in the order of their ids: all, or as many as MaxFormerMembers and the
+	// size of a message allow. The room's memberCount says how many there were.
+	Members     []User       `json:"members,omitempty"`
 	DeletedBy   *User        `json:"deletedBy,omitempty"`   // delete
 	JoiningUser *User        `json:"joiningUser,omitempty"` // userjoin
 	Inviter     *User        `json:"inviter,omitempty"`     // userjoin
@@ -14,6 +17,7 @@ type Data struct {
 	RemovedBy   *User        `json:"removedBy,omitempty"`   // userleave
 	Apps        []AppOutcome `json:"apps,omitempty"`        // post-events: what each app asked had said
 	Warnings    []string     `json:"warnings,omitempty"`    // post-events: what allowing apps warned of
+	Cut         Cut          `json:"cut,omitzero"`          // post-events: what there was no room for
 }
 
 // Event is a change that has been committed: a message of the stream, read.
@@ -21,7 +25,7 @@ type Event struct {
 	ID   string // of the command
 	Type EventType
 	Room string
-	Time time.Time // when it was decided
+	Time time.Time // when it was decided; never before the room's previous event
 	Seq  uint64    // in the stream
 	// Expected is the sequence of the room's previous event that the guard of this one
 	// named, 0 for a room's first.
@@ -30,7 +34,9 @@ type Event struct {
 	// room of the same id included.
 	Previous Latest
 	Version  uint64
-	Data     Data
+	// Fingerprint is that of the request; empty in events of older versions.
+	Fingerprint string
+	Data        Data
 }
 
 // Ref is how results and handlers refer to the event.
@@ -54,11 +60,15 @@ type Result struct {
 	Event    *EventRef    `json:"event,omitempty"`
 	Warnings []string     `json:"warnings,omitempty"`
 	Apps     []AppOutcome `json:"apps,omitempty"`
+	Cut      Cut          `json:"cut,omitzero"` // of warnings and apps
 }
 
-// Answers reports whether the event is what the request asks for: the same change of the same
-// room, for the same user.
+// Answers reports whether the event is what the request asked for. Of an event without a
+// fingerprint that is the same change of the same room, for the same user.
 func (e Event) Answers(r Request) bool {
+	if e.Fingerprint != "" {
+		return e.Fingerprint == Fingerprint(r)
+	}
 	if e.Type != r.Event() || e.Room != r.Target() {
 		return false
 	}
@@ -73,5 +83,5 @@ func (e Event) Answers(r Request) bool {
 // Result is the answer to the command that made the event, the same whenever it is asked.
 func (e Event) Result() Result {
 	ref := e.Ref()
-	return Result{Changed: true, Room: e.Data.Room, Event: &ref, Warnings: e.Data.Warnings, Apps: e.Data.Apps}
+	return Result{Changed: true, Room: e.Data.Room, Event: &ref, Warnings: e.Data.Warnings, Apps: e.Data.Apps, Cut: e.Data.Cut}
 }

@@ -30,7 +30,7 @@ func Evolve(s *State, e Event) error {
 	}
 	switch e.Type {
 	case EventDelete:
-		*s = State{Latest: s.Latest, DeletedAt: e.Time}
+		*s = State{Latest: s.Latest, DeletedAt: e.Time, latestAt: s.latestAt}
 	case EventUserJoin:
 		u := e.Data.JoiningUser
 		if u == nil || s.IsMember(u.ID) {
@@ -70,7 +70,7 @@ func (s *State) create(e Event) error {
 	if s.succeeds(e) {
 		latest = e.Previous // as it is for who has seen it all
 	}
-	made := State{Room: &record, Latest: latest, DeletedAt: s.DeletedAt, content: hashRecord(record)}
+	made := State{Room: &record, Latest: latest, DeletedAt: s.DeletedAt, latestAt: s.latestAt, content: hashRecord(record)}
 	for _, u := range e.Data.Members {
 		if err := made.join(u); err != nil {
 			return err
@@ -84,6 +84,7 @@ func (s *State) create(e Event) error {
 // pass moves the state past the event that it has just taken.
 func (s *State) pass(e Event) {
 	s.Seq, s.Applied = e.Seq, e.Seq
+	s.latestAt = max(s.latestAt, e.Time.UnixMicro())
 	s.Latest.Set(e.Type, e.Seq)
 	if s.Room != nil {
 		s.Room.Version, s.Room.MemberCount = e.Version, len(s.members)

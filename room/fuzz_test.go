@@ -67,7 +67,7 @@ func FuzzDecodeRequest(f *testing.F) {
 // requireEvolves commits the request's event to a room as it may find it.
 func requireEvolves(t *testing.T, r room.Request) {
 	state := before(t, r)
-	d, err := room.Decide(state.View(r), room.Command{ID: "c1", Time: at, MaxBytes: 900 << 10, Request: r})
+	d, err := room.Decide(state.View(r), room.Command{ID: "c1", Time: at, Bounds: room.Bounds{MaxBytes: 900 << 10}, Request: r})
 	if err != nil {
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
 		return
@@ -175,7 +175,7 @@ func FuzzModified(f *testing.F) {
 // draft is one of a creation.
 func draft(t require.TestingT) room.Draft {
 	r := room.CreateRequest{Room: room.NewRoom{ID: "r1", SlugifiedName: "r1", Type: room.Channel, CustomFields: map[string]any{"k": "v"}}, Creator: bob, Members: []room.User{alice}}
-	d, err := room.Decide(room.View{}, room.Command{ID: "c1", Time: at, MaxBytes: 900 << 10, Request: r})
+	d, err := room.Decide(room.View{}, room.Command{ID: "c1", Time: at, Bounds: room.Bounds{MaxBytes: 900 << 10}, Request: r})
 	require.NoError(t, err)
 	return *d
 }

@@ -6,10 +6,10 @@ import (
 )
 
 // Hash tells states apart: that of two replicas, or of a snapshot and what was read from it. It
-// covers all there is of the room of that id but the time of a deletion, which is forgotten with
-// the history before it; it is 0 for a room of which there is nothing. It
-// takes the same time whatever the number of members, for what the record and the members add
-// to it is kept up as they change: the sum of their hashes.
+// covers all there is of the room of that id but times of events: those of a deletion are forgotten
+// with the history before it, and older snapshots lack that of the last event. It is 0 for a room
+// of which there is nothing. It takes the same time whatever the number of members, for what the
+// record and the members add to it is kept up as they change: the sum of their hashes.
 func (s *State) Hash(roomID string) uint64 {
 	if s.Seq == 0 {
 		return 0

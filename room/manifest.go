@@ -30,6 +30,16 @@ const (
 	DeliverSince Deliver = "since" // with what has happened since deliverSince
 )
 
+// ReinvocationPolicy says whether an app that was asked whether to prevent a creation is asked
+// again about what the apps after it have made of the room.
+type ReinvocationPolicy string
+
+// The reinvocation policies.
+const (
+	ReinvokeNever    ReinvocationPolicy = "never" // the default
+	ReinvokeIfNeeded ReinvocationPolicy = "if_needed"
+)
+
 // Manifest is what an app says of itself when it registers.
 type Manifest struct {
 	ID          string      `json:"id"`
@@ -43,9 +53,13 @@ type Manifest struct {
 	TimeoutMs  *int        `json:"timeoutMs,omitempty"` // for one pre-event; 1 to 60000, default 1000
 	// When has a CEL expression for interfaces that concern the app only sometimes: it is asked
 	// where the expression is true.
-	When    map[Interface]string `json:"when,omitempty"`
-	Shadow  bool                 `json:"shadow,omitempty"`  // asked and recorded, never enforced
-	Enabled *bool                `json:"enabled,omitempty"` // default true
+	When map[Interface]string `json:"when,omitempty"`
+	// ReinvocationPolicy if_needed has an app that implements PreRoomCreatePrevent asked once more
+	// about the final draft if an extension or a modification has changed it since.
+	ReinvocationPolicy ReinvocationPolicy `json:"reinvocationPolicy,omitempty"`
+
+	Shadow  bool  `json:"shadow,omitempty"`  // asked and recorded, never enforced
+	Enabled *bool `json:"enabled,omitempty"` // default true
 
 	// Deliver and DeliverSince say where the app's post-events begin. They count once, when the
 	// app is registered for the first time.
@@ -104,10 +118,26 @@ func (m Manifest) Validate() error {
 	if m.TimeoutMs != nil && (*m.TimeoutMs < 1 || *m.TimeoutMs > MaxTimeoutMs) {
 		return invalid("timeoutMs must be 1 to %d, not %d", MaxTimeoutMs, *m.TimeoutMs)
 	}
+	if err := m.validateReinvocation(); err != nil {
+		return err
+	}
 	if err := m.validateDelivery(); err != nil {
 		return err
 	}
 	return m.validateWhen()
+}
+
+func (m Manifest) validateReinvocation() error {
+	switch m.ReinvocationPolicy {
+	case "", ReinvokeNever:
+		return nil
+	case ReinvokeIfNeeded:
+		if !m.Has(PreRoomCreatePrevent) {
+			return invalid("reinvocationPolicy %q is for apps that implement %s", ReinvokeIfNeeded, PreRoomCreatePrevent)
+		}
+		return nil
+	}
+	return invalid("reinvocationPolicy must be never or if_needed, not %.80q", string(m.ReinvocationPolicy))
 }
 
 func (m Manifest) validateDelivery() error {
@@ -172,6 +202,7 @@ func (m Manifest) Differences(o Manifest) []string {
 		{"when", maps.Equal(a.When, b.When)},
 		{"shadow", a.Shadow == b.Shadow},
 		{"enabled", *a.Enabled == *b.Enabled},
+		{"reinvocationPolicy", cmp.Or(a.ReinvocationPolicy, ReinvokeNever) == cmp.Or(b.ReinvocationPolicy, ReinvokeNever)},
 		{"maxAttempts", a.Attempts() == b.Attempts()},
 		{"unordered", a.Unordered == b.Unordered},
 	} {

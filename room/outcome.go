@@ -26,4 +26,6 @@ type AppOutcome struct {
 	Ms        float64   `json:"ms"`                // from asking to knowing, in milliseconds
 	Changed   []string  `json:"changed,omitempty"` // fields of the draft that it changed, MaxChanged at most
 	Shadow    bool      `json:"shadow,omitempty"`  // recorded only, not enforced
+	// Reinvoked: the app was asked before, and here again about the final draft.
+	Reinvoked bool `json:"reinvoked,omitempty"`
 }

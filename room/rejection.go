@@ -11,7 +11,7 @@ type RejectionKind string
 // The kinds of rejections.
 const (
 	RejectionDenied  RejectionKind = "denied"  // an app denied it
-	RejectionBlocked RejectionKind = "blocked" // an essential app gave no usable answer
+	RejectionBlocked RejectionKind = "blocked" // an app that had to be heard gave no usable answer
 	RejectionAborted RejectionKind = "aborted" // no app was against it, but it could not be committed
 )
 
@@ -50,7 +50,8 @@ func Reject(c Command, e *Error) (Rejection, bool) {
 	if u := c.Request.Subject(); u != nil {
 		r.User = u.ID
 	}
-	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest {
+	said, _ := json.Marshal(e.Apps) // it came as JSON
+	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest && (c.MaxWhole == 0 || len(body)+len(said) <= c.MaxWhole) {
 		r.Request = body
 	}
 	return r, true
@@ -83,7 +84,7 @@ func (r Rejection) Asked() Data {
 
 func (e *Error) rejection() RejectionKind {
 	switch {
-	case e.Code == CodePrevented, e.Code == CodeUserNotAllowed:
+	case e.IsDenial():
 		return RejectionDenied
 	case e.App != "":
 		return RejectionBlocked

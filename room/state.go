@@ -21,6 +21,7 @@ type State struct {
 	// DeletedAt is when the room, or the last one of its id before it, was deleted; zero if none
 	// was, or nothing is left of it. The deletion's sequence is Latest.Delete.
 	DeletedAt time.Time
+	latestAt  int64    // when the last event was, in microseconds; 0 if that is not known
 	members   []member // in the order of their ids
 	content   uint64   // see Hash
 }
@@ -31,8 +32,17 @@ type View struct {
 	Room   Room
 	Seq    uint64
 	Latest Latest
-	Member bool // is the command's user one?
+	// LatestAt is the time of the room's last event: the next one has none before it.
+	LatestAt time.Time
+	// Subject and Actor are the command's users as the room has them stored; nil for one that is
+	// no member.
+	Subject, Actor *User
+	// Members are those that a deletion ends, in the order of their ids, MaxFormerMembers at most.
+	Members []User
 }
+
+// MaxFormerMembers bounds the members that the post-event of a deletion lists.
+const MaxFormerMembers = 5000
 
 // Changes reports whether the request, if it is allowed, changes the room.
 func (v View) Changes(r Request) bool {
@@ -40,23 +50,36 @@ func (v View) Changes(r Request) bool {
 	case CreateRequest:
 		return !v.Exists
 	case JoinRequest:
-		return v.Exists && !v.Member
+		return v.Exists && v.Subject == nil
 	case LeaveRequest:
-		return v.Exists && v.Member
+		return v.Exists && v.Subject != nil
 	}
 	return v.Exists
 }
 
 // View is the part of the state that deciding a request needs.
 func (s *State) View(r Request) View {
-	v := View{Seq: s.Seq, Latest: s.Latest}
+	v := View{Seq: s.Seq, Latest: s.Latest, LatestAt: time.UnixMicro(s.latestAt).UTC(), Subject: s.stored(r.Subject())}
 	if s.Room != nil {
 		v.Exists, v.Room = true, *s.Room
+		v.Actor = s.stored(r.Actor())
 	}
-	if u := r.Subject(); u != nil {
-		v.Member = s.IsMember(u.ID)
+	if r.Event() == EventDelete {
+		v.Members = s.MembersAfter("", MaxFormerMembers)
 	}
 	return v
+}
+
+// stored is a user as the room knows it, nil if it is no member.
+func (s *State) stored(u *User) *User {
+	if u == nil {
+		return nil
+	}
+	at, found := s.find(u.ID)
+	if !found {
+		return nil
+	}
+	return new(s.members[at].user())
 }
 
 // IsMember reports whether the user is a member of the room.

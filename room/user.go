@@ -43,3 +43,18 @@ func validateOptional(field string, u *User) error {
 	}
 	return u.Validate(field)
 }
+
+// smallUser is how many bytes of JSON a user takes at most who is not large.
+const smallUser = 4 << 10
+
+// isLarge reports whether a user may take more than smallUser: attributes are not measured.
+func (u *User) isLarge() bool {
+	if u == nil {
+		return false
+	}
+	size := len(u.ID) + len(u.Username) + len(u.Name)
+	for _, role := range u.Roles {
+		size += len(role)
+	}
+	return len(u.Attributes) > 0 || 6*size+8*len(u.Roles) > smallUser/2
+}

@@ -37,7 +37,10 @@ type attempts struct {
 	conflicts int
 	troubled  time.Time // since when; zero if never
 	last      error
-	apps      []room.AppOutcome // what every app asked had said in the last try that asked
+	said      room.Data // what every app asked had said in the last try that asked
+	// refusal is why apps did not let the command pass. It stands until a later try has asked them
+	// all and none of them was against it.
+	refusal *room.Error
 	// doubt is the guard of a publish that was never answered. While the room stands at that
 	// sequence the event may still appear.
 	doubt *uint64
@@ -68,10 +71,28 @@ func (a *attempts) again(ctx context.Context) bool {
 	}
 }
 
+// isFresh reports whether nothing has come of the command so far: no publish that may have been
+// stored, and no word of an app against it.
+func (a *attempts) isFresh() bool { return a.doubt == nil && a.refusal == nil }
+
+// asked takes note of how asking the apps about the draft ended. A denial is only taken back by a
+// later try that asks all of them anew: not by one in which an app has no time or is away.
+func (a *attempts) asked(d room.Draft, refusal error) {
+	a.said = d.Data
+	var e *room.Error
+	if !errors.As(refusal, &e) {
+		a.refusal = nil
+		return
+	}
+	if a.refusal == nil || !a.refusal.IsDenial() || e.IsDenial() {
+		a.refusal = e
+	}
+}
+
 // failed takes note of why a try that saw this view ended without an answer.
 func (a *attempts) failed(err error, v room.View) {
 	a.last = err
-	if errors.Is(err, bus.ErrUncertain) {
+	if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrStored) {
 		a.doubt = &v.Seq
 	}
 	if errors.Is(err, errMoved) {
@@ -83,21 +104,35 @@ func (a *attempts) failed(err error, v room.View) {
 	}
 }
 
-// settle is the error to answer with after a confirmed decision not to commit, nil for none.
-// A refusal cannot stand while an earlier try may still turn out to have been stored.
-func (a *attempts) settle(refusal error, v room.View) error {
-	if refusal != nil && a.doubt != nil && *a.doubt == v.Seq {
-		e := room.Errorf(room.CodeUnavailable, "it is not known yet whether the change was stored; send the command again with the same id")
-		e.Apps = a.apps
-		return e
+// settle is the error to answer with after a confirmed decision not to commit, nil for none. If
+// apps made that decision it is theirs. It cannot stand while an earlier try may still turn out to
+// have been stored.
+func (a *attempts) settle(decided error, v room.View) error {
+	switch {
+	case decided == nil:
+		return nil
+	case a.doubt != nil && *a.doubt == v.Seq:
+		return a.withSaid(unknown())
+	case a.refusal != nil && room.IsRefusal(decided):
+		return a.refusal
 	}
-	return refusal
+	return decided
+}
+
+func unknown() *room.Error {
+	return room.Errorf(room.CodeUnavailable, "it is not known yet whether the change was stored; send the command again with the same id")
 }
 
 // giveUp is the error to answer with when there is no further try.
 func (a *attempts) giveUp(ctx context.Context) error {
-	e := a.cause(ctx)
-	e.Apps = a.apps
+	if a.doubt == nil && a.refusal != nil {
+		return a.refusal
+	}
+	return a.withSaid(a.cause(ctx))
+}
+
+func (a *attempts) withSaid(e *room.Error) *room.Error {
+	e.Apps, e.Cut = a.said.Apps, a.said.Cut
 	return e
 }
 
@@ -105,6 +140,8 @@ func (a *attempts) cause(ctx context.Context) *room.Error {
 	switch {
 	case errors.Is(a.last, bus.ErrTooLarge):
 		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last)
+	case a.doubt != nil:
+		return unknown()
 	case ctx.Err() != nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out; send it again with the same id")
 	case !a.troubled.IsZero():

@@ -73,7 +73,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 func TestTheAppsAreRemembered(t *testing.T) {
 	t.Parallel()
 	apps := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
-	a := &attempts{cfg: Config{}.withDefaults(), apps: apps}
+	a := &attempts{cfg: Config{}.withDefaults(), said: room.Data{Apps: apps}}
 	a.failed(bus.ErrUncertain, room.View{Seq: 5})
 	for _, err := range []error{a.settle(room.NotFound("r"), room.View{Seq: 5}), a.giveUp(t.Context())} {
 		var e *room.Error

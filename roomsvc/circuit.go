@@ -17,6 +17,7 @@ import (
 type circuit struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 	trip    uint32 // how many failures in a row are too many
+	run     run
 	vain    atomic.Uint32
 	last    atomic.Pointer[string] // the latest failure
 	tardy   atomic.Bool            // it did not come within the grace, the last time it counted
@@ -31,12 +32,15 @@ var (
 func newCircuit(app string, i room.Interface, cfg Config) *circuit {
 	c := &circuit{trip: uint32(cfg.BreakerFailures)}
 	c.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:          app,
-		MaxRequests:   1,
-		Timeout:       cfg.BreakerPause,
-		ReadyToTrip:   func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= c.trip },
-		IsExcluded:    func(err error) bool { return errors.Is(err, errNoSign) },
-		OnStateChange: func(_ string, from, to gobreaker.State) { c.report(cfg.Logger, app, i, from, to) },
+		Name:        app,
+		MaxRequests: 1,
+		Timeout:     cfg.BreakerPause,
+		ReadyToTrip: func(gobreaker.Counts) bool { return c.run.weight() >= c.trip },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNoSign) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			c.run.end()
+			c.report(cfg.Logger, app, i, from, to)
+		},
 	})
 	return c
 }
@@ -53,19 +57,20 @@ func (c *circuit) report(log *slog.Logger, app string, i room.Interface, from, t
 
 // allow returns what to call once it is known how asking the app ended, or an error that says
 // why it is not to be asked.
-func (c *circuit) allow() (done func(room.Answer), err error) {
+func (c *circuit) allow(from origin) (done func(room.Answer), err error) {
 	ended, err := c.breaker.Allow()
 	if err != nil {
 		return nil, fmt.Errorf("breaker open after %d failures in a row, the last: %s", c.trip, c.cause())
 	}
-	return func(a room.Answer) { ended(c.sign(a)) }, nil
+	return func(a room.Answer) { ended(c.sign(a, from)) }, nil
 }
 
-// sign is what an answer says about how the app is.
-func (c *circuit) sign(a room.Answer) error {
+// sign is what an answer to a command from there says about how the app is.
+func (c *circuit) sign(a room.Answer, from origin) error {
 	switch {
 	case a.Outcome.Answered():
 		c.vain.Store(0)
+		c.run.end()
 		return nil
 	case a.Hurried, a.Outcome == "": // it had no time, or nobody has listened
 		return errNoSign
@@ -76,6 +81,14 @@ func (c *circuit) sign(a room.Answer) error {
 	c.vain.Store(0)
 	reason := a.Reason
 	c.last.Store(&reason)
+	if a.Outcome == room.TimedOut {
+		c.run.timeout()
+		return errFailure
+	}
+	// A probe that failed may have been one user's bad input too.
+	if spread := c.run.failure(from); !spread && c.breaker.State() == gobreaker.StateHalfOpen {
+		return errNoSign
+	}
 	return errFailure
 }
 

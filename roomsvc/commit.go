@@ -3,6 +3,7 @@ package roomsvc
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -22,10 +23,14 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	if ctx.Err() != nil {
 		return room.Event{}, ctx.Err()
 	}
+	// What has been published may be stored, whatever the client's clock says: from here on the
+	// command has the time that it takes to know.
+	ctx = context.WithoutCancel(ctx)
 	data := d.Final()
 	e := room.Event{
-		ID: c.ID, Type: d.Event, Room: c.Request.Target(), Time: c.Time,
-		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version, Data: data,
+		ID: c.ID, Type: d.Event, Room: c.Request.Target(), Time: v.Time(now()),
+		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version,
+		Fingerprint: room.Fingerprint(c.Request), Data: data,
 	}
 	subject, headers, body, err := subjects.EncodePost(e, c.TraceParent)
 	if err != nil {
@@ -50,3 +55,6 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	s.projection.commit(e)
 	return e, nil
 }
+
+// now is the time as events have it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -108,21 +108,28 @@ func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) 
 	r, err := room.DecodeRequest(e, id, msg.Data)
 	return room.Command{
 		ID:          id,
-		Time:        time.Now().UTC().Truncate(time.Microsecond),
+		Time:        now(),
 		TraceParent: bus.TraceParent(msg.Header, id),
-		MaxBytes:    s.maxBody(),
+		Bounds:      eventBounds(int(s.nc.MaxPayload())),
 		Bytes:       len(msg.Data),
 		Request:     r,
 	}, err
 }
 
-// headroom is what a message keeps for headers and for what apps say beside the body proper.
-const headroom = 64 << 10
+// What a message keeps beside the body proper: for headers, and with them for what apps say.
+const (
+	leastForHeaders = 2 << 10
+	mostForHeaders  = 8 << 10
+	headroom        = 64 << 10
+)
 
-// maxBody is what the body of an event may take.
-func (s *Service) maxBody() int {
-	most := int(s.nc.MaxPayload())
-	return most - min(headroom, most/8)
+// eventBounds are what the body of an event may take in a message of that size.
+func eventBounds(maxPayload int) room.Bounds {
+	headers := max(leastForHeaders, min(mostForHeaders, maxPayload/16))
+	return room.Bounds{
+		MaxBytes: max(1, maxPayload-max(headers, min(headroom, maxPayload/8))),
+		MaxWhole: max(1, maxPayload-headers),
+	}
 }
 
 // query serves requests of type R with a function. An empty body is an empty request.

@@ -23,7 +23,7 @@ func FuzzJudge(f *testing.F) {
 	}
 	f.Add([]byte(`{"code":"x"}`), "500", "broken\nline")
 	f.Fuzz(func(t *testing.T, body []byte, code, description string) {
-		d := room.Draft{Event: room.EventCreate, MaxBytes: 1 << 20, Data: room.Data{
+		d := room.Draft{Event: room.EventCreate, Bounds: room.Bounds{MaxBytes: 1 << 20}, Data: room.Data{
 			Room:    room.Room{ID: "r1", SlugifiedName: "r1", Type: room.Channel, Creator: room.User{ID: "u"}, CustomFields: map[string]any{"a": 1}, MemberCount: 1},
 			Members: []room.User{{ID: "u"}},
 		}}

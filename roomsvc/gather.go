@@ -34,7 +34,8 @@ type call struct {
 }
 
 // gather asks the apps of a round about the draft, in parallel. No app is waited for longer
-// than its own timeout, and none for long once the round is settled.
+// than its own timeout, and none for long once the round is settled. An app that the command left
+// less than its fair time is marked as hurried.
 func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) gathering {
 	g := gathering{round: r, draft: &d, began: time.Now(), answers: make([]room.Answer, len(r.contacts))}
 	g.calls = make([]call, 0, len(r.contacts))
@@ -43,15 +44,16 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 	message := preMessage(c, r.phase, body)
 	for n, app := range r.contacts {
 		a := &g.answers[n]
-		if *a = app.spare(c, &d, err); !isOpen(*a) {
+		*a = app.spare(c, &d, err)
+		if a.Reinvoked = r.again; !isOpen(*a) {
 			continue
 		}
-		done, err := app.circuit.allow()
+		done, err := app.circuit.allow(originOf(c))
 		if err != nil {
 			a.Outcome, a.Reason = room.Unavailable, err.Error()
 			continue
 		}
-		given := r.time(ctx, &app.manifest)
+		given := r.time(ctx, s.cfg.Budget, &app.manifest)
 		a.Hurried = given < r.fair(s.cfg.Budget, &app.manifest)
 		g.calls = append(g.calls, call{contact: app, n: n, done: done})
 		questions = append(questions, s.question(c, app, message, given))

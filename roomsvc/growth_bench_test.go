@@ -164,7 +164,7 @@ func (g *grown) join(id string, u room.User) error {
 
 // commit is what remains of a join without the service: the event, published under its guard.
 func (g *grown) commit(id string, u room.User) error {
-	c := room.Command{ID: "raw-" + u.ID + id, Time: time.Now(), MaxBytes: 1 << 20, Request: room.JoinRequest{RoomID: id, User: u}}
+	c := room.Command{ID: "raw-" + u.ID + id, Time: time.Now(), Bounds: room.Bounds{MaxBytes: 1 << 20}, Request: room.JoinRequest{RoomID: id, User: u}}
 	view, _ := g.s.projection.view(c)
 	draft, err := room.Decide(view, c)
 	if err != nil {

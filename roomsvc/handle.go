@@ -20,7 +20,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) 
 
 	try := s.newAttempts()
 	for try.again(ctx) {
-		if mayHandOver && try.doubt == nil && s.handovers.of(c.Request.Target()) != "" {
+		if mayHandOver && try.isFresh() && s.handovers.of(c.Request.Target()) != "" {
 			return room.Result{}, errElsewhere
 		}
 		view, done, err := s.load(ctx, c) // 1
@@ -32,15 +32,8 @@ func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) 
 		}
 		draft, refusal := room.Decide(view, c) // 2
 		if draft != nil {
-			for _, r := range s.apps.rounds(draft.Event) {
-				asked := s.gather(ctx, c, *draft, r)                           // 3
-				*draft, refusal = room.Combine(*draft, r.phase, asked.answers) // 4
-				asked.conclude()
-				if refusal != nil {
-					break
-				}
-			}
-			try.apps = draft.Data.Apps
+			refusal = s.consult(ctx, c, draft) // 3, 4
+			try.asked(*draft, refusal)
 		}
 		if draft == nil || refusal != nil {
 			if err := s.confirm(ctx, c, view); err != nil {
@@ -55,5 +48,26 @@ func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) 
 		}
 		try.failed(err, view)
 	}
+	if done := s.resolve(c, try); done != nil {
+		return *done, nil
+	}
 	return room.Result{}, s.rejected(c, try.giveUp(ctx))
+}
+
+// consult asks the apps about the draft, round by round, and takes their answers into it. The
+// error is why the change must not be.
+func (s *Service) consult(ctx context.Context, c room.Command, draft *room.Draft) error {
+	first := *draft
+	for _, r := range s.apps.rounds(draft.Event) {
+		if r.again && !draft.Differs(first) {
+			continue
+		}
+		asked := s.gather(ctx, c, *draft, r)
+		next, refusal := room.Combine(*draft, r.phase, asked.answers)
+		asked.conclude()
+		if *draft = next; refusal != nil {
+			return refusal
+		}
+	}
+	return nil
 }

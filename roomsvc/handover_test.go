@@ -177,7 +177,7 @@ func TestACommandWhoseTimeRunsOutElsewhere(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.catchUp(t.Context()))
-	release, err := first.turns.take(t.Context(), "r") // the room is busy there
+	release, err := first.turns.take(t.Context(), "r", change("x"), never) // the room is busy there
 	require.NoError(t, err)
 	defer release()
 	second.handovers.meet("r", second.id, first.id)
@@ -214,7 +214,7 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	release, err := second.turns.take(t.Context(), "r")
+	release, err := second.turns.take(t.Context(), "r", change("x"), never)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -223,7 +223,7 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 		_, err := second.command(room.EventUserJoin)(ctx, aliceJoins())
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return second.turns.waitingFor("r") == 2 }, patience, tick)
+	require.Eventually(t, func() bool { return second.turns.inLane("r") == 2 }, patience, tick)
 	second.handovers.meet("r", second.id, first.id)
 	release()
 	require.NoError(t, <-done)

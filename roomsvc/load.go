@@ -41,3 +41,18 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 	done := e.Result()
 	return view, &done, nil
 }
+
+// resolve finds out what became of a publish that was never answered, for a command that has no
+// time left: the result, if it was stored. If the room has moved past it, it was not.
+func (s *Service) resolve(c room.Command, try *attempts) *room.Result {
+	if try.doubt == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
+	defer cancel()
+	view, done, err := s.load(ctx, c)
+	if err == nil && view.Seq != *try.doubt {
+		try.doubt = nil
+	}
+	return done
+}

@@ -13,13 +13,16 @@ import (
 type round struct {
 	phase    room.Interface
 	contacts []*contact // in order
+	// again: the apps have been asked, and are asked once more if the draft has changed since.
+	again bool
 	// ahead is how long this round and those after it take if every app uses its time up, whole
 	// how long all rounds of the event do.
 	ahead, whole time.Duration
 }
 
-// rounds is who is asked before an event, and in which order: all apps of a phase at once, but
-// those that modify one after the other, each with what the last one made.
+// rounds are the apps that are asked before an event, in order: all apps of a phase at once, but
+// those that modify one after the other, each with what the last one made. Before a creation the
+// apps that want to check what the others made of it come last.
 func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round {
 	var all []round
 	for _, phase := range e.Phases() {
@@ -36,6 +39,9 @@ func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round 
 			concerned = concerned[size:]
 		}
 	}
+	if last := reinvoked(e, contacts); len(last.contacts) > 0 {
+		all = append(all, last)
+	}
 	var ahead time.Duration
 	for n := range slices.Backward(all) {
 		ahead += all[n].longest()
@@ -45,6 +51,20 @@ func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round 
 		all[n].whole = ahead
 	}
 	return all
+}
+
+// reinvoked is the round of the apps that are asked again about the final draft of a creation.
+func reinvoked(e room.EventType, contacts func(room.Interface) []*contact) round {
+	r := round{phase: room.PreRoomCreatePrevent, again: true}
+	if r.phase.Event() != e {
+		return r
+	}
+	for _, k := range contacts(r.phase) {
+		if k.manifest.ReinvocationPolicy == room.ReinvokeIfNeeded {
+			r.contacts = append(r.contacts, k)
+		}
+	}
+	return r
 }
 
 // longest is how long the round takes if every app uses its time up.
@@ -67,9 +87,10 @@ func forApps(left time.Duration) time.Duration {
 	return left - max(left/10, min(minReserve, left/2))
 }
 
-// time is how long an app is waited for: its own timeout, or less if the rounds still to
-// come could not have theirs within the command's budget.
-func (r round) time(ctx context.Context, app *room.Manifest) time.Duration {
+// time is how long an app is waited for: its own timeout, or less if the rounds still to come
+// could not have theirs in what is left of the command's time. A command that is short of time
+// gives each app its fair time as long as there is some: without it the command cannot go on.
+func (r round) time(ctx context.Context, budget time.Duration, app *room.Manifest) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return app.Timeout()
@@ -78,7 +99,7 @@ func (r round) time(ctx context.Context, app *room.Manifest) time.Duration {
 	if r.ahead <= left {
 		return min(app.Timeout(), left)
 	}
-	return share(min(app.Timeout(), r.ahead), left, r.ahead)
+	return max(share(min(app.Timeout(), r.ahead), left, r.ahead), min(r.fair(budget, app), left))
 }
 
 // share is an app's part of the time that is left for all.
@@ -86,12 +107,21 @@ func share(timeout, left, all time.Duration) time.Duration {
 	return time.Duration(float64(timeout) * float64(left) / float64(all))
 }
 
-// fair is the least time after which an app that is late has itself to blame, not the command:
-// half of what it would have in one with the whole budget.
+// fair is the time that an app must have had to answer in, before a command may go on without its
+// answer: its timeout, or, if the timeouts of all rounds do not fit, its share of the service's
+// whole budget. A quarter of the budget is left aside: a command that has all of it begins to ask
+// a moment after it came.
 func (r round) fair(budget time.Duration, app *room.Manifest) time.Duration {
-	most := forApps(budget)
-	if r.whole > most {
-		return share(min(app.Timeout(), r.whole), most, r.whole) / 2
+	if most := forApps(budget) * 3 / 4; r.whole > most {
+		return share(min(app.Timeout(), r.whole), most, r.whole)
 	}
-	return min(app.Timeout(), most) / 2
+	return app.Timeout()
+}
+
+// timeNeeded is the time that a command must have left for every app to have its fair time.
+func timeNeeded(rounds []round, budget time.Duration) time.Duration {
+	if len(rounds) == 0 {
+		return 0
+	}
+	return min(rounds[0].whole, forApps(budget)*3/4)
 }

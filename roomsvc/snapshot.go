@@ -37,7 +37,10 @@ import (
 //
 // It is not compressed: the object store is, on its disk, and on the way a few seconds' worth
 // of bytes are not worth a dependency.
-const snapshotFormat = 2
+const (
+	snapshotFormat = 3
+	oldestFormat   = 2 // without the times of the rooms' last events
+)
 
 const (
 	frameHead     = 'H'
@@ -181,8 +184,8 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 	if kind, payload := in.next(); kind != frameHead || json.Unmarshal(payload, &head) != nil {
 		return nil, snapshotTail{}, errors.Join(in.err, fmt.Errorf("%w: it does not begin as a snapshot", errDamaged))
 	}
-	if head.Format != snapshotFormat {
-		return nil, snapshotTail{}, fmt.Errorf("it is of format %d, this version of roombus reads %d", head.Format, snapshotFormat)
+	if head.Format < oldestFormat || head.Format > snapshotFormat {
+		return nil, snapshotTail{}, fmt.Errorf("it is of format %d, this version of roombus reads %d to %d", head.Format, oldestFormat, snapshotFormat)
 	}
 	p := newProjection(head.Stream)
 	commands := make(map[string]uint64)

@@ -4,85 +4,167 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/roombus/roombus/room"
 )
 
-// turn returns when it is the command's turn to change its room. A command that would change
-// nothing needs none: it must not wait for the apps that others are asking.
+// turn returns when it is the command's turn. The caller calls release in the end. A command that
+// would change its room waits for all earlier ones that do; any command waits for the earlier ones
+// of its own user. So a command that changes nothing waits for no app that another user's command
+// asks, and a leave does not overtake the join before it.
 func (s *Service) turn(ctx context.Context, c room.Command) (release func(), err error) {
-	view, committed := s.projection.view(c)
-	if committed != 0 || !view.Changes(c.Request) {
-		return func() {}, nil
+	changes := func() bool {
+		view, committed := s.projection.view(c)
+		return committed == 0 && view.Changes(c.Request)
 	}
-	return s.turns.take(ctx, c.Request.Target())
+	came := time.Now()
+	t := &ticket{command: c.ID, user: room.UserID(c.Request), changes: changes()}
+	release, err = s.turns.take(ctx, c.Request.Target(), t, changes)
+	if err == nil && t.changes && s.isTooLate(ctx, c, time.Since(came)) {
+		release()
+		return nil, tooLate(c.Request.Target())
+	}
+	return release, err
 }
 
-// turns lets the commands of one room go one after the other, in the order in which they
-// came. Commands of a busy room wait for each other instead of fighting over the guard; no
-// command waits for another room.
+// isTooLate reports whether a command had time for its apps when it came and has too little left
+// since it waited for its turn. Asking would only make the commands behind it wait in vain as well:
+// behind an app that hangs they would all come too late, and its breaker would not learn of it.
+func (s *Service) isTooLate(ctx context.Context, c room.Command, waited time.Duration) bool {
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
+	needs := timeNeeded(s.apps.rounds(c.Request.Event()), s.cfg.Budget)
+	return forApps(left) < needs && forApps(left+waited) >= needs
+}
+
+func tooLate(roomID string) error {
+	return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q; send it again with the same id", roomID)
+}
+
+// turns order the commands of each room. Commands of a busy room wait for each other instead of
+// fighting over the guard; no command waits for another room.
 type turns struct {
-	max int // commands of one room, the one that has its turn included
+	max int // commands of one room that are waiting or in progress
 
 	mu    sync.Mutex
-	queue map[string][]chan struct{} // by room that a command has its turn in: those that wait for theirs
+	lanes map[string]*lane // by room
 }
 
-func newTurns(max int) *turns {
-	return &turns{max: max, queue: make(map[string][]chan struct{})}
+// lane is the commands of one room.
+type lane struct {
+	queue    []*ticket // in the order in which they came, with those in progress
+	deciding bool      // a command that changes the room is in progress
+	idle     int       // commands in the queue that change nothing
 }
 
-// take returns when it is the caller's turn, who must call release in the end. It returns an
-// error of code overloaded at once if too many wait, deadline_exceeded if the context ends.
-func (t *turns) take(ctx context.Context, roomID string) (release func(), err error) {
-	t.mu.Lock()
-	q, busy := t.queue[roomID]
-	if len(q)+1 >= t.max && busy {
-		t.mu.Unlock()
-		return nil, room.Errorf(room.CodeOverloaded, "%d commands of room %q are waiting already", t.max, roomID)
-	}
-	release = func() { t.pass(roomID) }
-	if !busy {
-		t.queue[roomID] = nil
-		t.mu.Unlock()
-		return release, nil
-	}
-	mine := make(chan struct{})
-	t.queue[roomID] = append(q, mine)
-	t.mu.Unlock()
-
-	select {
-	case <-mine:
-		return release, nil
-	case <-ctx.Done():
-		t.leave(roomID, mine)
-		return nil, room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q", roomID)
-	}
+// ticket is a command's place in its lane.
+type ticket struct {
+	command string
+	user    string        // whose commands keep their order; empty if it is not known
+	changes bool          // the command would change the room
+	begun   bool          // it is its turn
+	ready   chan struct{} // closed when it has begun; nil if it did not have to wait
 }
 
-// pass gives the turn to the next command.
-func (t *turns) pass(roomID string) {
+func newTurns(max int) *turns { return &turns{max: max, lanes: make(map[string]*lane)} }
+
+// take returns when it is the ticket's turn. A command that waited and was to change nothing is
+// looked at again, with changes: the one before it may have made a difference. The error is of code
+// overloaded, at once, if too many wait; deadline_exceeded if the context ends.
+func (t *turns) take(ctx context.Context, roomID string, tk *ticket, changes func() bool) (release func(), err error) {
+	if err := t.enter(roomID, tk); err != nil {
+		return nil, err
+	}
+	release = func() { t.leave(roomID, tk) }
+	for tk.ready != nil {
+		select {
+		case <-tk.ready:
+		case <-ctx.Done():
+			release()
+			return nil, tooLate(roomID)
+		}
+		if tk.changes || !changes() {
+			break
+		}
+		t.upgrade(roomID, tk)
+	}
+	return release, nil
+}
+
+// enter puts a ticket at the end of its room's lane, and begins it if it need not wait.
+func (t *turns) enter(roomID string, tk *ticket) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	q := t.queue[roomID]
-	if len(q) == 0 {
-		delete(t.queue, roomID)
-		return
+	l, ok := t.lanes[roomID]
+	if !ok {
+		l = &lane{}
+		t.lanes[roomID] = l
 	}
-	t.queue[roomID] = q[1:]
-	close(q[0])
+	if len(l.queue) >= t.max {
+		return room.Errorf(room.CodeOverloaded, "%d commands of room %q are waiting already", t.max, roomID)
+	}
+	l.queue = append(l.queue, tk)
+	if !tk.changes {
+		l.idle++
+	}
+	l.begin()
+	if !tk.begun {
+		tk.ready = make(chan struct{})
+	}
+	return nil
 }
 
-// leave gives the place in the queue up, or the turn if it has come meanwhile.
-func (t *turns) leave(roomID string, mine chan struct{}) {
+// leave takes a ticket out of its lane, whether it has begun or not.
+func (t *turns) leave(roomID string, tk *ticket) {
 	t.mu.Lock()
-	q := t.queue[roomID]
-	at := slices.Index(q, mine)
-	if at >= 0 {
-		t.queue[roomID] = slices.Delete(q, at, at+1)
+	defer t.mu.Unlock()
+	l := t.lanes[roomID]
+	switch {
+	case !tk.changes:
+		l.idle--
+	case tk.begun:
+		l.deciding = false
 	}
-	t.mu.Unlock()
-	if at < 0 {
-		t.pass(roomID)
+	at := slices.Index(l.queue, tk)
+	l.queue = slices.Delete(l.queue, at, at+1)
+	if len(l.queue) == 0 {
+		delete(t.lanes, roomID)
+		return
+	}
+	l.begin()
+}
+
+// upgrade makes a ticket one that changes its room, at the place that it has.
+func (t *turns) upgrade(roomID string, tk *ticket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tk.changes, tk.begun, tk.ready = true, false, make(chan struct{})
+	l := t.lanes[roomID]
+	l.idle--
+	l.begin()
+}
+
+// begin lets the tickets begin that wait for no earlier one.
+func (l *lane) begin() {
+	busy := l.deciding
+	var users map[string]bool // of the earlier tickets; not needed where each waits for all before it
+	if l.idle > 0 {
+		users = make(map[string]bool)
+	}
+	for _, tk := range l.queue {
+		if !tk.begun && !(tk.changes && busy) && !users[tk.user] {
+			tk.begun = true
+			l.deciding = l.deciding || tk.changes
+			if tk.ready != nil {
+				close(tk.ready)
+			}
+		}
+		if busy = busy || tk.changes; busy && l.idle == 0 {
+			return
+		}
+		if users != nil && tk.user != "" {
+			users[tk.user] = true
+		}
 	}
 }

@@ -11,66 +11,131 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// waitingFor is how many have, or wait for, the turn of a room.
-func (t *turns) waitingFor(roomID string) int {
+func (t *turns) inLane(roomID string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	q, busy := t.queue[roomID]
-	if !busy {
-		return 0
+	if l, ok := t.lanes[roomID]; ok {
+		return len(l.queue)
 	}
-	return 1 + len(q)
+	return 0
 }
 
-func TestTurnsAreInTheOrderOfComing(t *testing.T) {
+// taking is a command that takes its turn in room r.
+type taking struct {
+	release func()
+	err     error
+}
+
+// take begins to take a turn, and returns when the ticket is in the lane.
+func take(ctx context.Context, t *testing.T, turns *turns, tk *ticket, changes func() bool) <-chan taking {
+	t.Helper()
+	before := turns.inLane("r")
+	taken := make(chan taking, 1)
+	go func() {
+		release, err := turns.take(ctx, "r", tk, changes)
+		taken <- taking{release, err}
+	}()
+	require.Eventually(t, func() bool { return turns.inLane("r") == before+1 || len(taken) == 1 }, patience, tick)
+	return taken
+}
+
+func change(user string) *ticket { return &ticket{user: user, changes: true} }
+func idle(user string) *ticket   { return &ticket{user: user} }
+
+func never() bool  { return false }
+func always() bool { return true }
+
+func TestTurns_AreInTheOrderOfArrival(t *testing.T) {
 	t.Parallel()
 	turns := newTurns(100)
-	release, err := turns.take(t.Context(), "r")
-	require.NoError(t, err)
+	first := <-take(t.Context(), t, turns, change("x"), never)
+	require.NoError(t, first.err)
 	var order []int
 	var waiting sync.WaitGroup
 	for n := range 20 {
+		taken := take(t.Context(), t, turns, change(string(rune('a'+n))), never)
 		waiting.Go(func() {
-			release, err := turns.take(t.Context(), "r")
-			assert.NoError(t, err)
-			order = append(order, n) // nobody else has the turn
-			release()
+			next := <-taken
+			assert.NoError(t, next.err)
+			order = append(order, n) // one change of a room at a time
+			next.release()
 		})
-		require.Eventually(t, func() bool { return turns.waitingFor("r") == n+2 }, patience, tick)
 	}
-	release()
+	first.release()
 	waiting.Wait()
 	assert.IsIncreasing(t, order)
-	assert.Empty(t, turns.queue, "a room that nobody waits for is forgotten")
+	assert.Empty(t, turns.lanes, "an empty lane is forgotten")
 }
 
-func TestWhoGivesUpLosesItsPlaceOnly(t *testing.T) {
+func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
 	t.Parallel()
 	turns := newTurns(3)
-	release, err := turns.take(t.Context(), "r")
-	require.NoError(t, err)
+	first := <-take(t.Context(), t, turns, change("a"), never)
 	ctx, cancel := context.WithCancel(t.Context())
-	gaveUp := make(chan error, 1)
-	go func() {
-		_, err := turns.take(ctx, "r")
-		gaveUp <- err
-	}()
-	require.Eventually(t, func() bool { return turns.waitingFor("r") == 2 }, patience, tick)
-	next := make(chan func(), 1)
-	go func() {
-		release, err := turns.take(t.Context(), "r")
-		assert.NoError(t, err)
-		next <- release
-	}()
-	require.Eventually(t, func() bool { return turns.waitingFor("r") == 3 }, patience, tick)
-	_, err = turns.take(t.Context(), "r")
+	cancelled := take(ctx, t, turns, change("b"), never)
+	next := take(t.Context(), t, turns, change("c"), never)
+	_, err := turns.take(t.Context(), "r", change("d"), never)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeOverloaded})
-	other, err := turns.take(t.Context(), "s")
+	other, err := turns.take(t.Context(), "s", change("d"), never)
 	require.NoError(t, err, "another room has turns of its own")
 	other()
 	cancel()
-	require.ErrorIs(t, <-gaveUp, &room.Error{Code: room.CodeDeadlineExceeded})
-	release()
-	(<-next)()
-	assert.Empty(t, turns.queue)
+	require.ErrorIs(t, (<-cancelled).err, &room.Error{Code: room.CodeDeadlineExceeded})
+	first.release()
+	(<-next).release()
+	assert.Empty(t, turns.lanes)
+}
+
+func TestTurns_CommandThatChangesNothingWaitsForItsUserOnly(t *testing.T) {
+	t.Parallel()
+	turns := newTurns(100)
+	join := <-take(t.Context(), t, turns, change("ann"), never)
+	(<-take(t.Context(), t, turns, idle("bob"), never)).release()
+	(<-take(t.Context(), t, turns, idle(""), never)).release()
+	leave := take(t.Context(), t, turns, idle("ann"), never)
+	assert.Empty(t, leave)
+	join.release()
+	(<-leave).release()
+	assert.Empty(t, turns.lanes)
+}
+
+// A leave that waited behind the join of its user changes something by then: it takes the turn
+// that its arrival gives it, before changes that arrived later.
+func TestTurns_CommandThatComesToChangeSomethingKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	turns := newTurns(100)
+	join := <-take(t.Context(), t, turns, change("ann"), never)
+	leave := take(t.Context(), t, turns, idle("ann"), always)
+	later := take(t.Context(), t, turns, change("bob"), never)
+	join.release()
+	var first taking
+	select {
+	case first = <-leave:
+		assert.Empty(t, later)
+	case first = <-later: // it may begin while the leave is looked at again
+		assert.Empty(t, leave, "one change at a time")
+		first.release()
+		first = <-leave
+		first.release()
+		assert.Empty(t, turns.lanes)
+		return
+	}
+	first.release()
+	(<-later).release()
+	assert.Empty(t, turns.lanes)
+}
+
+// A join waits for the leave before it that is about to change nothing: the leave must not find the
+// user a member.
+func TestTurns_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
+	t.Parallel()
+	turns := newTurns(100)
+	leave := <-take(t.Context(), t, turns, idle("ann"), never)
+	join := take(t.Context(), t, turns, change("ann"), never)
+	other := take(t.Context(), t, turns, change("bob"), never)
+	assert.Empty(t, join)
+	leave.release()
+	(<-join).release()
+	(<-other).release()
+	assert.Empty(t, turns.lanes)
 }

@@ -36,9 +36,18 @@ func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply)
 		a.Outcome, a.Reason = room.Unavailable, reply.Err.Error()
 	default:
 		if err := readVerdict(a, phase, d, reply.Msg); err != nil {
-			a.Outcome, a.Reason = room.Failed, err.Error()
+			a.Outcome, a.Reason = failureOf(reply.Msg), err.Error()
 		}
 	}
+}
+
+// failureOf is the outcome of a reply without a usable verdict: a worker whose time was over may
+// have said so before the service saw that it was.
+func failureOf(msg *nats.Msg) room.Outcome {
+	if msg.Header.Get(micro.ErrorCodeHeader) == "504" {
+		return room.TimedOut
+	}
+	return room.Failed
 }
 
 var outcomes = map[room.Decision]room.Outcome{

@@ -12,6 +12,9 @@ const (
 
 	CommittedBy = "Room-Replica" // on a post-event: the id of the room service that has published it
 
+	// Fingerprint, on a post-event, tells the command's request from others of the same id.
+	Fingerprint = "Room-Request-Hash"
+
 	ExpectedSeq        = "Nats-Expected-Last-Subject-Sequence"
 	ExpectedSeqSubject = "Nats-Expected-Last-Subject-Sequence-Subject"
 )

@@ -54,6 +54,9 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	h = CloudEvents(PostType(e.Type), e.ID, e.Room, traceParent, e.Time)
 	h[RoomVersion] = []string{strconv.FormatUint(e.Version, 10)}
 	h[RoomPrevious] = []string{encodeLatest(e.Previous)}
+	if e.Fingerprint != "" {
+		h[Fingerprint] = []string{e.Fingerprint}
+	}
 	return Post(e.Type, e.Room), h, data, nil
 }
 
@@ -94,7 +97,7 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 
 // DecodePostHeaders is DecodePost for who has no need of the body yet.
 func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error) {
-	e := room.Event{Seq: seq, ID: first(h, ID)}
+	e := room.Event{Seq: seq, ID: first(h, ID), Fingerprint: first(h, Fingerprint)}
 	var ok bool
 	if e.Type, e.Room, ok = ParsePost(subject); !ok {
 		return e, fmt.Errorf("%s is not the subject of a post-event", subject)
