@@ -31,7 +31,8 @@ type Config struct {
 	// MaxInFlight bounds the requests in progress; more are refused as overloaded. Default
 	// 4096. One room may have a quarter of them.
 	MaxInFlight int
-	// Budget is the time a command may take in all. Default 5 s.
+	// Budget is the time a command may take in all. Default 4 s: clients commonly wait for 5, and
+	// the answer must come before they give up.
 	Budget time.Duration
 	// AckWait is how long JetStream is waited for before the outcome of a commit counts as
 	// unknown. Default 2 s.
@@ -86,7 +87,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BreakerFailures, 5)
 	def(&c.SnapshotEvery, 100_000)
 	defTime(&c.BreakerPause, 5*time.Second)
-	defTime(&c.Budget, 5*time.Second)
+	defTime(&c.Budget, 4*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
 	defTime(&c.CommitPatience, 2*time.Second)
 	if c.RetainDeleted == nil {

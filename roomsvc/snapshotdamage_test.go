@@ -108,10 +108,10 @@ func TestASnapshotThatDoesNotAddUp(t *testing.T) {
 func TestASnapshotOfAnotherFormat(t *testing.T) {
 	t.Parallel()
 	all := frames(smallSnapshot(t))
-	for _, format := range []int{snapshotFormat - 1, snapshotFormat + 1} {
+	for _, format := range []int{oldestFormat - 1, snapshotFormat + 1} {
 		head := bytes.Replace(all[0], fmt.Appendf(nil, `"format":%d`, snapshotFormat), fmt.Appendf(nil, `"format":%d`, format), 1)
 		_, _, err := readSnapshot(bytes.NewReader(sealed(head, all[1])))
-		require.EqualError(t, err, fmt.Sprintf("it is of format %d, this version of roombus reads %d", format, snapshotFormat))
+		require.EqualError(t, err, fmt.Sprintf("it is of format %d, this version of roombus reads %d to %d", format, oldestFormat, snapshotFormat))
 	}
 }
 

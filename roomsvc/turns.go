@@ -14,12 +14,16 @@ import (
 // of its own user. So a command that changes nothing waits for no app that another user's command
 // asks, and a leave does not overtake the join before it.
 func (s *Service) turn(ctx context.Context, c room.Command) (release func(), err error) {
+	view, committed := s.projection.view(c)
+	if committed != 0 {
+		return func() {}, nil // it is answered as it was
+	}
 	changes := func() bool {
 		view, committed := s.projection.view(c)
 		return committed == 0 && view.Changes(c.Request)
 	}
 	came := time.Now()
-	t := &ticket{command: c.ID, user: room.UserID(c.Request), changes: changes()}
+	t := &ticket{command: c.ID, user: room.UserID(c.Request), changes: view.Changes(c.Request)}
 	release, err = s.turns.take(ctx, c.Request.Target(), t, changes)
 	if err == nil && t.changes && s.isTooLate(ctx, c, time.Since(came)) {
 		release()
@@ -45,7 +49,7 @@ func tooLate(roomID string) error {
 // turns order the commands of each room. Commands of a busy room wait for each other instead of
 // fighting over the guard; no command waits for another room.
 type turns struct {
-	max int // commands of one room that are waiting or in progress
+	max int // commands of one room that wait, or change it
 
 	mu    sync.Mutex
 	lanes map[string]*lane // by room
@@ -56,6 +60,7 @@ type lane struct {
 	queue    []*ticket // in the order in which they came, with those in progress
 	deciding bool      // a command that changes the room is in progress
 	idle     int       // commands in the queue that change nothing
+	passing  int       // those of them that have begun
 }
 
 // ticket is a command's place in its lane.
@@ -101,14 +106,15 @@ func (t *turns) enter(roomID string, tk *ticket) error {
 		l = &lane{}
 		t.lanes[roomID] = l
 	}
-	if len(l.queue) >= t.max {
-		return room.Errorf(room.CodeOverloaded, "%d commands of room %q are waiting already", t.max, roomID)
-	}
 	l.queue = append(l.queue, tk)
 	if !tk.changes {
 		l.idle++
 	}
 	l.begin()
+	if len(l.queue)-l.passing > t.max {
+		t.remove(roomID, l, tk)
+		return room.Errorf(room.CodeOverloaded, "%d commands of room %q are waiting already", t.max, roomID)
+	}
 	if !tk.begun {
 		tk.ready = make(chan struct{})
 	}
@@ -119,12 +125,18 @@ func (t *turns) enter(roomID string, tk *ticket) error {
 func (t *turns) leave(roomID string, tk *ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := t.lanes[roomID]
+	t.remove(roomID, t.lanes[roomID], tk)
+}
+
+func (t *turns) remove(roomID string, l *lane, tk *ticket) {
 	switch {
+	case tk.changes && tk.begun:
+		l.deciding = false
+	case !tk.changes && tk.begun:
+		l.idle--
+		l.passing--
 	case !tk.changes:
 		l.idle--
-	case tk.begun:
-		l.deciding = false
 	}
 	at := slices.Index(l.queue, tk)
 	l.queue = slices.Delete(l.queue, at, at+1)
@@ -142,6 +154,7 @@ func (t *turns) upgrade(roomID string, tk *ticket) {
 	tk.changes, tk.begun, tk.ready = true, false, make(chan struct{})
 	l := t.lanes[roomID]
 	l.idle--
+	l.passing--
 	l.begin()
 }
 
@@ -155,7 +168,11 @@ func (l *lane) begin() {
 	for _, tk := range l.queue {
 		if !tk.begun && !(tk.changes && busy) && !users[tk.user] {
 			tk.begun = true
-			l.deciding = l.deciding || tk.changes
+			if tk.changes {
+				l.deciding = true
+			} else {
+				l.passing++
+			}
 			if tk.ready != nil {
 				close(tk.ready)
 			}

@@ -76,6 +76,7 @@ func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
 	next := take(t.Context(), t, turns, change("c"), never)
 	_, err := turns.take(t.Context(), "r", change("d"), never)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeOverloaded})
+	(<-take(t.Context(), t, turns, idle("d"), never)).release() // it does not wait, and so is not one too many
 	other, err := turns.take(t.Context(), "s", change("d"), never)
 	require.NoError(t, err, "another room has turns of its own")
 	other()

@@ -31,6 +31,22 @@ func (f *fragile) answer(msg *nats.Msg) {
 	_ = msg.Respond([]byte(`garbage`))
 }
 
+// travellers makes two rooms, and returns what makes joins of two users to them by turns: what only
+// one of them meets with says nothing about an app.
+func travellers(t *testing.T, b *harness.Bus) func() room.JoinRequest {
+	t.Helper()
+	b.Create(t, "r")
+	b.Create(t, "s")
+	n := 0
+	return func() room.JoinRequest {
+		n++
+		if n%2 == 0 {
+			return room.JoinRequest{RoomID: "s", User: room.User{ID: "bob"}}
+		}
+		return room.JoinRequest{RoomID: "r", User: alice}
+	}
+}
+
 // An app that keeps failing is not asked any more but for a probe now and then, and is asked
 // again once a probe has found it well. The log says so once.
 func TestBreaker(t *testing.T) {
@@ -40,7 +56,7 @@ func TestBreaker(t *testing.T) {
 			t.Parallel()
 			log := harness.NewOutput()
 			b := harness.New(t, roomsvc.Config{BreakerPause: 200 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
-			b.Create(t, "r")
+			turn := travellers(t, b)
 			m := room.Manifest{ID: "fragile", Implements: joined}
 			if essential {
 				m.Essentials = joined
@@ -49,9 +65,10 @@ func TestBreaker(t *testing.T) {
 			app := &fragile{}
 			b.Answer(t, room.PreRoomUserJoined, "fragile", app.answer)
 			outcome := func() room.AppOutcome {
-				r, err := join(t, b, "alice")
+				request := turn()
+				r, err := b.Client.Join(t.Context(), request)
 				if err == nil {
-					_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+					_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: request.RoomID, User: request.User})
 					require.NoError(t, err)
 					return r.Apps[0]
 				}
@@ -76,6 +93,7 @@ func TestBreaker(t *testing.T) {
 
 			// It is probed, in vain at first.
 			require.Eventually(t, func() bool { return outcome().Outcome == room.Failed }, replyTime, tick)
+			require.Equal(t, room.Failed, outcome().Outcome, "one room's failure does not say yet that it is still broken")
 			app.well.Store(true)
 			require.Equal(t, room.Unavailable, outcome().Outcome, "a probe that fails opens it again")
 			require.Eventually(t, func() bool { return outcome().Outcome == room.Allowed }, replyTime, tick)
@@ -90,7 +108,7 @@ func TestBreaker(t *testing.T) {
 func TestBreakersAreApart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
-	b.Create(t, "r")
+	turn := travellers(t, b)
 	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}
 	for _, id := range []string{"sick", "well"} {
 		b.Register(t, room.Manifest{ID: id, Implements: both})
@@ -99,11 +117,12 @@ func TestBreakersAreApart(t *testing.T) {
 	b.Answer(t, room.PreRoomUserJoined, "sick", harness.Says(`garbage`))
 	b.Answer(t, room.PreRoomUserJoined, "well", harness.Says(`{"verdict":"allow"}`))
 	for n := range 8 {
-		r, err := join(t, b, "alice")
+		request := turn()
+		r, err := b.Client.Join(t.Context(), request)
 		require.NoError(t, err)
 		assert.Equal(t, n >= 5, r.Apps[0].Outcome == room.Unavailable)
 		assert.Equal(t, room.Allowed, r.Apps[1].Outcome)
-		r, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice})
+		r, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: request.RoomID, User: request.User})
 		require.NoError(t, err)
 		assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
 	}
@@ -210,6 +229,10 @@ func TestUnusableContentOpensTheBreaker(t *testing.T) {
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomCreateModify}})
 	b.Answer(t, room.PreRoomCreateModify, "app", harness.Says(`{"verdict":"allow","modify":{"slugifiedName":""}}`))
 	for n, want := range []room.Outcome{room.Failed, room.Failed, room.Unavailable} {
-		assert.Equal(t, want, b.Create(t, string(rune('a'+n))).Apps[0].Outcome)
+		request := harness.NewRoom(string(rune('a' + n)))
+		request.Creator.ID += request.Room.ID
+		r, err := b.Client.Create(t.Context(), request)
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Apps[0].Outcome)
 	}
 }

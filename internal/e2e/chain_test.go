@@ -52,9 +52,9 @@ func chain(t *testing.T, b *harness.Bus) <-chan question {
 // it may take of what the command has left.
 func TestAHangingAppLeavesTimeForTheChain(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{Budget: time.Hour})
-	questions := chain(t, b)
 	const budget = 5 * time.Second
+	b := harness.New(t, roomsvc.Config{Budget: budget})
+	questions := chain(t, b)
 	sent := time.Now()
 	reply := request(t, b, "room.svc.create", `{"room":{"id":"r","slugifiedName":"r","type":"channel"},"creator":{"id":"owner"}}`,
 		"Room-Timeout-Ms", strconv.FormatInt(budget.Milliseconds(), 10))

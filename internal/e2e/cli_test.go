@@ -71,9 +71,11 @@ func TestCLIRooms(t *testing.T) {
 	b.Register(t, room.Manifest{ID: "guard", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}})
 	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"deny","reason":"closed today"}`))
 
-	out := c.ok("room", "create", "lobby", "--creator", "ada", "--member", "ben", "--member", "cleo", "--field", "limit=9007199254740993", "--field", "motto=be kind", "--id", "cmd-1")
+	create := []string{"room", "create", "lobby", "--creator", "ada", "--member", "ben", "--member", "cleo", "--field", "limit=9007199254740993", "--field", "motto=be kind", "--id", "cmd-1"}
+	out := c.ok(create...)
 	assert.Contains(t, out, "changed: room lobby, version 1, members 3 (event cmd-1, seq 1)")
-	assert.Contains(t, c.ok("room", "create", "lobby", "--creator", "ada", "--id", "cmd-1"), "changed:", "sent again")
+	assert.Contains(t, c.ok(create...), "changed:", "sent again")
+	assert.Contains(t, c.fails(2, "room", "create", "lobby", "--creator", "ada", "--id", "cmd-1"), "was used for another command")
 	out = c.ok("room", "get", "lobby")
 	for _, line := range []string{`creator +ada`, `members +3`, `field limit +9007199254740993`, `field motto +"be kind"`} {
 		assert.Regexp(t, line, out)
