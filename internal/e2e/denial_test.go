@@ -1,0 +1,88 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// racing answers each time it is asked with the next of the answers, the last one again and again,
+// and lets another replica change the room before the first answers arrive. An empty answer is none.
+func racing(t *testing.T, b *harness.Bus, races int, answers ...string) (asked *atomic.Int32) {
+	t.Helper()
+	asked = &atomic.Int32{}
+	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
+		n := int(asked.Add(1))
+		var d room.Data
+		_ = json.Unmarshal(msg.Data, &d)
+		if n <= races {
+			moveRoom(t, b, d.Room, n)
+		}
+		if answer := answers[min(n, len(answers))-1]; answer != "" {
+			_ = msg.Respond([]byte(answer))
+		}
+	})
+	return asked
+}
+
+const (
+	denies = `{"verdict":"deny","reason":"banned"}`
+	allows = `{"verdict":"allow"}`
+)
+
+func TestDenial_StandsWhenTimeRunsOutInALaterTry(t *testing.T) {
+	t.Parallel()
+	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": joined} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "r")
+			b.Register(t, room.Manifest{ID: "guard", Implements: joined, Essentials: essentials, TimeoutMs: new(3000)})
+			racing(t, b, 1, denies, "")
+			e := refused(t, request(t, b, "room.svc.join", malloryJoins, "Room-Timeout-Ms", "900"), room.CodeUserNotAllowed)
+			assert.Equal(t, "banned", e.Reason)
+			assert.Equal(t, room.RejectionDenied, b.Rejections(t, 1)[0].Kind)
+			assert.Equal(t, []string{"mover-1", "owner"}, b.Members(t, "r"))
+		})
+	}
+}
+
+func TestDenial_StandsWhenAnEssentialAppIsAwayInALaterTry(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, Essentials: joined})
+	racing(t, b, 1, denies, `no verdict`)
+	e := refused(t, request(t, b, "room.svc.join", malloryJoins), room.CodeUserNotAllowed)
+	assert.Equal(t, "banned", e.Reason)
+}
+
+func TestDenial_StandsWhenConflictsEndTheTries(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{MaxConflicts: 2})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
+	asked := racing(t, b, 100, denies)
+	e := refused(t, request(t, b, "room.svc.join", malloryJoins), room.CodeUserNotAllowed)
+	assert.Equal(t, "banned", e.Reason)
+	assert.Greater(t, asked.Load(), int32(1))
+}
+
+func TestDenial_IsTakenBackByALaterCompleteAsking(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
+	racing(t, b, 1, denies, allows)
+	r, err := join(t, b, "mallory")
+	require.NoError(t, err)
+	assert.True(t, r.Changed)
+}

@@ -1,0 +1,179 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+const malloryJoins = `{"roomId":"r","user":{"id":"mallory"}}`
+
+// A client cannot get past an app by giving the command less time than the app needs, whichever
+// way the app ends in that time.
+func TestFairTime_HastyClientDoesNotGetPastOptionalApp(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]nats.MsgHandler{
+		"hangs": func(*nats.Msg) {},
+		"gives up because of the little time": func(msg *nats.Msg) {
+			_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {"too little time"}}})
+		},
+		"says that its time was over": func(msg *nats.Msg) {
+			_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"504"}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "r")
+			b.Register(t, room.Manifest{ID: "guard", Implements: joined})
+			b.Answer(t, room.PreRoomUserJoined, "guard", answer)
+			for _, ms := range []string{"1", "3", "20", "200"} {
+				e := refused(t, request(t, b, "room.svc.join", malloryJoins, "Room-Timeout-Ms", ms), room.CodeDeadlineExceeded)
+				assert.NotEqual(t, room.Allowed, outcomeOf(e.Apps), ms)
+			}
+			app, err := b.Client.App(t.Context(), "guard")
+			require.NoError(t, err)
+			assert.Equal(t, room.BreakerClosed, app.State.Breaker, "the app is not to blame")
+			assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+		})
+	}
+}
+
+// outcomeOf is the outcome of the only app, empty if none was asked.
+func outcomeOf(apps []room.AppOutcome) room.Outcome {
+	if len(apps) == 0 {
+		return ""
+	}
+	return apps[0].Outcome
+}
+
+// A hasty command succeeds if the apps are fast enough, and a denial that comes in time counts.
+func TestFairTime_HastyCommandEndsAsFastAppsSay(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(60_000)})
+	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
+		var d room.Data
+		_ = json.Unmarshal(msg.Data, &d)
+		if d.JoiningUser.ID == "mallory" {
+			_ = msg.Respond([]byte(`{"verdict":"deny","reason":"banned"}`))
+			return
+		}
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	var r room.Result
+	require.NoError(t, json.Unmarshal(request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`, "Room-Timeout-Ms", "3000").Data, &r))
+	assert.True(t, r.Changed)
+	refused(t, request(t, b, "room.svc.join", malloryJoins, "Room-Timeout-Ms", "3000"), room.CodeUserNotAllowed)
+}
+
+// An optional app that hangs costs a command that has its whole time no more than that.
+func TestFairTime_CommandWithItsWholeTimePassesHangingOptionalApp(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Budget: 2 * time.Second})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(room.MaxTimeoutMs)})
+	b.Answer(t, room.PreRoomUserJoined, "guard", func(*nats.Msg) {})
+	r, err := join(t, b, "u")
+	require.NoError(t, err)
+	assert.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+}
+
+// A try after a lost race needs fair time too.
+func TestFairTime_RetryAfterConflictWithoutTimeIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(2000)})
+	var asked atomic.Int32
+	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
+		if asked.Add(1) > 1 {
+			return // it needs longer now
+		}
+		var d room.Data
+		_ = json.Unmarshal(msg.Data, &d)
+		moveRoom(t, b, d.Room, 1)
+		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+	})
+	refused(t, request(t, b, "room.svc.join", malloryJoins, "Room-Timeout-Ms", "900"), room.CodeDeadlineExceeded)
+	assert.Greater(t, asked.Load(), int32(1))
+	assert.Equal(t, []string{"mover-1", "owner"}, b.Members(t, "r"))
+}
+
+// Commands that wait behind an app that hangs do not all come too late to tell: its breaker opens,
+// and the room goes on.
+func TestFairTime_HangingOptionalAppDoesNotHoldABusyRoom(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Budget: 1200 * time.Millisecond, BreakerPause: time.Hour})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(300)})
+	b.Answer(t, room.PreRoomUserJoined, "guard", func(*nats.Msg) {})
+	var clients sync.WaitGroup
+	var past atomic.Bool
+	for n := range 12 {
+		clients.Go(func() {
+			client := roomclient.New(b.NC, roomclient.Config{})
+			for k := 0; !past.Load() && t.Context().Err() == nil; k++ {
+				r, err := client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: fmt.Sprintf("u%d-%d", n, k)}})
+				if err == nil && r.Apps[0].Outcome == room.Unavailable {
+					past.Store(true)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	assert.True(t, past.Load())
+}
+
+// Whatever time a client gives, it is never told deadline_exceeded for what was committed.
+func TestFairTime_DeadlineExceededMeansNotCommitted(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	const commands = 300
+	said := make([]room.Code, commands)
+	var clients sync.WaitGroup
+	for worker := range 8 {
+		clients.Go(func() {
+			for n := worker; n < commands; n += 8 {
+				msg := nats.NewMsg("room.svc.join")
+				msg.Data = fmt.Appendf(nil, `{"roomId":"r","user":{"id":"u%d"}}`, n)
+				msg.Header.Set("Room-Timeout-Ms", strconv.Itoa(1+n%4))
+				reply, err := b.NC.RequestMsg(msg, replyTime)
+				if assert.NoError(t, err) {
+					var e room.Error
+					_ = json.Unmarshal(reply.Data, &e)
+					said[n] = e.Code
+				}
+			}
+		})
+	}
+	clients.Wait()
+	members := make(map[string]bool)
+	for _, id := range b.Members(t, "r") {
+		members[id] = true
+	}
+	for n, code := range said {
+		id := "u" + strconv.Itoa(n)
+		switch code {
+		case "":
+			assert.True(t, members[id], "%s was told that it is done", id)
+		case room.CodeDeadlineExceeded:
+			assert.False(t, members[id], "%s was told that it is not done", id)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// holding is a bus with a room r and an app that is asked about every change and answers when the
+// test lets it.
+func holding(t *testing.T) (*harness.Bus, <-chan *nats.Msg) {
+	t.Helper()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	asked := make(chan *nats.Msg, 10)
+	all := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave}
+	b.Register(t, room.Manifest{ID: "slow", Implements: all, TimeoutMs: new(10_000)})
+	for _, i := range all {
+		b.Answer(t, i, "slow", func(msg *nats.Msg) { asked <- msg })
+	}
+	return b, asked
+}
+
+// sent is a request whose answer is awaited later.
+func sent(t *testing.T, b *harness.Bus, subject, body string) <-chan *nats.Msg {
+	t.Helper()
+	inbox := b.NC.NewInbox()
+	reply := make(chan *nats.Msg, 1)
+	sub, err := b.NC.ChanSubscribe(inbox, reply)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	require.NoError(t, b.NC.PublishRequest(subject, inbox, []byte(body)))
+	require.NoError(t, b.NC.Flush())
+	return reply
+}
+
+func allow(msg *nats.Msg) { _ = msg.Respond([]byte(allows)) }
+
+func TestUserOrder_LeaveWaitsForTheJoinBeforeIt(t *testing.T) {
+	t.Parallel()
+	b, asked := holding(t)
+	join := sent(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"ann"}}`)
+	held := <-asked
+	leave := sent(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"ann"}}`)
+	// What changes nothing for others does not wait. It also shows that the leave has been read.
+	other := request(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"bob"}}`)
+	assert.Contains(t, string(other.Data), `"changed":false`)
+	assert.Empty(t, leave)
+	allow(held)
+	assert.Contains(t, string((<-join).Data), `"changed":true`)
+	allow(<-asked)
+	assert.Contains(t, string((<-leave).Data), `"changed":true`)
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+}
+
+func TestUserOrder_JoinWaitsForTheLeaveBeforeIt(t *testing.T) {
+	t.Parallel()
+	b, asked := holding(t)
+	leave := sent(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"owner"}}`)
+	held := <-asked
+	join := sent(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"owner"}}`)
+	other := request(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"bob"}}`)
+	assert.Contains(t, string(other.Data), `"changed":false`)
+	assert.Empty(t, join)
+	allow(held)
+	assert.Contains(t, string((<-leave).Data), `"changed":true`)
+	allow(<-asked)
+	assert.Contains(t, string((<-join).Data), `"changed":true`)
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
+}
+
+func TestUserOrder_CreatorsJoinWaitsForTheCreation(t *testing.T) {
+	t.Parallel()
+	b, asked := holding(t)
+	create := sent(t, b, "room.svc.create", `{"room":{"id":"n","slugifiedName":"n","type":"channel"},"creator":{"id":"ann"}}`)
+	held := <-asked
+	join := sent(t, b, "room.svc.join", `{"roomId":"n","user":{"id":"ann"}}`)
+	refused(t, request(t, b, "room.svc.join", `{"roomId":"n","user":{"id":"bob"}}`), room.CodeRoomNotFound)
+	assert.Empty(t, join)
+	allow(held)
+	assert.Contains(t, string((<-create).Data), `"changed":true`)
+	assert.Contains(t, string((<-join).Data), `"changed":false`, "the creator is a member")
+}
+
+// The join is refused: then the leave behind it changes nothing.
+func TestUserOrder_LeaveBehindARefusedJoinChangesNothing(t *testing.T) {
+	t.Parallel()
+	b, asked := holding(t)
+	join := sent(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"ann"}}`)
+	held := <-asked
+	leave := sent(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"ann"}}`)
+	request(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"bob"}}`)
+	_ = held.Respond([]byte(denies))
+	refused(t, <-join, room.CodeUserNotAllowed)
+	assert.Contains(t, string((<-leave).Data), `"changed":false`)
+}
