@@ -36,11 +36,13 @@ type Created struct {
 	Event EventRef     `json:"-"`
 }
 
-// Deleted is a room that has been deleted, as it was.
+// Deleted is a room that has been deleted, as it was. Members are those it had, in the order of
+// their ids; where they are fewer than the room's MemberCount, the event had no room for the rest.
 type Deleted struct {
 	Delete
-	Apps  []AppOutcome `json:"apps,omitempty"`
-	Event EventRef     `json:"-"`
+	Members []User       `json:"members,omitempty"`
+	Apps    []AppOutcome `json:"apps,omitempty"`
+	Event   EventRef     `json:"-"`
 }
 
 // UserJoined is a user who has joined a room; the room is as it is now.

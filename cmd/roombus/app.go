@@ -152,6 +152,9 @@ func showApp(w io.Writer, m room.App) {
 	for n, i := range m.Implements {
 		line(first(n, "implements"), "%s", marked(m.Manifest, i))
 	}
+	if m.ReinvocationPolicy == room.ReinvokeIfNeeded {
+		line("reinvocation", "if_needed: %s is asked again if a creation has been changed since", room.PreRoomCreatePrevent)
+	}
 	for n, i := range slices.Sorted(maps.Keys(m.When)) {
 		line(first(n, "asked when"), "%s: %s", i, m.When[i])
 	}

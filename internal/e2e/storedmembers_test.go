@@ -1,0 +1,166 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// populated makes a room x whose members have names and roles.
+func populated(t *testing.T, b *harness.Bus) (eve, root room.User) {
+	t.Helper()
+	eve = room.User{ID: "eve", Name: "Eve", Roles: []string{"guest"}, Attributes: map[string]any{"team": "red"}}
+	root = room.User{ID: "root", Name: "Root", Roles: []string{"admin"}}
+	request := harness.NewRoom("x")
+	request.Members = []room.User{eve, root}
+	_, err := b.Client.Create(t.Context(), request)
+	require.NoError(t, err)
+	return eve, root
+}
+
+// What a client says of a user who is a member does not count: neither for conditions, nor for
+// apps, nor in the event.
+func TestStoredMembers_LeaveCarriesTheStoredUser(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	eve, root := populated(t, b)
+	leaving := []room.Interface{room.PreRoomUserLeave}
+	b.Register(t, room.Manifest{
+		ID: "exit", Implements: leaving, Essentials: leaving,
+		When: map[room.Interface]string{room.PreRoomUserLeave: `!("admin" in user.roles) && !("admin" in actor.roles)`},
+	})
+	refused(t, request(t, b, "room.svc.leave", `{"roomId":"x","user":{"id":"eve","roles":["admin"]}}`), room.CodeEssentialAppUnavailable)
+	refused(t, request(t, b, "room.svc.leave", `{"roomId":"x","user":{"id":"eve"},"removedBy":{"id":"owner","roles":["admin"]}}`), room.CodeEssentialAppUnavailable)
+	assert.Contains(t, string(request(t, b, "room.svc.leave", `{"roomId":"x","user":{"id":"eve","name":"Nobody"},"removedBy":{"id":"root","name":"R"}}`).Data), `"changed":true`)
+	assert.Contains(t, string(request(t, b, "room.svc.leave", `{"roomId":"x","user":{"id":"root"}}`).Data), `"changed":true`)
+	events := b.Decoded(t)
+	require.Len(t, events, 3)
+	assert.Equal(t, &eve, events[1].Data.LeavingUser)
+	assert.Equal(t, &root, events[1].Data.RemovedBy)
+	assert.Equal(t, &root, events[2].Data.LeavingUser)
+}
+
+func TestStoredMembers_InviterAndDeleterAreTheStoredOnes(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	eve, root := populated(t, b)
+	stranger := room.User{ID: "stranger", Name: "S"}
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "x", User: alice, Inviter: &room.User{ID: "eve", Roles: []string{"admin"}}})
+	require.NoError(t, err)
+	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "x", User: bob, Inviter: &stranger})
+	require.NoError(t, err)
+	_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "x", DeletedBy: &room.User{ID: "root", Name: "Somebody"}})
+	require.NoError(t, err)
+	events := b.Decoded(t)
+	require.Len(t, events, 4)
+	assert.Equal(t, &eve, events[1].Data.Inviter)
+	assert.Equal(t, &stranger, events[2].Data.Inviter, "of a user who is no member the client's word is all there is")
+	assert.Equal(t, &root, events[3].Data.DeletedBy)
+}
+
+// A user whose record is large can leave, whoever removes it.
+func TestStoredMembers_LargeUsersCanLeave(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	large := strings.Repeat("x", 900<<10)
+	for _, id := range []string{"a", "b"} {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: id, Roles: []string{"guest"}, Attributes: map[string]any{"large": large}}})
+		require.NoError(t, err)
+	}
+	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: "a"}, RemovedBy: &room.User{ID: "b"}})
+	require.NoError(t, err)
+	_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "r", DeletedBy: &room.User{ID: "b"}})
+	require.NoError(t, err)
+	events := b.Decoded(t)
+	left := events[3].Data
+	assert.Equal(t, "a", left.LeavingUser.ID)
+	assert.Equal(t, []string{"guest"}, left.LeavingUser.Roles)
+	assert.Equal(t, &room.User{ID: "b"}, left.RemovedBy, "the event has no room for the rest")
+}
+
+// The event of a deletion tells whose membership it ended.
+func TestFormerMembers_StandInTheEventOfADeletion(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	eve, root := populated(t, b)
+	deleted := newSeen[room.Deleted]()
+	asked := newSeen[room.Delete]()
+	b.Work(t, room.Manifest{ID: "undertaker"}, undertaker{asked, deleted})
+	_, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "x"})
+	require.NoError(t, err)
+	asked.one(t)
+	e := deleted.one(t)
+	assert.Equal(t, []room.User{eve, {ID: "owner"}, root}, e.Members)
+	assert.Equal(t, 3, e.Room.MemberCount)
+}
+
+// What a message cannot hold of them is left out; the room says how many there were.
+func TestFormerMembers_AreBounded(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for roomID, c := range map[string]struct{ members, attribute, atMost int }{
+		"many":  {room.MaxNewMembers, 0, room.MaxFormerMembers},
+		"large": {40, 20 << 10, 48},
+	} {
+		request := harness.NewRoom(roomID)
+		for n := range c.members {
+			u := room.User{ID: fmt.Sprintf("u%05d", n)}
+			if c.attribute > 0 {
+				u.Attributes = map[string]any{"x": strings.Repeat("x", c.attribute)}
+			}
+			request.Members = append(request.Members, u)
+		}
+		_, err := b.Client.Create(t.Context(), request)
+		require.NoError(t, err)
+		for n := range 20 { // more than a creation may have
+			joiner := room.User{ID: "z" + strconv.Itoa(n)}
+			if c.attribute > 0 {
+				joiner.Attributes = map[string]any{"x": strings.Repeat("x", c.attribute)}
+			}
+			_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: joiner})
+			require.NoError(t, err)
+		}
+		_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: roomID})
+		require.NoError(t, err)
+		events := b.Decoded(t)
+		data := events[len(events)-1].Data
+		assert.Equal(t, c.members+21, data.Room.MemberCount)
+		assert.LessOrEqual(t, len(data.Members), c.atMost, roomID)
+		assert.Greater(t, len(data.Members), c.atMost*9/10, roomID)
+		assert.IsIncreasing(t, userIDs(data.Members))
+	}
+}
+
+func userIDs(users []room.User) []string {
+	ids := make([]string, 0, len(users))
+	for _, u := range users {
+		ids = append(ids, u.ID)
+	}
+	return ids
+}
+
+// undertaker is asked before deletions and told of them.
+type undertaker struct {
+	asked seen[room.Delete]
+	told  seen[room.Deleted]
+}
+
+func (u undertaker) PreRoomDeletePrevent(_ context.Context, e room.Delete) error {
+	u.asked.see(e)
+	return nil
+}
+
+func (u undertaker) PostRoomDeleted(_ context.Context, e room.Deleted) error {
+	u.told.see(e)
+	return nil
+}
