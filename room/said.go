@@ -4,9 +4,9 @@ import "encoding/json"
 
 // Cut counts what apps said and a message had no room for. The first apps in order are kept.
 type Cut struct {
-	Outcomes int `json:"outcomes,omitempty"` // whole outcomes, of the last apps in order
-	Reasons  int `json:"reasons,omitempty"`  // reasons of outcomes that are there
-	Changed  int `json:"changed,omitempty"`  // lists of changed fields of such
+	Outcomes int `json:"outcomes,omitempty"` // of the last apps in order
+	Reasons  int `json:"reasons,omitempty"`  // of outcomes, those that were cut included
+	Changed  int `json:"changed,omitempty"`  // lists of changed fields, likewise
 	Warnings int `json:"warnings,omitempty"`
 }
 
@@ -42,17 +42,21 @@ func (d *Draft) fitSaid() {
 		kept = append(kept, a)
 	}
 	cut.Outcomes += len(all) - len(kept)
-	for n := range kept {
-		if reason := all[n].Reason; reason != "" && takes(reason) {
-			kept[n].Reason = reason
-		} else if reason != "" {
+	for n, a := range all {
+		switch {
+		case a.Reason == "":
+		case n < len(kept) && takes(a.Reason):
+			kept[n].Reason = a.Reason
+		default:
 			cut.Reasons++
 		}
 	}
-	for n := range kept {
-		if changed := all[n].Changed; changed != nil && takes(changed) {
-			kept[n].Changed = changed
-		} else if changed != nil {
+	for n, a := range all {
+		switch {
+		case a.Changed == nil:
+		case n < len(kept) && takes(a.Changed):
+			kept[n].Changed = a.Changed
+		default:
 			cut.Changed++
 		}
 	}

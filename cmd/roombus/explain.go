@@ -84,6 +84,7 @@ func (p paint) committed(w io.Writer, e room.Event) {
 	for _, says := range e.Data.Warnings {
 		p.warning(w, says)
 	}
+	p.cut(w, e.Data.Cut)
 	fmt.Fprintf(w, "  = %s as event seq %d, version %d of the room\n", p.as("committed", color.FgGreen), e.Seq, e.Version)
 }
 
@@ -92,5 +93,6 @@ func (p paint) rejected(w io.Writer, r room.Rejection) {
 	for _, a := range r.Error.Apps {
 		p.verdict(w, a)
 	}
+	p.cut(w, r.Error.Cut)
 	fmt.Fprintf(w, "  = %s\n", cause(r, p))
 }

@@ -21,6 +21,9 @@ func (p paint) verdict(w io.Writer, a room.AppOutcome) {
 	if len(a.Changed) > 0 {
 		fmt.Fprintf(w, "  changed %s", plain(strings.Join(a.Changed, ", ")))
 	}
+	if a.Reinvoked {
+		fmt.Fprintf(w, "  %s", p.as("(asked again about the final draft)", color.Faint))
+	}
 	if a.Shadow {
 		fmt.Fprintf(w, "  %s", p.as("(shadow: not enforced)", color.Faint))
 	}
@@ -30,4 +33,20 @@ func (p paint) verdict(w io.Writer, a room.AppOutcome) {
 // warning writes what an app that allowed warned of as a line of a timeline.
 func (p paint) warning(w io.Writer, says string) {
 	fmt.Fprintf(w, "    %s %s\n", p.as("warning:", color.FgYellow), plain(says))
+}
+
+// cut writes what there was no room for as a line of a timeline.
+func (p paint) cut(w io.Writer, c room.Cut) {
+	var counts []string
+	for _, k := range []struct {
+		n    int
+		what string
+	}{{c.Outcomes, "outcomes"}, {c.Reasons, "reasons"}, {c.Changed, "lists of changes"}, {c.Warnings, "warnings"}} {
+		if k.n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", k.n, k.what))
+		}
+	}
+	if len(counts) > 0 {
+		fmt.Fprintf(w, "    %s\n", p.as(strings.Join(counts, ", ")+" were cut: the message had no room for them", color.Faint))
+	}
 }

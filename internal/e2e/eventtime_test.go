@@ -1,0 +1,82 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// An event has the time of its decision, which is after that of the room's previous event: also if
+// the command came before the other one's, and if the other replica's clock is ahead.
+func TestEventTime_NeverRunsBackwards(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "slow", Implements: joined, TimeoutMs: new(10_000)})
+	asked := make(chan *nats.Msg, 1)
+	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) {
+		select {
+		case asked <- msg:
+		default: // asked again, since the room has moved
+			allow(msg)
+		}
+	})
+	first := joining(t, b, "r", alice)
+	held := <-asked
+	// Another replica, whose clock is an hour ahead, commits meanwhile.
+	var d room.Data
+	require.NoError(t, json.Unmarshal(held.Data, &d))
+	ahead := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	d.Room.Version++
+	e := room.Event{ID: "ahead", Type: room.EventUserJoin, Room: "r", Time: ahead, Version: d.Room.Version, Data: room.Data{Room: d.Room, JoiningUser: &bob}}
+	subject, headers, body, err := subjects.EncodePost(e, "")
+	require.NoError(t, err)
+	_, err = harness.Asker(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+		bus.Guard{Seq: 1, Filter: subjects.PostsOf("r")})
+	require.NoError(t, err)
+	allow(held)
+	r, err := first.wait(t)
+	require.NoError(t, err)
+	assert.True(t, r.Event.Time.Equal(ahead), "%s", r.Event.Time)
+
+	// So it goes on after a restart, with a snapshot, and for a room that is made anew.
+	nc := harness.Connect(t, b.Server)
+	require.NoError(t, b.Service.Stop(t.Context()))
+	harness.Serve(t, nc, roomsvc.Config{})
+	_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "r"})
+	require.NoError(t, err)
+	made := b.Create(t, "r")
+	assert.False(t, made.Room.CreatedAt.Before(ahead))
+	last := time.Time{}
+	for _, e := range b.Decoded(t) {
+		assert.False(t, e.Time.Before(last), "event %d", e.Seq)
+		last = e.Time
+	}
+}
+
+func TestEventTime_IsThatOfTheDecision(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "slow", Implements: joined, TimeoutMs: new(10_000)})
+	asked := make(chan *nats.Msg, 1)
+	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) { asked <- msg })
+	join := joining(t, b, "r", alice)
+	held := <-asked
+	answered := time.Now().Truncate(time.Microsecond)
+	allow(held)
+	r, err := join.wait(t)
+	require.NoError(t, err)
+	assert.False(t, r.Event.Time.Before(answered), fmt.Sprint(r.Event.Time))
+}
