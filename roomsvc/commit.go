@@ -25,7 +25,7 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	data := d.Final()
 	e := room.Event{
 		ID: c.ID, Type: d.Event, Room: c.Request.Target(), Time: c.Time,
-		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version, Data: data,
+		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version, CausedBy: c.CausedBy, Data: data,
 	}
 	subject, headers, body, err := subjects.EncodePost(e, c.TraceParent)
 	if err != nil {
