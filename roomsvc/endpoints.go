@@ -176,8 +176,8 @@ func coded(err error) *room.Error {
 // in the body, and in the headers that the micro protocol has for it.
 func (s *Service) refuse(_ string, err error) *nats.Msg {
 	e := coded(err)
-	body, err := json.Marshal(e)
-	if err != nil {
+	body, unwritable := json.Marshal(e)
+	if unwritable != nil {
 		body = fmt.Appendf(nil, `{"code":%q,"message":"the error cannot be written"}`, e.Code)
 	}
 	msg := bus.Failure(e.Code.Status(), e.Error(), body)
