@@ -67,7 +67,7 @@ func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, bod
 	switch {
 	case err == nil:
 		err = replyError(reply)
-		if demanded > 0 && errors.Is(err, &room.Error{Code: room.CodeConflict}) {
+		if errors.Is(err, &room.Error{Code: room.CodeConflict}) {
 			c.newest.forget(demanded) // the stream was made anew and ends before
 		}
 		c.newest.learn(reply.Header)

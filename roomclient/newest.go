@@ -38,7 +38,7 @@ func (n *newest) learn(reply nats.Header) {
 // asRead is the Option of reads: they ask for state as new as the client has seen.
 func asRead(h nats.Header) { h.Set(subjects.MinSeq, "0") }
 
-// demand fills in what a read asks for, and returns it: 0 if the request is no read.
+// demand fills in what a read asks for, and returns it; 0 if the request is no read.
 func (n *newest) demand(h nats.Header) uint64 {
 	if h.Get(subjects.MinSeq) == "" {
 		return 0

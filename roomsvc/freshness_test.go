@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,12 +32,14 @@ func holdBack(t *testing.T, s *Service) (release func()) {
 		require.NoError(t, err)
 		require.True(t, p.Paused)
 	}
-	return func() {
+	release = sync.OnceFunc(func() {
 		for _, name := range names {
-			_, err := s.stream.ResumeConsumer(t.Context(), name)
-			require.NoError(t, err)
+			_, err := s.stream.ResumeConsumer(context.Background(), name)
+			assert.NoError(t, err)
 		}
-	}
+	})
+	t.Cleanup(release) // before the services stop, which read to the end
+	return release
 }
 
 // ask sends a request to one service's endpoint. It returns what the reply would be.
@@ -109,8 +112,7 @@ func TestReadThatRunsOutOfTimeSaysHowFarTheReplicaIs(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, first)
 	require.NoError(t, second.catchUp(t.Context()))
-	release := holdBack(t, second)
-	defer release()
+	holdBack(t, second)
 	requireJoin(t, first, first, "j1", "alice")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()

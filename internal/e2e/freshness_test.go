@@ -80,12 +80,14 @@ func holdBack(t *testing.T, b *harness.Bus) (release func()) {
 		_, err := stream.PauseConsumer(t.Context(), c.Name, time.Now().Add(time.Hour))
 		require.NoError(t, err)
 	}
-	return func() {
+	release = sync.OnceFunc(func() {
 		for _, name := range names {
-			_, err := stream.ResumeConsumer(t.Context(), name)
-			require.NoError(t, err)
+			_, err := stream.ResumeConsumer(context.Background(), name)
+			assert.NoError(t, err)
 		}
-	}
+	})
+	t.Cleanup(release) // before the services stop, which read to the end
+	return release
 }
 
 // A client of several services reads what it has written, wherever it asks, and never less than it
