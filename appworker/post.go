@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/subjects"
 )
 
 // The waits before a worker looks for its consumer again: one that was lost, and one of an app
@@ -98,7 +100,8 @@ func (s *source) tell(d *delivery) error {
 	case d.tries() >= uint64(s.app.Manifest.Deliveries()):
 		return errSilent
 	}
-	ctx, cancel := d.handling(s.stopping, s.cfg.HandlerTimeout)
+	s.rooms.NotOlderThan(d.event.Seq) // the handler finds in the room what the event says
+	ctx, cancel := d.handling(roomclient.WithCause(s.stopping, subjects.CausesOfReaction(d.of.Headers)...), s.cfg.HandlerTimeout)
 	defer cancel()
 	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event, d.tries())
 	if err != nil && d.expired() {

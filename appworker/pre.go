@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -22,10 +23,10 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 	for i := range w.app.asks {
 		endpoints = append(endpoints, bus.Endpoint{
 			Name: i.Token(), Subject: subjects.Pre(i, m.ID), Queue: subjects.AppQueue(m.ID),
-			Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) { return w.answer(i, msg, came) },
+			Serve: serve(w.answer, i),
 		}, bus.Endpoint{
 			Name: i.Token() + "-retry", Subject: subjects.PreRetry(i, m.ID),
-			Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) { return w.answerRetry(i, msg, came) },
+			Serve: serve(w.answerRetry, i),
 		})
 	}
 	service, err := bus.NewService(bus.NewPublisher(w.nc), bus.ServiceConfig{
@@ -42,6 +43,14 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 		return nil, fmt.Errorf("subscribing: %w", err)
 	}
 	return service, nil
+}
+
+// serve makes an endpoint's function: verdicts have no headers.
+func serve(answer func(room.Interface, *nats.Msg, time.Time) ([]byte, error), i room.Interface) func(*nats.Msg, time.Time) ([]byte, nats.Header, error) {
+	return func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error) {
+		verdict, err := answer(i, msg, came)
+		return verdict, nil, err
+	}
 }
 
 // answer runs the handler of a pre-event, once one may run, in the time that is left.
@@ -79,9 +88,11 @@ func (w *worker) answerRetry(i room.Interface, msg *nats.Msg, came time.Time) ([
 	return w.ask(ctx, i, msg)
 }
 
-// handling is the context of a pre-event's handler.
+// handling is the context of a pre-event's handler: it ends with the handler's time, and its commands
+// are caused by the command that the app is asked about.
 func (w *worker) handling(msg *nats.Msg, came time.Time) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(w.stopping, came.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
+	ctx := roomclient.WithCause(w.stopping, subjects.CausesOfReaction(msg.Header)...)
+	return context.WithDeadline(ctx, came.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
 }
 
 func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]byte, error) {

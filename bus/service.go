@@ -65,9 +65,10 @@ type Endpoint struct {
 	Subject string
 	Queue   string // group that shares the requests; empty: every instance gets each
 	Always  bool   // served however many are in progress
-	// Serve answers a request. Any number of calls run at once. The time is when the request was
-	// taken, which is when it came unless some ten thousands have come at once.
-	Serve func(msg *nats.Msg, came time.Time) ([]byte, error)
+	// Serve answers a request, with headers if it returns any. Any number of calls run at once. The
+	// time is when the request was taken, which is when it came unless some ten thousands have come
+	// at once.
+	Serve func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error)
 }
 
 type endpoint struct {
@@ -218,7 +219,7 @@ func (s *Service) takeIn(e *endpoint, msg *nats.Msg, came time.Time) bool {
 		return false
 	}
 	if !e.Always && !s.admit() {
-		s.finish(e, msg, came, nil, ErrOverloaded)
+		s.finish(e, msg, came, nil, nil, ErrOverloaded)
 		return false
 	}
 	return true
@@ -228,8 +229,8 @@ func (s *Service) serve(e *endpoint, msg *nats.Msg, came time.Time) {
 	if !e.Always {
 		defer s.release()
 	}
-	data, err := e.Serve(msg, came)
-	s.finish(e, msg, came, data, err)
+	data, header, err := e.Serve(msg, came)
+	s.finish(e, msg, came, data, header, err)
 }
 
 func (s *Service) admit() bool {
@@ -251,7 +252,7 @@ func (s *Service) release() {
 }
 
 // finish answers a request and counts it.
-func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, err error) {
+func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, header nats.Header, err error) {
 	if errors.Is(err, ErrNoReply) {
 		return
 	}
@@ -259,7 +260,7 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 	if msg.Reply == "" {
 		return
 	}
-	reply := &nats.Msg{Data: data}
+	reply := &nats.Msg{Header: header, Data: data}
 	if err != nil {
 		reply = s.cfg.Refuse(msg.Subject, err)
 	}

@@ -20,7 +20,7 @@ import (
 func TestServiceStopsTwice(t *testing.T) {
 	t.Parallel()
 	s, err := bus.NewService(bus.NewPublisher(connect(t)), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{
-		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) { return nil, nil },
+		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, nil },
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -102,7 +102,7 @@ func TestServiceStopsInVain(t *testing.T) {
 			t.Parallel()
 			nc, link, other := connectSlowly(t)
 			endpoint := func(name string) bus.Endpoint {
-				return bus.Endpoint{Name: name, Subject: name, Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) { return nil, nil }}
+				return bus.Endpoint{Name: name, Subject: name, Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, nil }}
 			}
 			s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0", Logger: slog.New(slog.DiscardHandler)}, endpoint("a"), endpoint("b"), endpoint("c"))
 			require.NoError(t, err)
@@ -143,9 +143,9 @@ func TestAnswersThatDoNotLeaveAreBounded(t *testing.T) {
 	s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{
 		Name: "s", Version: "1.0.0", MaxInFlight: 16, Logger: slog.New(slog.DiscardHandler),
 		Refuse: func(string, error) *nats.Msg { refused.Add(1); return nats.NewMsg("") },
-	}, bus.Endpoint{Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) {
+	}, bus.Endpoint{Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) {
 		served.Add(1)
-		return make([]byte, size), nil
+		return make([]byte, size), nil, nil
 	}})
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
@@ -178,10 +178,10 @@ func TestServiceRefusesWithFewGoroutines(t *testing.T) {
 			return nats.NewMsg("")
 		},
 	}, bus.Endpoint{
-		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, error) {
+		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) {
 			begun <- struct{}{}
 			<-end
-			return nil, nil
+			return nil, nil, nil
 		},
 	})
 	require.NoError(t, err)

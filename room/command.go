@@ -15,8 +15,9 @@ type Command struct {
 	Time        time.Time
 	TraceParent string // W3C trace context
 	Bounds
-	Bytes   int // that the request takes, 0 if it is not known
-	Request Request
+	Bytes    int      // that the request takes, 0 if it is not known
+	CausedBy []string // the ids of the commands that led to it, the oldest first
+	Request  Request
 }
 
 // mayBeTooLarge reports whether the event's body could take more than it may. It holds a room's

@@ -74,8 +74,9 @@ var golden = map[string]any{
 	"shadow_request": room.ShadowRequest{ID: "guard", Shadow: new(false)},
 	"rejection": room.Rejection{
 		ID: "c1", Time: at, Command: "join", Room: "r1", User: "alice", Kind: room.RejectionDenied,
-		Error:   room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
-		Request: json.RawMessage(`{"roomId":"r1","user":{"id":"alice"}}`),
+		CausedBy: []string{"0197-c0", "welcome-2"},
+		Error:    room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
+		Request:  json.RawMessage(`{"roomId":"r1","user":{"id":"alice"}}`),
 	},
 	"pre_create":      room.Data{Room: full, Members: []room.User{alice, bob}},
 	"pre_delete":      room.Data{Room: bare, DeletedBy: &alice},

@@ -33,6 +33,8 @@ type Rejection struct {
 	User    string        `json:"user,omitempty"` // whose membership it was about
 	Kind    RejectionKind `json:"kind"`
 	Error   Error         `json:"error"` // as the client got it
+	// CausedBy are the ids of the commands that led to this one, the oldest first.
+	CausedBy []string `json:"causedBy,omitempty"`
 	// Request is the command's body, unless it is too large.
 	Request json.RawMessage `json:"request,omitempty"`
 }
@@ -45,7 +47,7 @@ func Reject(c Command, e *Error) (Rejection, bool) {
 		return Rejection{}, false
 	}
 	r := Rejection{
-		ID: c.ID, Time: c.Time, Command: c.Request.Event().Command(), Room: c.Request.Target(), Kind: kind, Error: *e,
+		ID: c.ID, Time: c.Time, Command: c.Request.Event().Command(), Room: c.Request.Target(), Kind: kind, Error: *e, CausedBy: c.CausedBy,
 	}
 	if u := c.Request.Subject(); u != nil {
 		r.User = u.ID

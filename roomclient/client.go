@@ -24,9 +24,13 @@ type Config struct {
 }
 
 // Client calls the room service. It is safe for concurrent use.
+//
+// Its reads are at least as new as everything that it has seen: as its own commands, as earlier
+// reads, and as what NotOlderThan says. A replica that has not read the stream so far waits.
 type Client struct {
-	nc  *nats.Conn
-	cfg Config
+	nc     *nats.Conn
+	cfg    Config
+	newest newest
 }
 
 // New makes a client that uses the connection. The caller closes the connection.
@@ -56,39 +60,39 @@ func WithTraceParent(v string) Option {
 // invalid_request, conflict, overloaded, essential_app_unavailable, unavailable and
 // deadline_exceeded.
 func (c *Client) Create(ctx context.Context, r room.CreateRequest, opts ...Option) (room.Result, error) {
-	return call[room.Result](ctx, c, subjects.Room(subjects.Create), r, opts)
+	return c.command(ctx, subjects.Create, r, opts)
 }
 
 // Delete ends a room. Errors: room_not_found, prevented and those of all commands.
 func (c *Client) Delete(ctx context.Context, r room.DeleteRequest, opts ...Option) (room.Result, error) {
-	return call[room.Result](ctx, c, subjects.Room(subjects.Delete), r, opts)
+	return c.command(ctx, subjects.Delete, r, opts)
 }
 
 // Join makes a user a member of a room; one who is gets Changed false. Errors:
 // room_not_found, user_not_allowed and those of all commands.
 func (c *Client) Join(ctx context.Context, r room.JoinRequest, opts ...Option) (room.Result, error) {
-	return call[room.Result](ctx, c, subjects.Room(subjects.Join), r, opts)
+	return c.command(ctx, subjects.Join, r, opts)
 }
 
 // Leave ends a membership; for one who is no member Changed is false. Errors: room_not_found,
 // user_not_allowed and those of all commands.
 func (c *Client) Leave(ctx context.Context, r room.LeaveRequest, opts ...Option) (room.Result, error) {
-	return call[room.Result](ctx, c, subjects.Room(subjects.Leave), r, opts)
+	return c.command(ctx, subjects.Leave, r, opts)
 }
 
 // Get reads a room. Error: room_not_found.
 func (c *Client) Get(ctx context.Context, roomID string) (room.Room, error) {
-	return call[room.Room](ctx, c, subjects.Room(subjects.Get), room.GetRequest{RoomID: roomID}, nil)
+	return call[room.Room](ctx, c, subjects.Room(subjects.Get), room.GetRequest{RoomID: roomID}, []Option{asRead})
 }
 
 // List reads a page of the live rooms.
 func (c *Client) List(ctx context.Context, r room.ListRequest) (room.Page, error) {
-	return call[room.Page](ctx, c, subjects.Room(subjects.List), r, nil)
+	return call[room.Page](ctx, c, subjects.Room(subjects.List), r, []Option{asRead})
 }
 
 // Members reads a page of a room's members. Error: room_not_found.
 func (c *Client) Members(ctx context.Context, r room.MembersRequest) (room.MemberPage, error) {
-	return call[room.MemberPage](ctx, c, subjects.Room(subjects.Members), r, nil)
+	return call[room.MemberPage](ctx, c, subjects.Room(subjects.Members), r, []Option{asRead})
 }
 
 // AllRooms reads the live rooms page by page, in the order of their ids. It ends after the
@@ -172,6 +176,16 @@ func (c *Client) ShadowApp(ctx context.Context, id string, shadow bool) (room.Ma
 // with the events that wait there. It returns the manifest that counted. Error: app_not_found.
 func (c *Client) RemoveApp(ctx context.Context, id string) (room.Manifest, error) {
 	return call[room.Manifest](ctx, c, subjects.App(subjects.Remove), room.AppRequest{ID: id}, nil)
+}
+
+// command sends a command with what caused it, and takes note of its event.
+func (c *Client) command(ctx context.Context, name string, request any, opts []Option) (room.Result, error) {
+	causedBy := func(h nats.Header) { subjects.SetCauses(h, causes(ctx)) }
+	r, err := call[room.Result](ctx, c, subjects.Room(name), request, append([]Option{causedBy}, opts...))
+	if r.Event != nil {
+		c.newest.raise(r.Event.Seq)
+	}
+	return r, err
 }
 
 // call sends a request until it is answered for good.

@@ -62,10 +62,16 @@ func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, bod
 	deadline, _ := attempt.Deadline() // the service is given a little less, for its answer to be in time
 	msg := &nats.Msg{Subject: subject, Header: maps.Clone(h), Data: body}
 	msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()*9/10), 10))
+	demanded := c.newest.demand(msg.Header)
 	reply, err := c.nc.RequestMsgWithContext(attempt, msg)
 	switch {
 	case err == nil:
-		return reply, replyError(reply)
+		err = replyError(reply)
+		if errors.Is(err, &room.Error{Code: room.CodeConflict}) {
+			c.newest.forget(demanded) // the stream was made anew and ends before
+		}
+		c.newest.learn(reply.Header)
+		return reply, err
 	case errors.Is(err, nats.ErrMaxPayload):
 		return nil, room.Errorf(room.CodeTooLarge, "the request is %d bytes; the server takes at most %d", len(body), c.nc.MaxPayload())
 	case errors.Is(err, nats.ErrNoResponders):

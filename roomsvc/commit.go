@@ -30,7 +30,7 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	e := room.Event{
 		ID: c.ID, Type: d.Event, Room: c.Request.Target(), Time: v.Time(now()),
 		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version,
-		Fingerprint: room.Fingerprint(c.Request), Data: data,
+		Fingerprint: room.Fingerprint(c.Request), CausedBy: c.CausedBy, Data: data,
 	}
 	subject, headers, body, err := subjects.EncodePost(e, c.TraceParent)
 	if err != nil {

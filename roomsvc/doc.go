@@ -29,7 +29,7 @@
 //	               with its circuit.go and figures.go
 //	appstate.go    how the apps are doing
 //	rejections.go  what did not happen is put down, as well as can be
-//	queries.go     get, list, members, served from the projection
+//	queries.go     get, list, members, served from the projection, in the freshness.go asked for
 //	provision.go   what the service needs in JetStream is there, as streams.go has it
 //
 // # Guarantees

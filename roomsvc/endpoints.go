@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,9 +27,9 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("delete", svc(subjects.Delete), s.command(room.EventDelete)),
 		s.endpoint("join", svc(subjects.Join), s.command(room.EventUserJoin)),
 		s.endpoint("leave", svc(subjects.Leave), s.command(room.EventUserLeave)),
-		s.endpoint("get", svc(subjects.Get), query(s.getRoom)),
-		s.endpoint("list", svc(subjects.List), query(s.listRooms)),
-		s.endpoint("members", svc(subjects.Members), query(s.listMembers)),
+		s.endpoint("get", svc(subjects.Get), s.fresh(query(s.getRoom))),
+		s.endpoint("list", svc(subjects.List), s.fresh(query(s.listRooms))),
+		s.endpoint("members", svc(subjects.Members), s.fresh(query(s.listMembers))),
 		s.endpoint("app-register", app(subjects.Register), query(s.registerApp)),
 		s.endpoint("app-list", app(subjects.List), query(s.listApps)),
 		s.endpoint("app-info", app(subjects.Info), query(s.appInfo)),
@@ -49,16 +50,16 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 	errs := s.errors.of(name)
 	return bus.Endpoint{
 		Name: name, Subject: subject, Queue: subjects.ServiceQueue,
-		Serve: func(msg *nats.Msg, came time.Time) ([]byte, error) {
+		Serve: func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error) {
 			ctx, cancel := context.WithDeadline(s.ctx, came.Add(min(subjects.TimeLeft(msg.Header, s.cfg.Budget), s.cfg.Budget)))
 			defer cancel()
 			result, err := do(ctx, msg)
 			if err != nil {
-				e := coded(err)
-				errs.count(e)
-				return nil, e
+				errs.count(coded(err))
+				return nil, nil, err // refuse makes the reply
 			}
-			return json.Marshal(result)
+			data, err := json.Marshal(result)
+			return data, s.seqHeader(result), err
 		},
 	}
 }
@@ -105,6 +106,13 @@ func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) 
 	if err := room.ValidateToken(subjects.CommandID, id); err != nil {
 		return room.Command{}, err
 	}
+	causes, err := subjects.Causes(msg.Header)
+	if err == nil {
+		err = room.ValidateCauses(id, causes)
+	}
+	if err != nil {
+		return room.Command{}, err
+	}
 	r, err := room.DecodeRequest(e, id, msg.Data)
 	return room.Command{
 		ID:          id,
@@ -112,6 +120,7 @@ func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) 
 		TraceParent: bus.TraceParent(msg.Header, id),
 		Bounds:      eventBounds(int(s.nc.MaxPayload())),
 		Bytes:       len(msg.Data),
+		CausedBy:    causes,
 		Request:     r,
 	}, err
 }
@@ -172,11 +181,13 @@ func coded(err error) *room.Error {
 
 // refuse is the one place where an error becomes a message: the code and what there is to say
 // in the body, and in the headers that the micro protocol has for it.
-func refuse(_ string, err error) *nats.Msg {
+func (s *Service) refuse(_ string, err error) *nats.Msg {
 	e := coded(err)
-	body, err := json.Marshal(e)
-	if err != nil {
+	body, unwritable := json.Marshal(e)
+	if unwritable != nil {
 		body = fmt.Appendf(nil, `{"code":%q,"message":"the error cannot be written"}`, e.Code)
 	}
-	return bus.Failure(e.Code.Status(), e.Error(), body)
+	msg := bus.Failure(e.Code.Status(), e.Error(), body)
+	maps.Copy(msg.Header, s.seqHeader(err))
+	return msg
 }

@@ -203,7 +203,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 		return fmt.Errorf("asking where the stream ends: %w", err)
 	}
 	for {
-		err := s.reach(ctx, info.State.LastSeq)
+		err := s.reach(ctx, info.State.LastSeq, s.cfg.AckWait)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -213,8 +213,8 @@ func (s *Service) catchUp(ctx context.Context) error {
 	}
 }
 
-func (s *Service) reach(ctx context.Context, seq uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+func (s *Service) reach(ctx context.Context, seq uint64, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	return s.projection.reach(ctx, seq)
 }

@@ -168,7 +168,7 @@ func (s *Service) question(c room.Command, app *contact, message func(time.Durat
 
 // preMessage returns what makes the pre-event's message for one app after the other.
 func preMessage(c room.Command, phase room.Interface, body []byte) func(left time.Duration) *nats.Msg {
-	headers := subjects.PreHeaders(phase, c.ID, c.Request.Target(), c.TraceParent, c.Time)
+	headers := subjects.PreHeaders(phase, c.ID, c.Request.Target(), c.TraceParent, c.CausedBy, c.Time)
 	return func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
 }
 

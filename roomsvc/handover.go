@@ -111,7 +111,7 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 		}
 		return nil, true, unanswered(roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
-		return json.RawMessage(reply.Data), true, nil
+		return relayed{reply.Data, seqOf(reply)}, true, nil
 	}
 	refused := &room.Error{}
 	if err := room.DecodeLenient(reply.Data, refused); err != nil {
@@ -124,7 +124,30 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 	case room.CodeDeadlineExceeded: // the other had only a part of the command's time
 		return nil, true, unanswered(roomID)
 	}
-	return nil, true, refused
+	return nil, true, &relayedError{refused, seqOf(reply)}
+}
+
+// relayed is another service's result, relayedError its error, with the header that names the sequence
+// it rests on: this service's own state may be older.
+type relayed struct {
+	json.RawMessage
+	header nats.Header
+}
+
+type relayedError struct {
+	error
+	header nats.Header
+}
+
+func (e *relayedError) Unwrap() error { return e.error }
+
+// seqOf is the header of a reply that names the sequence, empty if it has none.
+func seqOf(reply *nats.Msg) nats.Header {
+	seq := reply.Header.Get(subjects.Seq)
+	if seq == "" {
+		return nil
+	}
+	return nats.Header{subjects.Seq: {seq}}
 }
 
 // unanswered is the answer while nobody knows what becomes of a command.

@@ -162,7 +162,7 @@ func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
 	_, s := twoServices(t)
 	createRoom(t, s)
 	_, err := s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
-		no := refuse("", room.Errorf(room.CodeOverloaded, "too much"))
+		no := s.refuse("", room.Errorf(room.CodeOverloaded, "too much"))
 		no.Subject = msg.Reply
 		assert.NoError(t, s.nc.PublishMsg(no))
 	})

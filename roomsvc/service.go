@@ -247,7 +247,7 @@ func (s *Service) start(ctx context.Context) error {
 		Description:   "roombus room service: creates and deletes rooms, lets users join and leave",
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
-		Refuse:        refuse,
+		Refuse:        s.refuse,
 		Data:          s.endpointData,
 		Logger:        s.log,
 	}, s.endpoints()...)

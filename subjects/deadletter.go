@@ -44,11 +44,20 @@ func Origin(h Headers, data []byte) (Delivered, error) {
 		switch name := strings.TrimPrefix(key, originPrefix); {
 		case strings.HasPrefix(name, jetStreamPrefix) && name != key:
 			o.Headers[name] = values
-		case !strings.HasPrefix(key, jetStreamPrefix) && !strings.HasPrefix(key, "Room-"):
+		case !strings.HasPrefix(key, jetStreamPrefix) && !isOfDeadLetter(key):
 			o.Headers[key] = values
 		}
 	}
 	return o, nil
+}
+
+// isOfDeadLetter reports whether a header is the dead letter's and not its event's.
+func isOfDeadLetter(key string) bool {
+	switch key {
+	case DeadApp, DeadError, DeadAttempts, EventSubject, EventSeq:
+		return true
+	}
+	return false
 }
 
 // EncodeDead makes the message of a dead letter.

@@ -31,13 +31,14 @@ func CloudEvents(eventType, id, roomID, traceParent string, at time.Time) Header
 // PreHeaders returns what makes the headers of a pre-event for one app after the other, of which each
 // has so long left to answer. Those that have the same milliseconds left share theirs, so nobody may
 // change them. It is for one goroutine at a time.
-func PreHeaders(i room.Interface, id, roomID, traceParent string, at time.Time) func(left time.Duration) Headers {
+func PreHeaders(i room.Interface, id, roomID, traceParent string, causes []string, at time.Time) func(left time.Duration) Headers {
 	var h Headers
 	var said int64
 	return func(left time.Duration) Headers {
 		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
 			h = CloudEvents(PreType(i), id, roomID, traceParent, at)
 			h[TimeoutMs] = []string{strconv.FormatInt(ms, 10)}
+			SetCauses(h, causes)
 			said = ms
 		}
 		return h
@@ -57,6 +58,7 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	if e.Fingerprint != "" {
 		h[Fingerprint] = []string{e.Fingerprint}
 	}
+	SetCauses(h, e.CausedBy)
 	return Post(e.Type, e.Room), h, data, nil
 }
 
@@ -120,6 +122,9 @@ func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error
 	}
 	if e.Previous, err = decodeLatest(first(h, RoomPrevious)); err != nil {
 		return e, fmt.Errorf("header %s: %w", RoomPrevious, err)
+	}
+	if e.CausedBy, err = Causes(h); err != nil {
+		return e, err
 	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, first(h, Time)); err != nil {
 		return e, fmt.Errorf("header %s: %w", Time, err)

@@ -50,12 +50,12 @@ func TestParsePost(t *testing.T) {
 // Each app is told what it has left, and those that have the same share their headers.
 func TestPreHeadersSayWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	headers := subjects.PreHeaders(room.PreRoomUserJoined, "c1", "r", "00-trace", time.UnixMicro(0).UTC())
+	headers := subjects.PreHeaders(room.PreRoomUserJoined, "c1", "r", "00-trace", []string{"c0", "c-1"}, time.UnixMicro(0).UTC())
 	first := headers(5 * time.Millisecond)
 	assert.Equal(t, subjects.Headers{
 		"ce-specversion": {"1.0"}, "ce-id": {"c1"}, "ce-type": {"room.pre.userjoin"}, "ce-source": {"roombus"}, "ce-subject": {"r"},
 		"ce-time": {"1970-01-01T00:00:00Z"}, "ce-datacontenttype": {"application/json"}, "traceparent": {"00-trace"},
-		"Room-Timeout-Ms": {"5"},
+		"Room-Timeout-Ms": {"5"}, "Room-Caused-By": {"c0,c-1"},
 	}, first)
 	for left, says := range map[time.Duration]string{2500 * time.Microsecond: "2", time.Microsecond: "1", 0: "1", -time.Second: "1"} {
 		assert.Equal(t, []string{says}, headers(left)["Room-Timeout-Ms"], left)
@@ -78,8 +78,8 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 				Create: rapid.Uint64Range(0, 3).Draw(t, "create"), Delete: rapid.Uint64().Draw(t, "delete"),
 				UserJoin: rapid.Uint64().Draw(t, "userjoin"), UserLeave: rapid.Uint64Range(0, 3).Draw(t, "userleave"),
 			},
-			Version: rapid.Uint64().Draw(t, "version"),
-			Data:    room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
+			Version: rapid.Uint64().Draw(t, "version"), CausedBy: rapid.SliceOfN(token, 1, 20).Draw(t, "causes"),
+			Data: room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
 		}
 		subject, h, data, err := subjects.EncodePost(e, "trace")
 		require.NoError(t, err)

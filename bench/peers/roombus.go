@@ -69,7 +69,7 @@ func (roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	headers := subjects.PreHeaders(room.PreRoomUserJoined, id.String(), "lobby", bus.TraceParent(nil, id.String()), time.Now())
+	headers := subjects.PreHeaders(room.PreRoomUserJoined, id.String(), "lobby", bus.TraceParent(nil, id.String()), nil, time.Now())
 	message := func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
 	questions := make([]bus.Question, apps)
 	for n := range questions {

@@ -22,13 +22,14 @@ type events struct {
 
 // eventLine is an event as --json shows it.
 type eventLine struct {
-	Seq     uint64         `json:"seq"`
-	ID      string         `json:"id"`
-	Time    time.Time      `json:"time"`
-	Event   room.EventType `json:"event"`
-	Room    string         `json:"room"`
-	Version uint64         `json:"version"`
-	Data    room.Data      `json:"data"`
+	Seq      uint64         `json:"seq"`
+	ID       string         `json:"id"`
+	Time     time.Time      `json:"time"`
+	Event    room.EventType `json:"event"`
+	Room     string         `json:"room"`
+	Version  uint64         `json:"version"`
+	CausedBy []string       `json:"causedBy,omitempty"`
+	Data     room.Data      `json:"data"`
 }
 
 func newEvents() *cobra.Command {
@@ -99,7 +100,7 @@ func (e *events) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
 }
 
 func lineOf(e room.Event) eventLine {
-	return eventLine{e.Seq, e.ID, e.Time, e.Type, e.Room, e.Version, e.Data}
+	return eventLine{e.Seq, e.ID, e.Time, e.Type, e.Room, e.Version, e.CausedBy, e.Data}
 }
 
 // quarantined is what --json shows of a message that is not what its stream is for.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
@@ -78,6 +79,7 @@ func (r *reading) tell(w io.Writer, found []audit.Record) error {
 
 func (p paint) committed(w io.Writer, e room.Event) {
 	fmt.Fprintf(w, "%s  %s\n", clock(e.Time), p.as(asked(e.Type.Command(), e.Room, e.Data), color.Bold))
+	p.causes(w, e.CausedBy)
 	for _, a := range e.Data.Apps {
 		p.verdict(w, a)
 	}
@@ -90,9 +92,17 @@ func (p paint) committed(w io.Writer, e room.Event) {
 
 func (p paint) rejected(w io.Writer, r room.Rejection) {
 	fmt.Fprintf(w, "%s  %s\n", clock(r.Time), p.as(asked(r.Command, r.Room, r.Asked()), color.Bold))
+	p.causes(w, r.CausedBy)
 	for _, a := range r.Error.Apps {
 		p.verdict(w, a)
 	}
 	p.cut(w, r.Error.Cut)
 	fmt.Fprintf(w, "  = %s\n", cause(r, p))
+}
+
+// causes shows which commands led to the one explained, the oldest first.
+func (p paint) causes(w io.Writer, ids []string) {
+	if len(ids) > 0 {
+		fmt.Fprintf(w, "    caused by %s\n", plain(strings.Join(ids, ", ")))
+	}
 }
