@@ -30,6 +30,7 @@ type Service struct {
 	verbs     []*nats.Subscription
 	admission chan struct{} // nil: no bound
 	requests  chan *nats.Msg
+	arriving  sync.Mutex // held by the reader that takes the next request
 	out       *Publisher
 	open      sync.WaitGroup // subscriptions of endpoints
 	readers   sync.WaitGroup
@@ -69,7 +70,14 @@ type Endpoint struct {
 	// time is when the request was taken, which is when it came unless some ten thousands have come
 	// at once.
 	Serve func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error)
+	// Arrive stands in place of Serve where the order matters in which requests come. It is called
+	// for one request after the other, over all endpoints of the service, and must not block. What
+	// it returns serves the request, and is called once.
+	Arrive func(msg *nats.Msg, came time.Time) Serving
 }
+
+// Serving answers a request that has arrived.
+type Serving func() ([]byte, nats.Header, error)
 
 type endpoint struct {
 	Endpoint
@@ -195,22 +203,47 @@ const (
 // waits for the next, which must not be kept waiting. A reader that has served one reads on: its
 // stack has grown already.
 func (s *Service) read() {
-	for msg := range s.requests {
-		came := time.Now()
-		e := s.of[msg.Sub]
-		if !s.takeIn(e, msg, came) {
-			continue // refusing needs no reader more: what is over the bound must not start any
+	for {
+		r, open := s.next()
+		if !open {
+			return
 		}
 		if s.waiting.Add(-1) == 0 {
 			s.waiting.Add(1)
 			s.readers.Go(s.read)
 		}
-		s.serve(e, msg, came)
+		s.serve(r)
 		if s.waiting.Add(1) > maxWaiting {
 			s.waiting.Add(-1)
 			return
 		}
 	}
+}
+
+// request is a request that has arrived.
+type request struct {
+	*endpoint
+	msg   *nats.Msg
+	came  time.Time
+	serve Serving
+}
+
+// next is the next request that is to be served. One reader at a time takes requests, so that they
+// arrive in the order in which they came.
+func (s *Service) next() (r request, open bool) {
+	s.arriving.Lock()
+	defer s.arriving.Unlock()
+	for msg := range s.requests {
+		r := request{endpoint: s.of[msg.Sub], msg: msg, came: time.Now()}
+		if !s.takeIn(r.endpoint, msg, r.came) {
+			continue
+		}
+		if r.Arrive != nil {
+			r.serve = r.Arrive(msg, r.came)
+		}
+		return r, true
+	}
+	return request{}, false
 }
 
 // takeIn reports whether a request is to be served. It refuses one too many.
@@ -225,12 +258,15 @@ func (s *Service) takeIn(e *endpoint, msg *nats.Msg, came time.Time) bool {
 	return true
 }
 
-func (s *Service) serve(e *endpoint, msg *nats.Msg, came time.Time) {
-	if !e.Always {
+func (s *Service) serve(r request) {
+	if !r.Always {
 		defer s.release()
 	}
-	data, header, err := e.Serve(msg, came)
-	s.finish(e, msg, came, data, header, err)
+	if r.serve == nil {
+		r.serve = func() ([]byte, nats.Header, error) { return r.Serve(r.msg, r.came) }
+	}
+	data, header, err := r.serve()
+	s.finish(r.endpoint, r.msg, r.came, data, header, err)
 }
 
 func (s *Service) admit() bool {

@@ -2,8 +2,9 @@
 //
 // A command flows through the files of this package in this order:
 //
-//	endpoints.go   decode, validate, admit; the reply
-//	turns.go       commands of one room go one after the other
+//	endpoints.go   what can be asked for; admit, and the reply
+//	arrival.go     decode, validate, and give a place in the order of arrival
+//	turns.go       commands of one room go one after the other, those of one user too
 //	handle.go      the five steps:
 //	  load.go        1 load     the room as the projection has it
 //	  (room)         2 decide   is the command possible at all?
@@ -26,7 +27,7 @@
 //	               know it from there; durable.go is what apps consume, replica.go what the
 //	               other replicas know
 //	rounds.go      who is asked when, for how long; a contact.go is one app and interface,
-//	               with its circuit.go and figures.go
+//	               with its circuit.go, failurerun.go and figures.go
 //	appstate.go    how the apps are doing
 //	rejections.go  what did not happen is put down, as well as can be
 //	queries.go     get, list, members, served from the projection, in the freshness.go asked for

@@ -23,10 +23,10 @@ type serve func(ctx context.Context, msg *nats.Msg) (any, error)
 func (s *Service) endpoints() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
 	all := []bus.Endpoint{
-		s.endpoint("create", svc(subjects.Create), s.command(room.EventCreate)),
-		s.endpoint("delete", svc(subjects.Delete), s.command(room.EventDelete)),
-		s.endpoint("join", svc(subjects.Join), s.command(room.EventUserJoin)),
-		s.endpoint("leave", svc(subjects.Leave), s.command(room.EventUserLeave)),
+		s.ordered("create", svc(subjects.Create), s.command(room.EventCreate, true)),
+		s.ordered("delete", svc(subjects.Delete), s.command(room.EventDelete, true)),
+		s.ordered("join", svc(subjects.Join), s.command(room.EventUserJoin, true)),
+		s.ordered("leave", svc(subjects.Leave), s.command(room.EventUserLeave, true)),
 		s.endpoint("get", svc(subjects.Get), s.fresh(query(s.getRoom))),
 		s.endpoint("list", svc(subjects.List), s.fresh(query(s.listRooms))),
 		s.endpoint("members", svc(subjects.Members), s.fresh(query(s.listMembers))),
@@ -40,26 +40,35 @@ func (s *Service) endpoints() []bus.Endpoint {
 		everybody(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}
 	for _, e := range room.EventTypes() {
-		all = append(all, s.endpoint("handover-"+e.Command(), subjects.Handover(s.id, e), s.handedOver(e)))
+		all = append(all, s.ordered("handover-"+e.Command(), subjects.Handover(s.id, e), s.command(e, false)))
 	}
 	return all
 }
 
-// endpoint gives a request its time, and takes note of how it ended.
+// endpoint serves requests whose order does not matter.
 func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
+	return s.ordered(name, subject, func(*nats.Msg) serve { return do })
+}
+
+// ordered serves requests that arrive one after the other, as arrive says. It gives each its time,
+// and takes note of how it ended.
+func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bus.Endpoint {
 	errs := s.errors.of(name)
 	return bus.Endpoint{
 		Name: name, Subject: subject, Queue: subjects.ServiceQueue,
-		Serve: func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error) {
-			ctx, cancel := context.WithDeadline(s.ctx, came.Add(min(subjects.TimeLeft(msg.Header, s.cfg.Budget), s.cfg.Budget)))
-			defer cancel()
-			result, err := do(ctx, msg)
-			if err != nil {
-				errs.count(coded(err))
-				return nil, nil, err // refuse makes the reply
+		Arrive: func(msg *nats.Msg, came time.Time) bus.Serving {
+			do := arrive(msg)
+			return func() ([]byte, nats.Header, error) {
+				ctx, cancel := context.WithDeadline(s.ctx, came.Add(min(subjects.TimeLeft(msg.Header, s.cfg.Budget), s.cfg.Budget)))
+				defer cancel()
+				result, err := do(ctx, msg)
+				if err != nil {
+					errs.count(coded(err))
+					return nil, nil, err // refuse makes the reply
+				}
+				data, err := json.Marshal(result)
+				return data, s.seqHeader(result), err
 			}
-			data, err := json.Marshal(result)
-			return data, s.seqHeader(result), err
 		},
 	}
 }
@@ -68,37 +77,6 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 func everybody(e bus.Endpoint) bus.Endpoint {
 	e.Queue, e.Always = "", true
 	return e
-}
-
-// command serves the commands that make events of type e.
-func (s *Service) command(e room.EventType) serve {
-	return func(ctx context.Context, msg *nats.Msg) (any, error) {
-		c, err := s.decode(e, msg)
-		if err != nil {
-			return nil, err
-		}
-		for {
-			if result, done, err := s.handOver(ctx, c, msg); done {
-				return result, err
-			}
-			result, err := s.handle(ctx, c, true)
-			if !errors.Is(err, errElsewhere) {
-				return result, err
-			}
-		}
-	}
-}
-
-// handedOver serves commands that another service has got. It hands none over itself: the two
-// might not agree.
-func (s *Service) handedOver(e room.EventType) serve {
-	return func(ctx context.Context, msg *nats.Msg) (any, error) {
-		c, err := s.decode(e, msg)
-		if err != nil {
-			return nil, err
-		}
-		return s.handle(ctx, c, false)
-	}
 }
 
 func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) {

@@ -53,7 +53,7 @@ func ask(ctx context.Context, s *Service, name, body, minSeq string) (reply *nat
 	if deadline, ok := ctx.Deadline(); ok {
 		msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(time.Until(deadline).Milliseconds(), 10))
 	}
-	data, header, err := endpoints[at].Serve(msg, time.Now())
+	data, header, err := endpoints[at].Arrive(msg, time.Now())()
 	if err != nil {
 		return s.refuse("", err), coded(err)
 	}
@@ -218,7 +218,7 @@ func TestCommandHandedOverKeepsItsCauses(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err = second.command(room.EventUserJoin)(ctx, &nats.Msg{Header: chain(2), Data: body})
+	_, err = second.do(ctx, room.EventUserJoin, &nats.Msg{Header: chain(2), Data: body})
 	require.NoError(t, err)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)

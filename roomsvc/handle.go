@@ -11,8 +11,8 @@ import (
 // until the attempts are used up. A change that does not come about for an app's word, or for
 // lack of a commit, is put down as a rejection. A command that may be handed over ends with
 // errElsewhere if its room is left to another service meanwhile.
-func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) (room.Result, error) {
-	release, err := s.turn(ctx, c)
+func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
+	release, err := s.turn(ctx, c, place)
 	if err != nil {
 		return room.Result{}, s.rejected(c, err)
 	}
@@ -32,7 +32,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) 
 		}
 		draft, refusal := room.Decide(view, c) // 2
 		if draft != nil {
-			refusal = s.consult(ctx, c, draft) // 3, 4
+			refusal = s.consult(ctx, c, place, draft) // 3, 4
 			try.asked(*draft, refusal)
 		}
 		if draft == nil || refusal != nil {
@@ -56,7 +56,11 @@ func (s *Service) handle(ctx context.Context, c room.Command, mayHandOver bool) 
 
 // consult asks the apps about the draft, round by round, and takes their answers into it. The
 // error is why the change must not be.
-func (s *Service) consult(ctx context.Context, c room.Command, draft *room.Draft) error {
+func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
+	if place != nil {
+		place.asking.Store(true)
+		defer place.asking.Store(false)
+	}
 	first := *draft
 	for _, r := range s.apps.rounds(draft.Event) {
 		if r.again && !draft.Differs(first) {

@@ -68,7 +68,7 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	result, err := s.command(e)(ctx, &nats.Msg{Header: nats.Header{subjects.CommandID: {id}}, Data: body})
+	result, err := s.do(ctx, e, &nats.Msg{Header: nats.Header{subjects.CommandID: {id}}, Data: body})
 	if err != nil {
 		return room.Result{}, "", err
 	}
@@ -146,7 +146,7 @@ func TestACommandThatIsHandedOverInVain(t *testing.T) {
 		require.Equal(t, "a", s.handovers.of("r"))
 		ctx, cancel := context.WithTimeout(t.Context(), budget)
 		defer cancel()
-		_, err = s.command(room.EventUserJoin)(ctx, aliceJoins())
+		_, err = s.do(ctx, room.EventUserJoin, aliceJoins())
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 		require.NoError(t, ctx.Err(), "there is time left to send it again")
 		msg, err := silent.NextMsg(time.Second)
@@ -177,13 +177,11 @@ func TestACommandWhoseTimeRunsOutElsewhere(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.catchUp(t.Context()))
-	release, err := first.turns.take(t.Context(), "r", change("x"), never) // the room is busy there
-	require.NoError(t, err)
-	defer release()
+	require.NoError(t, first.turns.enter("r", change("x"), nil)) // the room is busy there
 	second.handovers.meet("r", second.id, first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	_, err = second.command(room.EventUserJoin)(ctx, aliceJoins())
+	_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 	require.NoError(t, ctx.Err())
 	assert.Empty(t, second.handovers.avoided, "it is in order")
@@ -214,18 +212,18 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	release, err := second.turns.take(t.Context(), "r", change("x"), never)
-	require.NoError(t, err)
+	busy := change("x")
+	require.NoError(t, second.turns.enter("r", busy, nil))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := second.command(room.EventUserJoin)(ctx, aliceJoins())
+		_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 		done <- err
 	}()
 	require.Eventually(t, func() bool { return second.turns.inLane("r") == 2 }, patience, tick)
 	second.handovers.meet("r", second.id, first.id)
-	release()
+	second.turns.leave("r", busy)
 	require.NoError(t, <-done)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
@@ -250,4 +248,9 @@ func TestASpuriousConflictIsNoMeeting(t *testing.T) {
 	requireJoin(t, second, second, "j1", "alice")
 	assert.Zero(t, second.conflicts.Load())
 	assert.Empty(t, second.handovers.of("r"))
+}
+
+// do has the service do a command that comes to it.
+func (s *Service) do(ctx context.Context, e room.EventType, msg *nats.Msg) (any, error) {
+	return s.command(e, true)(msg)(ctx, msg)
 }

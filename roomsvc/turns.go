@@ -4,32 +4,47 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roombus/roombus/room"
 )
 
-// turn returns when it is the command's turn. The caller calls release in the end. A command that
-// would change its room waits for all earlier ones that do; any command waits for the earlier ones
-// of its own user. So a command that changes nothing waits for no app that another user's command
-// asks, and a leave does not overtake the join before it.
-func (s *Service) turn(ctx context.Context, c room.Command) (release func(), err error) {
+// queue gives a command its place among those of its room: a command that would change the room
+// waits for all earlier ones that do; any command waits for the earlier ones of its own user. So a
+// command that changes nothing waits for no app that another user's command asks, and a leave does
+// not overtake the join before it. A command that was done before has none, and is answered as it
+// was. The error is of code overloaded if too many wait, invalid_request for a command that would
+// wait for itself.
+func (s *Service) queue(c room.Command) (*ticket, error) {
 	view, committed := s.projection.view(c)
 	if committed != 0 {
-		return func() {}, nil // it is answered as it was
+		return nil, nil
 	}
-	changes := func() bool {
+	t := &ticket{command: c.ID, came: time.Now(), user: room.UserID(c.Request), changes: view.Changes(c.Request)}
+	return t, s.turns.enter(c.Request.Target(), t, c.CausedBy)
+}
+
+// turn returns when it is the command's turn. The caller calls release in the end. The error is of
+// code deadline_exceeded if its time runs out before, or leaves too little for its apps.
+func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release func(), err error) {
+	if t == nil {
+		return func() {}, nil
+	}
+	roomID := c.Request.Target()
+	release = func() { s.turns.leave(roomID, t) }
+	err = s.turns.wait(ctx, roomID, t, func() bool {
 		view, committed := s.projection.view(c)
 		return committed == 0 && view.Changes(c.Request)
+	})
+	if err == nil && t.changes && s.isTooLate(ctx, c, time.Since(t.came)) {
+		err = tooLate(roomID)
 	}
-	came := time.Now()
-	t := &ticket{command: c.ID, user: room.UserID(c.Request), changes: view.Changes(c.Request)}
-	release, err = s.turns.take(ctx, c.Request.Target(), t, changes)
-	if err == nil && t.changes && s.isTooLate(ctx, c, time.Since(came)) {
+	if err != nil {
 		release()
-		return nil, tooLate(c.Request.Target())
+		return nil, err
 	}
-	return release, err
+	return release, nil
 }
 
 // isTooLate reports whether a command had time for its apps when it came and has too little left
@@ -66,6 +81,8 @@ type lane struct {
 // ticket is a command's place in its lane.
 type ticket struct {
 	command string
+	came    time.Time
+	asking  atomic.Bool   // apps are being asked about the command
 	user    string        // whose commands keep their order; empty if it is not known
 	changes bool          // the command would change the room
 	begun   bool          // it is its turn
@@ -74,37 +91,22 @@ type ticket struct {
 
 func newTurns(max int) *turns { return &turns{max: max, lanes: make(map[string]*lane)} }
 
-// take returns when it is the ticket's turn. A command that waited and was to change nothing is
-// looked at again, with changes: the one before it may have made a difference. The error is of code
-// overloaded, at once, if too many wait; deadline_exceeded if the context ends.
-func (t *turns) take(ctx context.Context, roomID string, tk *ticket, changes func() bool) (release func(), err error) {
-	if err := t.enter(roomID, tk); err != nil {
-		return nil, err
-	}
-	release = func() { t.leave(roomID, tk) }
-	for tk.ready != nil {
-		select {
-		case <-tk.ready:
-		case <-ctx.Done():
-			release()
-			return nil, tooLate(roomID)
-		}
-		if tk.changes || !changes() {
-			break
-		}
-		t.upgrade(roomID, tk)
-	}
-	return release, nil
-}
-
-// enter puts a ticket at the end of its room's lane, and begins it if it need not wait.
-func (t *turns) enter(roomID string, tk *ticket) error {
+// enter puts a ticket at the end of its room's lane, and begins it if it need not wait. causedBy are
+// the commands that led to it: one about which apps are being asked now will not end before the
+// handler that sent this one does.
+func (t *turns) enter(roomID string, tk *ticket, causedBy []string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l, ok := t.lanes[roomID]
 	if !ok {
 		l = &lane{}
 		t.lanes[roomID] = l
+	}
+	for _, earlier := range l.queue {
+		if earlier.asking.Load() && slices.Contains(causedBy, earlier.command) {
+			return room.Errorf(room.CodeInvalidRequest,
+				"a handler that is asked about command %s of room %q sent this command about the same room, which would wait for it; change the room after the event", earlier.command, roomID)
+		}
 	}
 	l.queue = append(l.queue, tk)
 	if !tk.changes {
@@ -117,6 +119,24 @@ func (t *turns) enter(roomID string, tk *ticket) error {
 	}
 	if !tk.begun {
 		tk.ready = make(chan struct{})
+	}
+	return nil
+}
+
+// wait returns when it is the ticket's turn. A command that waited and was to change nothing is
+// looked at again, with changes: the one before it may have made a difference. The error, of code
+// deadline_exceeded, says that the context ended before.
+func (t *turns) wait(ctx context.Context, roomID string, tk *ticket, changes func() bool) error {
+	for tk.ready != nil {
+		select {
+		case <-tk.ready:
+		case <-ctx.Done():
+			return tooLate(roomID)
+		}
+		if tk.changes || !changes() {
+			break
+		}
+		t.upgrade(roomID, tk)
 	}
 	return nil
 }

@@ -26,16 +26,18 @@ type taking struct {
 	err     error
 }
 
-// take begins to take a turn, and returns when the ticket is in the lane.
+// take enters the ticket into the lane of room r, and returns what it has when it is its turn.
 func take(ctx context.Context, t *testing.T, turns *turns, tk *ticket, changes func() bool) <-chan taking {
 	t.Helper()
-	before := turns.inLane("r")
 	taken := make(chan taking, 1)
+	require.NoError(t, turns.enter("r", tk, nil))
 	go func() {
-		release, err := turns.take(ctx, "r", tk, changes)
-		taken <- taking{release, err}
+		err := turns.wait(ctx, "r", tk, changes)
+		if err != nil {
+			turns.leave("r", tk)
+		}
+		taken <- taking{func() { turns.leave("r", tk) }, err}
 	}()
-	require.Eventually(t, func() bool { return turns.inLane("r") == before+1 || len(taken) == 1 }, patience, tick)
 	return taken
 }
 
@@ -74,12 +76,12 @@ func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := take(ctx, t, turns, change("b"), never)
 	next := take(t.Context(), t, turns, change("c"), never)
-	_, err := turns.take(t.Context(), "r", change("d"), never)
-	require.ErrorIs(t, err, &room.Error{Code: room.CodeOverloaded})
+	require.ErrorIs(t, turns.enter("r", change("d"), nil), &room.Error{Code: room.CodeOverloaded})
 	(<-take(t.Context(), t, turns, idle("d"), never)).release() // it does not wait, and so is not one too many
-	other, err := turns.take(t.Context(), "s", change("d"), never)
-	require.NoError(t, err, "another room has turns of its own")
-	other()
+	other := change("d")
+	require.NoError(t, turns.enter("s", other, nil))
+	assert.True(t, other.begun, "another room has turns of its own")
+	turns.leave("s", other)
 	cancel()
 	require.ErrorIs(t, (<-cancelled).err, &room.Error{Code: room.CodeDeadlineExceeded})
 	first.release()
@@ -139,4 +141,17 @@ func TestTurns_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
 	(<-join).release()
 	(<-other).release()
 	assert.Empty(t, turns.lanes)
+}
+
+// A handler that is asked about a command must not wait for the command's end.
+func TestTurns_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
+	t.Parallel()
+	turns := newTurns(100)
+	outer := &ticket{command: "outer", user: "ann", changes: true}
+	require.NoError(t, turns.enter("r", outer, nil))
+	require.NoError(t, turns.enter("r", change("bob"), []string{"outer"}), "its apps have been asked; the event may be out")
+	outer.asking.Store(true)
+	require.ErrorIs(t, turns.enter("r", change("bob"), []string{"first", "outer"}), &room.Error{Code: room.CodeInvalidRequest})
+	require.NoError(t, turns.enter("r", change("bob"), []string{"another"}))
+	require.NoError(t, turns.enter("s", change("bob"), []string{"outer"}), "another room does not wait")
 }

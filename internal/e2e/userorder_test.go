@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -99,4 +100,28 @@ func TestUserOrder_LeaveBehindARefusedJoinChangesNothing(t *testing.T) {
 	_ = held.Respond([]byte(denies))
 	refused(t, <-join, room.CodeUserNotAllowed)
 	assert.Contains(t, string((<-leave).Data), `"changed":false`)
+}
+
+// A client may send the next command before the answer to the one before: both take effect, in the
+// order in which they were sent.
+func TestUserOrder_CommandsSentWithoutWaitingKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	inbox := b.NC.NewInbox()
+	replies := make(chan *nats.Msg, 1000)
+	sub, err := b.NC.ChanSubscribe(inbox, replies)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	const users = 200
+	for n := range users {
+		body := fmt.Appendf(nil, `{"roomId":"r","user":{"id":"u%d"}}`, n)
+		for _, command := range []string{"join", "leave", "join", "leave"} {
+			require.NoError(t, b.NC.PublishRequest("room.svc."+command, inbox, body))
+		}
+	}
+	for range 4 * users {
+		assert.Contains(t, string((<-replies).Data), `"changed":true`)
+	}
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 }

@@ -1,0 +1,59 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/roombus/roombus/room"
+)
+
+// maxOrdered is how many bytes a request may have to get its place when it comes. A larger one gets
+// it when it has been decoded: the requests behind it must not wait for that.
+const maxOrdered = 16 << 10
+
+// arrival is a command that has come, with its place among those of its room, or why it is refused.
+type arrival struct {
+	c      room.Command
+	ticket *ticket
+	err    error
+}
+
+// command serves the commands that make events of type e. One that is handed over to this service
+// by another is not handed over once more: the two might not agree.
+func (s *Service) command(e room.EventType, mayHandOver bool) func(*nats.Msg) serve {
+	return func(msg *nats.Msg) serve {
+		if len(msg.Data) > maxOrdered {
+			return func(ctx context.Context, msg *nats.Msg) (any, error) {
+				return s.perform(ctx, s.arrive(e, msg), msg, mayHandOver)
+			}
+		}
+		a := s.arrive(e, msg)
+		return func(ctx context.Context, msg *nats.Msg) (any, error) { return s.perform(ctx, a, msg, mayHandOver) }
+	}
+}
+
+// arrive decodes a command and gives it its place.
+func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
+	if a.c, a.err = s.decode(e, msg); a.err == nil {
+		a.ticket, a.err = s.queue(a.c)
+	}
+	return a
+}
+
+// perform does a command, here or at the service that has the room for now. Even then it waits for
+// its turn here, behind the commands of its room that came before it.
+func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (any, error) {
+	for a.err == nil {
+		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
+		if !errors.Is(err, errElsewhere) {
+			return result, err
+		}
+		if result, done, err := s.handOver(ctx, a.c, msg); done {
+			return result, err
+		}
+		a.ticket, a.err = s.queue(a.c)
+	}
+	return nil, a.err
+}
