@@ -68,6 +68,9 @@ var (
 		jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)),
 	)
 	strict = jsonv2.JoinOptions(lenient,
+		jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(
+			jsonv2.UnmarshalFromFunc(keepNumber), jsonv2.UnmarshalFromFunc(refuseNull),
+		)),
 		jsonv2.MatchCaseInsensitiveNames(false),
 		jsonv2.RejectUnknownMembers(true),
 		jsontext.AllowDuplicateNames(false),
@@ -91,6 +94,16 @@ func keepNumber(d *jsontext.Decoder, into *any) error {
 	number, err := d.ReadValue()
 	*into = json.Number(number)
 	return err
+}
+
+// refuseNull keeps a null in a list of strings from being read as an empty string.
+func refuseNull(d *jsontext.Decoder, _ *string) error {
+	if d.PeekKind() == jsontext.KindNull {
+		if in, _ := d.StackIndex(d.StackDepth()); in == jsontext.KindBeginArray {
+			return errors.New("must be string, not null")
+		}
+	}
+	return errors.ErrUnsupported
 }
 
 func decode(data []byte, into any, how jsonv2.Options) error {

@@ -97,12 +97,13 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 	return v.WithinBounds(), nil
 }
 
-// decodeVerdict reads a verdict strictly, but for text that is not UTF-8 in one that changes
-// nothing about the room: a denial must not get lost for its reason.
+// decodeVerdict reads a verdict strictly. In one that changes nothing about the room it takes text
+// that is not UTF-8, and null for a warning: a denial must not get lost for its text.
 func decodeVerdict(data []byte) (v Verdict, err error) {
 	if err = Decode(data, &v); err != nil {
 		var said Verdict
-		if tooDeep(data) || jsonv2.Unmarshal(data, &said, strict, jsontext.AllowInvalidUTF8(true)) != nil {
+		mending := jsonv2.JoinOptions(strict, jsontext.AllowInvalidUTF8(true), jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)))
+		if tooDeep(data) || jsonv2.Unmarshal(data, &said, mending) != nil {
 			return v, err
 		}
 		if said.Extend != nil || said.Modify != nil || said.Replace != nil {
