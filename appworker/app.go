@@ -2,13 +2,10 @@ package appworker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
-
-	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"github.com/roombus/roombus/room"
 )
@@ -99,7 +96,7 @@ func (a *App) bind(handler any) []room.Interface {
 }
 
 // Ask runs the handler of a pre-event on the event's body. An error, of type *PanicError if the
-// handler panicked, means that there is no verdict.
+// handler panicked, means that there is no verdict. Reason and warnings are within their bounds.
 func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body []byte) (v room.Verdict, err error) {
 	f, ok := a.asks[i]
 	if !ok {
@@ -112,13 +109,13 @@ func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body
 	var denial *room.DenialError
 	switch {
 	case errors.As(err, &denial):
-		return room.Verdict{Verdict: room.Deny, Reason: denial.Reason, Warnings: c.warnings}, nil
+		v, err = room.Verdict{Verdict: room.Deny, Reason: denial.Reason, Warnings: c.warnings}, nil
 	case errors.Is(err, ErrSkip):
-		return room.Verdict{Verdict: room.Skip, Warnings: c.warnings}, nil
+		v, err = room.Verdict{Verdict: room.Skip, Warnings: c.warnings}, nil
 	case err == nil:
 		v.Verdict = room.Allow
 	}
-	return v, err
+	return v.WithinBounds(), err
 }
 
 // Tell runs the handler of a post-event on the event's body. The error, of type *PanicError if
@@ -167,14 +164,14 @@ func extending(h func(context.Context, room.Create) (room.Extension, error)) ask
 	}
 }
 
-// modifying adapts a handler that returns the changed room: the verdict is the difference.
+// modifying adapts a handler that returns the changed room: what is stored is that room.
 func modifying(h func(context.Context, room.Create) (room.Room, error)) ask {
 	return func(ctx context.Context, body []byte) (room.Verdict, error) {
 		var e room.Create
 		if err := room.DecodeLenient(body, &e); err != nil {
 			return room.Verdict{}, err
 		}
-		before, err := json.Marshal(e.Room) // before the handler, which may change the maps in it
+		before, err := room.Encode(e.Room) // before the handler, which may change the maps in it
 		if err != nil {
 			return room.Verdict{}, fmt.Errorf("encoding the room: %w", err)
 		}
@@ -182,19 +179,27 @@ func modifying(h func(context.Context, room.Create) (room.Room, error)) ask {
 		if err != nil {
 			return room.Verdict{}, err
 		}
-		after, err := json.Marshal(modified)
+		after, err := room.Encode(modified)
 		if err != nil {
 			return room.Verdict{}, fmt.Errorf("encoding the modified room: %w", err)
 		}
-		patch, err := jsonpatch.CreateMergePatch(before, after)
-		if err != nil {
-			return room.Verdict{}, fmt.Errorf("comparing the rooms: %w", err)
-		}
-		if string(patch) == "{}" {
-			return room.Verdict{}, nil
-		}
-		return room.Verdict{Modify: patch}, nil
+		return modification(before, after)
 	}
+}
+
+// modification is the verdict that makes the room after of the one before. A merge patch keeps
+// fields of the room that this version of the SDK does not know; it cannot set a null.
+func modification(before, after []byte) (room.Verdict, error) {
+	patch, exact, err := room.CreateMergePatch(before, after)
+	switch {
+	case err != nil:
+		return room.Verdict{}, fmt.Errorf("comparing the rooms: %w", err)
+	case !exact:
+		return room.Verdict{Replace: after}, nil
+	case string(patch) == "{}":
+		return room.Verdict{}, nil
+	}
+	return room.Verdict{Modify: patch}, nil
 }
 
 // telling adapts a handler of post-events; ref is where the event has its reference.

@@ -35,7 +35,7 @@ type call struct {
 // A command about the very room that a pre-event is about waits until that pre-event is
 // over, and so never succeeds from inside its handler. A post-event may be delivered more
 // than once: a command sent from its handler should have an id made of the event's, such as
-// roomclient.WithID("welcome-" + e.Event.ID).
+// roomclient.WithID(room.CommandID("welcome", e.Event.ID)).
 func Rooms(ctx context.Context) RoomService {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.rooms

@@ -19,8 +19,8 @@ type PreRoomCreateExtend interface {
 }
 
 // PreRoomCreateModify changes a room about to be created. It gets the room as the apps
-// before it have made it and returns it as it shall be; id, createdAt, memberCount and
-// version cannot be changed.
+// before it have made it and returns it as it shall be, which is stored exactly so: a nil in a
+// custom field is stored as null. id, createdAt, memberCount and version cannot be changed.
 type PreRoomCreateModify interface {
 	PreRoomCreateModify(ctx context.Context, e room.Create) (room.Room, error)
 }

@@ -2,7 +2,6 @@ package appworker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -97,6 +96,10 @@ func (w *worker) handling(msg *nats.Msg, came time.Time) (context.Context, conte
 
 func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]byte, error) {
 	verdict, err := w.app.Ask(ctx, w.rooms, i, msg.Data)
+	var reply []byte
+	if err == nil {
+		reply, err = room.Encode(verdict)
+	}
 	if err != nil {
 		if w.stopping.Err() != nil {
 			err = Unavailable(fmt.Errorf("the worker is stopping: %w", err))
@@ -104,7 +107,7 @@ func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]by
 		w.logFailure(err, i, msg.Header.Get(subjects.ID))
 		return nil, err
 	}
-	return json.Marshal(verdict)
+	return reply, nil
 }
 
 // failure is what the room service is told when there is no verdict.

@@ -3,10 +3,14 @@ package condition_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
@@ -19,19 +23,37 @@ func TestNumbersOfCustomFields(t *testing.T) {
 		{`5`, `n % 2 == 1 && n / 2 == 2 && room.memberCount < n`},
 		{`5.0`, `n == 5 && n % 2 == 1 && type(n) == int`},
 		{`5e0`, `n == 5 && type(n) == int`},
+		{`500e-2`, `n == 5 && type(n) == int`},
+		{`0.05E+2`, `n == 5 && type(n) == int`},
+		{`1e3`, `n == 1000 && type(n) == int`},
+		{`-1.20e1`, `n == -12 && type(n) == int`},
 		{`-0`, `n == 0 && type(n) == int`},
 		{`-0.0`, `n == 0 && type(n) == int`},
+		{`0e1000000000`, `n == 0 && type(n) == int`},
 		{`2.5`, `n == 2.5 && n > 2 && n < 3 && n in [2.5] && type(n) == double`},
-		{`9223372036854775807`, `n == 9223372036854775807 && n != 9223372036854775806 && type(n) == int`},
-		{`-9223372036854775808`, `n == -9223372036854775808 && type(n) == int`},
-		{`9223372036854775808`, `n >= 9223372036854775807 && n == 9223372036854775808.0 && type(n) == double`},
-		{`12345678901234567890`, `n > 9223372036854775807 && n == 12345678901234567890.0 && type(n) == double`},
+		{`0.1`, `n == 0.1 && type(n) == double`},
+		{`25e-1`, `n == 2.5 && type(n) == double`},
 		{`9007199254740992.0`, `n == 9007199254740992 && type(n) == int`},
-		{`9007199254740994.0`, `n == 9007199254740994 && type(n) == double`},
-		{`1e300`, `n > 9223372036854775807 && type(n) == double`},
-		{`1e999`, `n > 1e308 && type(n) == double`},
-		{`-1e999`, `n < -1e308`},
+		{`9007199254740993.0`, `n == 9007199254740993 && n != 9007199254740992 && n > 9007199254740992 && type(n) == int`},
+		{`9007199254740993e0`, `n == 9007199254740993 && n in [9007199254740993] && !(n in [9007199254740992]) && type(n) == int`},
+		{`-90071992547409930e-1`, `n == -9007199254740993 && n < -9007199254740992 && type(n) == int`},
+		{`9223372036854775807`, `n == 9223372036854775807 && n != 9223372036854775806 && type(n) == int`},
+		{`9223372036854775807.0`, `n == 9223372036854775807 && n != 9223372036854775806 && type(n) == int`},
+		{`-9223372036854775808`, `n == -9223372036854775808 && type(n) == int`},
+		{`9223372036854775808`, `n == 9223372036854775808u && n > 9223372036854775807 && n > 1.5 && n != 5 && type(n) == uint`},
+		{`9223372036854775808e0`, `n >= 9223372036854775807 && n == 9223372036854775808.0 && type(n) == uint`},
+		{`12345678901234567890`, `n > 9223372036854775807 && n in [12345678901234567890u] && !(n in [12345678901234567891u]) && type(n) == uint`},
+		{`18446744073709551615.0`, `n == 18446744073709551615u && n > -1 && -1 < n && n > 18446744073709551614u && type(n) == uint`},
+		{`0.` + strings.Repeat("3", 60<<10), `n == 0.3333333333333333 && type(n) == double`},
+		{`1.` + strings.Repeat("0", 60<<10), `n == 1 && type(n) == int`},
+		{`1` + strings.Repeat("0", 60<<10) + `e-61439`, `n == 10 && type(n) == int`},
+		{`0.` + strings.Repeat("0", 60<<10) + `1e61441`, `n == 1 && type(n) == int`},
+		// Half of the way between two doubles, and a little more: the last digit decides.
+		{`9007199254740992.5`, `n == 9007199254740992.0 && type(n) == double`},
+		{`9007199254740993.` + strings.Repeat("0", 900) + `1`, `n == 9007199254740994.0 && type(n) == double`},
 		{`1e-999`, `n == 0`},
+		{`1e-1000000000`, `n == 0`},
+		{`1e-99999999999999999999999`, `n == 0`},
 	} {
 		for place, path := range map[string]string{
 			`{"n":%s}`:                 `room.customFields.n`,
@@ -41,7 +63,7 @@ func TestNumbersOfCustomFields(t *testing.T) {
 			`{"n":%s,"other":[1,"b"]}`: `room.customFields["n"]`,
 		} {
 			fields := fmt.Sprintf(place, c.number)
-			t.Run(fields+" "+c.holds, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%.80s %s", fields, c.holds), func(t *testing.T) {
 				t.Parallel()
 				e := event(t, `{"room":{"id":"r","customFields":`+fields+`},"joiningUser":{"id":"u","attributes":`+fields+`}}`)
 				expression := fmt.Sprintf(`[%s].exists(n, %s)`, path, c.holds)
@@ -60,6 +82,97 @@ func TestNumbersAreEqualHoweverDeepTheyLie(t *testing.T) {
 		`room.customFields.a == room.customFields.c && room.customFields.a == [1, {"b": 2}] && {"b": 2} in room.customFields.a`).Holds(e)
 	require.NoError(t, err)
 	assert.True(t, holds)
+}
+
+// Whatever a number's text, its value is that of the number.
+func TestNumbersKeepTheirValue(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,21})(\.[0-9]{1,6})?([eE][-+]?[0-9]{1,2})?`).Draw(t, "number")
+		want, ok := new(big.Rat).SetString(text)
+		require.True(t, ok)
+		literal := ""
+		switch {
+		case !want.IsInt():
+			f, _ := want.Float64()
+			literal = strconv.FormatFloat(f, 'e', -1, 64)
+		case want.Num().IsInt64():
+			literal = want.Num().String()
+		case want.Num().IsUint64():
+			literal = want.Num().String() + "u"
+		}
+		e := condition.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number(text)}}}}
+		if literal == "" {
+			literal = "0"
+		}
+		expression := fmt.Sprintf(`room.customFields.n == %[1]s && type(room.customFields.n) == type(%[1]s)`, literal)
+		c, err := condition.Compile(room.PreRoomUserJoined, expression)
+		require.NoError(t, err)
+		holds, err := c.Holds(e)
+		if want.IsInt() && !want.Num().IsInt64() && !want.Num().IsUint64() {
+			require.ErrorContains(t, err, "is beyond 64 bits")
+			return
+		}
+		require.NoError(t, err)
+		require.True(t, holds, expression)
+	})
+}
+
+// A number that no 64-bit value holds is an error wherever an expression reads it; it is never
+// another number.
+func TestNumbersBeyondEveryTypeFail(t *testing.T) {
+	t.Parallel()
+	for number, says := range map[string]string{
+		`18446744073709551616`:                "whole number 18446744073709551616 is beyond 64 bits",
+		`18446744073709551616.0`:              "is beyond 64 bits",
+		`-9223372036854775809`:                "is beyond 64 bits",
+		`1e20`:                                "whole number 1e20 is beyond 64 bits",
+		`1e300`:                               "is beyond 64 bits",
+		`1e999`:                               "is beyond 64 bits",
+		`-1e1000000000`:                       "whole number -1e1000000000 is beyond 64 bits",
+		`1e99999999999999999999`:              "is beyond 64 bits",
+		strings.Repeat("9", 60<<10):           "… (61440 characters) is beyond 64 bits",
+		strings.Repeat("9", 60<<10) + `.5`:    "is too large for a double",
+		`1` + strings.Repeat("0", 310) + `.1`: "is too large for a double",
+	} {
+		e := event(t, `{"room":{"id":"r","customFields":{"n":`+number+`,"l":[1,`+number+`],"m":[1,`+number+`],"o":{"a":{"n":`+number+`}}}},"joiningUser":{"id":"u","attributes":{"l":[1,2]}}}`)
+		for _, expression := range []string{
+			`room.customFields.n == 5`,
+			`room.customFields.n != 5`,
+			`room.customFields.n > 5`,
+			`5 < room.customFields.o.a.n`,
+			`room.customFields.n in [5]`,
+			`type(room.customFields.n) == double`,
+			`room.customFields.l[1] == 2`,
+			`room.customFields.l.exists(n, n == 2)`,
+			`5 in room.customFields.l`,
+			`room.customFields.l == user.attributes.l`,
+			`user.attributes.l == room.customFields.l`,
+			`room.customFields.l == [1, 2]`,
+			`[1, 2] == room.customFields.l`,
+			`[[1, 2]] != [room.customFields.l]`,
+			`room.customFields.l == room.customFields.m`,
+			`room.customFields.l + [3] == [1, 2, 3]`,
+			`room.customFields.l in [[1, 2]]`,
+			`[1, 2] in [room.customFields.l]`,
+			`room.customFields.o == {"a": {"n": 5}}`,
+			`{"a": {"n": 5}} != room.customFields.o`,
+		} {
+			holds, err := compiled(t, room.PreRoomUserJoined, expression).Holds(e)
+			require.ErrorContains(t, err, says, expression)
+			assert.False(t, holds)
+		}
+		for _, expression := range []string{
+			`has(room.customFields.n)`,
+			`room.customFields.l[0] == 1`,
+			`1 in room.customFields.l`,
+			`room.customFields.size() == 4`,
+		} {
+			holds, err := compiled(t, room.PreRoomUserJoined, expression).Holds(e)
+			require.NoError(t, err, expression)
+			assert.True(t, holds, expression)
+		}
+	}
 }
 
 func TestWhatIsNoNumberFails(t *testing.T) {

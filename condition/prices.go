@@ -52,6 +52,9 @@ func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint
 	if types.IsError(result) {
 		price += errorPrice
 	}
+	if price <= MaxCost { // else the evaluation is given up
+		mustCompare(function, args, result)
+	}
 	return &price
 }
 

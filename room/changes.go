@@ -26,7 +26,7 @@ func (d Draft) changes(next Draft) []string {
 		name string
 		same bool
 	}{
-		{"creator", reflect.DeepEqual(was.Creator, is.Creator)},
+		{"creator", sameJSON(was.Creator, is.Creator)},
 		{"description", was.Description == is.Description},
 		{"displayName", was.DisplayName == is.DisplayName},
 		{"displaySystemMessages", was.DisplaySystemMessages == is.DisplaySystemMessages},

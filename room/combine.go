@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Answer is how asking one app about a draft ended; without an Outcome it has not yet.
@@ -209,11 +210,18 @@ func (a Answer) denial(d Draft) *Error {
 // cut keeps a reason from filling a message.
 func cut(reason string) string { return cutTo(reason, MaxReasonBytes) }
 
+// cutTo makes a text valid UTF-8 of at most that many bytes, a mark where it is cut included.
 func cutTo(s string, most int) string {
+	const mark = "…"
+	s = strings.ToValidUTF8(s, string(utf8.RuneError))
 	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	end := most - len(mark)
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + mark
 }
 
 func (a Answer) block(d Draft, phase Interface) *Error {

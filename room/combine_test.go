@@ -161,6 +161,21 @@ func TestModifyChangesAllButWhatTheServiceKeeps(t *testing.T) {
 	assert.Nil(t, d.Data.Room.CustomFields)
 }
 
+// What is written in another way is not changed.
+func TestChangedNamesWhatDiffersOnTheWire(t *testing.T) {
+	t.Parallel()
+	before := creation(t)
+	before.Data.Room.Creator = room.User{ID: "alice", Roles: []string{}, Attributes: map[string]any{}}
+	before.Data.Room.CustomFields = map[string]any{"null": nil, "gone": nil, "five": json.Number("5")}
+	after := before.Data.Room
+	after.Creator = room.User{ID: "alice"}
+	after.CustomFields = map[string]any{"null": nil, "five": json.Number("5.0"), "made": nil}
+	d, err := room.Combine(before, room.PreRoomCreateModify, []room.Answer{{App: "a", Outcome: room.Allowed, Modified: rewritten(t, after)}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"customFields.five", "customFields.gone", "customFields.made"}, d.Data.Apps[0].Changed)
+	assert.Equal(t, after.CustomFields, d.Data.Room.CustomFields)
+}
+
 func TestCreateExpandsDefaults(t *testing.T) {
 	t.Parallel()
 	d := creation(t, bob, alice, bob)

@@ -2,8 +2,10 @@ package room
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -20,9 +22,10 @@ import (
 const MaxNesting = 64
 
 // Decode reads one JSON object into a wire type, strictly: what is not UTF-8, not JSON, nested
-// deeper than MaxNesting, has an unknown field, one twice, or something after its end gives an
-// error of code invalid_request that says so. Numbers without a field of their own stay
-// json.Number, so that a 64-bit id in a custom field comes out as it went in.
+// deeper than MaxNesting, has an unknown field, one twice, half of a surrogate pair in a string or
+// a name, or something after its end gives an error of code invalid_request that says so. Numbers
+// without a field of their own stay json.Number, so that a 64-bit id in a custom field comes out as
+// it went in.
 func Decode(data []byte, into any) error {
 	if tooDeep(data) {
 		return invalid("the body is nested deeper than %d arrays and objects", MaxNesting)
@@ -38,18 +41,51 @@ func DecodeLenient(data []byte, into any) error {
 	return decode(data, into, lenient)
 }
 
+// Encode writes a wire type as JSON. It is encoding/json.Marshal, but for a string or a name that
+// is not valid UTF-8, which is an error of code invalid_request: Marshal would change it.
+func Encode(v any) ([]byte, error) {
+	data, err := jsonv2.Marshal(v, encoding)
+	var syntax *jsontext.SyntacticError
+	switch {
+	case err == nil:
+		return data, nil
+	case errors.As(err, &syntax):
+		return nil, invalid("%s: %v", place(syntax.JSONPointer), syntax.Err)
+	}
+	return nil, invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
 var (
+	encoding = jsonv2.JoinOptions(
+		jsonv1.DefaultOptionsV1(),
+		jsonv1.ReportErrorsWithLegacySemantics(false),
+		jsontext.AllowInvalidUTF8(false),
+		jsonv2.WithMarshalers(jsonv2.MarshalToFunc(writeNumber)),
+	)
 	lenient = jsonv2.JoinOptions(
 		jsonv1.DefaultOptionsV1(),
 		jsonv1.ReportErrorsWithLegacySemantics(false), // they name the field
 		jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)),
 	)
 	strict = jsonv2.JoinOptions(lenient,
+		jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(
+			jsonv2.UnmarshalFromFunc(keepNumber), jsonv2.UnmarshalFromFunc(refuseNull),
+		)),
 		jsonv2.MatchCaseInsensitiveNames(false),
 		jsonv2.RejectUnknownMembers(true),
 		jsontext.AllowDuplicateNames(false),
+		jsontext.AllowInvalidUTF8(false),
 	)
 )
+
+// writeNumber writes a number as it is: the library takes one for a string.
+func writeNumber(e *jsontext.Encoder, n json.Number) error {
+	value := jsontext.Value(cmp.Or(n, "0")) // as encoding/json does
+	if value.Kind() != jsontext.KindNumber {
+		return fmt.Errorf("%.80q is no number", n.String())
+	}
+	return e.WriteValue(value)
+}
 
 func keepNumber(d *jsontext.Decoder, into *any) error {
 	if d.PeekKind() != jsontext.KindNumber {
@@ -58,6 +94,16 @@ func keepNumber(d *jsontext.Decoder, into *any) error {
 	number, err := d.ReadValue()
 	*into = json.Number(number)
 	return err
+}
+
+// refuseNull keeps a null in a list of strings from being read as an empty string.
+func refuseNull(d *jsontext.Decoder, _ *string) error {
+	if d.PeekKind() == jsontext.KindNull {
+		if in, _ := d.StackIndex(d.StackDepth()); in == jsontext.KindBeginArray {
+			return errors.New("must be string, not null")
+		}
+	}
+	return errors.ErrUnsupported
 }
 
 func decode(data []byte, into any, how jsonv2.Options) error {
@@ -103,6 +149,8 @@ func explain(data []byte, err error) *Error {
 		return invalid("the body is not JSON: it ends too early")
 	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
 		return invalid("field %q stands there twice", syntax.JSONPointer.LastToken())
+	case syntax != nil && jsontext.Value(data).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
+		return invalid("%s: %.6s is half of a surrogate pair, which is not text (at byte %d)", place(syntax.JSONPointer), data[syntax.ByteOffset:], syntax.ByteOffset)
 	case syntax != nil && jsontext.Value(data[:syntax.ByteOffset]).IsValid():
 		return invalid("the body goes on after the end of its JSON object")
 	case syntax != nil:
@@ -115,10 +163,18 @@ func explain(data []byte, err error) *Error {
 	return invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
+// place names the value that a pointer leads to, such as user.roles.1.
+func place(p jsontext.Pointer) string {
+	if p == "" {
+		return "the body"
+	}
+	return strings.Join(slices.Collect(p.Tokens()), ".")
+}
+
 func explainType(e *jsonv2.SemanticError) *Error {
-	field := strings.Join(slices.Collect(e.JSONPointer.Tokens()), ".")
+	field := place(e.JSONPointer)
 	switch {
-	case field == "":
+	case e.JSONPointer == "":
 		return invalid("the body must be a JSON object, not %s", kinds[e.JSONKind])
 	case e.Err != nil && e.JSONKind == jsontext.KindNumber: // of the wrong sort, or too large
 		return invalid("%s must be %s, not number %s", field, e.GoType, e.JSONValue)

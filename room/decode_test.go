@@ -3,6 +3,8 @@ package room_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +38,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		"nested too deep":     {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u1","attributes":{"a":` + strings.Repeat("[", 62) + strings.Repeat("]", 62) + `}}}`, "nested deeper than 64"},
 		"wrong kind":          {room.EventUserJoin, `{"roomId":7,"user":{"id":"u"}}`, "roomId must be string, not number"},
 		"wrong kind inside":   {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u","roles":["a",7]}}`, "user.roles.1 must be string, not number"},
+		"null in a list":      {room.EventUserJoin, `{"roomId":"r1","user":{"id":"u","roles":["a",null]}}`, "user.roles.1: must be string, not null"},
 		"no room":             {room.EventUserJoin, `{"user":{"id":"u"}}`, "roomId is required"},
 		"room with a dot":     {room.EventUserJoin, `{"roomId":"a.b","user":{"id":"u"}}`, "roomId must be"},
 		"room wildcard":       {room.EventUserJoin, `{"roomId":"*","user":{"id":"u"}}`, "roomId must be"},
@@ -110,12 +113,97 @@ func TestDecodeLenientRefuses(t *testing.T) {
 	}
 }
 
-// Half a surrogate pair is what is left of a sign that was cut in two: it is replaced.
+// Half a surrogate pair is what is left of a character that was cut in two. A denial is not lost for
+// it.
 func TestHalfASignIsReplaced(t *testing.T) {
 	t.Parallel()
-	v, err := room.ParseVerdict(room.PreRoomUserJoined, []byte(`{"verdict":"deny","reason":"no \ud83d"}`))
+	for _, reply := range []string{`{"verdict":"deny","reason":"no \ud83d"}`, "{\"verdict\":\"deny\",\"reason\":\"no \xf0\x9f\"}"} {
+		v, err := room.ParseVerdict(room.PreRoomUserJoined, []byte(reply))
+		require.NoError(t, err)
+		assert.Equal(t, room.Deny, v.Verdict)
+		assert.Equal(t, "no ", strings.TrimRight(v.Reason, "\uFFFD"))
+		assert.NotEqual(t, "no ", v.Reason)
+	}
+	v, err := room.ParseVerdict(room.PreRoomUserJoined, []byte(`{"verdict":"allow","warnings":["\udc00!"]}`))
 	require.NoError(t, err)
-	assert.Equal(t, "no \uFFFD", v.Reason)
+	assert.Equal(t, []string{"\uFFFD!"}, v.Warnings)
+}
+
+func TestTextThatIsNoTextIsRefused(t *testing.T) {
+	t.Parallel()
+	create := func(fields string) string {
+		return `{"room":{"slugifiedName":"a","type":"channel","customFields":` + fields + `},"creator":{"id":"u"}}`
+	}
+	for body, says := range map[string]string{
+		`{"room":{"slugifiedName":"\ud83d","type":"channel"},"creator":{"id":"u"}}`:                    `room.slugifiedName: \ud83d is half of a surrogate pair`,
+		`{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u\udc00"}}`:                   `creator.id: \udc00 is half`,
+		`{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u","roles":["a","b\uD800"]}}`: `creator.roles.1: \uD800 is half`,
+		`{"room\ud800":1}`: `the body: \ud800 is half`,
+		create(`{"a":{"b":["x",{"c":"\ud83d\u0041"}]}}`): `room.customFields.a.b.1.c: \ud83d is half`,
+		create(`{"a":{"k\ud83d":1}}`):                    `room.customFields.a: \ud83d is half`,
+		create(`{"k\ude00":1}`):                          `room.customFields: \ude00 is half`,
+		create(`{"a":"\ude00\ud83d"}`):                   `room.customFields.a: \ude00 is half`,
+	} {
+		_, err := room.DecodeRequest(room.EventCreate, "c1", []byte(body))
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, body)
+		assert.ErrorContains(t, err, says)
+	}
+	_, err := room.DecodeRequest(room.EventCreate, "c1", []byte(create(`{"\ud83d\ude00":"\ud83d\ude00","r":"\ufffd","zero":"\u0000"}`)))
+	require.NoError(t, err, "whole signs are text")
+
+	for reply, i := range map[string]room.Interface{
+		`{"verdict":"allow","extend":{"customFields":{"a":["\ud800"]}}}`:                      room.PreRoomCreateExtend,
+		`{"verdict":"allow","extend":{"customFields":{"\ud800":1}}}`:                          room.PreRoomCreateExtend,
+		`{"verdict":"allow","extend":{"members":[{"id":"m","attributes":{"\ud800":1}}]}}`:     room.PreRoomCreateExtend,
+		"{\"verdict\":\"allow\",\"extend\":{\"members\":[{\"id\":\"m\",\"name\":\"\xff\"}]}}": room.PreRoomCreateExtend,
+		`{"verdict":"allow","modify":{"customFields":{"a":{"\udfff":1}}}}`:                    room.PreRoomCreateModify,
+		`{"verdict":"allow","modify":{"description":"\ud800"}}`:                               room.PreRoomCreateModify,
+		`{"verdict":"allow","modify":{},"warnings":["\ud800"]}`:                               room.PreRoomCreateModify,
+		`{"verdict":"allow","replace":{"description":"\ud800"}}`:                              room.PreRoomCreateModify,
+	} {
+		_, err := room.ParseVerdict(i, []byte(reply))
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, reply)
+	}
+}
+
+// What is not UTF-8 must not be changed on its way out.
+func TestEncodeRefuses(t *testing.T) {
+	t.Parallel()
+	for says, v := range map[string]any{
+		"user.id: invalid UTF-8":                 room.JoinRequest{RoomID: "r", User: room.User{ID: "\xff"}},
+		"user.roles.1: invalid UTF-8":            room.JoinRequest{RoomID: "r", User: room.User{ID: "u", Roles: []string{"a", "b\xff"}}},
+		"user.attributes: invalid UTF-8":         room.JoinRequest{RoomID: "r", User: room.User{ID: "u", Attributes: map[string]any{"k\xc3": 1}}},
+		"room.customFields.a.0.b: invalid UTF-8": room.CreateRequest{Room: room.NewRoom{CustomFields: map[string]any{"a": []any{map[string]string{"b": "\xed\xa0\x80"}}}}},
+		"extend.customFields.a: invalid UTF-8":   room.Verdict{Extend: &room.Extension{CustomFields: map[string]any{"a": "\xff"}}},
+		"surrogate":                              room.Verdict{Extend: &room.Extension{CustomFields: map[string]any{"a": json.RawMessage(`"\ud800"`)}}},
+		`n: invalid character 'x'`:               map[string]any{"n": json.Number("5x")},
+		`"\"five\"" is no number`:                map[string]any{"n": json.Number(`"five"`)},
+		"unsupported value: NaN":                 map[string]any{"n": math.NaN()},
+	} {
+		_, err := room.Encode(v)
+		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, says)
+		assert.ErrorContains(t, err, says)
+	}
+}
+
+// Text is never longer than its bound, the mark where it is cut included, and is always UTF-8.
+func TestTextIsCutToItsBound(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		strings.Repeat("x", room.MaxReasonBytes):                strings.Repeat("x", room.MaxReasonBytes),
+		strings.Repeat("x", room.MaxReasonBytes+1):              strings.Repeat("x", room.MaxReasonBytes-3) + "…",
+		strings.Repeat("é", room.MaxReasonBytes):                strings.Repeat("é", (room.MaxReasonBytes-4)/2) + "…",
+		strings.Repeat("😀", room.MaxReasonBytes):                strings.Repeat("😀", (room.MaxReasonBytes-4)/4) + "…",
+		"a\xffb\xed\xa0\x80":                                    "a\uFFFDb\uFFFD",
+		strings.Repeat("a\xff", room.MaxReasonBytes/2):          strings.Repeat("a\uFFFD", (room.MaxReasonBytes-4)/4) + "a…",
+		strings.Repeat("x", room.MaxReasonBytes-1) + "\xf0\x9f": strings.Repeat("x", room.MaxReasonBytes-3) + "…",
+	} {
+		warnings := slices.Repeat([]string{given}, room.MaxWarnings+1)
+		v := room.Verdict{Verdict: room.Deny, Reason: given, Warnings: warnings}.WithinBounds()
+		assert.Equal(t, want, v.Reason)
+		assert.Equal(t, slices.Repeat([]string{want}, room.MaxWarnings), v.Warnings)
+		assert.Equal(t, given, warnings[0], "the verdict before is left alone")
+	}
 }
 
 // Brackets count where they nest: neither in text nor beside each other.
@@ -214,6 +302,13 @@ func TestParseVerdict(t *testing.T) {
 		"skip":                   {room.PreRoomCreateModify, `{"verdict":"skip"}`, ""},
 		"extend":                 {room.PreRoomCreateExtend, `{"verdict":"allow","extend":{"customFields":{"a":1},"members":[{"id":"u"}]}}`, ""},
 		"modify":                 {room.PreRoomCreateModify, `{"verdict":"allow","modify":{"displayName":"x"}}`, ""},
+		"replace":                {room.PreRoomCreateModify, `{"verdict":"allow","replace":{"id":"r"}}`, ""},
+		"null for replace":       {room.PreRoomCreateModify, `{"verdict":"allow","modify":{},"replace":null}`, ""},
+		"replace and modify":     {room.PreRoomCreateModify, `{"verdict":"allow","modify":{},"replace":{}}`, "exclude each other"},
+		"replace at extend":      {room.PreRoomCreateExtend, `{"verdict":"allow","replace":{}}`, "replace belongs"},
+		"replace with a skip":    {room.PreRoomCreateModify, `{"verdict":"skip","replace":{}}`, "replace belongs"},
+		"replace is no object":   {room.PreRoomCreateModify, `{"verdict":"allow","replace":"r"}`, "replace must be a JSON object"},
+		"a denial with null":     {room.PreRoomUserJoined, `{"verdict":"deny","warnings":[null]}`, ""},
 		"null content":           {room.PreRoomUserJoined, `{"verdict":"allow","modify":null,"extend":null}`, ""},
 		"empty":                  {room.PreRoomUserJoined, ``, "empty"},
 		"other case":             {room.PreRoomUserJoined, `{"Verdict":"allow"}`, "unknown field"},

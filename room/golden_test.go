@@ -88,6 +88,7 @@ var golden = map[string]any{
 	"verdict_skip":    room.Verdict{Verdict: room.Skip},
 	"verdict_extend":  room.Verdict{Verdict: room.Allow, Extend: &room.Extension{CustomFields: map[string]any{"k": "v"}, Members: []room.User{bob}}},
 	"verdict_modify":  room.Verdict{Verdict: room.Allow, Modify: json.RawMessage(`{"description":null,"displayName":"D"}`)},
+	"verdict_replace": room.Verdict{Verdict: room.Allow, Replace: json.RawMessage(`{"id":"r1","slugifiedName":"r1","type":"channel","creator":{"id":"bob"},"isDefault":false,"isReadOnly":false,"displaySystemMessages":true,"customFields":{"score":null},"createdAt":"2026-01-02T15:04:05.678901Z","memberCount":1,"version":0}`)},
 	"handled_created": room.Created{Create: room.Create{Room: bare, Members: []room.User{bob}}, Apps: outcomes},
 	"handled_deleted": room.Deleted{Delete: room.Delete{Room: bare, DeletedBy: &bob}},
 	"handled_joined":  room.UserJoined{UserJoin: room.UserJoin{Room: bare, JoiningUser: alice, Inviter: &bob}},
@@ -110,6 +111,18 @@ func TestGolden(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, string(want), string(got))
 		})
+	}
+}
+
+// Encode writes what encoding/json does, to the byte.
+func TestEncodeIsMarshal(t *testing.T) {
+	t.Parallel()
+	for name, value := range golden {
+		want, err := json.Marshal(value)
+		require.NoError(t, err)
+		got, err := room.Encode(value)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(got), name)
 	}
 }
 

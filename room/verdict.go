@@ -1,8 +1,15 @@
 package room
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
 
-// Bounds of what an app says beside its verdict. What is longer is cut off.
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds of what an app says beside its verdict. What is longer is cut off; the mark that says so
+// is within the bound.
 const (
 	MaxReasonBytes = 512
 	MaxWarnings    = 8 // of MaxReasonBytes each
@@ -35,6 +42,18 @@ type Verdict struct {
 	Warnings []string        `json:"warnings,omitempty"` // shown to the user although allowed
 	Extend   *Extension      `json:"extend,omitempty"`   // PreRoomCreateExtend only
 	Modify   json.RawMessage `json:"modify,omitempty"`   // PreRoomCreateModify only: an RFC 7396 merge patch of the room
+	Replace  json.RawMessage `json:"replace,omitempty"`  // PreRoomCreateModify only, instead of Modify: the room as it shall be
+}
+
+// WithinBounds returns the verdict with its reason and its warnings made valid UTF-8 and cut to
+// their bounds, so that a denial does not get lost for its text.
+func (v Verdict) WithinBounds() Verdict {
+	v.Reason = cut(v.Reason)
+	v.Warnings = slices.Clone(v.Warnings[:min(len(v.Warnings), MaxWarnings)])
+	for n, w := range v.Warnings {
+		v.Warnings[n] = cut(w)
+	}
+	return v
 }
 
 // Extension is what an app adds to a room on its way to being created.
@@ -44,14 +63,12 @@ type Extension struct {
 }
 
 // ParseVerdict reads the reply of an app to a pre-event of interface i. Everything about it
-// must be right: a verdict that is half understood is not understood.
+// must be right: a verdict that is half understood is not understood. Only the text of a reason or
+// a warning is mended where it is not UTF-8.
 func ParseVerdict(i Interface, data []byte) (Verdict, error) {
-	var v Verdict
-	if err := Decode(data, &v); err != nil {
+	v, err := decodeVerdict(data)
+	if err != nil {
 		return Verdict{}, err
-	}
-	if string(v.Modify) == "null" {
-		v.Modify = nil
 	}
 	switch v.Verdict {
 	case Allow, Skip:
@@ -67,16 +84,8 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 	if v.Extend != nil && (i.Content() != ContentExtend || v.Verdict != Allow) {
 		return Verdict{}, invalid("extend belongs to the verdict allow of PreRoomCreateExtend, not to %s of %s", v.Verdict, i)
 	}
-	if v.Modify != nil && (i.Content() != ContentModify || v.Verdict != Allow) {
-		return Verdict{}, invalid("modify belongs to the verdict allow of PreRoomCreateModify, not to %s of %s", v.Verdict, i)
-	}
-	if v.Modify != nil && v.Modify[0] != '{' {
-		return Verdict{}, invalid("modify must be a JSON object")
-	}
-	v.Reason = cut(v.Reason)
-	v.Warnings = v.Warnings[:min(len(v.Warnings), MaxWarnings)]
-	for n, w := range v.Warnings {
-		v.Warnings[n] = cut(w)
+	if err := v.validateModify(i); err != nil {
+		return Verdict{}, err
 	}
 	if v.Extend != nil {
 		for _, m := range v.Extend.Members {
@@ -85,5 +94,44 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 			}
 		}
 	}
+	return v.WithinBounds(), nil
+}
+
+// decodeVerdict reads a verdict strictly. In one that changes nothing about the room it takes text
+// that is not UTF-8, and null for a warning: a denial must not get lost for its text.
+func decodeVerdict(data []byte) (v Verdict, err error) {
+	if err = Decode(data, &v); err != nil {
+		var said Verdict
+		mending := jsonv2.JoinOptions(strict, jsontext.AllowInvalidUTF8(true), jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)))
+		if tooDeep(data) || jsonv2.Unmarshal(data, &said, mending) != nil {
+			return v, err
+		}
+		if said.Extend != nil || said.Modify != nil || said.Replace != nil {
+			return v, err
+		}
+		v = said
+	}
+	if string(v.Modify) == "null" {
+		v.Modify = nil
+	}
+	if string(v.Replace) == "null" {
+		v.Replace = nil
+	}
 	return v, nil
+}
+
+func (v Verdict) validateModify(i Interface) error {
+	if v.Modify != nil && v.Replace != nil {
+		return invalid("modify and replace exclude each other")
+	}
+	for field, content := range map[string]json.RawMessage{"modify": v.Modify, "replace": v.Replace} {
+		switch {
+		case content == nil:
+		case i.Content() != ContentModify || v.Verdict != Allow:
+			return invalid("%s belongs to the verdict allow of PreRoomCreateModify, not to %s of %s", field, v.Verdict, i)
+		case content[0] != '{':
+			return invalid("%s must be a JSON object", field)
+		}
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package roomclient
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"time"
@@ -191,7 +190,7 @@ func (c *Client) command(ctx context.Context, name string, request any, opts []O
 // call sends a request until it is answered for good.
 func call[R any](ctx context.Context, c *Client, subject string, request any, opts []Option) (R, error) {
 	var result R
-	body, err := json.Marshal(request)
+	body, err := room.Encode(request)
 	if err != nil {
 		return result, fmt.Errorf("encoding the request: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
@@ -65,6 +64,7 @@ func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.
 	if err != nil {
 		return fmt.Errorf("the verdict cannot be read: %w", err)
 	}
+	a.Modified = v.Replace
 	if v.Modify != nil {
 		if a.Modified, err = patched(d.Data.Room, v.Modify); err != nil {
 			return err
@@ -80,7 +80,7 @@ func patched(r room.Room, patch []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the room: %w", err)
 	}
-	modified, err := jsonpatch.MergePatch(record, patch)
+	modified, err := room.MergePatch(record, patch)
 	if err != nil {
 		return nil, fmt.Errorf("the merge patch cannot be applied: %w", err)
 	}

@@ -52,7 +52,11 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 	if err != nil {
 		return v, err
 	}
-	return room.ParseVerdict(i, a.encode(v))
+	reply, err := room.Encode(v)
+	if err != nil {
+		return v, err
+	}
+	return room.ParseVerdict(i, reply)
 }
 
 // Tell runs the handler of a post-event: a room.Created, room.Deleted, room.UserJoined or

@@ -2,12 +2,15 @@ package appworkertest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/appworker/appworkertest"
@@ -131,4 +134,62 @@ func TestNotImplemented(t *testing.T) {
 	_, err = app.Ask(room.PreRoomUserLeave, room.UserLeave{})
 	require.ErrorContains(t, err, "does not implement PreRoomUserLeave")
 	require.ErrorContains(t, app.Tell(room.UserLeft{}), "does not implement PostRoomUserLeave")
+}
+
+// Whatever room a handler returns: the verdict, applied, is that room.
+func TestModify_TheVerdictIsTheRoomReturned(t *testing.T) {
+	t.Parallel()
+	var fields func(depth int) *rapid.Generator[map[string]any]
+	fields = func(depth int) *rapid.Generator[map[string]any] {
+		value := rapid.SampledFrom([]any{nil, true, "", "x", 5, 5.0, 0.5, json.Number("5.0"), json.Number("9007199254740993"), []any{nil, map[string]any{"a": nil}}})
+		if depth > 0 {
+			value = rapid.OneOf(value, rapid.Map(fields(depth-1), func(m map[string]any) any { return m }))
+		}
+		return rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), value, 0, 3)
+	}
+	draw := rapid.Custom(func(t *rapid.T) room.Room {
+		return room.Room{
+			ID: "r", Description: rapid.SampledFrom([]string{"", "d"}).Draw(t, "description"), CustomFields: fields(3).Draw(t, "customFields"),
+			Creator: room.User{ID: "u", Attributes: fields(1).Draw(t, "attributes")},
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		before, after := draw.Draw(rt, "before"), draw.Draw(rt, "after")
+		app := appworkertest.New(t, appworker.PreRoomCreateModifyFunc(func(context.Context, room.Create) (room.Room, error) { return after, nil }))
+		v, err := app.Ask(room.PreRoomCreateModify, room.Create{Room: before})
+		require.NoError(rt, err)
+		want, err := room.Encode(after)
+		require.NoError(rt, err)
+		got, err := room.Encode(before)
+		require.NoError(rt, err)
+		if v.Modify != nil {
+			got, err = room.MergePatch(got, v.Modify)
+			require.NoError(rt, err)
+		}
+		if v.Replace != nil {
+			got = v.Replace
+		}
+		var stored room.Room
+		require.NoError(rt, room.Decode(got, &stored))
+		got, err = room.Encode(stored)
+		require.NoError(rt, err)
+		require.Equal(rt, string(want), string(got))
+	})
+}
+
+func TestVerdict_IsWithinItsBounds(t *testing.T) {
+	t.Parallel()
+	app := appworkertest.New(t, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		return room.UserNotAllowed(strings.Repeat("\xff no", room.MaxReasonBytes))
+	}))
+	v, err := app.Ask(room.PreRoomUserJoined, room.UserJoin{})
+	require.NoError(t, err)
+	assert.Equal(t, room.Deny, v.Verdict)
+	assert.LessOrEqual(t, len(v.Reason), room.MaxReasonBytes)
+
+	app = appworkertest.New(t, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
+		return room.Extension{Members: []room.User{{ID: "\xff"}}}, nil
+	}))
+	_, err = app.Ask(room.PreRoomCreateExtend, room.Create{})
+	require.ErrorContains(t, err, "extend.members.0.id: invalid UTF-8")
 }

@@ -42,7 +42,7 @@ func (moderator) PostRoomUserJoined(ctx context.Context, e room.UserJoined) erro
 	if e.Room.Type != room.PrivateGroup {
 		return nil
 	}
-	id := "welcome-" + e.Event.ID
+	id := room.CommandID("welcome", e.Event.ID)
 	_, err := appworker.Rooms(ctx).Create(ctx, room.CreateRequest{
 		Room:    room.NewRoom{ID: id, SlugifiedName: id, Type: room.DirectMessage, ParentRoomID: e.Room.ID},
 		Creator: e.JoiningUser,

@@ -181,7 +181,7 @@ func (c misbehaviour) check(t *testing.T, o room.AppOutcome) {
 	assert.Equal(t, room.PreRoomUserJoined, o.Interface)
 	assert.Equal(t, c.outcome, o.Outcome)
 	assert.Contains(t, o.Reason, c.reason)
-	assert.LessOrEqual(t, len(o.Reason), room.MaxReasonBytes+len("…"))
+	assert.LessOrEqual(t, len(o.Reason), room.MaxReasonBytes)
 }
 
 // pending is a command that somebody else waits for.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
 )
 
@@ -126,10 +127,13 @@ func TestAppsPage(t *testing.T) {
 	assert.Equal(t, room.Skipped, r.Apps[0].Outcome, "its condition does not hold")
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "group", User: bob})
 	assert.Equal(t, "tell us your name first", code(t, err).Reason)
-	r, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "group", User: room.User{ID: "bob", Name: "Bob"}})
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		_, err := b.Client.Get(t.Context(), "welcome-"+r.Event.ID)
-		return err == nil
-	}, replyTime, tick)
+	longest := roomclient.WithID("order-" + strings.Repeat("0", room.MaxTokenBytes-len("order-")))
+	for user, opts := range map[string][]roomclient.Option{"bob": nil, "carol": {longest}} {
+		r, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "group", User: room.User{ID: user, Name: user}}, opts...)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			_, err := b.Client.Get(t.Context(), room.CommandID("welcome", r.Event.ID))
+			return err == nil
+		}, replyTime, tick, user)
+	}
 }
