@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
@@ -54,6 +55,9 @@ func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 			defer cancel()
 			result, err := do(ctx, msg)
 			if err != nil {
+				if errors.Is(err, jetstream.ErrStreamNotFound) {
+					err = errors.Join(s.haveStream(), err)
+				}
 				e := coded(err)
 				errs.count(e)
 				return nil, e
@@ -72,7 +76,7 @@ func everybody(e bus.Endpoint) bus.Endpoint {
 // command serves the commands that make events of type e.
 func (s *Service) command(e room.EventType) serve {
 	return func(ctx context.Context, msg *nats.Msg) (any, error) {
-		c, err := s.decode(e, msg)
+		c, err := s.admit(e, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -92,12 +96,24 @@ func (s *Service) command(e room.EventType) serve {
 // might not agree.
 func (s *Service) handedOver(e room.EventType) serve {
 	return func(ctx context.Context, msg *nats.Msg) (any, error) {
-		c, err := s.decode(e, msg)
+		c, err := s.admit(e, msg)
 		if err != nil {
 			return nil, err
 		}
 		return s.handle(ctx, c, false)
 	}
+}
+
+// admit decodes a command, and refuses it if the stream of events is gone.
+func (s *Service) admit(e room.EventType, msg *nats.Msg) (room.Command, error) {
+	c, err := s.decode(e, msg)
+	if err != nil {
+		return c, err
+	}
+	if err := s.haveStream(); err != nil {
+		return c, s.rejected(c, err)
+	}
+	return c, nil
 }
 
 func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) {

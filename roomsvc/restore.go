@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -60,7 +61,10 @@ func (s *Service) readObject(ctx context.Context, stream *jetstream.StreamInfo, 
 	if err != nil {
 		return nil, err
 	}
-	return p, s.isOf(ctx, stream, p, tail)
+	if err := s.isOf(ctx, stream, p, tail); err != nil {
+		return nil, err
+	}
+	return p, s.isWhole(ctx, stream, p, tail)
 }
 
 // isOf returns an error unless what the projection has come from is the beginning of the stream.
@@ -72,11 +76,50 @@ func (s *Service) isOf(ctx context.Context, stream *jetstream.StreamInfo, p *pro
 		return fmt.Errorf("it goes to sequence %d, the stream ends at %d", tail.Seq, stream.State.LastSeq)
 	}
 	msg, err := s.stream.GetMsg(ctx, tail.Seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && p.ended(tail.Seq) {
+		return nil // the retention has removed it
+	}
 	if err != nil {
 		return fmt.Errorf("looking for its last message, %d: %w", tail.Seq, err)
 	}
 	if id := msg.Header.Get(subjects.ID); id != tail.ID || !msg.Time.Equal(tail.Stored) {
 		return fmt.Errorf("message %d of the stream is %q of %s, it was %q of %s", tail.Seq, id, msg.Time, tail.ID, tail.Stored)
+	}
+	return nil
+}
+
+// purged is how many messages have been purged from the stream.
+func purged(stream *jetstream.StreamInfo) uint64 {
+	return stream.State.LastSeq - min(stream.State.Msgs, stream.State.LastSeq)
+}
+
+// isWhole returns an error if events of a live room were removed from the stream. Single messages
+// cannot be deleted: a room whose subjects are all there has its last event. The subjects are only
+// listed if messages have been purged since they were known to be there; the retention, which
+// removes the histories of deleted rooms, is such a reason.
+func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
+	purged := purged(stream)
+	if tail.Purged == nil || *tail.Purged != purged {
+		if err := s.haveSubjects(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.purged = &purged
+	return nil
+}
+
+// haveSubjects returns an error if the stream lacks a subject of a live room.
+func (s *Service) haveSubjects(ctx context.Context, p *projection) error {
+	for _, e := range room.EventTypes() { // one at a time: a million rooms make a long list
+		info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsLike(e)))
+		if err != nil {
+			return fmt.Errorf("listing the subjects of its %s events: %w", e, err)
+		}
+		for id, r := range p.rooms {
+			if _, there := info.State.Subjects[subjects.Post(e, id)]; !there && r.Has(e) {
+				return fmt.Errorf("it has room %q, whose %s events were removed from the stream", id, e)
+			}
+		}
 	}
 	return nil
 }
