@@ -136,6 +136,7 @@ func TestPurgedRoom_OfRunningServiceIsUnavailableAndSaysWhatToDo(t *testing.T) {
 		} {
 			e := refused(t, request(t, b, subject, body, "Room-Timeout-Ms", "200"), room.CodeUnavailable)
 			assert.Contains(t, e.Message, "restart the room service; otherwise restore the stream from a backup")
+			assert.NotContains(t, e.Message, "send the command again")
 		}
 	}
 	seat(t, b, "kept", bob)
