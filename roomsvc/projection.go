@@ -36,9 +36,9 @@ type projection struct {
 	sum         uint64 // of the hashes of all rooms
 	// purged is how many messages had been purged from the stream when it was last known to have the
 	// events of every live room; nil if it never was.
-	purged *uint64
-	resets      int
-	waiting     []waiting
+	purged  *uint64
+	resets  int
+	waiting []waiting
 }
 
 // stamp tells a message from another that had its sequence in a stream that lost its end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -93,14 +94,17 @@ func purged(stream *jetstream.StreamInfo) uint64 {
 	return stream.State.LastSeq - min(stream.State.Msgs, stream.State.LastSeq)
 }
 
-// isWhole returns an error if events of a live room were removed from the stream. Single messages
-// cannot be deleted: a room whose subjects are all there has its last event. The subjects are only
-// listed if messages have been purged since they were known to be there; the retention, which
-// removes the histories of deleted rooms, is such a reason.
+// isWhole returns an error if the last event of any type of a live room was purged from the stream.
+// The events are only looked for if messages have been purged since they were known to be there. The
+// retention, which removes the histories of deleted rooms, is such a reason.
 func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	purged := purged(stream)
 	if tail.Purged == nil || *tail.Purged != purged {
-		if err := s.haveSubjects(ctx, p); err != nil {
+		look := s.haveEvents
+		if stream.State.NumDeleted > maxDeleted {
+			look = s.haveSubjects
+		}
+		if err := look(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -108,18 +112,45 @@ func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *
 	return nil
 }
 
-// haveSubjects returns an error if the stream lacks a subject of a live room.
-func (s *Service) haveSubjects(ctx context.Context, p *projection) error {
-	for _, e := range room.EventTypes() { // one at a time: a million rooms make a long list
-		info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsLike(e)))
-		if err != nil {
-			return fmt.Errorf("listing the subjects of its %s events: %w", e, err)
-		}
-		for id, r := range p.rooms {
-			if _, there := info.State.Subjects[subjects.Post(e, id)]; !there && r.Has(e) {
-				return fmt.Errorf("it has room %q, whose %s events were removed from the stream", id, e)
+// maxDeleted bounds the answer that lists the sequences of purged messages: 8 MB, within a second.
+const maxDeleted = 1_000_000
+
+// haveEvents looks for sequences of live rooms among those that were purged.
+func (s *Service) haveEvents(ctx context.Context, p *projection) error {
+	info, err := s.stream.Info(ctx, jetstream.WithDeletedDetails(true))
+	if err != nil {
+		return fmt.Errorf("listing the messages that were purged: %w", err)
+	}
+	slices.Sort(info.State.Deleted)
+	for id, r := range p.rooms {
+		for _, e := range room.EventTypes() {
+			seq := r.Latest.Of(e)
+			_, deleted := slices.BinarySearch(info.State.Deleted, seq)
+			if r.Has(e) && (deleted || seq < info.State.FirstSeq) {
+				return purgedError(id, e)
 			}
 		}
 	}
 	return nil
+}
+
+// haveSubjects looks for the subjects of live rooms. That takes longer: the server lists all subjects
+// once for every 100,000 of them.
+func (s *Service) haveSubjects(ctx context.Context, p *projection) error {
+	for _, e := range room.EventTypes() { // one at a time: a million rooms make a long list
+		info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsLike(e)))
+		if err != nil {
+			return fmt.Errorf("listing the subjects of %s events: %w", e, err)
+		}
+		for id, r := range p.rooms {
+			if _, there := info.State.Subjects[subjects.Post(e, id)]; !there && r.Has(e) {
+				return purgedError(id, e)
+			}
+		}
+	}
+	return nil
+}
+
+func purgedError(roomID string, e room.EventType) error {
+	return fmt.Errorf("it has room %q, whose %s events were purged from the stream", roomID, e)
 }
