@@ -28,6 +28,9 @@ func (w *worker) receive(ctx context.Context, s *source) {
 	for ctx.Err() == nil {
 		err := s.bind(ctx)
 		if err == nil {
+			if lasted, log := s.outage.Ended(time.Now()); log {
+				w.log.Info("receiving post-events again", "stream", s.stream, "outage", lasted.Round(time.Millisecond))
+			}
 			err = s.read(ctx)
 		}
 		if ctx.Err() != nil {
@@ -36,7 +39,9 @@ func (w *worker) receive(ctx context.Context, s *source) {
 		wait := removedWait
 		if !removed {
 			wait = rebindWait
-			w.log.Warn("receiving post-events again", "error", err)
+			if s.outage.Failed(time.Now()) {
+				w.log.Warn("receiving post-events broke off; trying again", "stream", s.stream, "error", err)
+			}
 		}
 		select {
 		case <-time.After(wait):

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -29,6 +30,7 @@ type source struct {
 	done    atomic.Int64  // how many are done
 	aged    chan struct{} // the floor is worth a look
 	ended   chan struct{} // one has
+	outage  bus.Outage
 
 	bound    atomic.Pointer[binding]
 	guarding sync.WaitGroup // what goes on as long as events are in hand

@@ -135,6 +135,7 @@ func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 
 // register makes the app known, however long the room service is away.
 func (w *worker) register(ctx context.Context) error {
+	var outage bus.Outage
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
 	_, err := backoff.Retry(ctx, func() (room.Manifest, error) {
@@ -151,7 +152,9 @@ func (w *worker) register(ctx context.Context) error {
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-		w.log.Warn("cannot register yet", "error", err, "again_in", next.Round(time.Millisecond))
+		if outage.Failed(time.Now()) {
+			w.log.Warn("cannot register yet", "error", err, "again_in", next.Round(time.Millisecond))
+		}
 	}))
 	return err
 }

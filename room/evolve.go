@@ -51,15 +51,16 @@ func Evolve(s *State, e Event) error {
 	return nil
 }
 
-// succeeds reports whether the event creates a room after one of the same id whose history has
-// been removed: before this state has seen any of it, or after it was guarded, or since. Only the
-// whole history of a deleted room is ever removed.
+// succeeds reports whether the event creates a room after one of the same id whose whole history has
+// been removed. If that was before the event, its guard is 0: the stream took it, so the stream had
+// nothing of the room, not even of one that lives in this state, whose events an operator has purged.
+// If it was since, this state has seen nothing of the room.
 func (s *State) succeeds(e Event) bool {
-	return e.Type == EventCreate && e.Version == 1 && s.Room == nil && (s.Applied == 0 || e.Expected == 0)
+	return e.Type == EventCreate && e.Version == 1 && (e.Expected == 0 || s.Room == nil && s.Applied == 0)
 }
 
 func (s *State) create(e Event) error {
-	if s.Room != nil {
+	if s.Room != nil && !s.succeeds(e) {
 		return errors.New("creation of a room that lives")
 	}
 	if e.Version != 1 {

@@ -193,6 +193,36 @@ func TestARoomMadeAnewOutlivesTheHistoryBeforeIt(t *testing.T) {
 	anew.Expected, anew.Previous = 0, room.Latest{}
 	require.NoError(t, room.Evolve(&known, anew))
 	assert.Equal(t, room.Latest{Create: 9}, known.Latest)
-	anew.Seq = 10
-	require.ErrorContains(t, room.Evolve(&known, anew), "broken chain", "a live room's history is not removed")
+}
+
+func TestEvolve_CreationWithGuard0ReplacesLiveRoomWhoseEventsWerePurged(t *testing.T) {
+	t.Parallel()
+	data := func(user string) room.Data {
+		return room.Data{Room: room.Room{ID: "r", SlugifiedName: user}, Members: []room.User{{ID: user}}}
+	}
+	first := room.Event{Type: room.EventCreate, Room: "r", Seq: 3, Version: 1, Data: data("a")}
+	second := room.Event{Type: room.EventCreate, Room: "r", Seq: 9, Version: 1, Data: data("b")}
+	var s, fresh room.State
+	require.NoError(t, room.Evolve(&s, first))
+	require.NoError(t, room.Evolve(&s, second))
+	require.NoError(t, room.Evolve(&fresh, second))
+	assert.Equal(t, fresh, s)
+}
+
+func TestState_HasEventsOfThisLifeOnly(t *testing.T) {
+	t.Parallel()
+	var s room.State
+	assert.False(t, s.Has(room.EventCreate), "it has never been")
+	data := room.Data{Room: room.Room{ID: "r"}}
+	s.Latest = room.Latest{Create: 1, UserJoin: 2, Delete: 4}
+	s.Seq, s.Applied = 4, 4
+	assert.False(t, s.Has(room.EventUserJoin), "it is deleted")
+	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 5, Expected: 4, Version: 1, Data: data}))
+	data.JoiningUser = &bob
+	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 5, Version: 2, Data: data}))
+	has := make(map[room.EventType]bool)
+	for _, e := range room.EventTypes() {
+		has[e] = s.Has(e)
+	}
+	assert.Equal(t, map[room.EventType]bool{room.EventCreate: true, room.EventUserJoin: true, room.EventUserLeave: false, room.EventDelete: false}, has)
 }

@@ -243,8 +243,7 @@ func (m Manifest) Attempts() int {
 // spareDeliveries are those to workers that died, or stopped, before they had begun.
 const spareDeliveries = 4
 
-// Deliveries is how often a post-event may be delivered: as often as it is tried, and some times
-// more.
+// Deliveries is how often a post-event may be delivered, Attempts + 4: the consumer's max_deliver.
 func (m Manifest) Deliveries() int { return m.Attempts() + spareDeliveries }
 
 // IsEnabled reports whether the app is to be asked.

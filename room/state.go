@@ -82,6 +82,12 @@ func (s *State) stored(u *User) *User {
 	return new(s.members[at].user())
 }
 
+// Has reports whether the room lives and has had an event of that type since it was created.
+func (s *State) Has(e EventType) bool {
+	seq := s.Latest.Of(e)
+	return s.Room != nil && seq > 0 && seq >= s.Latest.Create
+}
+
 // IsMember reports whether the user is a member of the room.
 func (s *State) IsMember(userID string) bool {
 	_, found := s.find(userID)

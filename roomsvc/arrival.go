@@ -34,11 +34,16 @@ func (s *Service) command(e room.EventType, mayHandOver bool) func(*nats.Msg) se
 	}
 }
 
-// arrive decodes a command and gives it its place.
+// arrive decodes a command and gives it its place, unless the stream of events is gone.
 func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
-	if a.c, a.err = s.decode(e, msg); a.err == nil {
-		a.ticket, a.err = s.queue(a.c)
+	if a.c, a.err = s.decode(e, msg); a.err != nil {
+		return a
 	}
+	if err := s.haveStream(); err != nil {
+		a.err = s.rejected(a.c, err)
+		return a
+	}
+	a.ticket, a.err = s.queue(a.c)
 	return a
 }
 

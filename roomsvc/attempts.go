@@ -3,11 +3,15 @@ package roomsvc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
 var (
@@ -28,6 +32,19 @@ func (e *movedError) Error() string { return errMoved.Error() }
 
 func (e *movedError) Unwrap() error { return errMoved }
 
+// behindError is errBehind, with what the leader has of the room and what has been seen.
+type behindError struct {
+	room      string
+	has, seen uint64
+}
+
+func (e *behindError) Error() string {
+	return fmt.Sprintf("the stream %s has room %q up to sequence %d, but this service has seen %d: if its events were removed on purpose, "+
+		"restart the room service; otherwise restore the stream from a backup", subjects.Events, e.room, e.has, e.seen)
+}
+
+func (e *behindError) Unwrap() error { return errBehind }
+
 // attempts decides when a command is tried again. A room that has moved is worth MaxConflicts
 // more tries; trouble with JetStream is worth CommitPatience, also if it claims a conflict
 // where the room has not moved. Both end with the command's budget.
@@ -37,6 +54,7 @@ type attempts struct {
 	conflicts int
 	troubled  time.Time // since when; zero if never
 	last      error
+	unable    error     // the last one in which JetStream says that it cannot; nil if none
 	said      room.Data // what every app asked had said in the last try that asked
 	// refusal is why apps did not let the command pass. It stands until a later try has asked them
 	// all and none of them was against it.
@@ -54,7 +72,7 @@ func (a *attempts) again(ctx context.Context) bool {
 	if a.n == 1 {
 		return true
 	}
-	if a.conflicts > a.cfg.MaxConflicts || errors.Is(a.last, bus.ErrTooLarge) ||
+	if a.conflicts > a.cfg.MaxConflicts || errors.Is(a.last, bus.ErrTooLarge) || errors.Is(a.last, jetstream.ErrStreamNotFound) ||
 		!a.troubled.IsZero() && time.Since(a.troubled) > a.cfg.CommitPatience {
 		return false
 	}
@@ -94,6 +112,9 @@ func (a *attempts) failed(err error, v room.View) {
 	a.last = err
 	if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrStored) {
 		a.doubt = &v.Seq
+	}
+	if errors.Is(err, bus.ErrRefused) || errors.Is(err, errBehind) {
+		a.unable = err
 	}
 	if errors.Is(err, errMoved) {
 		a.conflicts++
@@ -137,11 +158,18 @@ func (a *attempts) withSaid(e *room.Error) *room.Error {
 }
 
 func (a *attempts) cause(ctx context.Context) *room.Error {
+	var behind *behindError
 	switch {
 	case errors.Is(a.last, bus.ErrTooLarge):
 		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last)
+	case errors.Is(a.last, jetstream.ErrStreamNotFound):
+		return streamGone()
 	case a.doubt != nil:
 		return unknown()
+	case errors.As(a.unable, &behind):
+		return room.Errorf(room.CodeUnavailable, "%v", behind)
+	case a.unable != nil:
+		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.unable)
 	case ctx.Err() != nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out; send it again with the same id")
 	case !a.troubled.IsZero():

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,6 +46,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 		"stored":    {bus.ErrStored, room.CodeUnavailable, 0},
 		"too large": {bus.ErrTooLarge, room.CodeTooLarge, 1},
 		"refused":   {bus.ErrRefused, room.CodeUnavailable, 0},
+		"gone":      {errors.Join(bus.ErrRefused, jetstream.ErrStreamNotFound), room.CodeUnavailable, 1},
 		"behind":    {errors.Join(bus.ErrConflict, errBehind), room.CodeUnavailable, 0},
 	} {
 		a := &attempts{cfg: cfg}
@@ -63,10 +65,28 @@ func TestAttemptsAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempts{cfg: cfg}
 	require.True(t, a.again(ctx))
-	a.failed(bus.ErrRefused, room.View{})
+	a.failed(errMoved, room.View{})
 	cancel()
 	require.False(t, a.again(ctx))
 	require.ErrorIs(t, a.giveUp(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
+}
+
+func TestAttempts_RefusalOfJetStreamOutlastsTheTime(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"refused": bus.ErrRefused,
+		"gone":    jetstream.ErrStreamNotFound,
+		"behind":  &behindError{room: "r", has: 1, seen: 2},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := &attempts{cfg: Config{}.withDefaults()}
+		a.failed(err, room.View{})
+		if name != "gone" { // it ends at once
+			a.failed(context.DeadlineExceeded, room.View{})
+		}
+		cancel()
+		require.ErrorIs(t, a.giveUp(ctx), &room.Error{Code: room.CodeUnavailable}, name)
+	}
 }
 
 // Whoever is told that it did not work out is told what the apps had said.

@@ -3,6 +3,7 @@ package roomsvc
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -26,8 +27,10 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 		s.projection.forget(c.Request.Target(), v.Seq) // another service was faster
 		return &movedError{}
 	case last.Seq < v.Seq:
-		s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq)
-		return fmt.Errorf("%w: it has the room at sequence %d, %d has been seen", errBehind, last.Seq, v.Seq)
+		if leftOut, log := s.lacking.admit(c.Request.Target(), time.Now()); log {
+			s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
+		}
+		return &behindError{room: c.Request.Target(), has: last.Seq, seen: v.Seq}
 	}
 	if err := s.projection.reach(ctx, last.Seq); err != nil {
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)

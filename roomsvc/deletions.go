@@ -67,3 +67,10 @@ func (p *projection) recall() {
 	}
 	slices.SortFunc(p.deletions, func(a, b deletion) int { return cmp.Compare(a.seq, b.seq) })
 }
+
+// ended reports whether a room ended at this sequence.
+func (p *projection) ended(seq uint64) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.ContainsFunc(p.deletions, func(d deletion) bool { return d.seq == seq })
+}

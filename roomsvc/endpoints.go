@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
@@ -63,6 +64,9 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 				defer cancel()
 				result, err := do(ctx, msg)
 				if err != nil {
+					if errors.Is(err, jetstream.ErrStreamNotFound) {
+						err = errors.Join(s.haveStream(), err)
+					}
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply
 				}

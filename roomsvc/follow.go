@@ -31,7 +31,7 @@ const (
 func (s *Service) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := s.followOnce(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("reading the stream again from where it broke off", "after", s.projection.last(), "error", err)
+			s.brokeOff(err)
 		}
 		select {
 		case <-time.After(followRetry):
@@ -56,6 +56,7 @@ func (s *Service) followOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.gone.Store(false)
 	start := s.projection.last() + 1
 	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Description:       "a room service reading its projection",
@@ -76,6 +77,7 @@ func (s *Service) followOnce(ctx context.Context) error {
 		return fmt.Errorf("reading the stream: %w", err)
 	}
 	defer messages.Stop()
+	s.readsAgain()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -176,12 +178,14 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 		}
 		same := info.Created.Equal(s.projection.created())
 		if same && info.State.LastSeq >= s.projection.highest() {
+			s.projection.begin(purged(info))
 			return info.State.LastSeq, nil
 		}
 		if !same || look == recognizeLooks {
 			s.log.Error("the stream is not the one that was read before; the projection is made anew",
 				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
 			s.projection.reset(info.Created, info.State.LastSeq)
+			s.projection.begin(purged(info))
 			return info.State.LastSeq, nil
 		}
 		// A new leader may need a moment to have everything at hand.

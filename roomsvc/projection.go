@@ -34,8 +34,11 @@ type projection struct {
 	quarantined uint64 // messages up to consumed, or up to counted if that is more
 	counted     uint64 // up to here a snapshot has counted them
 	sum         uint64 // of the hashes of all rooms
-	resets      int
-	waiting     []waiting
+	// purged is how many messages had been purged from the stream when it was last known to have the
+	// events of every live room; nil if it never was.
+	purged  *uint64
+	resets  int
+	waiting []waiting
 }
 
 // stamp tells a message from another that had its sequence in a stream that lost its end.
@@ -252,6 +255,15 @@ func (p *projection) pass(seq uint64) {
 	}
 }
 
+// begin takes note of how many messages have been purged from the stream, if none has been read yet.
+func (p *projection) begin(purged uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if max(p.consumed, p.committed) == 0 {
+		p.purged = &purged
+	}
+}
+
 // created is when the stream was.
 func (p *projection) created() time.Time {
 	p.mu.RLock()
@@ -270,7 +282,7 @@ func (p *projection) reset(stream time.Time, whole uint64) {
 	p.recent = recent{}
 	p.deletions = nil
 	p.consumed, p.newest, p.committed, p.read, p.whole = 0, stamp{}, 0, 0, whole
-	p.quarantined, p.counted, p.sum = 0, 0, 0
+	p.quarantined, p.counted, p.sum, p.purged = 0, 0, 0, nil
 	p.resets++
 }
 

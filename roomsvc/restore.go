@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -60,7 +62,10 @@ func (s *Service) readObject(ctx context.Context, stream *jetstream.StreamInfo, 
 	if err != nil {
 		return nil, err
 	}
-	return p, s.isOf(ctx, stream, p, tail)
+	if err := s.isOf(ctx, stream, p, tail); err != nil {
+		return nil, err
+	}
+	return p, s.isWhole(ctx, stream, p, tail)
 }
 
 // isOf returns an error unless what the projection has come from is the beginning of the stream.
@@ -72,6 +77,9 @@ func (s *Service) isOf(ctx context.Context, stream *jetstream.StreamInfo, p *pro
 		return fmt.Errorf("it goes to sequence %d, the stream ends at %d", tail.Seq, stream.State.LastSeq)
 	}
 	msg, err := s.stream.GetMsg(ctx, tail.Seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && p.ended(tail.Seq) {
+		return nil // the retention has removed it
+	}
 	if err != nil {
 		return fmt.Errorf("looking for its last message, %d: %w", tail.Seq, err)
 	}
@@ -79,4 +87,70 @@ func (s *Service) isOf(ctx context.Context, stream *jetstream.StreamInfo, p *pro
 		return fmt.Errorf("message %d of the stream is %q of %s, it was %q of %s", tail.Seq, id, msg.Time, tail.ID, tail.Stored)
 	}
 	return nil
+}
+
+// purged is how many messages have been purged from the stream.
+func purged(stream *jetstream.StreamInfo) uint64 {
+	return stream.State.LastSeq - min(stream.State.Msgs, stream.State.LastSeq)
+}
+
+// isWhole returns an error if the last event of any type of a live room was purged from the stream.
+// The events are only looked for if messages have been purged since they were known to be there. The
+// retention, which removes the histories of deleted rooms, is such a reason.
+func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
+	purged := purged(stream)
+	if tail.Purged == nil || *tail.Purged != purged {
+		look := s.haveEvents
+		if stream.State.NumDeleted > maxDeleted {
+			look = s.haveSubjects
+		}
+		if err := look(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.purged = &purged
+	return nil
+}
+
+// maxDeleted bounds the answer that lists the sequences of purged messages: 8 MB, within a second.
+const maxDeleted = 1_000_000
+
+// haveEvents looks for sequences of live rooms among those that were purged.
+func (s *Service) haveEvents(ctx context.Context, p *projection) error {
+	info, err := s.stream.Info(ctx, jetstream.WithDeletedDetails(true))
+	if err != nil {
+		return fmt.Errorf("listing the messages that were purged: %w", err)
+	}
+	slices.Sort(info.State.Deleted)
+	for id, r := range p.rooms {
+		for _, e := range room.EventTypes() {
+			seq := r.Latest.Of(e)
+			_, deleted := slices.BinarySearch(info.State.Deleted, seq)
+			if r.Has(e) && (deleted || seq < info.State.FirstSeq) {
+				return purgedError(id, e)
+			}
+		}
+	}
+	return nil
+}
+
+// haveSubjects looks for the subjects of live rooms. That takes longer: the server lists all subjects
+// once for every 100,000 of them.
+func (s *Service) haveSubjects(ctx context.Context, p *projection) error {
+	for _, e := range room.EventTypes() { // one at a time: a million rooms make a long list
+		info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsLike(e)))
+		if err != nil {
+			return fmt.Errorf("listing the subjects of %s events: %w", e, err)
+		}
+		for id, r := range p.rooms {
+			if _, there := info.State.Subjects[subjects.Post(e, id)]; !there && r.Has(e) {
+				return purgedError(id, e)
+			}
+		}
+	}
+	return nil
+}
+
+func purgedError(roomID string, e room.EventType) error {
+	return fmt.Errorf("it has room %q, whose %s events were purged from the stream", roomID, e)
 }

@@ -155,6 +155,9 @@ type Service struct {
 	lost    atomic.Uint64 // messages of the stream
 	// conflicts are the commits that another service was faster than.
 	conflicts atomic.Uint64
+	lacking   roomLines   // about rooms that the stream lacks events of
+	gone      atomic.Bool // the stream of events does not exist
+	outage    bus.Outage  // of reading it
 
 	apps       *apps
 	projection *projection

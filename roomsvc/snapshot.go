@@ -69,6 +69,9 @@ type snapshotTail struct {
 	Quarantined uint64    `json:"quarantined"`
 	Rooms       int       `json:"rooms"`
 	Sum         uint64    `json:"sum"` // of the hashes of the rooms
+	// Purged is how many messages had been purged from the stream when it was last known to have the
+	// events of every live room.
+	Purged *uint64 `json:"purged,omitempty"`
 }
 
 // errStreamChanged is returned when a snapshot cannot be finished since the projection has
@@ -169,6 +172,7 @@ func (s *snapshotWriter) end() ([]generation, error) {
 		return nil, errStreamChanged
 	}
 	s.tail.Seq, s.tail.ID, s.tail.Stored, s.tail.Quarantined = s.p.consumed, s.p.newest.id, s.p.newest.stored, s.p.quarantined
+	s.tail.Purged = s.p.purged
 	return s.p.recent.freeze(), nil
 }
 

@@ -53,7 +53,7 @@ func (r *rooms) create() *cobra.Command {
 	f.BoolVar(&req.Room.IsDefault, "default", false, "make it a default room")
 	f.BoolVar(&quiet, "no-system-messages", false, "show no system messages in it")
 	f.StringVar(&req.Creator.ID, "creator", "", "user who creates it (default: the user running this)")
-	f.StringSliceVar(&members, "member", nil, "user who is a member from the start; may be repeated")
+	f.StringArrayVar(&members, "member", nil, "user who is a member from the start; may be repeated")
 	f.StringArrayVar(&fields, "field", nil, "custom field as key=value, the value as JSON or else as text; may be repeated")
 	c.PreRunE = func(c *cobra.Command, args []string) (err error) {
 		if len(args) > 0 {

@@ -1,0 +1,164 @@
+package e2e_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// purge removes events by hand, as `nats stream purge ROOM_EVENTS --subject` does.
+func purge(t *testing.T, b *harness.Bus, subject string) {
+	t.Helper()
+	stream, err := b.JS.Stream(t.Context(), subjects.Events)
+	require.NoError(t, err)
+	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject(subject)))
+}
+
+// restart stops the service, and starts one with the snapshot.
+func restart(t *testing.T, b *harness.Bus) *harness.Output {
+	t.Helper()
+	require.NoError(t, b.Service.Stop(t.Context()))
+	return serveLogged(t, b, roomsvc.Config{})
+}
+
+func TestPurgedRoom_IsGoneAfterRestart(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(t *testing.T, b *harness.Bus){
+		"purged while the service ran": func(t *testing.T, b *harness.Bus) {
+			purge(t, b, "room.post.*.lobby")
+			require.NoError(t, b.Service.Stop(t.Context()))
+		},
+		"purged while no service ran": func(t *testing.T, b *harness.Bus) {
+			require.NoError(t, b.Service.Stop(t.Context()))
+			purge(t, b, "room.post.*.lobby")
+		},
+		"without a snapshot": func(t *testing.T, b *harness.Bus) {
+			purge(t, b, "room.post.*.lobby")
+			require.NoError(t, b.Service.Stop(t.Context()))
+			require.NoError(t, b.JS.DeleteObjectStore(t.Context(), subjects.Snapshots))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "lobby")
+			seat(t, b, "lobby", alice)
+			b.Create(t, "kept")
+			lose(t, b)
+			log := serveLogged(t, b, roomsvc.Config{})
+			if name != "without a snapshot" {
+				assert.Regexp(t, `level=WARN msg="the snapshot cannot be used; the whole stream is read instead".*it has room \\"lobby\\", whose create events were purged`, log.String())
+			}
+			_, err := b.Client.Get(t.Context(), "lobby")
+			assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
+			assert.Equal(t, []string{"owner"}, b.Members(t, "kept"))
+			b.Create(t, "lobby")
+			seat(t, b, "lobby", bob)
+			assert.NotContains(t, restart(t, b).String(), "level=WARN", "the next snapshot is without it")
+			assert.Equal(t, []string{"bob", "owner"}, b.Members(t, "lobby"))
+		})
+	}
+}
+
+// What is left of a room whose joins only were purged is what its creation says.
+func TestPurgedRoom_WithCreationLeftLivesAfterRestart(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "lobby")
+	seat(t, b, "lobby", alice)
+	purge(t, b, "room.post.userjoin.lobby")
+	assert.Contains(t, restart(t, b).String(), "the snapshot cannot be used")
+	assert.Equal(t, []string{"owner"}, b.Members(t, "lobby"))
+	seat(t, b, "lobby", bob)
+}
+
+// The snapshot has the room that was purged, the stream behind it the one that was created since.
+func TestPurgedRoom_CreatedAgainBehindSnapshot(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "lobby")
+	b.Create(t, "kept")
+	require.NoError(t, b.Service.Stop(t.Context()))
+	old, _ := snapshot(t, b)
+	purge(t, b, "room.post.*.lobby")
+	serveLogged(t, b, roomsvc.Config{})
+	again := harness.NewRoom("lobby")
+	again.Creator = bob
+	_, err := b.Client.Create(t.Context(), again)
+	require.NoError(t, err)
+	require.NoError(t, b.Service.Stop(t.Context()))
+	putSnapshot(t, b, old)
+	assert.Contains(t, serveLogged(t, b, roomsvc.Config{}).String(), "the snapshot cannot be used")
+	assert.Equal(t, []string{"bob"}, b.Members(t, "lobby"))
+	seat(t, b, "lobby", alice)
+}
+
+// The retention removes histories of deleted rooms, also the message that the snapshot ends with.
+func TestSnapshot_IsUsedThoughHistoryOfDeletedRoomIsRemoved(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "kept")
+	seat(t, b, "kept", alice)
+	b.Create(t, "gone")
+	remove(t, b, "gone")
+	require.NoError(t, b.Service.Stop(t.Context()))
+	purge(t, b, "room.post.*.gone")
+	log := serveLogged(t, b, roomsvc.Config{})
+	assert.Contains(t, log.String(), `msg="read the snapshot" seq=4 `)
+	assert.NotContains(t, log.String(), "level=WARN")
+	b.Create(t, "gone")
+	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "kept"))
+}
+
+func TestPurgedRoom_OfRunningServiceIsUnavailableAndSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := busOn(t, harness.NewServer(t))
+	log := serveLogged(t, b, roomsvc.Config{})
+	b.Create(t, "lobby")
+	b.Create(t, "kept")
+	purge(t, b, "room.post.*.lobby")
+	const times = 3
+	for range times {
+		for subject, body := range map[string]string{
+			"room.svc.join":   `{"roomId":"lobby","user":{"id":"u"}}`,
+			"room.svc.leave":  `{"roomId":"lobby","user":{"id":"nobody"}}`,
+			"room.svc.delete": `{"roomId":"lobby"}`,
+		} {
+			e := refused(t, request(t, b, subject, body, "Room-Timeout-Ms", "200"), room.CodeUnavailable)
+			assert.Contains(t, e.Message, "restart the room service; otherwise restore the stream from a backup")
+			assert.NotContains(t, e.Message, "send the command again")
+		}
+	}
+	seat(t, b, "kept", bob)
+	assert.Equal(t, 1, strings.Count(log.String(), "the stream lacks events of a room"), "one line a room and minute")
+}
+
+// A service that does not know of the purge learns of it when another creates the room.
+func TestPurgedRoom_CreatedByAnotherServiceIsTakenOver(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Logger: slog.New(slog.DiscardHandler)})
+	b.Create(t, "lobby")
+	seat(t, b, "lobby", alice)
+	purge(t, b, "room.post.*.lobby")
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	b.Create(t, "lobby") // sent again until the second service has got it
+	for range 10 {
+		seat(t, b, "lobby", bob)
+		_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "lobby", User: bob})
+		require.NoError(t, err)
+	}
+	var s room.State
+	for _, e := range b.Decoded(t) {
+		require.NoError(t, room.Evolve(&s, e))
+	}
+	assert.Equal(t, uint64(21), s.Room.Version)
+}
