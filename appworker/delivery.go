@@ -27,7 +27,7 @@ type delivery struct {
 	invalid error       // why the message is no event
 	attempt uint64      // which delivery of it this is
 	came    time.Time
-	idle    uint64      // so many of them, for certain, before anybody could have begun it
+	idle    uint64 // so many of them, for certain, before anybody could have begun it
 
 	line     string // in which it waits
 	seq      uint64 // in its stream

@@ -17,6 +17,7 @@ import (
 type counting struct {
 	mu       sync.Mutex // held while the room service is asked
 	asked    time.Time
+	until    time.Time // the answer is used
 	manifest room.Manifest
 	err      error
 	logged   map[passedOver]bool
@@ -28,7 +29,10 @@ type passedOver struct {
 	i       room.Interface
 }
 
-const countingFor = time.Second
+const (
+	countingFor     = time.Second
+	countingTimeout = 2 * time.Second
+)
 
 // passesOver reports whether no worker is to handle the event, as the manifest that counts does not
 // implement its interface. It reports false if the room service does not say so.
@@ -40,7 +44,7 @@ func (w *worker) passesOver(ctx context.Context, d *delivery) bool {
 	c := &w.counting
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !d.came.Before(c.asked) || time.Since(c.asked) > countingFor {
+	if !d.came.Before(c.asked) || time.Now().After(c.until) {
 		c.ask(ctx, w)
 	}
 	if c.err != nil || c.manifest.Has(i) {
@@ -57,12 +61,14 @@ func (w *worker) passesOver(ctx context.Context, d *delivery) bool {
 }
 
 func (c *counting) ask(ctx context.Context, w *worker) {
-	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, countingTimeout)
 	defer cancel()
 	c.asked = time.Now()
-	var app room.App
-	app, c.err = w.rooms.App(ctx, w.app.Manifest.ID)
-	c.manifest = app.Manifest
+	c.until = c.asked.Add(countingFor)
+	app, err := w.rooms.App(ctx, w.app.Manifest.ID)
+	if c.manifest, c.err = app.Manifest, err; err != nil {
+		c.until = time.Now().Add(countingFor) // events that have waited for it do not ask one by one
+	}
 }
 
 // postInterface is the post-interface of an event type.

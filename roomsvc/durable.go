@@ -59,14 +59,21 @@ func (s *Service) settleDurables(ctx context.Context, m room.Manifest, revision 
 }
 
 func (s *Service) trimDurables(ctx context.Context, m room.Manifest) error {
-	if !m.HasPost() {
-		for _, stream := range []jetstream.Stream{s.stream, s.replays} {
-			if err := setParked(ctx, stream, subjects.Durable(m.ID), true); err != nil {
-				return err
-			}
+	if m.HasPost() {
+		if err := s.trimEvents(ctx, m); err != nil {
+			return err
 		}
-		return nil
 	}
+	for _, stream := range []jetstream.Stream{s.stream, s.replays} {
+		if err := setParked(ctx, stream, subjects.Durable(m.ID), !m.HasPost()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trimEvents takes from the consumer of post-events those that the manifest does not implement.
+func (s *Service) trimEvents(ctx context.Context, m room.Manifest) error {
 	want := eventsDurable(m)
 	there, err := s.stream.Consumer(ctx, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -192,9 +199,10 @@ func begins(c jetstream.ConsumerConfig, made time.Time) time.Time {
 	return made
 }
 
-// updateDurable gives a consumer that is there what is wanted, and ends its parking. Its times and
-// its room are its operator's. Its bound of deliveries is never lowered: what has been delivered more
-// often than a lower one allows would be given up without a word. Workers keep to the manifest.
+// updateDurable gives a consumer that is there what is wanted. Its times and its room are its
+// operator's, as is a pause, which the server keeps. Its bound of deliveries is never lowered: what has
+// been delivered more often than a lower one allows would be given up without a word. Workers keep to
+// the manifest.
 func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is, want jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
 	want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = is.DeliverPolicy, is.OptStartSeq, is.OptStartTime
 	want.AckWait, want.MaxAckPending = is.AckWait, is.MaxAckPending
@@ -220,10 +228,7 @@ func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is
 			return nil, fmt.Errorf("updating consumer %s: %w", want.Durable, err)
 		}
 	}
-	if isParked(is) {
-		err = setParked(ctx, stream, want.Durable, false)
-	}
-	return updated.CachedInfo(), err
+	return updated.CachedInfo(), nil
 }
 
 // beginsLater lists the types of events that a consumer gets from the update on.
