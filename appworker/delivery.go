@@ -26,7 +26,8 @@ type delivery struct {
 	before  room.Latest // of the room's events
 	invalid error       // why the message is no event
 	attempt uint64      // which delivery of it this is
-	idle    uint64      // so many of them, for certain, before anybody could have begun it
+	came    time.Time
+	idle    uint64 // so many of them, for certain, before anybody could have begun it
 
 	line     string // in which it waits
 	seq      uint64 // in its stream
@@ -50,7 +51,7 @@ func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
 		return nil, err
 	}
 	d := &delivery{
-		msg: msg, seq: meta.Sequence.Stream, attempt: meta.NumDelivered,
+		msg: msg, seq: meta.Sequence.Stream, attempt: meta.NumDelivered, came: time.Now(),
 		of: subjects.Delivered{Subject: msg.Subject(), Headers: msg.Headers(), Data: msg.Data(), Seq: meta.Sequence.Stream},
 	}
 	if replay {

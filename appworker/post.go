@@ -100,6 +100,8 @@ func (s *source) tell(d *delivery) error {
 	switch {
 	case d.invalid != nil:
 		return Discard(d.invalid) // the room service has quarantined it too
+	case i == "" && s.passesOver(s.stopping, d):
+		return nil
 	case i == "":
 		return errNotImplemented
 	case d.tries() >= uint64(s.app.Manifest.Deliveries()):

@@ -17,8 +17,9 @@ var (
 	// errSilent is why an event is given up that was delivered as often as it may be tried and
 	// was never acknowledged.
 	errSilent = errors.New("every worker that had it died, or went silent, before it was done with it")
-	// errNotImplemented is what an event of a type ends with that only later versions of the app
-	// know. It is not the event's fault: another worker may do better.
+	// errNotImplemented is what an event ends with whose interface this worker does not implement,
+	// though the registered version of the app does, as far as is known. A worker of that version
+	// can handle it.
 	errNotImplemented = errors.New("this worker does not implement the interface; replace it with one of the version that is registered")
 )
 

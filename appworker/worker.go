@@ -29,6 +29,7 @@ type worker struct {
 
 	sources  []*source // of post-events
 	inHand   inHand
+	counting counting
 	preSlots chan struct{}
 	pool     *pool // of post-event handlers
 	ballast  []byte
@@ -148,7 +149,7 @@ func (w *worker) register(ctx context.Context) error {
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return m, backoff.Permanent(err)
 		case err == nil && m.Version != w.app.Manifest.Version:
-			w.log.Warn("a later version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
+			w.log.Warn("another version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {

@@ -14,13 +14,18 @@ type AppState struct {
 	// Workers are the live ones that speak the micro protocol, as those of the Go SDK do.
 	Workers []Worker `json:"workers"`
 	// Backlog is how many post-events wait for the app's workers, those in their hands
-	// included; absent if it implements no post-interface.
+	// included; absent if the manifest has no post-interface.
 	Backlog    *uint64               `json:"backlog,omitempty"`
 	Replicas   int                   `json:"replicas"` // of the room service
 	Figures                          // of all interfaces
 	Interfaces map[Interface]Figures `json:"interfaces,omitempty"` // of each; not in the list of all apps
 	// Operator is what operators have decided, whatever the manifest says.
 	Operator Settings `json:"operator,omitzero"`
+	// Remembered are the versions of the manifests that counted before and can be rolled back to,
+	// the one that counted last first.
+	Remembered []string `json:"remembered,omitempty"`
+	// RolledBackFrom is the version that was rolled back from; a later one ends the rollback.
+	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
 }
 
 // Worker is one replica of an app.
@@ -96,4 +101,18 @@ func (r ShadowRequest) Validate() error {
 		return invalid("shadow is required: true or false")
 	}
 	return ValidateToken("id", r.ID)
+}
+
+// RollbackRequest makes the manifest of a remembered version count again.
+type RollbackRequest struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+}
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r RollbackRequest) Validate() error {
+	if err := ValidateToken("id", r.ID); err != nil {
+		return err
+	}
+	return validateVersion("version", r.Version)
 }

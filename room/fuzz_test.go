@@ -115,7 +115,7 @@ func FuzzDecodeQuery(f *testing.F) {
 			require.True(t, 1 <= size && size <= room.MaxPage, size)
 		}
 		for _, r := range []interface{ Validate() error }{
-			&room.GetRequest{}, &room.ListRequest{}, &room.MembersRequest{}, &room.AppRequest{}, &room.ShadowRequest{},
+			&room.GetRequest{}, &room.ListRequest{}, &room.MembersRequest{}, &room.AppRequest{}, &room.ShadowRequest{}, &room.RollbackRequest{},
 		} {
 			if room.Decode(document, r) != nil || r.Validate() != nil {
 				continue

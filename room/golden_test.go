@@ -64,14 +64,21 @@ var golden = map[string]any{
 	"error_bare":       room.NotFound("r9"),
 	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, Shadow: true}.WithDefaults(),
 	"registration":     room.Registration{Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}}, Operator: room.Settings{Enabled: new(false), Shadow: new(false)}},
+	"registration_rolled_back": room.Registration{
+		Manifest:       room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}},
+		Remembered:     []room.Manifest{{ID: "guard", Version: "2.0.0", Implements: []room.Interface{room.PreRoomUserLeave}, Essentials: []room.Interface{}}},
+		RolledBackFrom: "2.0.0",
+	},
 	"app": room.App{
 		Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}.WithDefaults(),
 		State: &room.AppState{
 			Workers: []room.Worker{{ID: "w1", Version: "1.0.0"}}, Backlog: new(uint64(3)), Replicas: 2, Figures: figures,
 			Interfaces: map[room.Interface]room.Figures{room.PreRoomUserJoined: figures}, Operator: room.Settings{Enabled: new(true)},
+			Remembered: []string{"2.0.0", "0.9.0"}, RolledBackFrom: "2.0.0",
 		},
 	},
-	"shadow_request": room.ShadowRequest{ID: "guard", Shadow: new(false)},
+	"shadow_request":   room.ShadowRequest{ID: "guard", Shadow: new(false)},
+	"rollback_request": room.RollbackRequest{ID: "guard", Version: "1.0.0"},
 	"rejection": room.Rejection{
 		ID: "c1", Time: at, Command: "join", Room: "r1", User: "alice", Kind: room.RejectionDenied,
 		CausedBy: []string{"0197-c0", "welcome-2"},

@@ -87,11 +87,8 @@ func (m Manifest) Validate() error {
 	if slices.Contains(reserved, m.ID) {
 		return invalid("id: %q is the room service's own name", m.ID)
 	}
-	if m.Version == "" {
-		return invalid("version is required")
-	}
-	if !semver.MatchString(m.Version) {
-		return invalid("version must be SemVer like 1.2.3, not %.80q", m.Version)
+	if err := validateVersion("version", m.Version); err != nil {
+		return err
 	}
 	if len(m.Description) > MaxDescription {
 		return invalid("description has %d bytes; at most %d are allowed", len(m.Description), MaxDescription)
@@ -138,6 +135,16 @@ func (m Manifest) validateReinvocation() error {
 		return nil
 	}
 	return invalid("reinvocationPolicy must be never or if_needed, not %.80q", string(m.ReinvocationPolicy))
+}
+
+func validateVersion(field, version string) error {
+	if version == "" {
+		return invalid("%s is required", field)
+	}
+	if !semver.MatchString(version) {
+		return invalid("%s must be SemVer like 1.2.3, not %.80q", field, version)
+	}
+	return nil
 }
 
 func (m Manifest) validateDelivery() error {
@@ -220,6 +227,11 @@ func sameSet(a, b []Interface) bool {
 
 // Has reports whether the app implements i.
 func (m Manifest) Has(i Interface) bool { return slices.Contains(m.Implements, i) }
+
+// HasPost reports whether the app implements a post-interface.
+func (m Manifest) HasPost() bool {
+	return slices.ContainsFunc(m.Implements, func(i Interface) bool { return !i.Pre() })
+}
 
 // Essential reports whether an action is blocked when the app cannot answer for i.
 func (m Manifest) Essential(i Interface) bool { return slices.Contains(m.Essentials, i) }

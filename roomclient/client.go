@@ -136,7 +136,8 @@ func pages[T any](read func(cursor string) ([]T, string, error)) iter.Seq2[T, er
 }
 
 // RegisterApp makes an app known, or its manifest a later one, and returns the manifest that
-// counts from then on: that of the latest version, with what operators have decided. When it
+// counts from then on: that of the latest version, or the one rolled back to, with what operators
+// have decided. When it
 // returns, every replica of the service asks the app. Error: invalid_request, also for
 // another manifest of a version that is registered.
 func (c *Client) RegisterApp(ctx context.Context, m room.Manifest) (room.Manifest, error) {
@@ -169,6 +170,15 @@ func (c *Client) DisableApp(ctx context.Context, id string) (room.Manifest, erro
 // and what it says is recorded and not enforced. Error: app_not_found.
 func (c *Client) ShadowApp(ctx context.Context, id string, shadow bool) (room.Manifest, error) {
 	return call[room.Manifest](ctx, c, subjects.App(subjects.Shadow), room.ShadowRequest{ID: id, Shadow: &shadow}, nil)
+}
+
+// RollbackApp makes the manifest of a version that counted before count again, and returns it as it
+// counts from then on. What operators have decided and the events that wait stay as they are. A worker
+// that registers the version rolled back from, or one in between, changes nothing; a later version
+// replaces the manifest. To undo it, roll back to the version rolled back from. Errors:
+// app_not_found; invalid_request for a version that is not remembered.
+func (c *Client) RollbackApp(ctx context.Context, id, version string) (room.Manifest, error) {
+	return call[room.Manifest](ctx, c, subjects.App(subjects.Rollback), room.RollbackRequest{ID: id, Version: version}, nil)
 }
 
 // RemoveApp ends an app's registration, what operators have decided about it and its consumer

@@ -30,7 +30,12 @@ func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) 
 	return s.appStates(ctx, r.ID, []room.Manifest{m})
 }
 
+// appInfo waits until the replica knows the registry: workers rely on what it says about the
+// manifest.
 func (s *Service) appInfo(ctx context.Context, r room.AppRequest) (any, error) {
+	if err := s.apps.wait(ctx); err != nil {
+		return nil, err
+	}
 	m, err := s.app(r.ID)
 	if err != nil {
 		return nil, err
@@ -84,11 +89,11 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 			}
 		}
 		slices.SortFunc(state.Workers, room.Worker.Compare)
-		if waiting, ok := backlogs[subjects.Durable(m.ID)]; ok {
+		if waiting, ok := backlogs[subjects.Durable(m.ID)]; ok && m.HasPost() {
 			state.Backlog = &waiting
 		}
 		if r, ok := s.apps.get(m.ID); ok {
-			state.Operator = r.Operator
+			state.Operator, state.Remembered, state.RolledBackFrom = r.Operator, r.Versions(), r.RolledBackFrom
 		}
 		apps = append(apps, room.App{Manifest: m, State: &state})
 	}

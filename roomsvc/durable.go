@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -21,24 +22,101 @@ const (
 	durableAckPending = 1000             // events handed out and not yet acknowledged
 )
 
-// ensureDurables makes or updates the consumers from which the workers of the app get their
-// post-events, filtered to the interfaces it implements, and the replays of its dead letters.
-func (s *Service) ensureDurables(ctx context.Context, m room.Manifest, isNew bool) error {
-	filters := postFilters(m)
-	if len(filters) == 0 {
-		return s.deleteDurables(ctx, m.ID)
+// prepareDurables makes or updates the app's consumers before the manifest counts. They get what it
+// implements, and lose nothing: if the registration cannot be stored, the manifest before it counts on.
+func (s *Service) prepareDurables(ctx context.Context, m room.Manifest, isNew bool) error {
+	if !m.HasPost() {
+		return nil
 	}
-	events := durable(m)
-	events.Description = "post-events for the workers of app " + m.ID
-	events.FilterSubjects = filters
-	begin(&events, m)
-	if err := s.ensureDurable(ctx, s.stream, events, isNew); err != nil {
+	if err := s.ensureDurable(ctx, s.stream, eventsDurable(m), isNew); err != nil {
 		return err
 	}
-	replays := durable(m)
-	replays.Description = "dead letters that the workers of app " + m.ID + " get again"
-	replays.FilterSubjects = []string{subjects.ReplaysOf(m.ID)}
-	return s.ensureDurable(ctx, s.replays, replays, isNew)
+	return s.ensureDurable(ctx, s.replays, replaysDurable(m), isNew)
+}
+
+// settleDurables brings the app's consumers to what its manifest implements, once the manifest is
+// stored with the revision. It makes and deletes none. Consumers of a manifest without
+// post-interfaces keep their place: they are parked.
+func (s *Service) settleDurables(ctx context.Context, m room.Manifest, revision uint64) error {
+	for {
+		if err := s.trimDurables(ctx, m); err != nil {
+			return err
+		}
+		last, err := bus.LeaderLast(ctx, s.nc, subjects.AppsStream, subjects.AppKey(m.ID))
+		if err != nil || last.Seq <= revision {
+			return err
+		}
+		// Another replica has stored a later registration and may have updated the consumers before.
+		if err := s.apps.reach(ctx, last.Seq); err != nil {
+			return fmt.Errorf("waiting for revision %d of the apps: %w", last.Seq, err)
+		}
+		stored, ok := s.apps.get(m.ID)
+		if !ok {
+			return nil // removed, and its consumers are deleted
+		}
+		m, revision = stored.Manifest, last.Seq
+	}
+}
+
+func (s *Service) trimDurables(ctx context.Context, m room.Manifest) error {
+	if m.HasPost() {
+		if err := s.trimEvents(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, stream := range []jetstream.Stream{s.stream, s.replays} {
+		if err := setParked(ctx, stream, subjects.Durable(m.ID), !m.HasPost()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trimEvents takes from the consumer of post-events those that the manifest does not implement.
+func (s *Service) trimEvents(ctx context.Context, m room.Manifest) error {
+	want := eventsDurable(m)
+	there, err := s.stream.Consumer(ctx, want.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at consumer %s: %w", want.Durable, err)
+	}
+	is := there.CachedInfo()
+	if len(want.FilterSubjects) == len(filtersOf(is.Config)) && len(beginsLater(is.Config, want)) == 0 {
+		return nil
+	}
+	updated, err := s.updateDurable(ctx, s.stream, is.Config, want)
+	if err == nil && updated.NumPending < is.NumPending {
+		s.log.Warn("post-events passed over: the registered version does not implement their interfaces",
+			"app", m.ID, "version", m.Version, "events", is.NumPending-updated.NumPending)
+	}
+	return err
+}
+
+// eventsDurable is the consumer from which the app's workers get their post-events, filtered to
+// the interfaces that it implements.
+func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
+	c := durable(m)
+	c.Description = "post-events for the workers of app " + m.ID
+	c.FilterSubjects = postFilters(m)
+	switch m.Deliver {
+	case room.DeliverAll:
+		c.DeliverPolicy = jetstream.DeliverAllPolicy
+	case room.DeliverSince:
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, m.DeliverSince
+	default:
+		c.DeliverPolicy = jetstream.DeliverNewPolicy
+	}
+	return c
+}
+
+// replaysDurable is the consumer from which the app's workers get dead letters again.
+func replaysDurable(m room.Manifest) jetstream.ConsumerConfig {
+	c := durable(m)
+	c.Description = "dead letters that the workers of app " + m.ID + " get again"
+	c.FilterSubjects = []string{subjects.ReplaysOf(m.ID)}
+	return c
 }
 
 // durable is what the consumers of an app have in common. The last time that the server delivers
@@ -54,38 +132,52 @@ func durable(m room.Manifest) jetstream.ConsumerConfig {
 	}
 }
 
-// begin says where the events of a new app begin.
-func begin(c *jetstream.ConsumerConfig, m room.Manifest) {
-	switch m.Deliver {
-	case room.DeliverAll:
-		c.DeliverPolicy = jetstream.DeliverAllPolicy
-	case room.DeliverSince:
-		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, m.DeliverSince
-	default:
-		c.DeliverPolicy = jetstream.DeliverNewPolicy
-	}
-}
-
-// ensureDurable makes the consumer or updates it. One that is there goes on where it is. But of
-// an app that is new, whose consumer is what a registration that failed has left, one that
-// begins elsewhere or cannot be updated is made anew.
+// ensureDurable makes the consumer or updates it. One that is there goes on where it is, and keeps
+// the events that it gets. Of an app that is new it is what a registration that failed has left, or
+// the registry has been lost: only one that nothing waits in is made anew, so that no event is lost.
 func (s *Service) ensureDurable(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig, isNew bool) error {
 	there, err := stream.Consumer(ctx, want.Durable)
-	if err == nil {
-		if is := there.CachedInfo().Config; !isNew || beginsAlike(is, want) {
-			if err = s.updateDurable(ctx, stream, is, want); err == nil || !isNew {
-				return err
-			}
-		}
-		err = stream.DeleteConsumer(ctx, want.Durable)
-	}
-	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return create(ctx, stream, want)
+	case err != nil:
 		return fmt.Errorf("looking at consumer %s: %w", want.Durable, err)
 	}
-	if _, err = stream.CreateConsumer(ctx, want); err != nil {
+	is := there.CachedInfo()
+	if isNew && is.Delivered.Consumer == 0 && !beginsAlike(is.Config, want) {
+		if is.NumPending > 0 && begins(want, time.Now()).After(begins(is.Config, is.Created)) {
+			return room.Errorf(room.CodeInvalidRequest,
+				"consumer %s of stream %s is left from an earlier registration, with %d events from before those that this one begins with: register with deliver %q, or delete the consumer first",
+				want.Durable, is.Stream, is.NumPending, room.DeliverAll)
+		}
+		return recreate(ctx, stream, want)
+	}
+	wider := want
+	wider.FilterSubjects = slices.Clone(want.FilterSubjects)
+	for _, e := range room.EventTypes() {
+		if f := subjects.PostsLike(e); slices.Contains(filtersOf(is.Config), f) && !slices.Contains(want.FilterSubjects, f) {
+			wider.FilterSubjects = append(wider.FilterSubjects, f)
+		}
+	}
+	_, err = s.updateDurable(ctx, stream, is.Config, wider)
+	if err != nil && isNew && is.Delivered.Consumer == 0 && is.NumPending == 0 {
+		return recreate(ctx, stream, want)
+	}
+	return err
+}
+
+func create(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig) error {
+	if _, err := stream.CreateConsumer(ctx, want); err != nil {
 		return fmt.Errorf("making consumer %s: %w", want.Durable, err)
 	}
 	return nil
+}
+
+func recreate(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig) error {
+	if err := stream.DeleteConsumer(ctx, want.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("deleting consumer %s: %w", want.Durable, err)
+	}
+	return create(ctx, stream, want)
 }
 
 func beginsAlike(a, b jetstream.ConsumerConfig) bool {
@@ -96,46 +188,63 @@ func beginsAlike(a, b jetstream.ConsumerConfig) bool {
 	return same && a.DeliverPolicy == b.DeliverPolicy
 }
 
+// begins is the time of the first event that a consumer gets that is made at that time.
+func begins(c jetstream.ConsumerConfig, made time.Time) time.Time {
+	switch {
+	case c.DeliverPolicy == jetstream.DeliverAllPolicy:
+		return time.Time{}
+	case c.OptStartTime != nil:
+		return *c.OptStartTime
+	}
+	return made
+}
+
 // updateDurable gives a consumer that is there what is wanted. Its times and its room are its
-// operator's. Its bound of deliveries is never
-// lowered: what has been delivered more often than a lower one allows would be given up without
-// a word. Workers keep to the manifest.
-func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is, want jetstream.ConsumerConfig) error {
+// operator's, as is a pause, which the server keeps. Its bound of deliveries is never lowered: what has
+// been delivered more often than a lower one allows would be given up without a word. Workers keep to
+// the manifest.
+func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is, want jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
 	want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = is.DeliverPolicy, is.OptStartSeq, is.OptStartTime
 	want.AckWait, want.MaxAckPending = is.AckWait, is.MaxAckPending
 	want.MaxDeliver = max(want.MaxDeliver, is.MaxDeliver)
 	want.Metadata = maps.Clone(is.Metadata)
-	if _, err := stream.UpdateConsumer(ctx, want); err != nil {
-		return fmt.Errorf("updating consumer %s: %w", want.Durable, err)
-	}
-	began := beginsLater(is, want)
-	if len(began) == 0 {
-		return nil
-	}
-	// What was there before the update may never come, and no event must wait for it.
-	info, err := stream.Info(ctx)
+	updated, err := stream.UpdateConsumer(ctx, want)
 	if err != nil {
-		return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
+		return nil, fmt.Errorf("updating consumer %s: %w", want.Durable, err)
 	}
-	if want.Metadata == nil {
-		want.Metadata = make(map[string]string)
+	if began := beginsLater(is, want); len(began) > 0 {
+		// What was there before the update may never come, and no event must wait for it.
+		info, err := stream.Info(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
+		}
+		if want.Metadata == nil {
+			want.Metadata = make(map[string]string)
+		}
+		for _, e := range began {
+			want.Metadata[subjects.BehindKey(e)] = strconv.FormatUint(info.State.LastSeq, 10)
+		}
+		if updated, err = stream.UpdateConsumer(ctx, want); err != nil {
+			return nil, fmt.Errorf("updating consumer %s: %w", want.Durable, err)
+		}
 	}
-	for _, e := range began {
-		want.Metadata[subjects.BehindKey(e)] = strconv.FormatUint(info.State.LastSeq, 10)
-	}
-	if _, err := stream.UpdateConsumer(ctx, want); err != nil {
-		return fmt.Errorf("updating consumer %s: %w", want.Durable, err)
-	}
-	return nil
+	return updated.CachedInfo(), nil
 }
 
 // beginsLater lists the types of events that a consumer gets from the update on.
 func beginsLater(is, want jetstream.ConsumerConfig) []room.EventType {
-	had := append(slices.Clone(is.FilterSubjects), is.FilterSubject)
+	had := filtersOf(is)
 	return slices.DeleteFunc(room.EventTypes(), func(e room.EventType) bool {
 		filter := subjects.PostsLike(e)
 		return !slices.Contains(want.FilterSubjects, filter) || slices.Contains(had, filter)
 	})
+}
+
+func filtersOf(c jetstream.ConsumerConfig) []string {
+	if c.FilterSubject != "" {
+		return []string{c.FilterSubject}
+	}
+	return c.FilterSubjects
 }
 
 // deleteDurables deletes the app's consumers, if it has some, with whatever waits in them.

@@ -37,6 +37,7 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("app-enable", app(subjects.Enable), query(s.enableApp)),
 		s.endpoint("app-disable", app(subjects.Disable), query(s.disableApp)),
 		s.endpoint("app-shadow", app(subjects.Shadow), query(s.shadowApp)),
+		s.endpoint("app-rollback", app(subjects.Rollback), query(s.rollbackApp)),
 		s.endpoint("app-remove", app(subjects.Remove), query(s.removeApp)),
 		everybody(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}

@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -10,18 +11,12 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// registerApp makes the app's consumer before the app is known: from then on no event passes
-// it by.
 func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error) {
 	if _, err := condition.CompileAll(m); err != nil {
 		return nil, err
 	}
-	stored, err := s.changeApp(ctx, m.ID, func(was *room.Registration) (room.Registration, bool, error) {
-		next, changed, err := registered(was, m)
-		if err == nil {
-			err = s.ensureDurables(ctx, next.Manifest, was == nil)
-		}
-		return next, changed, err
+	stored, err := s.changeManifest(ctx, m.ID, func(was *room.Registration) (room.Registration, bool, error) {
+		return registered(was, m)
 	})
 	if err != nil {
 		return nil, err
@@ -31,16 +26,16 @@ func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error)
 }
 
 // registered is what becomes of an app's registration when a worker comes with a manifest: a
-// later version replaces the one that is there, an earlier one leaves it, and of one version
-// there is one manifest.
+// version later than all before replaces the one that counts, any other leaves it, and of one
+// version there is one manifest.
 func registered(was *room.Registration, m room.Manifest) (next room.Registration, changed bool, err error) {
 	if was == nil {
 		return room.Registration{Manifest: m}, true, nil
 	}
-	switch there := semver.MustParse(was.Version); semver.MustParse(m.Version).Compare(there) { // both have been validated
-	case 1:
-		return room.Registration{Manifest: m, Operator: was.Operator}, true, nil
-	case -1:
+	switch v := semver.MustParse(m.Version); { // all have been validated
+	case v.GreaterThan(semver.MustParse(was.Latest())):
+		return was.Replace(m), true, nil
+	case !v.Equal(semver.MustParse(was.Version)):
 		return *was, false, nil
 	}
 	if d := was.Differences(m); len(d) > 0 {
@@ -49,6 +44,33 @@ func registered(was *room.Registration, m room.Manifest) (next room.Registration
 			m.Version, m.ID, strings.Join(d, ", "))
 	}
 	return *was, false, nil
+}
+
+// changeManifest changes which manifest of an app counts. The app's consumers get what it implements
+// before it counts, so that from then on no event passes it by, and lose the rest only afterwards.
+func (s *Service) changeManifest(ctx context.Context, id string, revised revise) (room.Registration, error) {
+	prepared := func(was *room.Registration) (room.Registration, bool, error) {
+		next, changed, err := revised(was)
+		if err == nil {
+			next = forgetOldest(next, eventBounds(int(s.nc.MaxPayload())).MaxBytes)
+			err = s.prepareDurables(ctx, next.Manifest, was == nil)
+		}
+		return next, changed, err
+	}
+	return s.changeApp(ctx, id, prepared, func(stored room.Registration, revision uint64) error {
+		return s.settleDurables(ctx, stored.Manifest, revision)
+	})
+}
+
+// forgetOldest forgets the manifests that counted longest ago until the registration fits into a message.
+func forgetOldest(r room.Registration, maxBytes int) room.Registration {
+	for len(r.Remembered) > 0 {
+		if data, err := json.Marshal(r); err != nil || len(data) <= maxBytes {
+			break
+		}
+		r.Remembered = r.Remembered[:len(r.Remembered)-1]
+	}
+	return r
 }
 
 func (s *Service) enableApp(ctx context.Context, r room.AppRequest) (any, error) {
@@ -75,7 +97,7 @@ func (s *Service) decide(ctx context.Context, id string, set func(*room.Settings
 		next := *was
 		set(&next.Operator)
 		return next, true, nil
-	})
+	}, func(room.Registration, uint64) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +126,8 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 }
 
 // changeApp changes an app's registration, and returns when every service knows it.
-func (s *Service) changeApp(ctx context.Context, id string, revised revise) (room.Registration, error) {
-	stored, revision, err := s.apps.change(ctx, id, revised)
+func (s *Service) changeApp(ctx context.Context, id string, revised revise, settled settle) (room.Registration, error) {
+	stored, revision, err := s.apps.change(ctx, id, revised, settled)
 	if err != nil {
 		return stored, err
 	}

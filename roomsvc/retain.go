@@ -154,12 +154,12 @@ func (s *Service) consumers(ctx context.Context) (map[string]consumer, error) {
 
 // doneWith is the sequence up to which nothing is to come for the consumer. If it has nothing
 // before it and nothing in hand that is all that it knows of; what its filter passes over does
-// not move its own sequences.
+// not move its own sequences. A parked consumer holds nothing back: it may be parked for ever.
 func (c consumer) doneWith(settled uint64) uint64 {
 	switch i := c.info; {
 	case i == nil:
 		return 0
-	case i.NumPending == 0 && i.NumAckPending == 0:
+	case i.NumPending == 0 && i.NumAckPending == 0, isParked(i.Config):
 		return settled
 	case i.Config.AckPolicy == jetstream.AckNonePolicy:
 		return i.Delivered.Stream

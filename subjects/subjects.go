@@ -30,6 +30,7 @@ const (
 	Enable   = "enable"
 	Disable  = "disable"
 	Shadow   = "shadow"
+	Rollback = "rollback"
 	Remove   = "remove"
 	Replica  = "replica"
 )
@@ -64,6 +65,9 @@ func BucketStream(bucket string) string { return bucketStream + bucket }
 
 // AllKeys are the subjects of that stream.
 func AllKeys(bucket string) string { return bucketKeys + bucket + ".>" }
+
+// AppKey is the subject of an app's registration in the bucket.
+func AppKey(app string) string { return bucketKeys + AppsBucket + "." + app }
 
 // Room is the subject of a command or query about rooms.
 func Room(endpoint string) string { return ServiceGroup + "." + endpoint }

@@ -58,6 +58,14 @@ the app if that is not wanted.`,
 				return client.DisableApp(ctx, args[0])
 			}, "APP"),
 		a.shadow(),
+		a.decision("rollback APP VERSION", "Make a manifest that counted before count again",
+			`rollback makes the manifest of a version that counted before count again; app info lists the
+versions that are remembered. What has been decided about the app and the events that wait for it
+stay as they are. A worker that registers the version rolled back from, or one in between, changes
+nothing; a later version ends the rollback, and so does rolling back to the version rolled back from.`,
+			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
+				return client.RollbackApp(ctx, args[0], args[1])
+			}, "APP", "VERSION"),
 		a.decision("remove APP", "Forget an app",
 			`remove forgets an app, what has been decided about it, and the events that wait for it. Workers
 that still run are not asked any more; one that starts, or that loses its connection and connects
@@ -143,6 +151,12 @@ func showApp(w io.Writer, m room.App) {
 		fmt.Fprintf(t, "%s\t%s\n", key, plain(fmt.Sprintf(format, args...)))
 	}
 	line("version", "%s", m.Version)
+	if s.RolledBackFrom != "" {
+		line("rolled back from", "%s", s.RolledBackFrom)
+	}
+	if len(s.Remembered) > 0 {
+		line("remembered", "%s", strings.Join(s.Remembered, ", "))
+	}
 	if m.Description != "" {
 		line("description", "%s", m.Description)
 	}

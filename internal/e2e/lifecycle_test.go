@@ -314,7 +314,7 @@ func TestAnOlderWorkerServesOn(t *testing.T) {
 	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed("1.0.0 says no")
 	}))
-	log.Await(t, "a later version of the app is registered")
+	log.Await(t, "another version of the app is registered")
 	_, err := join(t, b, "alice")
 	assert.Equal(t, "1.0.0 says no", code(t, err).Reason)
 	app, err := b.Client.App(t.Context(), "guard")

@@ -1,0 +1,238 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+func rollback(t *testing.T, b *harness.Bus, version string) room.Manifest {
+	t.Helper()
+	m, err := b.Client.RollbackApp(t.Context(), "ledger", version)
+	require.NoError(t, err)
+	return m
+}
+
+func leave(t *testing.T, b *harness.Bus, user string) error {
+	t.Helper()
+	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: user}})
+	return err
+}
+
+func stateOf(t *testing.T, b *harness.Bus) room.App {
+	t.Helper()
+	app, err := b.Client.App(t.Context(), "ledger")
+	require.NoError(t, err)
+	return app
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, onJoin)
+	b.Create(t, "r")
+	joins(t, b, "r", "alice", "bob")
+	_, err := b.Client.ShadowApp(t.Context(), "ledger", false)
+	require.NoError(t, err)
+	b.Register(t, at("2.0.0", beforeLeave))
+	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, leave(t, b, "alice")).Code)
+
+	assert.Equal(t, "1.0.0", rollback(t, b, "1.0.0").Version)
+	require.NoError(t, leave(t, b, "alice"))
+	app := stateOf(t, b)
+	assert.EqualValues(t, 2, *app.State.Backlog)
+	assert.Equal(t, []string{"2.0.0"}, app.State.Remembered)
+	assert.Equal(t, "2.0.0", app.State.RolledBackFrom)
+	assert.Equal(t, room.Settings{Shadow: new(false)}, app.State.Operator)
+
+	saw := newSeen[string]()
+	b.Work(t, onJoin, seeJoins(saw))
+	assert.Equal(t, "alice", saw.one(t))
+	assert.Equal(t, "bob", saw.one(t))
+	b.RequireDrained(t, "ledger")
+	saw.none(t)
+}
+
+// Workers of the version rolled back from, and of one in between, change nothing until the rollback
+// has ended.
+func TestWorkersAfterARollback(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, onJoin)
+	b.Register(t, at("2.0.0", beforeLeave))
+	rollback(t, b, "1.0.0")
+	for _, m := range []room.Manifest{at("2.0.0", beforeLeave), at("1.5.0", onCreateOrJoin), at("2.0.0", onCreateOrJoin), at("0.9.0", beforeLeave)} {
+		counts, err := b.Client.RegisterApp(t.Context(), m)
+		require.NoError(t, err)
+		assert.Equal(t, onJoin.WithDefaults(), counts, m.Version)
+	}
+	_, err := b.Client.RegisterApp(t.Context(), at("1.0.0", onCreateOrJoin))
+	assert.Contains(t, code(t, err).Message, "another manifest")
+	assert.Equal(t, "2.0.0", stateOf(t, b).State.RolledBackFrom)
+
+	b.Register(t, at("2.0.1", onCreateOrJoin))
+	app := stateOf(t, b)
+	assert.Equal(t, "2.0.1", app.Version)
+	assert.Empty(t, app.State.RolledBackFrom)
+	assert.Equal(t, []string{"1.0.0", "2.0.0"}, app.State.Remembered)
+	counts, err := b.Client.RegisterApp(t.Context(), at("2.0.0", beforeLeave))
+	require.NoError(t, err)
+	assert.Equal(t, "2.0.1", counts.Version)
+}
+
+func TestARollbackIsUndone(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	joins(t, b, "r", "alice")
+	b.Register(t, onJoin)
+	b.Register(t, at("2.0.0", beforeLeave))
+	rollback(t, b, "1.0.0")
+	rollback(t, b, "2.0.0")
+	app := stateOf(t, b)
+	assert.Equal(t, "2.0.0", app.Version)
+	assert.Empty(t, app.State.RolledBackFrom)
+	assert.Nil(t, app.State.Backlog)
+	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, leave(t, b, "alice")).Code)
+}
+
+func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	for range 2 {
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+	}
+	b.Create(t, "r")
+	b.Register(t, onJoin)
+	b.Register(t, at("2.0.0", beforeLeave))
+	for range 5 {
+		rollback(t, b, "1.0.0")
+		for range 9 { // the three answer in turns
+			joins(t, b, "r", "alice")
+			require.NoError(t, leave(t, b, "alice"))
+			require.Equal(t, "1.0.0", stateOf(t, b).Version)
+		}
+		rollback(t, b, "2.0.0")
+		joins(t, b, "r", "alice")
+		for range 9 {
+			require.Equal(t, room.CodeEssentialAppUnavailable, code(t, leave(t, b, "alice")).Code)
+		}
+	}
+}
+
+func TestARollbackThatIsRefusedChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, onJoin)
+	b.Register(t, at("2.0.0", beforeLeave))
+	_, err := b.Client.RollbackApp(t.Context(), "ledger", "1.5.0")
+	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
+	assert.Contains(t, code(t, err).Message, "remembered besides 2.0.0: 1.0.0")
+	for _, body := range []string{``, `{}`, `{"id":"ledger"}`, `{"id":"ledger","version":"one"}`, `{"id":"a b","version":"1.0.0"}`} {
+		refused(t, request(t, b, "room.app.rollback", body), room.CodeInvalidRequest)
+	}
+	assert.Equal(t, "2.0.0", stateOf(t, b).Version)
+	_, err = b.Client.RemoveApp(t.Context(), "ledger")
+	require.NoError(t, err)
+	_, err = b.Client.RollbackApp(t.Context(), "ledger", "1.0.0")
+	assert.Equal(t, room.CodeAppNotFound, code(t, err).Code)
+}
+
+// Another version of the service may have taken a condition that this one cannot compile.
+func TestARollbackToAConditionThatCannotBeCompiledIsRefused(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)
+	require.NoError(t, err)
+	_, err = kv.Put(t.Context(), "ledger", []byte(`{"id":"ledger","version":"2.0.0","implements":["PreRoomUserJoined"],"remembered":[
+		{"id":"ledger","version":"1.0.0","implements":["PreRoomUserJoined"],"when":{"PreRoomUserJoined":"room.colour == 'red'"}}]}`))
+	require.NoError(t, err)
+	_, err = b.Client.RollbackApp(t.Context(), "ledger", "1.0.0")
+	assert.Contains(t, code(t, err).Message, "undefined field 'colour'")
+	require.Eventually(t, func() bool {
+		app, err := b.Client.App(t.Context(), "ledger")
+		return err == nil && app.Version == "2.0.0" && app.State.RolledBackFrom == ""
+	}, replyTime, tick)
+}
+
+// Where events begin, and how often they may be delivered, is not touched by a rollback.
+func TestARollbackLeavesTheConsumerWhereItIs(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	joins(t, b, "r", "alice")
+	v1 := onJoin
+	v1.Deliver, v1.MaxAttempts = room.DeliverAll, new(3)
+	b.Register(t, v1)
+	joins(t, b, "r", "bob")
+	v2 := at("2.0.0", onCreateOrJoin)
+	v2.MaxAttempts = new(9)
+	b.Register(t, v2)
+	b.Create(t, "s")
+	b.SetAckWait(t, "ledger", replyTime)
+	assert.Equal(t, new(3), rollback(t, b, "1.0.0").MaxAttempts)
+	is := consumerOf(t, b, subjects.Events, "ledger")
+	assert.EqualValues(t, 2, is.NumPending, "both joins")
+	assert.Equal(t, jetstream.DeliverAllPolicy, is.Config.DeliverPolicy)
+	assert.Equal(t, 13, is.Config.MaxDeliver, "lowered, it would lose events that were delivered more often")
+	assert.Equal(t, replyTime, is.Config.AckWait)
+}
+
+// While workers of both versions run, each goes on with what it implements of what counts.
+func TestARollbackWhileWorkersOfBothVersionsRun(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	joined, created := newSeen[string](), newSeen[string]()
+	b.Work(t, onJoin, seeJoins(joined))
+	b.Work(t, room.Manifest{ID: "ledger", Version: "2.0.0"}, seeCreates(created))
+	joins(t, b, "r", "alice")
+	b.Create(t, "s")
+	assert.Equal(t, "s", created.one(t))
+	rollback(t, b, "1.0.0")
+	b.Create(t, "u")
+	joins(t, b, "s", "bob", "carol")
+	for _, user := range []string{"bob", "carol"} {
+		assert.Equal(t, user, joined.one(t))
+	}
+	b.RequireDrained(t, "ledger")
+	created.none(t)
+	assert.Zero(t, messages(t, b, subjects.DeadLetters))
+}
+
+// A record of a service that knows of no rollback is read as it is.
+func TestARollbackToTheManifestOfAnOldRecord(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)
+	require.NoError(t, err)
+	_, err = kv.Put(t.Context(), "ledger", []byte(`{"id":"ledger","version":"1.0.0","implements":["PreRoomUserJoined"],"operator":{"enabled":false}}`))
+	require.NoError(t, err)
+	b.Register(t, at("2.0.0", beforeLeave))
+	m := rollback(t, b, "1.0.0")
+	assert.Equal(t, joined, m.Implements)
+	assert.False(t, m.IsEnabled())
+}
+
+func TestCLIRollback(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, onJoin)
+	b.Register(t, at("2.0.0", beforeLeave))
+	c := cli{t, b.Server.URL()}
+	assert.Regexp(t, `(?m)^remembered +1\.0\.0$`, c.ok("app", "info", "ledger"))
+	assert.Equal(t, "app ledger 1.0.0 is enabled\n", c.ok("app", "rollback", "ledger", "1.0.0"))
+	out := c.ok("app", "info", "ledger")
+	assert.Regexp(t, `(?m)^rolled back from +2\.0\.0$`, out)
+	assert.Regexp(t, `(?m)^remembered +2\.0\.0$`, out)
+	assert.Contains(t, c.fails(2, "app", "rollback", "ledger", "3.0.0"), "remembered besides 1.0.0: 2.0.0")
+	assert.Contains(t, c.fails(4, "app", "rollback", "nobody", "1.0.0"), `there is no app "nobody"`)
+	c.fails(2, "app", "rollback", "ledger")
+}
