@@ -35,7 +35,8 @@ type call struct {
 // A command about the very room that a pre-event is about waits until that pre-event is
 // over, and so never succeeds from inside its handler. A post-event may be delivered more
 // than once: a command sent from its handler should have an id made of the event's, such as
-// roomclient.WithID("welcome-" + e.Event.ID).
+// roomclient.WithID("welcome-" + e.Event.ID). Commands sent with the handler's context name the
+// event and what led to it as their causes; with more than room.MaxCauses they are refused.
 func Rooms(ctx context.Context) RoomService {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.rooms

@@ -30,7 +30,7 @@ type Event struct {
 	// room of the same id included.
 	Previous Latest
 	Version  uint64
-	CausedBy []string // the ids of the commands that led to it, the oldest first
+	CausedBy []string // the ids of the commands that led to it, oldest first
 	Data     Data
 }
 

@@ -79,7 +79,7 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 				UserJoin: rapid.Uint64().Draw(t, "userjoin"), UserLeave: rapid.Uint64Range(0, 3).Draw(t, "userleave"),
 			},
 			Version: rapid.Uint64().Draw(t, "version"), CausedBy: rapid.SliceOfN(token, 1, 20).Draw(t, "causes"),
-			Data:    room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
+			Data: room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
 		}
 		subject, h, data, err := subjects.EncodePost(e, "trace")
 		require.NoError(t, err)

@@ -159,4 +159,3 @@ func TestReadBeyondTheEndOfTheStream(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "r", r.ID)
 }
-
