@@ -32,10 +32,12 @@ type call struct {
 
 // Rooms is the room service, for use inside a handler; nil outside of one.
 //
-// A command about the very room that a pre-event is about waits until that pre-event is
-// over, and so never succeeds from inside its handler. A post-event may be delivered more
-// than once: a command sent from its handler should have an id made of the event's, such as
-// roomclient.WithID(room.CommandID("welcome", e.Event.ID)).
+// A handler of a pre-event must not change the room that it is asked about. The replica that asks
+// refuses such a command as invalid_request. Another replica decides it by itself, which asks the
+// app again, and the decision that the handler is part of starts over. A post-event may be delivered
+// more than once: a command sent from its handler should have an id made of the event's, such as
+// roomclient.WithID(room.CommandID("welcome", e.Event.ID)). Commands sent with the handler's context
+// name the event and what led to it as their causes; with more than room.MaxCauses they are refused.
 func Rooms(ctx context.Context) RoomService {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.rooms

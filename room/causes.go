@@ -1,11 +1,11 @@
 package room
 
-// MaxCauses is how many commands may have led to one. A longer chain is taken for a loop: an app
-// that reacts to what it has done itself.
+// MaxCauses is how many causes a command may have. A longer chain counts as a loop: an app that reacts
+// to its own events.
 const MaxCauses = 16
 
 // ValidateCauses returns an error of code invalid_request if the command has more causes than
-// MaxCauses. The causes are the ids of the commands that led to it, the oldest first.
+// MaxCauses. The causes are the ids of the commands that led to it, oldest first.
 func ValidateCauses(commandID string, causes []string) error {
 	if len(causes) <= MaxCauses {
 		return nil

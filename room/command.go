@@ -16,7 +16,7 @@ type Command struct {
 	TraceParent string // W3C trace context
 	Bounds
 	Bytes    int      // that the request takes, 0 if it is not known
-	CausedBy []string // the ids of the commands that led to it, the oldest first
+	CausedBy []string // the ids of the commands that led to it, oldest first
 	Request  Request
 }
 

@@ -24,7 +24,8 @@ const (
 	CodeAppNotFound Code = "app_not_found"
 	// CodeRoomExists is returned when a live room has that id already.
 	CodeRoomExists Code = "room_exists"
-	// CodeConflict is returned when too many changes of one room ran at once; retry.
+	// CodeConflict is returned when too many changes of one room ran at once; retry. A read gets it
+	// when the stream ends before the sequence that the read asks for; retry without.
 	CodeConflict Code = "conflict"
 	// CodeTooLarge is returned when a room's record, the members of a creation, or a message
 	// is over its bound.
@@ -39,7 +40,8 @@ const (
 	// answers; retry with the same command id.
 	CodeUnavailable Code = "unavailable"
 	// CodeDeadlineExceeded is returned when the command's own time budget ran out; retry
-	// with the same command id.
+	// with the same command id. A read gets it when the replica did not reach the sequence that
+	// the read asks for in time.
 	CodeDeadlineExceeded Code = "deadline_exceeded"
 )
 

@@ -36,7 +36,7 @@ type Event struct {
 	Version  uint64
 	// Fingerprint is that of the request; empty in events of older versions.
 	Fingerprint string
-	CausedBy    []string // the ids of the commands that led to it, the oldest first
+	CausedBy    []string // the ids of the commands that led to it, oldest first
 	Data        Data
 }
 

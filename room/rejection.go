@@ -33,7 +33,7 @@ type Rejection struct {
 	User    string        `json:"user,omitempty"` // whose membership it was about
 	Kind    RejectionKind `json:"kind"`
 	Error   Error         `json:"error"` // as the client got it
-	// CausedBy are the ids of the commands that led to this one, the oldest first.
+	// CausedBy are the ids of the commands that led to this one, oldest first.
 	CausedBy []string `json:"causedBy,omitempty"`
 	// Request is the command's body, unless it is too large.
 	Request json.RawMessage `json:"request,omitempty"`

@@ -4,9 +4,10 @@ import "context"
 
 type causesKey struct{}
 
-// WithCause returns a context whose commands say what caused them: the ids of the commands, which
-// are those of their events, that led to them, the oldest first. The room service refuses a command
-// with more than room.MaxCauses of them. The handlers of an app have such a context.
+// WithCause returns a context for commands that other commands led to. The chain is the ids of those,
+// which are the ids of their events, oldest first. Every command that a Client sends with the context
+// carries it, and the room service refuses a command with more than room.MaxCauses of them. The context
+// of an app's handler has one already.
 func WithCause(ctx context.Context, chain ...string) context.Context {
 	return context.WithValue(ctx, causesKey{}, chain)
 }

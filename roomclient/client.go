@@ -24,8 +24,8 @@ type Config struct {
 
 // Client calls the room service. It is safe for concurrent use.
 //
-// Its reads are at least as new as everything that it has seen: as its own commands, as earlier
-// reads, and as what NotOlderThan says. A replica that has not read the stream so far waits.
+// Its reads are at least as new as everything that it has seen: its own commands, its earlier reads,
+// and what NotOlderThan names. A replica of the service that lags behind that waits before it answers.
 type Client struct {
 	nc     *nats.Conn
 	cfg    Config

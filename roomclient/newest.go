@@ -9,12 +9,12 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// NotOlderThan makes the client's reads wait for the event of that sequence of ROOM_EVENTS, for a
-// caller who knows of the event from elsewhere. Of what the client's own calls return it knows.
+// NotOlderThan makes the client's later reads at least as new as the event of that sequence in
+// ROOM_EVENTS. It is for sequences that the caller knows from elsewhere: the client takes note of those
+// that its own calls return. A sequence that is lower than one the client has seen changes nothing.
 func (c *Client) NotOlderThan(seq uint64) { c.newest.raise(seq) }
 
-// newest is the highest sequence that a client has seen the effect of. Any number of goroutines may
-// use it.
+// newest is the highest sequence that a client has seen the effect of. It is safe for concurrent use.
 type newest struct{ seq atomic.Uint64 }
 
 func (n *newest) raise(seq uint64) {
@@ -25,20 +25,20 @@ func (n *newest) raise(seq uint64) {
 	}
 }
 
-// forget is for a sequence that the stream does not have, as it was made anew.
+// forget drops a sequence that the stream does not have, unless a call has seen a higher one meanwhile.
 func (n *newest) forget(seq uint64) { n.seq.CompareAndSwap(seq, 0) }
 
-// learn takes from a reply how new the state is that it rests on.
+// learn takes the sequence that a reply's header names.
 func (n *newest) learn(reply nats.Header) {
 	if seq, err := strconv.ParseUint(reply.Get(subjects.Seq), 10, 64); err == nil {
 		n.raise(seq)
 	}
 }
 
-// asRead is the Option of reads: they ask for state as new as the client has seen.
+// asRead is the Option that marks a request as a read. demand fills in the sequence.
 func asRead(h nats.Header) { h.Set(subjects.MinSeq, "0") }
 
-// demand fills in what a read asks for, and returns it; 0 if the request is no read.
+// demand fills in the sequence that a read asks for and returns it; for a command it returns 0.
 func (n *newest) demand(h nats.Header) uint64 {
 	if h.Get(subjects.MinSeq) == "" {
 		return 0

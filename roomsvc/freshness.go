@@ -11,15 +11,15 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A client that asks several replicas sees the rooms go forward only: a reply says with Room-Seq which
-// sequence its state may rest on, and a read says with Room-Min-Seq up to which the replica must have
-// read the stream.
+// Two headers keep a client from going back in time when it asks several replicas. Room-Seq on a reply
+// is an upper bound: the highest sequence that the reply's state may contain. Room-Min-Seq on a read is
+// a lower bound: the replica must have read the stream up to it.
 
-// usualLag is how long a replica waits for a sequence before it asks the leader whether the stream
-// has it. Most come within it: a question for each would be too much for the leader.
+// usualLag is how long a read waits before the service asks the leader whether the stream has the
+// sequence. Most sequences come within it, so that the leader is not asked for each read.
 const usualLag = 50 * time.Millisecond
 
-// fresh serves reads that are as new as they ask for.
+// fresh makes reads wait for the sequence that they ask for.
 func (s *Service) fresh(read serve) serve {
 	return func(ctx context.Context, msg *nats.Msg) (any, error) {
 		if err := s.awaitMinSeq(ctx, msg.Header); err != nil {
@@ -29,9 +29,9 @@ func (s *Service) fresh(read serve) serve {
 	}
 }
 
-// awaitMinSeq returns when the projection has what the header asks for. It returns an error of code
-// invalid_request if that is no number, conflict if the stream ends before it, and deadline_exceeded
-// if the context ends first.
+// awaitMinSeq returns when the projection has the sequence that the header names. It returns an error
+// of code invalid_request if the header is not a whole number, conflict if the stream ends before the
+// sequence, and deadline_exceeded if the context ends first.
 func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	asked := h[subjects.MinSeq]
 	if len(asked) == 0 {
@@ -53,8 +53,8 @@ func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	return nil
 }
 
-// streamEnd is the last sequence that the stream's leader has given out, if it says so in time. While
-// there is no leader, what is on its way may still come.
+// streamEnd is the last sequence of the stream as its leader has it. It is not known if the leader does
+// not answer; the read goes on waiting then, since the projection may still advance.
 func (s *Service) streamEnd(ctx context.Context) (seq uint64, known bool) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
@@ -65,8 +65,9 @@ func (s *Service) streamEnd(ctx context.Context) (seq uint64, known bool) {
 	return info.State.LastSeq, true
 }
 
-// seqHeader is the header of the reply with this result or error. The result of a change has none,
-// since its body names the sequence, and an answer about apps rests on none.
+// seqHeader is the Room-Seq header of the reply with this result or error. It must be called after the
+// state was read. The result of a change has no header, since its body names the sequence; nor has an
+// answer about apps.
 func (s *Service) seqHeader(reply any) nats.Header {
 	switch r := reply.(type) {
 	case room.Result:

@@ -127,8 +127,8 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 	return nil, true, &relayedError{refused, seqOf(reply)}
 }
 
-// relayed is another service's result, relayedError its error, with the header that names the sequence
-// it rests on: this service's own state may be older.
+// relayed is another service's result and relayedError its error, each with the Room-Seq header of the
+// other's reply: this service's own state may be older.
 type relayed struct {
 	json.RawMessage
 	header nats.Header
@@ -141,7 +141,7 @@ type relayedError struct {
 
 func (e *relayedError) Unwrap() error { return e.error }
 
-// seqOf is the header of a reply that names the sequence, empty if it has none.
+// seqOf is the Room-Seq header of a reply, nil if the reply has none.
 func seqOf(reply *nats.Msg) nats.Header {
 	seq := reply.Header.Get(subjects.Seq)
 	if seq == "" {

@@ -6,7 +6,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Causes are the ids of the commands that led to a command or an event, the oldest first, as its
+// Causes are the ids of the commands that led to a command or an event, oldest first, as its
 // header says. It returns an error of code invalid_request if one of them is no token.
 func Causes(h Headers) ([]string, error) {
 	chain := first(h, CausedBy)
@@ -22,10 +22,10 @@ func Causes(h Headers) ([]string, error) {
 	return causes, nil
 }
 
-// CausesOfReaction are those of a command that reacts to an event with these headers: what led to
-// the event, and the event.
+// CausesOfReaction are the causes of a command that an app sends because of an event, or a pre-event,
+// with these headers: the causes of the event, then the event.
 func CausesOfReaction(h Headers) []string {
-	causes, _ := Causes(h) // the room service writes no others
+	causes, _ := Causes(h) // the service has checked them
 	return append(causes, first(h, ID))
 }
 

@@ -9,9 +9,9 @@ import (
 const (
 	CommandID = "Nats-Msg-Id"     // on a command: its id
 	TimeoutMs = "Room-Timeout-Ms" // milliseconds left to answer
-	MinSeq    = "Room-Min-Seq"    // on a read: how far the replica that answers must have read the stream
-	Seq       = "Room-Seq"        // on a reply: the highest sequence that the replica's state has
-	CausedBy  = "Room-Caused-By"  // on commands and events: the ids of the commands that led to it, the oldest first
+	MinSeq    = "Room-Min-Seq"    // on a read: the sequence up to which the replica must have read the stream
+	Seq       = "Room-Seq"        // on a reply: the highest sequence that the replica's state may contain
+	CausedBy  = "Room-Caused-By"  // on commands, pre-events and events: the ids of the commands that led to it
 
 	CommittedBy = "Room-Replica" // on a post-event: the id of the room service that has published it
 

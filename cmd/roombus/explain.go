@@ -100,7 +100,7 @@ func (p paint) rejected(w io.Writer, r room.Rejection) {
 	fmt.Fprintf(w, "  = %s\n", cause(r, p))
 }
 
-// causes shows which commands led to the one explained, the oldest first.
+// causes shows which commands led to the one explained, oldest first.
 func (p paint) causes(w io.Writer, ids []string) {
 	if len(ids) > 0 {
 		fmt.Fprintf(w, "    caused by %s\n", plain(strings.Join(ids, ", ")))
