@@ -1,4 +1,4 @@
-// Command guard is the smallest app: it keeps banned users out of every room.
+// Command guard is a small app: it keeps banned users out of every room.
 package main
 
 import (
@@ -17,6 +17,22 @@ func (g guard) PreRoomUserJoined(_ context.Context, e room.UserJoin) error {
 	return nil
 }
 
+// PreRoomCreatePrevent looks at the members that a room is created with: they do not join.
+func (g guard) PreRoomCreatePrevent(_ context.Context, e room.Create) error {
+	for _, member := range e.Members {
+		if g.banned[member.ID] {
+			return room.Prevented(member.ID + " is banned here")
+		}
+	}
+	return nil
+}
+
 func main() {
-	appworker.Main(appworker.Manifest{ID: "guard", Version: "1.0.0"}, guard{banned: map[string]bool{"mallory": true}})
+	appworker.Main(appworker.Manifest{
+		ID: "guard", Version: "1.0.0",
+		// Without the guard nobody gets in: a ban holds while it is away, too.
+		Essentials: []room.Interface{room.PreRoomUserJoined, room.PreRoomCreatePrevent},
+		// Other apps may add members to a room: the guard sees what they made of it.
+		ReinvocationPolicy: room.ReinvokeIfNeeded,
+	}, guard{banned: map[string]bool{"mallory": true}})
 }

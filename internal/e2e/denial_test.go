@@ -86,3 +86,21 @@ func TestDenial_IsTakenBackByALaterCompleteAsking(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, r.Changed)
 }
+
+// The guard of the README lets no banned user in: neither by a join, nor as a member or creator of
+// a new room, nor as a member that another app adds.
+func TestGuardExample_LetsNoBannedUserIn(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	example(t, "guard", b.Server.URL()).Stderr.Await(t, "INFO serving app=guard")
+	b.Create(t, "r")
+	refused(t, request(t, b, "room.svc.join", malloryJoins), room.CodeUserNotAllowed)
+	create := func(creator, rest string) *nats.Msg {
+		return request(t, b, "room.svc.create", `{"room":{"id":"n","slugifiedName":"n","type":"channel"},"creator":{"id":"`+creator+`"}`+rest+`}`)
+	}
+	refused(t, create("owner", `,"members":[{"id":"mallory"}]`), room.CodePrevented)
+	refused(t, create("mallory", ``), room.CodePrevented)
+	b.Register(t, room.Manifest{ID: "inviter", Implements: []room.Interface{room.PreRoomCreateExtend}})
+	b.Answer(t, room.PreRoomCreateExtend, "inviter", harness.Says(`{"verdict":"allow","extend":{"members":[{"id":"mallory"}]}}`))
+	refused(t, create("owner", ``), room.CodePrevented)
+}

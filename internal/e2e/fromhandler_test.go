@@ -1,0 +1,44 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// impatient is an app that has the user whom it is asked about join while it is asked.
+type impatient struct{ got chan error }
+
+func (i impatient) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
+	_, err := appworker.Rooms(ctx).Join(ctx, room.JoinRequest{RoomID: e.Room.ID, User: e.JoiningUser})
+	select {
+	case i.got <- err:
+	default:
+	}
+	return nil
+}
+
+// A handler that changes the room that it is asked about is told at once that it cannot: it would
+// wait for itself until its time is over.
+func TestCommandFromHandler_AboutTheRoomItIsAskedAboutIsRefused(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	app := impatient{make(chan error, 1)}
+	b.Work(t, room.Manifest{ID: "impatient", Essentials: joined}, app)
+	for _, user := range []string{"a", "b", "c"} {
+		r, err := join(t, b, user)
+		require.NoError(t, err)
+		assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+		err = <-app.got
+		assert.True(t, errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}), "%v", err)
+	}
+}
