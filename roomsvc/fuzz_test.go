@@ -17,7 +17,7 @@ func FuzzJudge(f *testing.F) {
 	for _, seed := range []string{
 		`{"verdict":"allow"}`, `{"verdict":"allow","modify":{"displayName":"D","customFields":{"a":null,"b":[1,{"c":null}]}}}`,
 		`{"verdict":"allow","modify":{"memberCount":7}}`, `{"verdict":"allow","modify":{}}`, `{"verdict":"allow","modify":null}`,
-		`{"verdict":"allow","modify":{"creator":{"id":null}}}`, `{"verdict":"skip"}`, `{"verdict":"deny"}`, `{`,
+		`{"verdict":"allow","modify":{"creator":{"id":null}}}`, `{"verdict":"allow","replace":{"id":"r1","slugifiedName":"r1","customFields":{"a":null}}}`, `{"verdict":"skip"}`, `{"verdict":"deny"}`, `{`,
 	} {
 		f.Add([]byte(seed), "", "")
 	}
