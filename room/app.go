@@ -1,6 +1,9 @@
 package room
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // App is a registered app: the manifest that counts, and how the app is doing.
 type App struct {
@@ -13,9 +16,7 @@ type App struct {
 type AppState struct {
 	// Workers are the live ones that speak the micro protocol, as those of the Go SDK do.
 	Workers []Worker `json:"workers"`
-	// Backlog is how many post-events wait for the app's workers, those in their hands
-	// included; absent if the manifest has no post-interface.
-	Backlog    *uint64               `json:"backlog,omitempty"`
+	Waiting
 	Replicas   int                   `json:"replicas"` // of the room service
 	Figures                          // of all interfaces
 	Interfaces map[Interface]Figures `json:"interfaces,omitempty"` // of each; not in the list of all apps
@@ -26,6 +27,35 @@ type AppState struct {
 	Remembered []string `json:"remembered,omitempty"`
 	// RolledBackFrom is the version that was rolled back from; a later one ends the rollback.
 	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
+}
+
+// Waiting is the post-events that wait for an app's workers. It is empty if the manifest has no
+// post-interface.
+type Waiting struct {
+	// Backlog is how many they are, those in the workers' hands included.
+	Backlog *uint64 `json:"backlog,omitempty"`
+	// AckPending is how many the workers have in hand, MaxAckPending how many they may have; 0 if
+	// that is not bounded.
+	AckPending    int `json:"ackPending,omitempty"`
+	MaxAckPending int `json:"maxAckPending,omitempty"`
+	// Oldest is the first one in the order of the stream.
+	Oldest *WaitingEvent `json:"oldest,omitempty"`
+	// Stuck says that the server holds the events of all rooms back until the workers acknowledge
+	// those that they have.
+	Stuck bool `json:"stuck,omitempty"`
+}
+
+// WaitingEvent is a post-event that an app has not acknowledged.
+type WaitingEvent struct {
+	Seq  uint64    `json:"seq"`
+	Room string    `json:"room"`
+	Time time.Time `json:"time"` // when it was stored
+}
+
+// IsStuck reports whether the workers have as much in hand as they may, and the oldest event is older
+// than the ack wait: a worker that handles events would have acknowledged it.
+func (w Waiting) IsStuck(now time.Time, ackWait time.Duration) bool {
+	return w.Oldest != nil && w.MaxAckPending > 0 && w.AckPending >= w.MaxAckPending && now.Sub(w.Oldest.Time) > ackWait
 }
 
 // Worker is one replica of an app.

@@ -72,7 +72,9 @@ var golden = map[string]any{
 	"app": room.App{
 		Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}.WithDefaults(),
 		State: &room.AppState{
-			Workers: []room.Worker{{ID: "w1", Version: "1.0.0"}}, Backlog: new(uint64(3)), Replicas: 2, Figures: figures,
+			Workers:  []room.Worker{{ID: "w1", Version: "1.0.0"}},
+			Waiting:  room.Waiting{Backlog: new(uint64(3)), AckPending: 2, MaxAckPending: 2, Oldest: &room.WaitingEvent{Seq: 42, Room: "r1", Time: at}, Stuck: true},
+			Replicas: 2, Figures: figures,
 			Interfaces: map[room.Interface]room.Figures{room.PreRoomUserJoined: figures}, Operator: room.Settings{Enabled: new(true)},
 			Remembered: []string{"2.0.0", "0.9.0"}, RolledBackFrom: "2.0.0",
 		},

@@ -2,11 +2,9 @@ package roomsvc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"golang.org/x/sync/errgroup"
 
@@ -63,7 +61,7 @@ func (s *Service) app(id string) (room.Manifest, error) {
 func (s *Service) appStates(ctx context.Context, only string, manifests []room.Manifest) ([]room.App, error) {
 	var reports []replicaReport
 	var workers []micro.ServiceIdentity
-	var backlogs map[string]uint64
+	var waiting map[string]room.Waiting
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) {
 		reports, err = s.replicas(ctx, replicaRequest{App: only, Figures: true})
@@ -74,7 +72,7 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 		return err
 	})
 	asking.Go(func() (err error) {
-		backlogs, err = s.backlogs(ctx, only)
+		waiting, err = s.allWaiting(ctx, only)
 		return err
 	})
 	if err := asking.Wait(); err != nil {
@@ -89,8 +87,8 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 			}
 		}
 		slices.SortFunc(state.Workers, room.Worker.Compare)
-		if waiting, ok := backlogs[subjects.Durable(m.ID)]; ok && m.HasPost() {
-			state.Backlog = &waiting
+		if m.HasPost() {
+			state.Waiting = waiting[subjects.Durable(m.ID)]
 		}
 		if r, ok := s.apps.get(m.ID); ok {
 			state.Operator, state.Remembered, state.RolledBackFrom = r.Operator, r.Versions(), r.RolledBackFrom
@@ -124,29 +122,4 @@ func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 		state.Interfaces[i] = s.total()
 	}
 	return state
-}
-
-// backlogs is how many events wait for each consumer of the stream, or for that of one app.
-func (s *Service) backlogs(ctx context.Context, only string) (map[string]uint64, error) {
-	waiting := make(map[string]uint64)
-	count := func(info *jetstream.ConsumerInfo) { waiting[info.Name] = info.NumPending + uint64(info.NumAckPending) }
-	if only != "" {
-		consumer, err := s.stream.Consumer(ctx, subjects.Durable(only))
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return waiting, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("looking at the app's consumer: %w", err)
-		}
-		count(consumer.CachedInfo())
-		return waiting, nil
-	}
-	consumers := s.stream.ListConsumers(ctx)
-	for info := range consumers.Info() {
-		count(info)
-	}
-	if err := consumers.Err(); err != nil {
-		return nil, fmt.Errorf("looking at the apps' consumers: %w", err)
-	}
-	return waiting, nil
 }

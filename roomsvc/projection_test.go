@@ -169,3 +169,16 @@ func TestAForeignMessageBeforeACommitIsQuarantined(t *testing.T) {
 	assert.Equal(t, uint64(1), c.quarantined)
 	assert.Equal(t, uint64(3), c.seq)
 }
+
+func TestProjection_PurgedCountIsThatOfBeforeItsFirstMessage(t *testing.T) {
+	t.Parallel()
+	p := newProjection(streamMade)
+	p.begin(3)
+	p.quarantine(room.Event{Seq: 5}, streamMade)
+	p.begin(4)
+	assert.Equal(t, new(uint64(3)), p.purged, "what was purged since has been read")
+	p.reset(streamMade, 0)
+	assert.Nil(t, p.purged)
+	p.begin(4)
+	assert.Equal(t, new(uint64(4)), p.purged)
+}

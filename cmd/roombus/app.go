@@ -36,7 +36,10 @@ func newApp() *cobra.Command {
 			Long: `ls lists the apps in the order in which they are asked, and how they are doing. Interfaces
 that an app is essential for have a star. WORKERS are the live ones that speak the NATS micro
 protocol, as those made with the Go SDK do. The figures are sums over the replicas of the
-room service, each since it started; P50 and P99 are times from asking to knowing.`,
+room service, each since it started; P50 and P99 are times from asking to knowing. BACKLOG is how
+many post-events wait for the app, and the age of the oldest. An app is stuck on a room if its
+workers have as many events in hand as they may and do not acknowledge the oldest, one of that
+room: then the events of all rooms wait. app info has the event.`,
 			Args: exactly(),
 			RunE: a.conn.calling(a.list),
 		},
@@ -131,7 +134,7 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		s := stateOf(m)
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
 			len(s.Workers), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, quantile(s.P50Ms), quantile(s.P99Ms),
-			s.Breaker, backlog(s), interfaces(m.Manifest))
+			s.Breaker, backlog(s.Waiting), interfaces(m.Manifest))
 	}
 	return t.Flush()
 }
@@ -179,7 +182,11 @@ func showApp(w io.Writer, m room.App) {
 		line("workers", "none that answers over the micro protocol")
 	}
 	if s.Backlog != nil {
-		line("backlog", "%d", *s.Backlog)
+		line("backlog", "%s", backlog(s.Waiting))
+		line("in hand", "%s", inHand(s.Waiting))
+	}
+	if o := s.Oldest; o != nil {
+		line("oldest event", "seq %d, room %s, %s", o.Seq, o.Room, clock(o.Time))
 	}
 	_ = t.Flush()
 	if len(s.Interfaces) == 0 {
@@ -245,11 +252,40 @@ func breaker(p paint, b room.Breaker) string {
 	return p.as(string(b), color.FgRed)
 }
 
-func backlog(s room.AppState) string {
-	if s.Backlog == nil {
+// backlog is how many events wait, since when, and the room that all others wait for.
+func backlog(w room.Waiting) string {
+	if w.Backlog == nil {
 		return "-"
 	}
-	return strconv.FormatUint(*s.Backlog, 10)
+	s := strconv.FormatUint(*w.Backlog, 10)
+	if w.Oldest != nil {
+		s += " (" + age(time.Since(w.Oldest.Time)) + ")"
+	}
+	if w.Stuck {
+		s += " stuck on " + w.Oldest.Room
+	}
+	return s
+}
+
+// age is a duration in its largest unit.
+func age(d time.Duration) string {
+	const day = 24 * time.Hour
+	for _, u := range []struct {
+		name string
+		long time.Duration
+	}{{"d", day}, {"h", time.Hour}, {"m", time.Minute}} {
+		if d >= u.long {
+			return strconv.FormatInt(int64(d/u.long), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(max(0, d)/time.Second), 10) + "s"
+}
+
+func inHand(w room.Waiting) string {
+	if w.MaxAckPending == 0 {
+		return strconv.Itoa(w.AckPending)
+	}
+	return fmt.Sprintf("%d of at most %d", w.AckPending, w.MaxAckPending)
 }
 
 // first is the label of the first of several lines.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -68,4 +69,13 @@ func TestAnErrorIsOneLine(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(bus.ErrServerTooOld, errors.New("and\nmore"))
 	assert.Equal(t, "the NATS server is too old and more; upgrade it", inOneLine(err))
+}
+
+func TestAge_IsShownInItsLargestUnit(t *testing.T) {
+	t.Parallel()
+	for shown, d := range map[string]time.Duration{
+		"0s": -time.Second, "59s": time.Minute - 1, "3m": 3*time.Minute + 59*time.Second, "23h": 24*time.Hour - 1, "400d": 400 * 24 * time.Hour,
+	} {
+		assert.Equal(t, shown, age(d))
+	}
 }

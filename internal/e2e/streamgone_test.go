@@ -131,3 +131,20 @@ func TestStreamGone_ServiceGoesOnWithBackup(t *testing.T) {
 	assert.Equal(t, []string{"alice", "bob", "owner"}, l.Members(t, "lobby"))
 	assert.LessOrEqual(t, strings.Count(l.service.String(), "broke off"), 2, "%s", l.service)
 }
+
+// On a cluster it is the leader of the cluster that knows that there is no such stream.
+func TestStreamGone_OnCluster(t *testing.T) {
+	t.Parallel()
+	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")
+	service := serveOn(t, cluster)
+	l := &lostStream{Bus: busAt(t, cluster.URL()), service: service.Stderr}
+	l.Create(t, "lobby")
+	seat(t, l.Bus, "lobby", alice)
+	deleteEvents(t, l.Bus)
+	l.requireGone(t, "5000")
+	l.service.Await(t, `the stream is gone`)
+	l.requireGone(t, "1")
+	serveOn(t, cluster)
+	l.service.Await(t, `msg="reading the stream again" after=0 outage=`)
+	l.Create(t, "lobby")
+}
