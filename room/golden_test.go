@@ -34,7 +34,9 @@ var (
 		{App: "guard", Interface: room.PreRoomUserJoined, Outcome: room.Allowed, Ms: 0.125},
 		{App: "namer", Interface: room.PreRoomCreateModify, Outcome: room.Allowed, Ms: 1, Changed: []string{"customFields.topic", "displayName"}},
 		{App: "slow", Interface: room.PreRoomUserJoined, Outcome: room.TimedOut, Reason: "no verdict within 1000 ms", Ms: 1000.2, Shadow: true},
+		{App: "names", Interface: room.PreRoomCreatePrevent, Outcome: room.Allowed, Ms: 0.5, Reinvoked: true},
 	}
+	cut = room.Cut{Outcomes: 1, Reasons: 2, Changed: 3, Warnings: 4}
 	figures = room.Figures{
 		Calls: 20, Allowed: 10, Denied: 5, Skipped: 1, Failed: 1, TimedOut: 3, Unavailable: 2, WouldHaveDenied: 1,
 		Retried: 4, Late: 2, P50Ms: 0.25, P99Ms: 1000, Breaker: room.BreakerHalfOpen,
@@ -56,13 +58,13 @@ var golden = map[string]any{
 	"list_request":     room.ListRequest{Cursor: "r1", Limit: 10},
 	"members_request":  room.MembersRequest{RoomID: "r1", Cursor: "alice", Limit: 10},
 	"app_request":      room.AppRequest{ID: "guard"},
-	"result_changed":   room.Result{Changed: true, Room: full, Event: &ref, Warnings: []string{"crowded"}, Apps: outcomes},
+	"result_changed":   room.Result{Changed: true, Room: full, Event: &ref, Warnings: []string{"crowded"}, Apps: outcomes, Cut: cut},
 	"result_unchanged": room.Result{Room: bare},
 	"room_page":        room.Page{Rooms: []room.Room{bare}, Cursor: "r2"},
 	"member_page":      room.MemberPage{Members: []room.User{bob}},
-	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
+	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1], Cut: cut},
 	"error_bare":       room.NotFound("r9"),
-	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, Shadow: true}.WithDefaults(),
+	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, ReinvocationPolicy: room.ReinvokeIfNeeded, Shadow: true}.WithDefaults(),
 	"registration":     room.Registration{Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}}, Operator: room.Settings{Enabled: new(false), Shadow: new(false)}},
 	"registration_rolled_back": room.Registration{
 		Manifest:       room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}},
@@ -91,7 +93,8 @@ var golden = map[string]any{
 	"pre_delete":      room.Data{Room: bare, DeletedBy: &alice},
 	"pre_userjoin":    room.Data{Room: bare, JoiningUser: &alice, Inviter: &bob},
 	"pre_userleave":   room.Data{Room: bare, LeavingUser: &bob, RemovedBy: &alice},
-	"post_userjoin":   room.Data{Room: full, JoiningUser: &alice, Apps: outcomes, Warnings: []string{"crowded"}},
+	"post_delete":     room.Data{Room: bare, Members: []room.User{bob}, DeletedBy: &alice},
+	"post_userjoin":   room.Data{Room: full, JoiningUser: &alice, Apps: outcomes, Warnings: []string{"crowded"}, Cut: cut},
 	"verdict_allow":   room.Verdict{Verdict: room.Allow, Warnings: []string{"crowded"}},
 	"verdict_deny":    room.Verdict{Verdict: room.Deny, Reason: "closed"},
 	"verdict_skip":    room.Verdict{Verdict: room.Skip},
@@ -99,7 +102,7 @@ var golden = map[string]any{
 	"verdict_modify":  room.Verdict{Verdict: room.Allow, Modify: json.RawMessage(`{"description":null,"displayName":"D"}`)},
 	"verdict_replace": room.Verdict{Verdict: room.Allow, Replace: json.RawMessage(`{"id":"r1","slugifiedName":"r1","type":"channel","creator":{"id":"bob"},"isDefault":false,"isReadOnly":false,"displaySystemMessages":true,"customFields":{"score":null},"createdAt":"2026-01-02T15:04:05.678901Z","memberCount":1,"version":0}`)},
 	"handled_created": room.Created{Create: room.Create{Room: bare, Members: []room.User{bob}}, Apps: outcomes},
-	"handled_deleted": room.Deleted{Delete: room.Delete{Room: bare, DeletedBy: &bob}},
+	"handled_deleted": room.Deleted{Delete: room.Delete{Room: bare, DeletedBy: &bob}, Members: []room.User{bob}},
 	"handled_joined":  room.UserJoined{UserJoin: room.UserJoin{Room: bare, JoiningUser: alice, Inviter: &bob}},
 	"handled_left":    room.UserLeft{UserLeave: room.UserLeave{Room: bare, LeavingUser: alice, RemovedBy: &bob}},
 }
