@@ -186,7 +186,7 @@ func (l *lane) begin() {
 		users = make(map[string]bool)
 	}
 	for _, tk := range l.queue {
-		if !tk.begun && !(tk.changes && busy) && !users[tk.user] {
+		if !tk.begun && (!tk.changes || !busy) && !users[tk.user] {
 			tk.begun = true
 			if tk.changes {
 				l.deciding = true

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,7 +37,6 @@ func TestCommandFromHandler_AboutTheRoomItIsAskedAboutIsRefused(t *testing.T) {
 		r, err := join(t, b, user)
 		require.NoError(t, err)
 		assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
-		err = <-app.got
-		assert.True(t, errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}), "%v", err)
+		assert.ErrorIs(t, <-app.got, &room.Error{Code: room.CodeInvalidRequest})
 	}
 }
