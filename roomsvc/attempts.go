@@ -39,7 +39,7 @@ type behindError struct {
 }
 
 func (e *behindError) Error() string {
-	return fmt.Sprintf("the stream %s has room %q up to sequence %d, but this service has seen %d: if its events were removed on purpose, "+
+	return fmt.Sprintf("the stream %s lacks events of room %q: it has sequence %d, this service has seen %d; if they were removed on purpose, "+
 		"restart the room service; otherwise restore the stream from a backup", subjects.Events, e.room, e.has, e.seen)
 }
 

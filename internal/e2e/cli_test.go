@@ -112,6 +112,13 @@ func TestCLIRooms(t *testing.T) {
 	assert.Empty(t, c.ok("events", "--since", "2100-01-01T00:00:00Z"))
 }
 
+func TestCLI_MemberIsTakenWhole(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	cli{t, b.Server.URL()}.ok("room", "create", "r", "--creator", "owner", "--member", "cn=Bob Roe,ou=people", "--member", `"quoted"`)
+	assert.Equal(t, []string{`"quoted"`, "cn=Bob Roe,ou=people", "owner"}, b.Members(t, "r"))
+}
+
 func eventTypes(t *testing.T, out string) []string {
 	t.Helper()
 	var types []string

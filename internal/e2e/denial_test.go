@@ -87,6 +87,16 @@ func TestDenial_IsTakenBackByALaterCompleteAsking(t *testing.T) {
 	assert.True(t, r.Changed)
 }
 
+// What was denied first and allowed by all later is not denied: it only could not be committed.
+func TestDenial_IsNotToldAfterALaterAskingAllowed(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{MaxConflicts: 2})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
+	racing(t, b, 100, denies, allows)
+	refused(t, request(t, b, "room.svc.join", malloryJoins), room.CodeConflict)
+}
+
 // The guard of the README lets no banned user in: neither by a join, nor as a member or creator of
 // a new room, nor as a member that another app adds.
 func TestGuardExample_LetsNoBannedUserIn(t *testing.T) {

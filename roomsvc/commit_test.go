@@ -1,0 +1,66 @@
+package roomsvc
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+)
+
+// What has been published is waited for, though the command's own time is over: it may be stored,
+// and the client must not be told that it is not.
+func TestCommit_PublishOutlivesTheCommandsTime(t *testing.T) {
+	t.Parallel()
+	s, _ := twoServices(t)
+	createRoom(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	publish := s.append
+	s.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+		<-ctx.Done()
+		return publish(waiting, msg, id, g)
+	}
+	result, err := s.do(ctx, room.EventUserJoin, aliceJoins())
+	require.NoError(t, err)
+	assert.True(t, result.(room.Result).Changed)
+}
+
+// An acknowledgement that is lost is looked for, and found, after the command's time is over.
+func TestCommit_LostAcknowledgementIsFoundAfterTheCommandsTime(t *testing.T) {
+	t.Parallel()
+	s, _ := twoServices(t)
+	createRoom(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	publish := s.append
+	s.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+		_, err := publish(waiting, msg, id, g)
+		assert.NoError(t, err)
+		<-ctx.Done()
+		return 0, bus.ErrUncertain
+	}
+	result, err := s.do(ctx, room.EventUserJoin, aliceJoins())
+	require.NoError(t, err)
+	assert.True(t, result.(room.Result).Changed)
+}
+
+// While it is not known what became of a publish, nothing else is said of the command.
+func TestCommit_UnknownOutcomeIsUnavailable(t *testing.T) {
+	t.Parallel()
+	s, _ := twoServices(t)
+	createRoom(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	s.append = func(context.Context, *nats.Msg, string, bus.Guard) (uint64, error) {
+		<-ctx.Done()
+		return 0, bus.ErrUncertain
+	}
+	_, err := s.do(ctx, room.EventUserJoin, aliceJoins())
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+}
