@@ -20,6 +20,12 @@ func (t *turns) inLane(roomID string) int {
 	return 0
 }
 
+func (t *turns) hasBegun(tk *ticket) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return tk.begun
+}
+
 // taking is a command that takes its turn in room r.
 type taking struct {
 	release func()
@@ -95,8 +101,9 @@ func TestTurns_CommandThatChangesNothingWaitsForItsUserOnly(t *testing.T) {
 	join := <-take(t.Context(), t, turns, change("ann"), never)
 	(<-take(t.Context(), t, turns, idle("bob"), never)).release()
 	(<-take(t.Context(), t, turns, idle(""), never)).release()
-	leave := take(t.Context(), t, turns, idle("ann"), never)
-	assert.Empty(t, leave)
+	waiting := idle("ann")
+	leave := take(t.Context(), t, turns, waiting, never)
+	assert.False(t, turns.hasBegun(waiting))
 	join.release()
 	(<-leave).release()
 	assert.Empty(t, turns.lanes)
@@ -134,9 +141,10 @@ func TestTurns_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
 	t.Parallel()
 	turns := newTurns(100)
 	leave := <-take(t.Context(), t, turns, idle("ann"), never)
-	join := take(t.Context(), t, turns, change("ann"), never)
+	waiting := change("ann")
+	join := take(t.Context(), t, turns, waiting, never)
 	other := take(t.Context(), t, turns, change("bob"), never)
-	assert.Empty(t, join)
+	assert.False(t, turns.hasBegun(waiting))
 	leave.release()
 	(<-join).release()
 	(<-other).release()

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,6 +101,43 @@ func TestBreaker(t *testing.T) {
 			require.Equal(t, room.Allowed, outcome().Outcome)
 			assert.Equal(t, 1, strings.Count(log.String(), "breaker open"), log.String())
 			assert.Equal(t, 1, strings.Count(log.String(), "breaker closed"))
+		})
+	}
+}
+
+// An app that fails on what one user or one room brings goes on being asked about the others: a
+// breaker that opened for all would let in whom the app denies.
+func TestBreaker_BadInputOfOneUserOrRoomDoesNotOpenIt(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]func(n int) (roomID, user string){
+		"one user in one room":   func(int) (string, string) { return "a", "bad" },
+		"one user in many rooms": func(n int) (string, string) { return string(rune('a' + n%3)), "bad" },
+		"many users in one room": func(n int) (string, string) { return "a", "bad-" + strconv.Itoa(n) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 3})
+			for _, id := range []string{"a", "b", "c"} {
+				b.Create(t, id)
+			}
+			b.Register(t, room.Manifest{ID: "guard", Implements: joined})
+			b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
+				if strings.Contains(string(msg.Data), `"id":"bad`) {
+					_ = msg.Respond([]byte(`garbage`))
+					return
+				}
+				_ = msg.Respond([]byte(denies))
+			})
+			for n := range 10 {
+				roomID, user := request(n)
+				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: room.User{ID: user}})
+				require.NoError(t, err)
+				if r.Changed {
+					assert.Equal(t, room.Failed, r.Apps[0].Outcome, n)
+				}
+			}
+			_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "b", User: room.User{ID: "eve"}})
+			assert.Equal(t, room.CodeUserNotAllowed, code(t, err).Code)
 		})
 	}
 }
