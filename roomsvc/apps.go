@@ -73,6 +73,15 @@ func (a *apps) list() []room.Manifest { return a.schedule.Load().apps }
 // contacts is every app, in order, for each pre-interface that it implements.
 func (a *apps) contacts() []*contact { return a.schedule.Load().contacts }
 
+// revive has an app asked again whose breakers are open.
+func (a *apps) revive(id string) {
+	for _, k := range a.contacts() {
+		if k.manifest.ID == id {
+			k.circuit.revive()
+		}
+	}
+}
+
 // get is an app that is registered.
 func (a *apps) get(id string) (room.Registration, bool) {
 	a.mu.Lock()

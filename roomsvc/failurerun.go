@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"sync"
+	"time"
 
 	"github.com/roombus/roombus/room"
 )
@@ -15,9 +16,11 @@ func originOf(c room.Command) origin {
 
 // run is the failures of an app in a row. An app that fails on what one user or one room brings is
 // not broken for the others: errors weigh only if they come from more than one room and more than
-// one user. Timeouts always do.
+// one user. Timeouts always do. Of calls that were in flight together one failure counts: a worker
+// that dies fails them all at once.
 type run struct {
 	mu       sync.Mutex
+	counted  time.Time // when the last failure was
 	timeouts uint32
 	errors   uint32
 	first    origin // of the errors
@@ -25,24 +28,44 @@ type run struct {
 	users    bool   // and another user
 }
 
-// timeout takes note of one more.
-func (r *run) timeout() {
+// timeout takes note of one more, of a call that began at that time.
+func (r *run) timeout(began time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.timeouts++
+	if r.counts(began) {
+		r.timeouts++
+	}
 }
 
 // failure takes note of an error. It reports whether the errors come from several rooms and users.
-func (r *run) failure(from origin) (spread bool) {
+func (r *run) failure(from origin, began time.Time) (spread bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.errors == 0 {
+	if r.first == (origin{}) {
 		r.first = from
 	}
-	r.errors++
 	r.rooms = r.rooms || from.room != r.first.room
 	r.users = r.users || from.user != r.first.user
+	if r.counts(began) {
+		r.errors++
+	}
 	return r.rooms && r.users
+}
+
+// counts reports whether a call was not in flight together with the last one that failed.
+func (r *run) counts(began time.Time) bool {
+	if began.Before(r.counted) {
+		return false
+	}
+	r.counted = time.Now()
+	return true
+}
+
+// fill makes a run of so many timeouts.
+func (r *run) fill(timeouts uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timeouts = timeouts
 }
 
 // weight is how many failures in a row there are that say that the app is broken.

@@ -131,6 +131,7 @@ func (s *Service) changeApp(ctx context.Context, id string, revised revise, sett
 	if err != nil {
 		return stored, err
 	}
+	s.tellAlive(id)
 	s.announce(ctx, revision)
 	return stored, nil
 }

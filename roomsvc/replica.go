@@ -14,12 +14,15 @@ import (
 // replicaRequest asks every replica of the service what it knows of the apps.
 type replicaRequest struct {
 	Revision uint64 `json:"revision,omitempty"` // of the bucket, which it should know
+	Alive    string `json:"alive,omitempty"`    // the app that has just been heard of
 	App      string `json:"app,omitempty"`      // only of this one
 	Figures  bool   `json:"figures,omitempty"`  // also how they are doing
 }
 
 // Validate returns an error if the request cannot be served.
-func (r replicaRequest) Validate() error { return room.AppRequest{ID: r.App}.Validate() }
+func (r replicaRequest) Validate() error {
+	return errors.Join(room.AppRequest{ID: r.App}.Validate(), room.AppRequest{ID: r.Alive}.Validate())
+}
 
 // replicaReport is what one replica knows.
 type replicaReport struct {
@@ -47,6 +50,9 @@ func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, err
 		case s.behind <- struct{}{}:
 		default: // it is about to
 		}
+	}
+	if r.Alive != "" {
+		s.apps.revive(r.Alive)
 	}
 	report := replicaReport{Revision: new(s.apps.reached())}
 	if !r.Figures {
@@ -80,6 +86,18 @@ func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaRepo
 		all = append(all, report)
 	}
 	return all, nil
+}
+
+// tellAlive tells every replica that an app has been heard of: a worker registers when it starts. An
+// older replica, which does not know the word, says nothing.
+func (s *Service) tellAlive(app string) {
+	body, err := json.Marshal(replicaRequest{Alive: app})
+	if err == nil {
+		err = s.nc.Publish(subjects.App(subjects.Replica), body)
+	}
+	if err != nil {
+		s.log.Warn("cannot tell the other replicas that an app is alive", "app", app, "error", err)
+	}
 }
 
 // announceTimeout is how long a change of an app waits for the replicas to know it.

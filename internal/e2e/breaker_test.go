@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -273,4 +274,89 @@ func TestUnusableContentOpensTheBreaker(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, r.Apps[0].Outcome)
 	}
+}
+
+// hanging is a worker that answers nothing until it is well.
+func hanging(well *atomic.Bool) nats.MsgHandler {
+	return func(msg *nats.Msg) {
+		if well.Load() {
+			_ = msg.Respond([]byte(allows))
+		}
+	}
+}
+
+// A worker that registers is news of life: its app is asked again at once, by every replica, though
+// the breaker had just opened for long. If it still hangs, it is one probe that finds out.
+func TestBreaker_RegistrationHalfOpensIt(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
+	turn := travellers(t, b)
+	m := room.Manifest{ID: "app", Implements: joined, Essentials: joined, TimeoutMs: new(200)}
+	b.Register(t, m)
+	var well atomic.Bool
+	b.Answer(t, room.PreRoomUserJoined, "app", hanging(&well))
+	reason := func() string {
+		_, err := b.Client.Join(t.Context(), turn())
+		if err == nil {
+			return ""
+		}
+		return code(t, err).Reason
+	}
+	open := func() bool { return strings.Contains(reason(), "breaker open") }
+	for n := 0; n < 20; { // until both replicas have it open
+		if open() {
+			n++
+		} else {
+			n = 0
+		}
+	}
+	b.Register(t, m)
+	require.Eventually(t, func() bool { return strings.Contains(reason(), "no verdict within") }, replyTime, tick, "a probe")
+	for n := 0; n < 20; {
+		if open() {
+			n++
+		} else {
+			n = 0
+		}
+	}
+	well.Store(true)
+	b.Register(t, m)
+	left := 0
+	for range 40 {
+		if reason() != "" {
+			left++
+		}
+	}
+	assert.Zero(t, left, "the app is asked by both replicas as soon as it is registered")
+}
+
+// Calls that were in flight when a worker died say once that it did.
+func TestBreaker_FailuresInFlightTogetherCountOnce(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
+	const rooms = 10
+	for n := range rooms {
+		b.Create(t, "r"+strconv.Itoa(n))
+	}
+	b.Register(t, room.Manifest{ID: "app", Implements: joined, TimeoutMs: new(300)})
+	b.Answer(t, room.PreRoomUserJoined, "app", func(*nats.Msg) {})
+	together := func() {
+		var all []pending
+		for n := range rooms {
+			all = append(all, joining(t, b, "r"+strconv.Itoa(n), room.User{ID: rand.Text()}))
+		}
+		for _, p := range all {
+			_, err := p.wait(t)
+			require.NoError(t, err)
+		}
+	}
+	together()
+	app, err := b.Client.App(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Equal(t, room.BreakerClosed, app.State.Breaker)
+	together()
+	app, err = b.Client.App(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Equal(t, room.BreakerOpen, app.State.Breaker)
 }
