@@ -101,6 +101,11 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 	return d, nil
 }
 
+// EveryAppAnswered reports whether each app asked so far that is no shadow gave a verdict.
+func (d Draft) EveryAppAnswered() bool {
+	return d.Data.Cut.Outcomes == 0 && !slices.ContainsFunc(d.Data.Apps, func(o AppOutcome) bool { return !o.Shadow && !o.Outcome.Answered() })
+}
+
 // unasked reports whether the app had no fair time to answer in. An error in a hurry counts as
 // none: the handler may have given up because it saw how little time there was.
 func (a *Answer) unasked() bool {

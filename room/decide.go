@@ -14,7 +14,7 @@ type Draft struct {
 	Event EventType
 	Data  Data
 	Bounds
-	former []User // the members that a deletion ends
+	former []member // the members that a deletion ends
 }
 
 // Bounds are how many bytes an event may take; 0 is no bound.
@@ -62,7 +62,7 @@ func decide(v View, c Command) (*Draft, error) {
 	subject, actor := cmp.Or(v.Subject, c.Request.Subject()), cmp.Or(v.Actor, c.Request.Actor())
 	switch d.Event {
 	case EventDelete:
-		d.Data.DeletedBy, d.former = actor, v.Members
+		d.Data.DeletedBy, d.former = actor, v.former
 	case EventUserJoin:
 		d.Data.JoiningUser, d.Data.Inviter = subject, actor
 	case EventUserLeave:
@@ -170,21 +170,23 @@ func (d Draft) Final() Data {
 
 // remembered are the members that the event of a deletion has room for, in order.
 func (d Draft) remembered() []User {
-	if d.MaxBytes == 0 {
-		return d.former
-	}
-	left, err := d.size()
+	size, err := d.size()
 	if err != nil {
 		return nil
 	}
-	left = d.MaxBytes - left - len(`"members":[],`)
-	for n, u := range d.former {
-		record, _ := json.Marshal(u) // it came as JSON
-		if left -= len(record) + 1; left < 0 {
-			return d.former[:n]
+	left := d.MaxBytes - size - len(`"members":[],`)
+	users := make([]User, 0, len(d.former))
+	for _, m := range d.former {
+		u := m.user()
+		if d.MaxBytes > 0 {
+			record, _ := json.Marshal(u) // it came as JSON
+			if left -= len(record) + 1; left < 0 {
+				break
+			}
 		}
+		users = append(users, u)
 	}
-	return d.former
+	return users
 }
 
 // distinct keeps the first of the users with one id.

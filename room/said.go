@@ -23,6 +23,9 @@ func (d *Draft) fitSaid() {
 	if err != nil {
 		return // it cannot be published either
 	}
+	if len(d.former) > 0 {
+		size = d.MaxBytes // Final adds as many members as it may take
+	}
 	left := d.MaxWhole - size - saidOverhead
 	takes := func(v any) bool {
 		text, _ := json.Marshal(v) // it came as JSON

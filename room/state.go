@@ -37,8 +37,8 @@ type View struct {
 	// Subject and Actor are the command's users as the room has them stored; nil for one that is
 	// no member.
 	Subject, Actor *User
-	// Members are those that a deletion ends, in the order of their ids, MaxFormerMembers at most.
-	Members []User
+	// former are the members that a deletion ends, in the order of their ids, MaxFormerMembers at most.
+	former []member
 }
 
 // MaxFormerMembers bounds the members that the post-event of a deletion lists.
@@ -65,7 +65,7 @@ func (s *State) View(r Request) View {
 		v.Actor = s.stored(r.Actor())
 	}
 	if r.Event() == EventDelete {
-		v.Members = s.MembersAfter("", MaxFormerMembers)
+		v.former = slices.Clone(s.members[:min(len(s.members), MaxFormerMembers)])
 	}
 	return v
 }

@@ -246,7 +246,7 @@ func (a *apps) reschedule() {
 		s.contacts = append(s.contacts, a.contactsOf(m, a.entries[m.ID])...)
 	}
 	for _, e := range room.EventTypes() {
-		s.rounds[e] = rounds(e, func(i room.Interface) []*contact {
+		s.rounds[e] = rounds(e, a.cfg.Budget, func(i room.Interface) []*contact {
 			return slices.DeleteFunc(slices.Clone(s.contacts), func(k *contact) bool { return k.phase != i })
 		})
 	}

@@ -11,7 +11,7 @@ import (
 
 // maxOrdered is how many bytes a request may have to get its place when it comes. A larger one gets
 // it when it has been decoded: the requests behind it must not wait for that.
-const maxOrdered = 16 << 10
+const maxOrdered = 4 << 10
 
 // arrival is a command that has come, with its place among those of its room, or why it is refused.
 type arrival struct {
@@ -47,10 +47,18 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 	return a
 }
 
-// perform does a command, here or at the service that has the room for now. Even then it waits for
-// its turn here, behind the commands of its room that came before it.
+// perform does a command, here or at the service that has the room for now. Even then it keeps its
+// turn here: the next command of its user must not overtake it on the way.
 func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (any, error) {
-	for a.err == nil {
+	if a.err != nil {
+		return nil, a.err
+	}
+	release, err := s.turn(ctx, a.c, a.ticket)
+	if err != nil {
+		return nil, s.rejected(a.c, err)
+	}
+	defer release()
+	for {
 		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
 		if !errors.Is(err, errElsewhere) {
 			return result, err
@@ -58,7 +66,5 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 		if result, done, err := s.handOver(ctx, a.c, msg); done {
 			return result, err
 		}
-		a.ticket, a.err = s.queue(a.c)
 	}
-	return nil, a.err
 }

@@ -93,18 +93,32 @@ func (a *attempts) again(ctx context.Context) bool {
 // stored, and no word of an app against it.
 func (a *attempts) isFresh() bool { return a.doubt == nil && a.refusal == nil }
 
-// asked takes note of how asking the apps about the draft ended. A denial is only taken back by a
-// later try that asks all of them anew: not by one in which an app has no time or is away.
-func (a *attempts) asked(d room.Draft, refusal error) {
+// asked takes note of how asking the apps about the draft ended, and returns why the change must not
+// be. A denial is only taken back by a later try in which every app had its say: not by one in which
+// an app failed, had no time or was away.
+func (a *attempts) asked(d room.Draft, refusal error) error {
 	a.said = d.Data
 	var e *room.Error
 	if !errors.As(refusal, &e) {
+		if a.refusal != nil && a.refusal.IsDenial() && !d.EveryAppAnswered() {
+			return a.refusal
+		}
 		a.refusal = nil
-		return
+		return refusal
 	}
 	if a.refusal == nil || !a.refusal.IsDenial() || e.IsDenial() {
 		a.refusal = e
 	}
+	return refusal
+}
+
+// standing is the error to answer with when a later try cannot even begin: apps' refusal stands if it
+// is only not known at the moment how things are.
+func (a *attempts) standing(err error) error {
+	if a.refusal != nil && a.doubt == nil && errors.Is(err, &room.Error{Code: room.CodeUnavailable}) {
+		return a.refusal
+	}
+	return err
 }
 
 // failed takes note of why a try that saw this view ended without an answer.

@@ -38,6 +38,7 @@ var (
 
 func newCircuit(app string, i room.Interface, cfg Config) *circuit {
 	c := &circuit{app: app, on: i, pause: cfg.BreakerPause, trip: uint32(cfg.BreakerFailures), log: cfg.Logger}
+	c.run.most = (c.trip + 1) / 2
 	c.breaker.Store(c.newBreaker(c.pause, c.report))
 	return c
 }

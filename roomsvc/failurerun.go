@@ -16,17 +16,20 @@ func originOf(c room.Command) origin {
 
 // run is the failures of an app in a row. An app that fails on what one user or one room brings is
 // not broken for the others: errors weigh only if they come from more than one room and more than
-// one user. Timeouts always do. Of calls that were in flight together one failure counts: a worker
-// that dies fails them all at once.
+// one user, and those of one user, or one room, never more than half of what opens the breaker.
+// Timeouts always count. Of calls that were in flight together one failure counts: a worker that dies
+// fails them all at once.
 type run struct {
+	most     uint32 // that the errors of one user or room weigh; 0: one
 	mu       sync.Mutex
 	counted  time.Time // when the last failure was
 	timeouts uint32
-	errors   uint32
-	first    origin // of the errors
-	rooms    bool   // there was another room than the first
-	users    bool   // and another user
+	rooms    map[string]uint32 // errors of each
+	users    map[string]uint32
 }
+
+// maxOrigins is how many rooms and users of errors are remembered.
+const maxOrigins = 64
 
 // timeout takes note of one more, of a call that began at that time.
 func (r *run) timeout(began time.Time) {
@@ -37,19 +40,31 @@ func (r *run) timeout(began time.Time) {
 	}
 }
 
+// hangs reports whether the last call that counted, or one shortly before, timed out.
+func (r *run) hangs() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.timeouts > 0
+}
+
 // failure takes note of an error. It reports whether the errors come from several rooms and users.
 func (r *run) failure(from origin, began time.Time) (spread bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.first == (origin{}) {
-		r.first = from
-	}
-	r.rooms = r.rooms || from.room != r.first.room
-	r.users = r.users || from.user != r.first.user
 	if r.counts(began) {
-		r.errors++
+		if r.rooms == nil {
+			r.rooms, r.users = make(map[string]uint32), make(map[string]uint32)
+		}
+		add(r.rooms, from.room)
+		add(r.users, from.user)
 	}
-	return r.rooms && r.users
+	return len(r.rooms) > 1 && len(r.users) > 1
+}
+
+func add(errors map[string]uint32, of string) {
+	if errors[of] > 0 || len(errors) < maxOrigins {
+		errors[of]++
+	}
 }
 
 // counts reports whether a call was not in flight together with the last one that failed.
@@ -72,15 +87,22 @@ func (r *run) fill(timeouts uint32) {
 func (r *run) weight() uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rooms && r.users {
-		return r.timeouts + r.errors
+	if len(r.rooms) < 2 || len(r.users) < 2 {
+		return r.timeouts
 	}
-	return r.timeouts
+	var rooms, users uint32
+	for _, errors := range r.rooms {
+		rooms += min(errors, max(1, r.most))
+	}
+	for _, errors := range r.users {
+		users += min(errors, max(1, r.most))
+	}
+	return r.timeouts + min(rooms, users)
 }
 
 // end begins a new run, after a success or when the breaker has changed its state.
 func (r *run) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.timeouts, r.errors, r.first, r.rooms, r.users = 0, 0, origin{}, false, false
+	r.timeouts, r.rooms, r.users = 0, nil, nil
 }

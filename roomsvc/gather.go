@@ -53,8 +53,8 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 			a.Outcome, a.Reason = room.Unavailable, err.Error()
 			continue
 		}
-		given := r.time(ctx, s.cfg.Budget, &app.manifest)
-		a.Hurried = given < r.fair(s.cfg.Budget, &app.manifest)
+		given := r.time(ctx, &app.manifest)
+		a.Hurried = given < r.fair(&app.manifest)
 		g.calls = append(g.calls, call{contact: app, n: n, done: done})
 		questions = append(questions, s.question(c, app, message, given))
 	}

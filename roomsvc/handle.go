@@ -10,30 +10,23 @@ import (
 // confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
 // until the attempts are used up. A change that does not come about for an app's word, or for
 // lack of a commit, is put down as a rejection. A command that may be handed over ends with
-// errElsewhere if its room is left to another service meanwhile.
+// errElsewhere if its room is left to another service meanwhile. It must be the command's turn.
 func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
-	release, err := s.turn(ctx, c, place)
-	if err != nil {
-		return room.Result{}, s.rejected(c, err)
-	}
-	defer release()
-
 	try := s.newAttempts()
 	for try.again(ctx) {
-		if mayHandOver && try.isFresh() && s.handovers.of(c.Request.Target()) != "" {
+		if mayHandOver && try.isFresh() && s.handovers.of(c.Request.Target()) != "" && s.timeToHandOver(ctx, c) {
 			return room.Result{}, errElsewhere
 		}
 		view, done, err := s.load(ctx, c) // 1
 		if err != nil {
-			return room.Result{}, err
+			return room.Result{}, try.standing(err)
 		}
 		if done != nil {
 			return *done, nil // sent again, answered again
 		}
 		draft, refusal := room.Decide(view, c) // 2
 		if draft != nil {
-			refusal = s.consult(ctx, c, place, draft) // 3, 4
-			try.asked(*draft, refusal)
+			refusal = try.asked(*draft, s.consult(ctx, c, place, draft)) // 3, 4
 		}
 		if draft == nil || refusal != nil {
 			if err := s.confirm(ctx, c, view); err != nil {

@@ -154,3 +154,14 @@ func seqOf(reply *nats.Msg) nats.Header {
 func unanswered(roomID string) error {
 	return room.Errorf(room.CodeUnavailable, "the service that is changing room %q has not answered in time; send the command again with the same id", roomID)
 }
+
+// timeToHandOver reports whether the apps have their fair time in the part of the command's time that
+// the other service gets, or do not have it here either.
+func (s *Service) timeToHandOver(ctx context.Context, c room.Command) bool {
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
+	needs := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *contact) bool {
+		return k.circuit.patient() && k.circuit.state() != room.BreakerOpen
+	})
+	return forApps(left/2*9/10) >= needs || forApps(left) < needs
+}

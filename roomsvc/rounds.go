@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -15,15 +16,13 @@ type round struct {
 	contacts []*contact // in order
 	// again: the apps have been asked, and are asked once more if the draft has changed since.
 	again bool
-	// ahead is how long this round and those after it take if every app uses its time up, whole
-	// how long all rounds of the event do.
-	ahead, whole time.Duration
+	share time.Duration // how long the round may take, of a command with the whole budget
 }
 
 // rounds are the apps that are asked before an event, in order: all apps of a phase at once, but
 // those that modify one after the other, each with what the last one made. Before a creation the
 // apps that want to check what the others made of it come last.
-func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round {
+func rounds(e room.EventType, budget time.Duration, contacts func(room.Interface) []*contact) []round {
 	var all []round
 	for _, phase := range e.Phases() {
 		concerned := contacts(phase)
@@ -42,15 +41,29 @@ func rounds(e room.EventType, contacts func(room.Interface) []*contact) []round 
 	if last := reinvoked(e, contacts); len(last.contacts) > 0 {
 		all = append(all, last)
 	}
-	var ahead time.Duration
-	for n := range slices.Backward(all) {
-		ahead += all[n].longest()
-		all[n].ahead = ahead
-	}
+	level := level(all, forApps(budget)*3/4)
 	for n := range all {
-		all[n].whole = ahead
+		all[n].share = min(all[n].longest(), level)
 	}
 	return all
+}
+
+// level is the most that one of the rounds may take so that all together take no more than that much
+// time: rounds that need less leave the rest to the others.
+func level(rounds []round, most time.Duration) time.Duration {
+	longest := make([]time.Duration, 0, len(rounds))
+	for _, r := range rounds {
+		longest = append(longest, r.longest())
+	}
+	slices.Sort(longest)
+	for n, each := range longest {
+		share := most / time.Duration(len(longest)-n)
+		if each > share {
+			return share
+		}
+		most -= each
+	}
+	return time.Duration(math.MaxInt64)
 }
 
 // reinvoked is the round of the apps that are asked again about the final draft of a creation.
@@ -87,41 +100,37 @@ func forApps(left time.Duration) time.Duration {
 	return left - max(left/10, min(minReserve, left/2))
 }
 
-// time is how long an app is waited for: its own timeout, or less if the rounds still to come
-// could not have theirs in what is left of the command's time. A command that is short of time
-// gives each app its fair time as long as there is some: without it the command cannot go on.
-func (r round) time(ctx context.Context, budget time.Duration, app *room.Manifest) time.Duration {
+// fair is the time that each app of the round has to answer in: its timeout, or the round's share of
+// the service's whole budget if the timeouts of all rounds do not fit. It does not depend on the
+// command: no client can have an app asked with less time than others have. A quarter of the budget is
+// left aside, since a command that has all of it begins to ask a moment after it came.
+func (r round) fair(app *room.Manifest) time.Duration {
+	if app.Shadow {
+		return app.Timeout() // nothing waits for it
+	}
+	return min(app.Timeout(), r.share)
+}
+
+// time is how long an app is waited for: its fair time, or what the command has left for apps.
+func (r round) time(ctx context.Context, app *room.Manifest) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return app.Timeout()
+		return r.fair(app)
 	}
-	left := forApps(time.Until(deadline))
-	if r.ahead <= left {
-		return min(app.Timeout(), left)
-	}
-	return max(share(min(app.Timeout(), r.ahead), left, r.ahead), min(r.fair(budget, app), left))
+	return min(r.fair(app), forApps(time.Until(deadline)))
 }
 
-// share is an app's part of the time that is left for all.
-func share(timeout, left, all time.Duration) time.Duration {
-	return time.Duration(float64(timeout) * float64(left) / float64(all))
-}
-
-// fair is the time that an app must have had to answer in, before a command may go on without its
-// answer: its timeout, or, if the timeouts of all rounds do not fit, its share of the service's
-// whole budget. A quarter of the budget is left aside: a command that has all of it begins to ask
-// a moment after it came.
-func (r round) fair(budget time.Duration, app *room.Manifest) time.Duration {
-	if most := forApps(budget) * 3 / 4; r.whole > most {
-		return share(min(app.Timeout(), r.whole), most, r.whole)
+// timeNeeded is the time that a command must have left for those apps to have their fair time.
+func timeNeeded(rounds []round, of func(*contact) bool) time.Duration {
+	var needed time.Duration
+	for _, r := range rounds {
+		var longest time.Duration
+		for _, k := range r.contacts {
+			if k.manifest.IsEnabled() && !k.manifest.Shadow && of(k) {
+				longest = max(longest, r.fair(&k.manifest))
+			}
+		}
+		needed += longest
 	}
-	return app.Timeout()
-}
-
-// timeNeeded is the time that a command must have left for every app to have its fair time.
-func timeNeeded(rounds []round, budget time.Duration) time.Duration {
-	if len(rounds) == 0 {
-		return 0
-	}
-	return min(rounds[0].whole, forApps(budget)*3/4)
+	return needed
 }

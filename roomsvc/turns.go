@@ -1,6 +1,7 @@
 package roomsvc
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -26,18 +27,28 @@ func (s *Service) queue(c room.Command) (*ticket, error) {
 }
 
 // turn returns when it is the command's turn. The caller calls release in the end. The error is of
-// code deadline_exceeded if its time runs out before, or leaves too little for its apps.
+// code deadline_exceeded if its time runs out before, or leaves too little for an app that hangs.
 func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release func(), err error) {
 	if t == nil {
 		return func() {}, nil
 	}
 	roomID := c.Request.Target()
 	release = func() { s.turns.leave(roomID, t) }
-	err = s.turns.wait(ctx, roomID, t, func() bool {
-		view, committed := s.projection.view(c)
-		return committed == 0 && view.Changes(c.Request)
-	})
-	if err == nil && t.changes && s.isTooLate(ctx, c, time.Since(t.came)) {
+	if t.ready == nil {
+		return release, nil // it did not have to wait
+	}
+	look := func() (changes, committed bool) {
+		view, seq := s.projection.view(c)
+		return seq == 0 && view.Changes(c.Request), seq != 0
+	}
+	err = s.turns.wait(ctx, roomID, t, func() bool { changes, _ := look(); return changes })
+	changes, committed := look()
+	switch {
+	case committed:
+		return release, nil // it was sent twice, and the other one has done it
+	case err != nil && s.turns.has(roomID, t):
+		err = unknown() // the other one may do it yet
+	case err == nil && changes && s.isTooLate(ctx, c, time.Since(t.came)):
 		err = tooLate(roomID)
 	}
 	if err != nil {
@@ -47,13 +58,13 @@ func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release 
 	return release, nil
 }
 
-// isTooLate reports whether a command had time for its apps when it came and has too little left
-// since it waited for its turn. Asking would only make the commands behind it wait in vain as well:
-// behind an app that hangs they would all come too late, and its breaker would not learn of it.
+// isTooLate reports whether a command had time for the apps that hang when it came, and has too little
+// left since it waited for its turn. Asking would only make the commands behind it wait in vain as
+// well: they would all come too late, and the apps' breakers would not learn of it.
 func (s *Service) isTooLate(ctx context.Context, c room.Command, waited time.Duration) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	needs := timeNeeded(s.apps.rounds(c.Request.Event()), s.cfg.Budget)
+	needs := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *contact) bool { return k.circuit.run.hangs() })
 	return forApps(left) < needs && forApps(left+waited) >= needs
 }
 
@@ -68,14 +79,16 @@ type turns struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane // by room
+	count int              // of tickets so far
 }
 
 // lane is the commands of one room.
 type lane struct {
-	queue    []*ticket // in the order in which they came, with those in progress
-	deciding bool      // a command that changes the room is in progress
-	idle     int       // commands in the queue that change nothing
-	passing  int       // those of them that have begun
+	tickets int
+	passing int                // tickets that have begun and change nothing
+	decider *ticket            // the one that changes the room now
+	waiting []*ticket          // those that are to change it, in the order in which they came
+	latest  map[string]*ticket // of each user
 }
 
 // ticket is a command's place in its lane.
@@ -87,6 +100,9 @@ type ticket struct {
 	changes bool          // the command would change the room
 	begun   bool          // it is its turn
 	ready   chan struct{} // closed when it has begun; nil if it did not have to wait
+
+	number       int     // in the order in which tickets came
+	before, next *ticket // of the same user
 }
 
 func newTurns(max int) *turns { return &turns{max: max, lanes: make(map[string]*lane)} }
@@ -99,25 +115,29 @@ func (t *turns) enter(roomID string, tk *ticket, causedBy []string) error {
 	defer t.mu.Unlock()
 	l, ok := t.lanes[roomID]
 	if !ok {
-		l = &lane{}
+		l = &lane{latest: make(map[string]*ticket)}
 		t.lanes[roomID] = l
 	}
-	for _, earlier := range l.queue {
-		if earlier.asking.Load() && slices.Contains(causedBy, earlier.command) {
-			return room.Errorf(room.CodeInvalidRequest,
-				"a handler that is asked about command %s of room %q sent this command about the same room, which would wait for it; change the room after the event", earlier.command, roomID)
-		}
+	before := l.latest[tk.user]
+	if d := l.decider; d != nil && (tk.changes || before != nil) && d.asking.Load() && slices.Contains(causedBy, d.command) {
+		return room.Errorf(room.CodeInvalidRequest,
+			"a handler that is asked about command %s of room %q sent this command about the same room, which would wait for it; change the room after the event", d.command, roomID)
 	}
-	l.queue = append(l.queue, tk)
-	if !tk.changes {
-		l.idle++
-	}
-	l.begin()
-	if len(l.queue)-l.passing > t.max {
-		t.remove(roomID, l, tk)
+	if waits := tk.changes || before != nil; waits && l.tickets-l.passing >= t.max {
 		return room.Errorf(room.CodeOverloaded, "%d commands of room %q are waiting already", t.max, roomID)
 	}
-	if !tk.begun {
+	t.count++
+	tk.number = t.count
+	l.tickets++
+	if tk.user != "" {
+		if l.latest[tk.user] = tk; before != nil {
+			tk.before, before.next = before, tk
+		}
+	}
+	if tk.changes {
+		l.waiting = append(l.waiting, tk)
+	}
+	if l.begin(tk); !tk.begun {
 		tk.ready = make(chan struct{})
 	}
 	return nil
@@ -145,63 +165,77 @@ func (t *turns) wait(ctx context.Context, roomID string, tk *ticket, changes fun
 func (t *turns) leave(roomID string, tk *ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.remove(roomID, t.lanes[roomID], tk)
-}
-
-func (t *turns) remove(roomID string, l *lane, tk *ticket) {
-	switch {
-	case tk.changes && tk.begun:
-		l.deciding = false
-	case !tk.changes && tk.begun:
-		l.idle--
-		l.passing--
-	case !tk.changes:
-		l.idle--
-	}
-	at := slices.Index(l.queue, tk)
-	l.queue = slices.Delete(l.queue, at, at+1)
-	if len(l.queue) == 0 {
+	l := t.lanes[roomID]
+	if l.tickets--; l.tickets == 0 {
 		delete(t.lanes, roomID)
 		return
 	}
-	l.begin()
+	switch {
+	case l.decider == tk:
+		l.decider = nil
+	case tk.changes:
+		l.waiting = slices.DeleteFunc(l.waiting, func(o *ticket) bool { return o == tk })
+	case tk.begun:
+		l.passing--
+	}
+	if tk.before != nil {
+		tk.before.next = tk.next
+	}
+	switch {
+	case tk.next != nil:
+		tk.next.before = tk.before
+		l.begin(tk.next)
+	case tk.before != nil:
+		l.latest[tk.user] = tk.before
+	case tk.user != "":
+		delete(l.latest, tk.user)
+	}
+	l.begin(nil)
 }
 
-// upgrade makes a ticket one that changes its room, at the place that it has.
+// upgrade makes a ticket that has begun one that changes its room, at the place that it has.
 func (t *turns) upgrade(roomID string, tk *ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	tk.changes, tk.begun, tk.ready = true, false, make(chan struct{})
 	l := t.lanes[roomID]
-	l.idle--
 	l.passing--
-	l.begin()
+	tk.changes, tk.begun, tk.ready = true, false, make(chan struct{})
+	at, _ := slices.BinarySearchFunc(l.waiting, tk.number, func(w *ticket, number int) int { return cmp.Compare(w.number, number) })
+	l.waiting = slices.Insert(l.waiting, at, tk)
+	l.begin(nil)
 }
 
-// begin lets the tickets begin that wait for no earlier one.
-func (l *lane) begin() {
-	busy := l.deciding
-	var users map[string]bool // of the earlier tickets; not needed where each waits for all before it
-	if l.idle > 0 {
-		users = make(map[string]bool)
+// has reports whether the lane has another ticket of the same command.
+func (t *turns) has(roomID string, tk *ticket) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for before := tk.before; before != nil; before = before.before {
+		if before.command == tk.command {
+			return true
+		}
 	}
-	for _, tk := range l.queue {
-		if !tk.begun && (!tk.changes || !busy) && !users[tk.user] {
-			tk.begun = true
-			if tk.changes {
-				l.deciding = true
-			} else {
-				l.passing++
-			}
-			if tk.ready != nil {
-				close(tk.ready)
-			}
-		}
-		if busy = busy || tk.changes; busy && l.idle == 0 {
-			return
-		}
-		if users != nil && tk.user != "" {
-			users[tk.user] = true
-		}
+	return false
+}
+
+// begin lets a ticket begin if it waits for no earlier one, and the first of those that are to change
+// the room.
+func (l *lane) begin(tk *ticket) {
+	if tk != nil && !tk.changes && tk.before == nil && !tk.begun {
+		l.passing++
+		tk.start()
+	}
+	if len(l.waiting) == 0 || l.decider != nil || l.waiting[0].before != nil {
+		return
+	}
+	l.decider = l.waiting[0]
+	l.waiting[0] = nil
+	l.waiting = l.waiting[1:]
+	l.decider.start()
+}
+
+func (tk *ticket) start() {
+	tk.begun = true
+	if tk.ready != nil {
+		close(tk.ready)
 	}
 }

@@ -15,7 +15,7 @@ func (t *turns) inLane(roomID string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l, ok := t.lanes[roomID]; ok {
-		return len(l.queue)
+		return l.tickets
 	}
 	return 0
 }
