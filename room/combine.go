@@ -25,8 +25,7 @@ type Answer struct {
 	Reinvoked bool
 	Reason    string // of a denial, or why there is no verdict
 	Verdict   Verdict
-	// Modified is the room with the verdict's merge patch applied, as JSON. It is made by
-	// whoever has a library for that.
+	// Modified is the room as the verdict would have it, as JSON.
 	Modified []byte
 	Took     time.Duration
 }
@@ -146,6 +145,11 @@ func (d Draft) extend(x Extension) (Draft, error) {
 			return d, fmt.Errorf("conflict: custom field %q is set already; the extension is dropped", key)
 		}
 		r.CustomFields[key] = x.CustomFields[key]
+	}
+	for n := range x.Members {
+		if err := x.Members[n].fits("member"); err != nil {
+			return d, fmt.Errorf("the extension is dropped: %w", err)
+		}
 	}
 	members := distinct(slices.Concat(d.Data.Members, x.Members))
 	if others := len(members) - 1; others > MaxNewMembers && len(x.Members) > 0 {

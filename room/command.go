@@ -23,9 +23,9 @@ type Command struct {
 // mayBeTooLarge reports whether the event's body could take more than it may. It holds a room's
 // record and what stands in the request, each byte of which may take six when it is encoded anew,
 // or in its place what the room has stored of its users.
-func (c Command) mayBeTooLarge(v View) bool {
+func (c Command) mayBeTooLarge() bool {
 	const names = 1 << 10 // of fields
-	return c.Bytes == 0 || v.Subject.isLarge() || v.Actor.isLarge() || MaxRoomBytes+6*c.Bytes+2*smallUser+names > c.MaxBytes
+	return c.Bytes == 0 || MaxRoomBytes+2*MaxUserBytes+6*c.Bytes+names > c.MaxBytes
 }
 
 // Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and
@@ -89,6 +89,14 @@ type LeaveRequest struct {
 // DecodeRequest reads and checks the body of a command that makes events of type e. A room
 // that is created without an id gets the command's, so that a retry cannot make two.
 func DecodeRequest(e EventType, commandID string, data []byte) (Request, error) {
+	r, err := decodeRequest(e, commandID, data)
+	if err != nil {
+		return r, err
+	}
+	return r, usersFit(r, len(data))
+}
+
+func decodeRequest(e EventType, commandID string, data []byte) (Request, error) {
 	switch e {
 	case EventCreate:
 		r, err := decodeAs[CreateRequest](data)
@@ -117,6 +125,22 @@ func validated[R Request](r R, err error) (Request, error) {
 		return nil, err
 	}
 	return r, r.Validate()
+}
+
+// usersFit returns an error if a user of a request of so many bytes is over the bound. A byte takes
+// six at most when it is encoded anew.
+func usersFit(r Request, bytes int) error {
+	if 6*bytes <= MaxUserBytes {
+		return nil
+	}
+	if c, ok := r.(CreateRequest); ok {
+		for n := range c.Members {
+			if err := c.Members[n].fits("members"); err != nil {
+				return err
+			}
+		}
+	}
+	return cmp.Or(r.Subject().fits("user"), r.Actor().fits("actor"))
 }
 
 // Event implements Request.

@@ -35,11 +35,10 @@ func Decide(v View, c Command) (*Draft, error) {
 		return nil, err
 	}
 	d.Bounds = c.Bounds
-	if !c.mayBeTooLarge(v) {
-		return d, nil
-	}
-	if err := d.fitStored(v); err != nil {
-		return nil, tooLarge("the event is too large: %v", err)
+	if c.mayBeTooLarge() {
+		if err := d.fits(); err != nil {
+			return nil, tooLarge("the event is too large: %v", err)
+		}
 	}
 	return d, nil
 }
@@ -69,29 +68,6 @@ func decide(v View, c Command) (*Draft, error) {
 		d.Data.LeavingUser, d.Data.RemovedBy = subject, actor
 	}
 	return d, nil
-}
-
-// fitStored returns an error unless the body keeps its bound. Stored users are cut to keep it: the
-// one who acts to the id, then the one who leaves to all but the attributes. So a user who could
-// join can leave.
-func (d *Draft) fitStored(v View) error {
-	err := d.fits()
-	if err != nil && v.Actor != nil {
-		id := &User{ID: v.Actor.ID}
-		for _, actor := range []**User{&d.Data.DeletedBy, &d.Data.Inviter, &d.Data.RemovedBy} {
-			if *actor != nil {
-				*actor = id
-			}
-		}
-		err = d.fits()
-	}
-	if err != nil && v.Subject != nil && d.Data.LeavingUser != nil {
-		without := *v.Subject
-		without.Attributes = nil
-		d.Data.LeavingUser = &without
-		err = d.fits()
-	}
-	return err
 }
 
 // latest is the later of two times.

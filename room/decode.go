@@ -27,7 +27,7 @@ const MaxNesting = 64
 // without a field of their own stay json.Number, so that a 64-bit id in a custom field comes out as
 // it went in.
 func Decode(data []byte, into any) error {
-	if tooDeep(data) {
+	if tooDeep(data, MaxNesting) {
 		return invalid("the body is nested deeper than %d arrays and objects", MaxNesting)
 	}
 	return decode(data, into, strict)
@@ -119,13 +119,13 @@ func decode(data []byte, into any, how jsonv2.Options) error {
 	return nil
 }
 
-// tooDeep reports whether JSON is nested deeper than MaxNesting.
-func tooDeep(data []byte) bool {
-	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= MaxNesting {
+// tooDeep reports whether JSON is nested deeper than that.
+func tooDeep(data []byte, most int) bool {
+	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= most {
 		return false
 	}
 	depth, quoted := 0, false
-	for n := 0; n < len(data) && depth <= MaxNesting; n++ {
+	for n := 0; n < len(data) && depth <= most; n++ {
 		switch c := data[n]; {
 		case c == '\\':
 			n++
@@ -138,7 +138,7 @@ func tooDeep(data []byte) bool {
 			depth--
 		}
 	}
-	return depth > MaxNesting
+	return depth > most
 }
 
 func explain(data []byte, err error) *Error {

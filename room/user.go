@@ -1,12 +1,16 @@
 package room
 
 import (
+	"encoding/json"
 	"unicode"
 	"unicode/utf8"
 )
 
-// MaxUserIDBytes bounds a user's id.
-const MaxUserIDBytes = 128
+// MaxUserIDBytes bounds a user's id, MaxUserBytes a user's whole record, as JSON.
+const (
+	MaxUserIDBytes = 128
+	MaxUserBytes   = 64 << 10
+)
 
 // User is somebody who creates, joins or leaves rooms. Only the id has a meaning here; the
 // rest is kept as given and handed to the apps.
@@ -44,17 +48,18 @@ func validateOptional(field string, u *User) error {
 	return u.Validate(field)
 }
 
-// smallUser is how many bytes of JSON a user takes at most who is not large.
-const smallUser = 4 << 10
-
-// isLarge reports whether a user may take more than smallUser: attributes are not measured.
-func (u *User) isLarge() bool {
+// fits returns an error of code too_large if the user's record is over its bound. Any event has room
+// for two such users: one who could join can leave.
+func (u *User) fits(field string) error {
 	if u == nil {
-		return false
+		return nil
 	}
-	size := len(u.ID) + len(u.Username) + len(u.Name)
-	for _, role := range u.Roles {
-		size += len(role)
+	record, err := json.Marshal(u)
+	if err != nil {
+		return invalid("%s: %v", field, err)
 	}
-	return len(u.Attributes) > 0 || 6*size+8*len(u.Roles) > smallUser/2
+	if len(record) > MaxUserBytes {
+		return tooLarge("%s %q is %d bytes of JSON; at most %d are allowed", field, u.ID, len(record), MaxUserBytes)
+	}
+	return nil
 }

@@ -97,13 +97,19 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 	return v.WithinBounds(), nil
 }
 
+// maxVerdictNesting lets a verdict hold, one level deeper, what a request may hold.
+const maxVerdictNesting = MaxNesting + 1
+
 // decodeVerdict reads a verdict strictly. In one that changes nothing about the room it takes text
 // that is not UTF-8, and null for a warning: a denial must not get lost for its text.
 func decodeVerdict(data []byte) (v Verdict, err error) {
-	if err = Decode(data, &v); err != nil {
+	if tooDeep(data, maxVerdictNesting) {
+		return v, invalid("the verdict is nested deeper than %d arrays and objects", maxVerdictNesting)
+	}
+	if err = decode(data, &v, strict); err != nil {
 		var said Verdict
 		mending := jsonv2.JoinOptions(strict, jsontext.AllowInvalidUTF8(true), jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)))
-		if tooDeep(data) || jsonv2.Unmarshal(data, &said, mending) != nil {
+		if jsonv2.Unmarshal(data, &said, mending) != nil {
 			return v, err
 		}
 		if said.Extend != nil || said.Modify != nil || said.Replace != nil {

@@ -25,14 +25,16 @@ func (k *contact) spare(c room.Command, d *room.Draft, unsaid error) room.Answer
 	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.phase), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
-	case err != nil:
+	case err != nil && a.Essential:
 		a.Outcome, a.Reason = room.Failed, fmt.Sprintf("its condition cannot be evaluated: %v", err)
-	case !concerned:
+	case err == nil && !concerned:
 		a.Outcome, a.Reason = room.Skipped, "its condition does not hold"
 	case !k.manifest.IsEnabled():
 		a.Outcome, a.Reason = room.Unavailable, "disabled"
 	case unsaid != nil:
 		a.Outcome, a.Reason = room.Failed, unsaid.Error()
+	case err != nil: // it is asked: a client may have written what cannot be evaluated
+		a.Reason = fmt.Sprintf("asked, since its condition cannot be evaluated: %v", err)
 	}
 	return a
 }

@@ -27,6 +27,10 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 		return view, nil, room.Errorf(room.CodeRoomNotFound,
 			"command %s was done, but its room has been deleted since and the history removed", c.ID)
 	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return view, nil, room.Errorf(room.CodeInvalidRequest,
+			"command id %s was used for a command whose event has been removed since; give every command an id of its own", c.ID)
+	}
 	if err != nil {
 		return view, nil, room.Errorf(room.CodeUnavailable, "the command is committed, but its event cannot be read now: %v", err)
 	}

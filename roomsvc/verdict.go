@@ -70,7 +70,10 @@ func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.
 			return err
 		}
 	}
-	a.Verdict, a.Outcome, a.Reason = v, outcomes[v.Verdict], v.Reason
+	a.Verdict, a.Outcome = v, outcomes[v.Verdict]
+	if v.Reason != "" || v.Verdict == room.Deny {
+		a.Reason = v.Reason
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -53,7 +54,8 @@ func TestAConditionSeesTheDraft(t *testing.T) {
 	assert.Equal(t, "for gold", b.Create(t, "r").Room.Description)
 }
 
-// A condition that cannot be evaluated is the app's failure, of that one command.
+// A condition that cannot be evaluated keeps no app from its say: a client may have written what it
+// reads. An essential app has failed, of that one command.
 func TestAConditionThatCannotBeEvaluated(t *testing.T) {
 	t.Parallel()
 	for _, essential := range []bool{false, true} {
@@ -63,7 +65,13 @@ func TestAConditionThatCannotBeEvaluated(t *testing.T) {
 			m.Essentials = joined
 		}
 		b.Register(t, m)
-		b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) { _ = msg.Respond([]byte(`{"verdict":"allow"}`)) })
+		b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
+			if strings.Contains(string(msg.Data), "mallory") {
+				_ = msg.Respond([]byte(denies))
+				return
+			}
+			_ = msg.Respond([]byte(allows))
+		})
 		b.Create(t, "r")
 		r, err := join(t, b, "alice")
 		if essential {
@@ -72,9 +80,13 @@ func TestAConditionThatCannotBeEvaluated(t *testing.T) {
 			assert.Contains(t, e.Reason, "its condition cannot be evaluated")
 		} else {
 			require.NoError(t, err)
-			assert.Equal(t, room.Failed, r.Apps[0].Outcome)
-			assert.Contains(t, r.Apps[0].Reason, "its condition cannot be evaluated: ")
+			assert.Equal(t, room.Allowed, r.Apps[0].Outcome)
+			assert.Contains(t, r.Apps[0].Reason, "asked, since its condition cannot be evaluated: ")
 			assert.Contains(t, r.Apps[0].Reason, "age")
+			for _, age := range []string{`"x"`, `1E400`, `null`, `[]`, `18446744073709551616`} {
+				e := refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"mallory","attributes":{"age":`+age+`}}}`), room.CodeUserNotAllowed)
+				assert.Equal(t, "banned", e.Reason, age)
+			}
 		}
 		r, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "bob", Attributes: map[string]any{"age": json.Number("42")}}})
 		require.NoError(t, err)

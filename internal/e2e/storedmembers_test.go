@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -67,25 +68,50 @@ func TestStoredMembers_InviterAndDeleterAreTheStoredOnes(t *testing.T) {
 	assert.Equal(t, &root, events[3].Data.DeletedBy)
 }
 
-// A user whose record is large can leave, whoever removes it.
-func TestStoredMembers_LargeUsersCanLeave(t *testing.T) {
+// A user's record is bounded, so that no event is ever too large for the users in it: who could join
+// can leave, and what conditions and apps see of a member is never cut.
+func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
-	large := strings.Repeat("x", 900<<10)
-	for _, id := range []string{"a", "b"} {
-		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: id, Roles: []string{"guest"}, Attributes: map[string]any{"large": large}}})
+	largest := func(id string) room.User {
+		return room.User{ID: id, Name: strings.Repeat("<", 5_000), Roles: []string{"guest"}, Attributes: map[string]any{"x": strings.Repeat("x", 35_000)}}
+	}
+	eve, bob := largest("eve"), largest("bob")
+	for _, u := range []room.User{eve, bob} {
+		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: u})
 		require.NoError(t, err)
 	}
-	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: "a"}, RemovedBy: &room.User{ID: "b"}})
+	tooLarge := largest("mallory")
+	tooLarge.Attributes["y"] = strings.Repeat("y", 1_000)
+	leaving := []room.Interface{room.PreRoomUserLeave}
+	b.Register(t, room.Manifest{ID: "exit", Implements: leaving, When: map[room.Interface]string{room.PreRoomUserLeave: `"guest" in actor.roles && actor != user`}})
+	b.Answer(t, room.PreRoomUserLeave, "exit", harness.Says(denies))
+	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: bob, RemovedBy: &room.User{ID: "eve"}})
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed})
+	for subject, request := range map[string]any{
+		"room.svc.join":   room.JoinRequest{RoomID: "r", User: tooLarge},
+		"room.svc.leave":  room.LeaveRequest{RoomID: "r", User: bob, RemovedBy: &tooLarge},
+		"room.svc.delete": room.DeleteRequest{RoomID: "r", DeletedBy: &tooLarge},
+		"room.svc.create": room.CreateRequest{Room: room.NewRoom{ID: "n", SlugifiedName: "n", Type: room.Channel}, Creator: alice, Members: []room.User{tooLarge}},
+	} {
+		body, err := json.Marshal(request)
+		require.NoError(t, err)
+		e := refusedRequest(t, b, subject, body)
+		assert.Contains(t, e.Message, "bytes of JSON; at most 65536 are allowed", subject)
+	}
+	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: "bob"}})
 	require.NoError(t, err)
-	_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "r", DeletedBy: &room.User{ID: "b"}})
+	_, err = b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "r", DeletedBy: &room.User{ID: "eve"}})
 	require.NoError(t, err)
 	events := b.Decoded(t)
-	left := events[3].Data
-	assert.Equal(t, "a", left.LeavingUser.ID)
-	assert.Equal(t, []string{"guest"}, left.LeavingUser.Roles)
-	assert.Equal(t, &room.User{ID: "b"}, left.RemovedBy, "the event has no room for the rest")
+	assert.Equal(t, &bob, events[3].Data.LeavingUser)
+	assert.Equal(t, &eve, events[4].Data.DeletedBy)
+}
+
+func refusedRequest(t *testing.T, b *harness.Bus, subject string, body []byte) room.Error {
+	t.Helper()
+	return refused(t, request(t, b, subject, string(body)), room.CodeTooLarge)
 }
 
 // The event of a deletion tells whose membership it ended.
