@@ -2,6 +2,7 @@ package room_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,4 +73,31 @@ func TestSaid_DenialKeepsItsReason(t *testing.T) {
 	body, err := json.Marshal(e)
 	require.NoError(t, err)
 	assert.Less(t, len(body), 5000)
+}
+
+// The members in the event of a deletion and what apps say share the message.
+func TestSaid_LeavesRoomForFormerMembers(t *testing.T) {
+	t.Parallel()
+	members := make([]room.User, 1300)
+	for n := range members {
+		members[n] = room.User{ID: fmt.Sprintf("u%04d", n), Name: strings.Repeat("n", 900)}
+	}
+	var s room.State
+	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: members}}))
+	c := room.Command{Request: room.DeleteRequest{RoomID: "r"}, Bounds: room.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}}
+	d, err := room.Decide(s.View(c.Request), c)
+	require.NoError(t, err)
+	answers := make([]room.Answer, 4)
+	for n := range answers {
+		answers[n] = room.Answer{App: strconv.Itoa(n), Outcome: room.Allowed}
+		for range room.MaxWarnings {
+			answers[n].Verdict.Warnings = append(answers[n].Verdict.Warnings, strings.Repeat("<", room.MaxReasonBytes))
+		}
+	}
+	next, err := room.Combine(*d, room.PreRoomDeletePrevent, answers)
+	require.NoError(t, err)
+	body, err := json.Marshal(next.Final())
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(body), c.MaxWhole)
+	assert.Positive(t, next.Data.Cut.Warnings)
 }

@@ -64,3 +64,31 @@ func TestCommit_UnknownOutcomeIsUnavailable(t *testing.T) {
 	_, err := s.do(ctx, room.EventUserJoin, aliceJoins())
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 }
+
+// A command that is sent again while it is being published is not told that it is not done.
+func TestCommit_ResentCommandIsNotToldThatItIsNotDone(t *testing.T) {
+	t.Parallel()
+	s, _ := twoServices(t)
+	createRoom(t, s)
+	published, goOn := make(chan struct{}), make(chan struct{})
+	publish := s.append
+	s.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+		close(published)
+		<-goOn
+		return publish(ctx, msg, id, g)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.do(ctx, room.EventUserJoin, aliceJoins())
+		done <- err
+	}()
+	<-published
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := s.do(short, room.EventUserJoin, aliceJoins())
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+	close(goOn)
+	require.NoError(t, <-done)
+}

@@ -3,6 +3,8 @@ package roomsvc
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -248,6 +250,53 @@ func TestASpuriousConflictIsNoMeeting(t *testing.T) {
 	requireJoin(t, second, second, "j1", "alice")
 	assert.Zero(t, second.conflicts.Load())
 	assert.Empty(t, second.handovers.of("r"))
+}
+
+// Commands of one user that are handed over take effect in the order in which they came.
+func TestHandedOver_KeepsTheOrderOfOneUser(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	createRoom(t, second)
+	second.handovers.to = map[string]handover{"r": {service: first.id, until: time.Now().Add(time.Hour)}}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var commands sync.WaitGroup
+	for n := range 200 {
+		for k, e := range []room.EventType{room.EventUserJoin, room.EventUserLeave} {
+			msg := &nats.Msg{
+				Header: nats.Header{subjects.CommandID: {fmt.Sprintf("c%d-%d", n, k)}},
+				Data:   fmt.Appendf(nil, `{"roomId":"r","user":{"id":"u%d"}}`, n),
+			}
+			serve := second.command(e, true)(msg) // in the order in which they came
+			commands.Go(func() {
+				_, err := serve(ctx, msg)
+				assert.NoError(t, err)
+			})
+		}
+	}
+	commands.Wait()
+	require.NoError(t, first.catchUp(t.Context()))
+	members, err := first.projection.membersAfter("r", "", 1000)
+	require.NoError(t, err)
+	assert.Len(t, members, 1, "no leave has overtaken its join")
+}
+
+// The other service has only a part of the command's time: where that is less than the apps' fair
+// time, the command stays here.
+func TestHandedOver_OnlyWithFairTimeForTheApps(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	createRoom(t, second)
+	_, err := first.registerApp(t.Context(), room.Manifest{ID: "hangs", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(2000)})
+	require.NoError(t, err)
+	_, err = first.nc.Subscribe(subjects.Pre(room.PreRoomUserJoined, "hangs"), func(*nats.Msg) {})
+	require.NoError(t, err)
+	require.NoError(t, first.nc.Flush())
+	second.handovers.meet("r", second.id, first.id)
+	ctx, cancel := context.WithTimeout(t.Context(), second.cfg.Budget)
+	defer cancel()
+	_, err = second.do(ctx, room.EventUserJoin, aliceJoins())
+	require.NoError(t, err)
 }
 
 // do has the service do a command that comes to it.

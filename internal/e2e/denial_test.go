@@ -65,6 +65,22 @@ func TestDenial_StandsWhenAnEssentialAppIsAwayInALaterTry(t *testing.T) {
 	assert.Equal(t, "banned", e.Reason)
 }
 
+// An optional app that brings no verdict in the later try has not taken back what was said.
+func TestDenial_StandsWhenAnOptionalAppFailsInALaterTry(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]string{"unreadable": `no verdict`, "silent": ``} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := harness.New(t, roomsvc.Config{})
+			b.Create(t, "r")
+			b.Register(t, room.Manifest{ID: "guard", Implements: joined, TimeoutMs: new(300)})
+			racing(t, b, 1, denies, second)
+			e := refused(t, request(t, b, "room.svc.join", malloryJoins), room.CodeUserNotAllowed)
+			assert.Equal(t, "banned", e.Reason)
+		})
+	}
+}
+
 func TestDenial_StandsWhenConflictsEndTheTries(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 2})

@@ -147,6 +147,59 @@ func TestFairTime_HangingOptionalAppDoesNotHoldABusyRoom(t *testing.T) {
 	t.Fatal("no command of 1000 got past the app that hangs")
 }
 
+// However little time a client gives, and whichever apps are asked beside or after it, an app has as
+// long to answer as in any other command.
+func TestFairTime_DoesNotDependOnTheClient(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	prevents := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomUserJoined}
+	b.Register(t, room.Manifest{ID: "guard", Implements: prevents})
+	for _, i := range prevents {
+		b.Answer(t, i, "guard", func(msg *nats.Msg) {
+			time.AfterFunc(400*time.Millisecond, func() { _ = msg.Respond([]byte(denies)) })
+		})
+	}
+	patient := room.Manifest{ID: "patient", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomCreateModify}, TimeoutMs: new(room.MaxTimeoutMs)}
+	b.Register(t, patient)
+	for _, i := range patient.Implements {
+		b.Answer(t, i, "patient", harness.Says(allows))
+	}
+	for n := range 5 {
+		id := "fast-" + strconv.Itoa(n)
+		b.Register(t, room.Manifest{ID: id, Implements: []room.Interface{room.PreRoomCreateModify}, TimeoutMs: new(300)})
+		b.Answer(t, room.PreRoomCreateModify, id, harness.Says(allows))
+	}
+	for _, ms := range []string{"4000", "3000", "1500", "600", "450", "200"} {
+		for subject, body := range map[string]string{"room.svc.join": malloryJoins, "room.svc.create": makeRoom} {
+			reply := request(t, b, subject, body, "Room-Timeout-Ms", ms)
+			assert.Contains(t, []string{"403", "504"}, reply.Header.Get("Nats-Service-Error-Code"), "%s within %s ms: %s", subject, ms, reply.Data)
+		}
+	}
+	app, err := b.Client.App(t.Context(), "guard")
+	require.NoError(t, err)
+	assert.Equal(t, room.BreakerClosed, app.State.Breaker)
+}
+
+// Commands that wait behind an app that is slow and answers are asked about, however late it has
+// become for them.
+func TestFairTime_SlowAppThatAnswersKeepsNoneBehindItFromBeingAsked(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{Budget: 3 * time.Second})
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "slow", Implements: joined, TimeoutMs: new(2000)})
+	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) {
+		time.AfterFunc(400*time.Millisecond, func() { allow(msg) })
+	})
+	var replies []<-chan *nats.Msg
+	for n := range 4 {
+		replies = append(replies, sent(t, b, "room.svc.join", fmt.Sprintf(`{"roomId":"r","user":{"id":"u%d"}}`, n)))
+	}
+	for _, reply := range replies {
+		assert.Contains(t, string((<-reply).Data), `"changed":true`)
+	}
+}
+
 // Whatever time a client gives, it is never told deadline_exceeded for what was committed.
 func TestFairTime_DeadlineExceededMeansNotCommitted(t *testing.T) {
 	t.Parallel()
