@@ -34,6 +34,7 @@ type Event struct {
 	// room of the same id included.
 	Previous Latest
 	Version  uint64
+	Replica  string // of the room service that has committed it
 	// Fingerprint is that of the request; empty in events of older versions.
 	Fingerprint string
 	CausedBy    []string // the ids of the commands that led to it, oldest first

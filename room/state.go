@@ -70,6 +70,14 @@ func (s *State) View(r Request) View {
 	return v
 }
 
+// NotBefore takes note that the room's last event was at that time at the latest, for a state that
+// does not know when it was.
+func (s *State) NotBefore(at time.Time) {
+	if s.latestAt == 0 {
+		s.latestAt = at.UnixMicro()
+	}
+}
+
 // stored is a user as the room knows it, nil if it is no member.
 func (s *State) stored(u *User) *User {
 	if u == nil {

@@ -30,13 +30,12 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	e := room.Event{
 		ID: c.ID, Type: d.Event, Room: c.Request.Target(), Time: v.Time(now()),
 		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version,
-		Fingerprint: room.Fingerprint(c.Request), CausedBy: c.CausedBy, Data: data,
+		Replica: s.id, Fingerprint: room.Fingerprint(c.Request), CausedBy: c.CausedBy, Data: data,
 	}
 	subject, headers, body, err := subjects.EncodePost(e, c.TraceParent)
 	if err != nil {
 		return room.Event{}, err
 	}
-	headers[subjects.CommittedBy] = []string{s.id}
 	s.ours.write(e, subject, body)
 	defer s.ours.forget(e.ID)
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)

@@ -35,7 +35,7 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 	if err := s.projection.reach(ctx, last.Seq); err != nil {
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
 	}
-	return &movedError{by: last.Header().Get(subjects.CommittedBy)}
+	return &movedError{by: subjects.Committer(last.Header())}
 }
 
 // isRemoved reports whether the stream has nothing left of a room, though it had its deletion:

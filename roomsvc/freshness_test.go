@@ -222,6 +222,6 @@ func TestCommandHandedOverKeepsItsCauses(t *testing.T) {
 	require.NoError(t, err)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
-	assert.Equal(t, first.id, msg.Header.Get(subjects.CommittedBy))
+	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 	assert.Equal(t, "c0,c1", msg.Header.Get("Room-Caused-By"))
 }

@@ -84,7 +84,7 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 	msg, err := s.stream.GetMsg(ctx, r.Event.Seq)
 	require.NoError(t, err)
 	require.Equal(t, id, msg.Header.Get(subjects.ID))
-	return r, msg.Header.Get(subjects.CommittedBy), nil
+	return r, subjects.Committer(msg.Header), nil
 }
 
 var creation = room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
@@ -229,7 +229,7 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	require.NoError(t, <-done)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
-	assert.Equal(t, first.id, msg.Header.Get(subjects.CommittedBy))
+	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 }
 
 // A leader that has just come into office may claim a conflict where there is none.

@@ -221,6 +221,11 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 			p.newest = stamp{tail.ID, tail.Stored}
 			p.quarantined, p.counted = tail.Quarantined, tail.Seq
 			p.recent.begin(time.Now(), commands)
+			if head.Format < snapshotFormat {
+				for _, state := range p.rooms {
+					state.NotBefore(tail.Stored)
+				}
+			}
 			p.index()
 			p.recall()
 			return p, tail, nil

@@ -13,10 +13,7 @@ const (
 	Seq       = "Room-Seq"        // on a reply: the highest sequence that the replica's state may contain
 	CausedBy  = "Room-Caused-By"  // on commands, pre-events and events: the ids of the commands that led to it
 
-	CommittedBy = "Room-Replica" // on a post-event: the id of the room service that has published it
-
-	// Fingerprint, on a post-event, tells the command's request from others of the same id.
-	Fingerprint = "Room-Request-Hash"
+	CommittedBy = "Room-Replica" // on a post-event: the room service that has committed it, a slash, and the fingerprint of the request
 
 	ExpectedSeq        = "Nats-Expected-Last-Subject-Sequence"
 	ExpectedSeqSubject = "Nats-Expected-Last-Subject-Sequence-Subject"

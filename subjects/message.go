@@ -55,11 +55,22 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	h = CloudEvents(PostType(e.Type), e.ID, e.Room, traceParent, e.Time)
 	h[RoomVersion] = []string{strconv.FormatUint(e.Version, 10)}
 	h[RoomPrevious] = []string{encodeLatest(e.Previous)}
-	if e.Fingerprint != "" {
-		h[Fingerprint] = []string{e.Fingerprint}
+	if e.Replica != "" || e.Fingerprint != "" {
+		h[CommittedBy] = []string{e.Replica + committedWith + e.Fingerprint}
 	}
 	SetCauses(h, e.CausedBy)
 	return Post(e.Type, e.Room), h, data, nil
+}
+
+// committedWith stands between the replica that has committed an event and the fingerprint of its
+// request. They share a header: one more would make the maps of all headers twice as large.
+const committedWith = "/"
+
+// Committer is the replica of the room service that has committed an event with these headers, empty
+// if they do not say.
+func Committer(h Headers) string {
+	replica, _, _ := strings.Cut(first(h, CommittedBy), committedWith)
+	return replica
 }
 
 // EncodeRejection makes the message of a rejection.
@@ -99,7 +110,8 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 
 // DecodePostHeaders is DecodePost for who has no need of the body yet.
 func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error) {
-	e := room.Event{Seq: seq, ID: first(h, ID), Fingerprint: first(h, Fingerprint)}
+	e := room.Event{Seq: seq, ID: first(h, ID)}
+	e.Replica, e.Fingerprint, _ = strings.Cut(first(h, CommittedBy), committedWith)
 	var ok bool
 	if e.Type, e.Room, ok = ParsePost(subject); !ok {
 		return e, fmt.Errorf("%s is not the subject of a post-event", subject)
