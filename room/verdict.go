@@ -56,7 +56,8 @@ func (v Verdict) WithinBounds() Verdict {
 	return v
 }
 
-// Extension is what an app adds to a room on its way to being created.
+// Extension is what an app adds to a room on its way to being created. A handler may set custom
+// fields to any Go value that encodes as JSON; read back, a number is a json.Number.
 type Extension struct {
 	CustomFields map[string]any `json:"customFields,omitempty"`
 	Members      []User         `json:"members,omitempty"`
