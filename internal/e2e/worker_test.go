@@ -314,11 +314,11 @@ func TestRunRefusesAnAppThatDoesNotFit(t *testing.T) {
 		m        room.Manifest
 		handlers []any
 	}{
-		"none of the ten":      {good, []any{struct{}{}}},
-		"implemented twice":    {good, []any{join, join}},
-		"disagree about":       {room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}, []any{join}},
-		"implements is requir": {good, nil},
-		"version is required":  {room.Manifest{ID: "a"}, []any{join}},
+		"none of the ten":       {good, []any{struct{}{}}},
+		"implemented twice":     {good, []any{join, join}},
+		"no handler implements": {room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}, []any{join}},
+		"implements is requir":  {good, nil},
+		"version is required":   {room.Manifest{ID: "a"}, []any{join}},
 	} {
 		err := appworker.Run(t.Context(), appworker.Config{Conn: b.NC}, c.m, c.handlers...)
 		assert.ErrorContains(t, err, says)
