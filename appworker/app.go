@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"github.com/roombus/roombus/room"
 )
@@ -148,12 +147,6 @@ func (a *App) tell(ctx context.Context, rooms RoomService, i room.Interface, bod
 	}
 	defer recovered(&err)
 	return f(context.WithValue(ctx, callKey{}, &call{rooms: rooms, attempt: attempt}), body, ref)
-}
-
-func recovered(err *error) {
-	if v := recover(); v != nil {
-		*err = &PanicError{Value: v, Stack: debug.Stack()}
-	}
 }
 
 // deciding adapts a handler whose error is its verdict.
