@@ -2,6 +2,7 @@ package room
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -24,6 +25,19 @@ const (
 	Deny  Decision = "deny"
 	Skip  Decision = "skip" // not my business
 )
+
+// Outcome is what is recorded of an app that has decided so.
+func (d Decision) Outcome() Outcome {
+	switch d {
+	case Allow:
+		return Allowed
+	case Deny:
+		return Denied
+	case Skip:
+		return Skipped
+	}
+	return ""
+}
 
 // Content names what an allowing verdict carries beside its word.
 type Content string
@@ -54,6 +68,22 @@ func (v Verdict) WithinBounds() Verdict {
 		v.Warnings[n] = cut(w)
 	}
 	return v
+}
+
+// Modified is the room that the verdict makes of r, as JSON; nil if it leaves the room alone.
+func (v Verdict) Modified(r Room) ([]byte, error) {
+	if v.Modify == nil {
+		return v.Replace, nil
+	}
+	record, err := json.Marshal(&r)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the room: %w", err)
+	}
+	modified, err := MergePatch(record, v.Modify)
+	if err != nil {
+		return nil, fmt.Errorf("the merge patch cannot be applied: %w", err)
+	}
+	return modified, nil
 }
 
 // Extension is what an app adds to a room on its way to being created. A handler may set custom
