@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 func TestRunning_LogsALateHandlerOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out strings.Builder
+		var out logText
 		r := newRunning(slog.New(slog.NewTextHandler(&out, nil)), 4)
 		ctx, stop := context.WithCancel(t.Context())
 		go r.watch(ctx)
@@ -47,4 +48,22 @@ func TestRunning_LogsALateHandlerOnce(t *testing.T) {
 		assert.Equal(t, "PostRoomCreate 1", r.are(room.Interface.Known))
 		stop()
 	})
+}
+
+// logText is what a logger has written.
+type logText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
