@@ -54,13 +54,13 @@ type misnamedByPointer struct{}
 func (*misnamedByPointer) PreRoomUserJoin(context.Context, room.UserJoin) error { return nil }
 
 type twoOfOne struct {
-	joins
-	alsoJoins
+	joins     //nolint:unused // its method is looked at
+	alsoJoins //nolint:unused // its method is looked at
 }
 
-type deeper struct{ twoOfOne }
+type deeper struct{ twoOfOne } //nolint:unused // its methods are looked at
 
-type resolved struct{ twoOfOne }
+type resolved struct{ twoOfOne } //nolint:unused // its methods are looked at
 
 func (resolved) PreRoomUserJoined(context.Context, room.UserJoin) error { return nil }
 
@@ -69,7 +69,7 @@ type embedsPointer struct{ *byPointer }
 type embedsValue struct{ byPointer }
 
 type embedsItself struct {
-	*embedsItself
+	*embedsItself //nolint:unused // its methods are looked at
 	joins
 }
 

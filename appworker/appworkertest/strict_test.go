@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -25,17 +26,19 @@ func (r *recorder) Error(args ...any) { fmt.Fprintln(&r.said, args...) }
 
 func (r *recorder) Fatal(args ...any) {
 	r.Error(args...)
-	r.TB.SkipNow() // ends the goroutine
+	runtime.Goexit()
 }
 
 // failure runs a test and returns how it failed.
 func failure(t *testing.T, test func(testing.TB)) string {
 	t.Helper()
-	r := &recorder{}
-	t.Run("failing", func(t *testing.T) {
-		r.TB = t
+	r := &recorder{TB: t}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
 		test(r)
-	})
+	}()
+	<-ended
 	return r.said.String()
 }
 
@@ -161,7 +164,7 @@ func TestAsk_ConditionsOfTheManifestCount(t *testing.T) {
 func TestRooms_NoneFailsTheTest(t *testing.T) {
 	t.Parallel()
 	said := failure(t, func(t testing.TB) {
-		_, err := appworkertest.New(t, join(func(ctx context.Context, e room.UserJoin) error {
+		_, err := appworkertest.New(t, join(func(ctx context.Context, _ room.UserJoin) error {
 			_, err := appworker.Rooms(ctx).Get(ctx, "lobby")
 			return err
 		})).Ask(room.PreRoomUserJoined, room.UserJoin{})

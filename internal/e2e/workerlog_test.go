@@ -53,7 +53,7 @@ func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 			}
 			return nil
 		}),
-		appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
 			<-finish
 			return nil
 		}),
