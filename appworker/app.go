@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-	"slices"
 
 	"github.com/roombus/roombus/room"
 )
@@ -26,33 +24,51 @@ type (
 	tell func(ctx context.Context, body []byte, ref room.EventRef) error
 )
 
-// NewApp finds the interfaces that the handlers implement. It returns an error if there are
-// none, if two handlers implement the same one, or if the manifest lists others.
+// NewApp finds the interfaces that the handlers implement. It returns one error with all that is
+// wrong: a handler implements none, two implement the same one, the manifest lists others or is not
+// valid, or a handler has a near miss: a method that begins with PreRoom or PostRoom and is none of
+// the ten, or has another signature, or belongs to the pointer of a value that was passed.
 func NewApp(m Manifest, handlers ...any) (*App, error) {
 	a := &App{Manifest: m, asks: make(map[room.Interface]ask), tells: make(map[room.Interface]tell)}
-	var found []room.Interface
+	var wrong []error
+	by := make(map[room.Interface]any) // the handlers
 	for _, h := range handlers {
-		implemented := a.bind(h)
-		if len(implemented) == 0 {
-			return nil, fmt.Errorf("%T implements none of the ten interfaces: look at the methods' signatures", h)
+		if h == nil {
+			wrong = append(wrong, errors.New("a handler is nil"))
+			continue
+		}
+		implemented, misses := a.bind(h), nearMisses(h)
+		wrong = append(wrong, misses...)
+		if len(implemented) == 0 && len(misses) == 0 {
+			wrong = append(wrong, fmt.Errorf("%T implements none of the ten interfaces: it has no method that begins with PreRoom or PostRoom", h))
 		}
 		for _, i := range implemented {
-			if slices.Contains(found, i) {
-				return nil, fmt.Errorf("%s is implemented twice, the second time by %T", i, h)
+			if first, twice := by[i]; twice {
+				wrong = append(wrong, fmt.Errorf("%s is implemented twice, by %T and by %T", i, first, h))
+				continue
 			}
-			found = append(found, i)
+			by[i] = h
+			if m.Implements == nil {
+				a.Manifest.Implements = append(a.Manifest.Implements, i)
+			}
 		}
 	}
-	if m.Implements == nil {
-		a.Manifest.Implements = found
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...) // what the manifest should say depends on them
 	}
 	for _, i := range room.Interfaces() {
-		if a.Manifest.Has(i) != slices.Contains(found, i) {
-			return nil, fmt.Errorf("the manifest and the handlers disagree about %s", i)
+		switch h, implemented := by[i]; {
+		case implemented && !a.Manifest.Has(i):
+			wrong = append(wrong, fmt.Errorf("the manifest does not list %s, which %T implements", i, h))
+		case !implemented && a.Manifest.Has(i):
+			wrong = append(wrong, fmt.Errorf("the manifest lists %s, which no handler implements", i))
 		}
 	}
 	if err := a.Manifest.Validate(); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+		wrong = append(wrong, fmt.Errorf("manifest: %w", err))
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
 	}
 	return a, nil
 }
@@ -131,12 +147,6 @@ func (a *App) tell(ctx context.Context, rooms RoomService, i room.Interface, bod
 	}
 	defer recovered(&err)
 	return f(context.WithValue(ctx, callKey{}, &call{rooms: rooms, attempt: attempt}), body, ref)
-}
-
-func recovered(err *error) {
-	if v := recover(); v != nil {
-		*err = &PanicError{Value: v, Stack: debug.Stack()}
-	}
 }
 
 // deciding adapts a handler whose error is its verdict.

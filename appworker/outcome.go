@@ -44,14 +44,6 @@ func (d *DiscardError) Unwrap() error { return d.Err }
 // process: the event is not delivered to the app again.
 func Discard(err error) error { return &DiscardError{Err: err} }
 
-// PanicError is the failure of a handler that panicked.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
-
 // The delays before an event is delivered again, if the handler does not say.
 const (
 	firstRetry = time.Second

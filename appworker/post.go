@@ -110,6 +110,7 @@ func (s *source) tell(d *delivery) error {
 	s.rooms.NotOlderThan(d.event.Seq) // the handler finds in the room what the event says
 	ctx, cancel := d.handling(roomclient.WithCause(s.stopping, subjects.CausesOfReaction(d.of.Headers)...), s.cfg.HandlerTimeout)
 	defer cancel()
+	defer s.running.begin(ctx, i, d.event.ID)()
 	err := s.app.tell(ctx, s.rooms, i, d.of.Data, d.event, d.tries())
 	if err != nil && d.expired() {
 		return fmt.Errorf("%w: %w", errLeaseLost, err)
@@ -125,22 +126,4 @@ func (w *worker) interfaceOf(e room.EventType) room.Interface {
 		}
 	}
 	return ""
-}
-
-// finishPostEvents waits for the handlers that run.
-func (w *worker) finishPostEvents(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		w.pool.wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return fmt.Errorf("post-event handlers were still running after %s", w.cfg.DrainTimeout)
-	}
-	if !w.nc.IsConnected() {
-		return nil
-	}
-	return w.nc.FlushWithContext(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -95,6 +96,7 @@ func (w *worker) handling(msg *nats.Msg, came time.Time) (context.Context, conte
 }
 
 func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]byte, error) {
+	defer w.running.begin(ctx, i, msg.Header.Get(subjects.ID))()
 	verdict, err := w.app.Ask(ctx, w.rooms, i, msg.Data)
 	var reply []byte
 	if err == nil {
@@ -127,7 +129,7 @@ func (w *worker) logFailure(err error, i room.Interface, event string) {
 	attrs := []any{"interface", i, "event", event, "error", err}
 	var p *PanicError
 	if errors.As(err, &p) {
-		attrs = append(attrs, "stack", string(p.Stack))
+		attrs = append(attrs, "stack", strings.Join(p.Trace, " <- ")) // one line, as the rest of the log
 	}
 	w.log.Error("handler failed", attrs...)
 }

@@ -30,6 +30,7 @@ type worker struct {
 	sources  []*source // of post-events
 	inHand   inHand
 	counting counting
+	running  *running
 	preSlots chan struct{}
 	pool     *pool // of post-event handlers
 	ballast  []byte
@@ -75,7 +76,14 @@ func (w *worker) run(ctx context.Context) error {
 	var abort context.CancelFunc
 	w.leaving = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
-	defer abort()
+	w.running = newRunning(w.log, w.cfg.Concurrency)
+	statuses := w.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED, nats.CLOSED)
+	defer w.nc.RemoveStatusListener(statuses)
+	var watching sync.WaitGroup
+	watching.Go(func() { w.running.watch(w.stopping) })
+	watching.Go(func() { w.logConnection(w.stopping, statuses) })
+	defer watching.Wait()
+	defer abort() // runs first
 
 	w.sources = w.newSources()
 	defer func() {
@@ -99,9 +107,7 @@ func (w *worker) run(ctx context.Context) error {
 		w.cfg.OnReady()
 		err = w.stay(ctx, changes) // until the context ends
 	}
-	drained, cancel := context.WithTimeout(w.stopping, w.cfg.DrainTimeout)
-	defer cancel()
-	return errors.Join(err, service.Stop(drained), w.finishPostEvents(drained))
+	return errors.Join(err, w.drain(service))
 }
 
 // stay serves until the context or the connection ends. After a lost connection the app is

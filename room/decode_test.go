@@ -351,6 +351,8 @@ func TestManifestRefuses(t *testing.T) {
 		"there is no interface":             func(m *room.Manifest) { m.Implements = []room.Interface{"PreCoffee"} },
 		"stands there twice":                func(m *room.Manifest) { m.Implements = append(m.Implements, room.PostRoomCreate) },
 		"not among implements":              func(m *room.Manifest) { m.Essentials = []room.Interface{room.PreRoomUserLeave} },
+		"essentials: there is no interface": func(m *room.Manifest) { m.Essentials = []room.Interface{"PreRoomUserJoin"} },
+		"when: there is no interface":       func(m *room.Manifest) { m.When = map[room.Interface]string{"PreRoomUserJoin": "true"} },
 		"cannot block it":                   func(m *room.Manifest) { m.Essentials = []room.Interface{room.PostRoomCreate} },
 		"timeoutMs must be":                 func(m *room.Manifest) { m.TimeoutMs = new(0) },
 		"timeoutMs must be 1 to ":           func(m *room.Manifest) { m.TimeoutMs = new(60_001) },

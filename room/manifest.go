@@ -105,6 +105,9 @@ func (m Manifest) Validate() error {
 		}
 	}
 	for _, i := range m.Essentials {
+		if !i.Known() {
+			return invalid("essentials: there is no interface %.80q", string(i))
+		}
 		if !slices.Contains(m.Implements, i) {
 			return invalid("essentials: %.80q is not among implements", string(i))
 		}
@@ -169,6 +172,8 @@ func (m Manifest) validateDelivery() error {
 func (m Manifest) validateWhen() error {
 	for _, i := range slices.Sorted(maps.Keys(m.When)) {
 		switch expression := m.When[i]; {
+		case !i.Known():
+			return invalid("when: there is no interface %.80q", string(i))
 		case !m.Has(i):
 			return invalid("when: %.80q is not among implements", string(i))
 		case !i.Pre():

@@ -27,7 +27,11 @@ const MaxRoomBytes = 64 << 10
 const MaxNewMembers = 5000
 
 // Room is a room's record. The members are kept beside it: they are counted here and read
-// a page at a time.
+// a page at a time. The record is what the creation made it: no command changes it later.
+//
+// CustomFields hold JSON as it came: a number is a json.Number, never a float64 or an int. Read it
+// with Int, Float, String, Bool and Strings. When a handler or a client sets a field, it may use any
+// Go value that encodes as JSON.
 type Room struct {
 	ID                    string         `json:"id"`
 	DisplayName           string         `json:"displayName,omitempty"`

@@ -13,7 +13,8 @@ const (
 )
 
 // User is somebody who creates, joins or leaves rooms. Only the id has a meaning here; the
-// rest is kept as given and handed to the apps.
+// rest is kept as given and handed to the apps. A number in Attributes is a json.Number, as in the
+// CustomFields of a Room: read it with Int or Float.
 type User struct {
 	ID         string         `json:"id"`
 	Username   string         `json:"username,omitempty"`

@@ -2,6 +2,7 @@ package room
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -24,6 +25,19 @@ const (
 	Deny  Decision = "deny"
 	Skip  Decision = "skip" // not my business
 )
+
+// Outcome is what is recorded of an app that has decided so.
+func (d Decision) Outcome() Outcome {
+	switch d {
+	case Allow:
+		return Allowed
+	case Deny:
+		return Denied
+	case Skip:
+		return Skipped
+	}
+	return ""
+}
 
 // Content names what an allowing verdict carries beside its word.
 type Content string
@@ -56,7 +70,24 @@ func (v Verdict) WithinBounds() Verdict {
 	return v
 }
 
-// Extension is what an app adds to a room on its way to being created.
+// Modified is the room that the verdict makes of r, as JSON; nil if it leaves the room alone.
+func (v Verdict) Modified(r Room) ([]byte, error) {
+	if v.Modify == nil {
+		return v.Replace, nil
+	}
+	record, err := json.Marshal(&r)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the room: %w", err)
+	}
+	modified, err := MergePatch(record, v.Modify)
+	if err != nil {
+		return nil, fmt.Errorf("the merge patch cannot be applied: %w", err)
+	}
+	return modified, nil
+}
+
+// Extension is what an app adds to a room on its way to being created. A handler may set custom
+// fields to any Go value that encodes as JSON; read back, a number is a json.Number.
 type Extension struct {
 	CustomFields map[string]any `json:"customFields,omitempty"`
 	Members      []User         `json:"members,omitempty"`

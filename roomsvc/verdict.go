@@ -49,12 +49,6 @@ func failureOf(msg *nats.Msg) room.Outcome {
 	return room.Failed
 }
 
-var outcomes = map[room.Decision]room.Outcome{
-	room.Allow: room.Allowed,
-	room.Deny:  room.Denied,
-	room.Skip:  room.Skipped,
-}
-
 func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.Msg) error {
 	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
 	if code != "" || description != "" {
@@ -64,28 +58,12 @@ func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.
 	if err != nil {
 		return fmt.Errorf("the verdict cannot be read: %w", err)
 	}
-	a.Modified = v.Replace
-	if v.Modify != nil {
-		if a.Modified, err = patched(d.Data.Room, v.Modify); err != nil {
-			return err
-		}
+	if a.Modified, err = v.Modified(d.Data.Room); err != nil {
+		return err
 	}
-	a.Verdict, a.Outcome = v, outcomes[v.Verdict]
+	a.Verdict, a.Outcome = v, v.Verdict.Outcome()
 	if v.Reason != "" || v.Verdict == room.Deny {
 		a.Reason = v.Reason
 	}
 	return nil
-}
-
-// patched is the room with an RFC 7396 merge patch applied, as JSON.
-func patched(r room.Room, patch []byte) ([]byte, error) {
-	record, err := json.Marshal(&r)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the room: %w", err)
-	}
-	modified, err := room.MergePatch(record, patch)
-	if err != nil {
-		return nil, fmt.Errorf("the merge patch cannot be applied: %w", err)
-	}
-	return modified, nil
 }

@@ -1,63 +1,88 @@
-// Package appworkertest runs an app's handlers against events made by hand, without a server.
+// Package appworkertest runs an app's handlers against events made by hand, without a server, and is
+// as strict as the room service.
 //
 //	app := appworkertest.New(t, guard{})
 //	verdict, err := app.Ask(room.PreRoomUserJoined, room.UserJoin{JoiningUser: room.User{ID: "mallory"}})
+//	created, err := app.Create(room.CreateRequest{...})
 //
-// Every event goes through JSON and back, so that handlers see what the wire would bring
-// them; verdicts are checked as the room service checks them. A handler's context ends after
-// a second, like that of an app with the default timeout.
+// Every event goes through JSON and back, so that handlers see what the wire would bring them. A
+// verdict is read and applied as the service does it: what the service would drop is an error. With
+// the app's manifest, NewWith, its conditions and its timeout count too.
 package appworkertest
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
 )
 
 // App is an app under test.
 type App struct {
-	t     testing.TB
-	app   *appworker.App
-	rooms appworker.RoomService
+	t          testing.TB
+	app        *appworker.App
+	conditions map[room.Interface]*condition.Condition
+	rooms      appworker.RoomService
 }
 
-// New makes an app of the handlers. The test fails at once if they are none.
+// New makes an app of the handlers, with a manifest that says nothing but what they implement. The
+// test fails at once if appworker.Run would refuse them.
 func New(t testing.TB, handlers ...any) *App {
 	t.Helper()
-	app, err := appworker.NewApp(appworker.Manifest{ID: "app", Version: "0.0.0"}, handlers...)
+	return NewWith(t, appworker.Manifest{ID: "app", Version: "0.0.0"}, handlers...)
+}
+
+// NewWith makes an app of the manifest and the handlers. The test fails at once if appworker.Run or
+// the room service would refuse them. An app that is registered as disabled is asked all the same.
+func NewWith(t testing.TB, m appworker.Manifest, handlers ...any) *App {
+	t.Helper()
+	app, err := appworker.NewApp(m, handlers...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &App{t: t, app: app}
+	conditions, err := condition.CompileAll(app.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &App{t: t, app: app, conditions: conditions, rooms: noRooms{t}}
 }
 
-// WithRooms makes the room service that handlers get from appworker.Rooms. Without it they
-// get nil.
+// WithRooms makes the room service that handlers get from appworker.Rooms, such as NewRooms. Without
+// it, the test fails when a handler uses the room service.
 func (a *App) WithRooms(rooms appworker.RoomService) *App {
 	a.rooms = rooms
 	return a
 }
 
-// Ask runs the handler of a pre-event: a room.Create, room.Delete, room.UserJoin or
-// room.UserLeave. The error is the handler's failure, or says why the room service would not
-// take the verdict.
+// Ask runs the handler of a pre-event: a room.Create, room.Delete, room.UserJoin or room.UserLeave.
+// The test fails at once if the event is not that of the interface. The error is the handler's
+// failure, or says why the room service would drop the verdict.
+//
+// Where the manifest's condition for the interface does not hold, the handler is not asked and the
+// verdict is room.Skip. What the service fills in and a room.Create leaves out is filled in: the room's id,
+// its slugifiedName, type and creator, and the creator among the members.
 func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 	a.t.Helper()
-	v, err := a.app.Ask(a.context(), a.rooms, i, a.encode(e))
+	d := a.draft(i, e)
+	answer, err := a.ask(i, d)
 	if err != nil {
-		return v, err
+		return answer.Verdict, err
 	}
-	reply, err := room.Encode(v)
-	if err != nil {
-		return v, err
+	answers := []room.Answer{answer}
+	_, _ = room.Combine(d, i, answers) // the error is a denial, which the verdict says
+	if answers[0].Outcome == room.Failed {
+		return answer.Verdict, errors.New(answers[0].Reason)
 	}
-	return room.ParseVerdict(i, reply)
+	return answer.Verdict, nil
 }
+
+// handlerTimeout is the default of appworker.Config.
+const handlerTimeout = 10 * time.Minute
 
 // Tell runs the handler of a post-event: a room.Created, room.Deleted, room.UserJoined or
 // room.UserLeft. The error is what the handler returned.
@@ -67,32 +92,73 @@ func (a *App) Tell(e any) error {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return a.app.Tell(a.context(), a.rooms, i, a.encode(e), ref)
+	ctx, cancel := context.WithTimeout(a.t.Context(), handlerTimeout)
+	defer cancel()
+	return a.app.Tell(ctx, a.rooms, i, a.encode(e), ref)
 }
 
-func postEvent(e any) (room.Interface, room.EventRef, error) {
-	switch e := e.(type) {
-	case room.Created:
-		return room.PostRoomCreate, e.Event, nil
-	case room.Deleted:
-		return room.PostRoomDeleted, e.Event, nil
-	case room.UserJoined:
-		return room.PostRoomUserJoined, e.Event, nil
-	case room.UserLeft:
-		return room.PostRoomUserLeave, e.Event, nil
+// ask runs the handler on the draft. The error is why there is no verdict that can be used; the
+// answer's outcome says so too.
+func (a *App) ask(i room.Interface, d room.Draft) (room.Answer, error) {
+	a.t.Helper()
+	m := a.app.Manifest
+	answer := room.Answer{App: m.ID, Essential: m.Essential(i), Shadow: m.Shadow}
+	if c := a.conditions[i]; c != nil {
+		switch holds, err := c.Holds(condition.Event{ID: commandID, Time: time.Now(), Data: d.Data}); {
+		case err != nil:
+			err = fmt.Errorf("its condition cannot be evaluated: %w", err)
+			answer.Outcome, answer.Reason = room.Failed, err.Error()
+			return answer, err
+		case !holds:
+			answer.Outcome, answer.Reason = room.Skipped, "its condition does not hold"
+			answer.Verdict = room.Verdict{Verdict: room.Skip, Reason: answer.Reason}
+			return answer, nil
+		}
 	}
-	return "", room.EventRef{}, fmt.Errorf("%T is no post-event", e)
+	began := time.Now()
+	err := a.decide(i, d, &answer)
+	answer.Took = time.Since(began)
+	var elsewhere *appworker.UnavailableError
+	switch {
+	case err == nil:
+		answer.Outcome, answer.Reason = answer.Verdict.Verdict.Outcome(), answer.Verdict.Reason
+		return answer, nil
+	case errors.Is(err, context.DeadlineExceeded):
+		answer.Outcome = room.TimedOut
+	case errors.As(err, &elsewhere):
+		answer.Outcome = room.Unavailable
+	default:
+		answer.Outcome = room.Failed
+	}
+	answer.Reason = err.Error()
+	return answer, err
 }
 
-func (a *App) context() context.Context {
-	ctx, cancel := context.WithTimeout(a.t.Context(), room.DefaultTimeoutMs*time.Millisecond)
-	a.t.Cleanup(cancel)
-	return ctx
+func (a *App) decide(i room.Interface, d room.Draft, answer *room.Answer) error {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(a.t.Context(), a.app.Manifest.Timeout())
+	defer cancel()
+	said, err := a.app.Ask(ctx, a.rooms, i, a.encode(d.Data))
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("no verdict within %s: %w", a.app.Manifest.Timeout(), ctx.Err())
+	}
+	reply, err := room.Encode(said)
+	if err != nil {
+		return err
+	}
+	if answer.Verdict, err = room.ParseVerdict(i, reply); err != nil {
+		return fmt.Errorf("the verdict cannot be read: %w", err)
+	}
+	answer.Modified, err = answer.Verdict.Modified(d.Data.Room)
+	return err
 }
 
 func (a *App) encode(v any) []byte {
 	a.t.Helper()
-	data, err := json.Marshal(v)
+	data, err := room.Encode(v)
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ func TestAllTen(t *testing.T) {
 
 	v, err = app.Ask(room.PreRoomCreateExtend, room.Create{Members: []room.User{{ID: "a"}}})
 	require.NoError(t, err)
-	assert.EqualValues(t, "1", v.Extend.CustomFields["members"])
+	assert.EqualValues(t, "2", v.Extend.CustomFields["members"], "the creator is one of them")
 
 	v, err = app.Ask(room.PreRoomCreateModify, room.Create{Room: room.Room{DisplayName: "before"}})
 	require.NoError(t, err)
@@ -124,7 +124,7 @@ func TestAllTen(t *testing.T) {
 func TestNotImplemented(t *testing.T) {
 	t.Parallel()
 	app := appworkertest.New(t, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoin) error {
-		if _, ok := ctx.Deadline(); !ok || appworker.Rooms(ctx) != nil {
+		if _, ok := ctx.Deadline(); !ok || appworker.Rooms(ctx) == nil {
 			return errors.New("not as documented")
 		}
 		return nil
@@ -149,7 +149,7 @@ func TestModify_TheVerdictIsTheRoomReturned(t *testing.T) {
 	}
 	draw := rapid.Custom(func(t *rapid.T) room.Room {
 		return room.Room{
-			ID: "r", Description: rapid.SampledFrom([]string{"", "d"}).Draw(t, "description"), CustomFields: fields(3).Draw(t, "customFields"),
+			ID: "r", SlugifiedName: "r", Type: room.Channel, MemberCount: 1, Description: rapid.SampledFrom([]string{"", "d"}).Draw(t, "description"), CustomFields: fields(3).Draw(t, "customFields"),
 			Creator: room.User{ID: "u", Attributes: fields(1).Draw(t, "attributes")},
 		}
 	})

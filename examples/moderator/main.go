@@ -1,5 +1,5 @@
-// Command moderator is an app with a policy: it keeps members without a name out of private
-// groups, warns in crowded rooms, and makes whoever has joined a room of their own.
+// Command moderator is an app with a policy: it keeps members without a name out of private groups,
+// lets in no more than a group's custom field "max" says, and makes a room for each user who has joined.
 package main
 
 import (
@@ -30,8 +30,16 @@ func (moderator) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
 	if e.JoiningUser.Name == "" {
 		return room.UserNotAllowed("tell us your name first")
 	}
-	if e.Room.MemberCount >= 100 {
-		appworker.Warn(ctx, "this room is crowded")
+	limit, ok, err := room.Int(e.Room.CustomFields, "max")
+	switch {
+	case err != nil:
+		return err // such as "max": "five": the app has failed, and as it is essential nobody joins
+	case !ok:
+		return nil // no limit
+	case int64(e.Room.MemberCount) >= limit:
+		return room.UserNotAllowed("this group is full")
+	case int64(e.Room.MemberCount) == limit-1:
+		appworker.Warn(ctx, "yours is the last place")
 	}
 	return nil
 }

@@ -1,0 +1,81 @@
+package appworkertest
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/roombus/roombus/room"
+)
+
+// preEvents are the types of the events that handlers of pre-interfaces are asked about.
+var preEvents = map[room.EventType]reflect.Type{
+	room.EventCreate:    reflect.TypeFor[room.Create](),
+	room.EventDelete:    reflect.TypeFor[room.Delete](),
+	room.EventUserJoin:  reflect.TypeFor[room.UserJoin](),
+	room.EventUserLeave: reflect.TypeFor[room.UserLeave](),
+}
+
+// bounds are those of a NATS server with the default of 1 MiB a message.
+var bounds = room.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}
+
+// draft is the change that the event is about. The test fails if there is none.
+func (a *App) draft(i room.Interface, e any) room.Draft {
+	a.t.Helper()
+	if err := checkEvent(i, e); err != nil {
+		a.t.Fatal(err)
+	}
+	d := room.Draft{Event: i.Event(), Bounds: bounds}
+	if err := room.DecodeLenient(a.encode(e), &d.Data); err != nil {
+		a.t.Fatal(err)
+	}
+	if d.Event == room.EventCreate {
+		complete(&d.Data)
+	}
+	return d
+}
+
+func checkEvent(i room.Interface, e any) error {
+	switch {
+	case !i.Known():
+		return fmt.Errorf("there is no interface %q", string(i))
+	case !i.Pre():
+		return fmt.Errorf("%s is told after the change, and not asked: use Tell", i)
+	}
+	t := reflect.TypeOf(e)
+	if t != nil && t.Kind() == reflect.Pointer && !reflect.ValueOf(e).IsNil() {
+		t = t.Elem()
+	}
+	if want := preEvents[i.Event()]; t != want {
+		return fmt.Errorf("%T is not the event of %s, which is a %s", e, i, want)
+	}
+	return nil
+}
+
+// complete fills in what the service fills in and requires of a room that is to be created.
+func complete(d *room.Data) {
+	r := &d.Room
+	r.ID = cmp.Or(r.ID, "room")
+	r.SlugifiedName = cmp.Or(r.SlugifiedName, r.ID)
+	r.Type = cmp.Or(r.Type, room.Channel)
+	r.Creator.ID = cmp.Or(r.Creator.ID, "creator")
+	if !slices.ContainsFunc(d.Members, func(u room.User) bool { return u.ID == r.Creator.ID }) {
+		d.Members = append([]room.User{r.Creator}, d.Members...)
+	}
+	r.MemberCount = len(d.Members)
+}
+
+func postEvent(e any) (room.Interface, room.EventRef, error) {
+	switch e := e.(type) {
+	case room.Created:
+		return room.PostRoomCreate, e.Event, nil
+	case room.Deleted:
+		return room.PostRoomDeleted, e.Event, nil
+	case room.UserJoined:
+		return room.PostRoomUserJoined, e.Event, nil
+	case room.UserLeft:
+		return room.PostRoomUserLeave, e.Event, nil
+	}
+	return "", room.EventRef{}, fmt.Errorf("%T is no post-event", e)
+}

@@ -1,0 +1,126 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+)
+
+// logged is a worker's log that a test waits for.
+func logged() (*harness.Output, *slog.Logger) {
+	out := harness.NewOutput()
+	return out, slog.New(slog.NewTextHandler(out, nil))
+}
+
+func TestWorkerLog_ConnectionLostAndRegained(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	proxy := harness.NewProxy(t, strings.TrimPrefix(b.Server.URL(), "nats://"))
+	out, log := logged()
+	allow := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	b.WorkWith(t, appworker.Config{Conn: harness.ConnectTo(t, proxy.URL()), Logger: log}, room.Manifest{ID: "far"}, allow)
+	assert.NotContains(t, out.String(), "NATS")
+	proxy.Close()
+	lost := out.Await(t, `level=WARN msg="connection to NATS lost" app=far server=(\S+)`)
+	assert.Equal(t, proxy.URL(), lost[1])
+	proxy.Open()
+	out.Await(t, `level=INFO msg="connected to NATS" app=far server=`+proxy.URL()+` outage=\S*[1-9]\S*s`)
+}
+
+// A handler that ignores its context is logged once, while it still runs, and again when it ends.
+func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	out, log := logged()
+	finish := make(chan struct{})
+	cfg := appworker.Config{Logger: log, Concurrency: 3, HandlerTimeout: 50 * time.Millisecond}
+	b.WorkWith(t, cfg, room.Manifest{ID: "deaf", TimeoutMs: new(50), MaxAttempts: new(1)},
+		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+			if e.JoiningUser.ID == "bob" {
+				<-finish
+			}
+			return nil
+		}),
+		appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+			<-finish
+			return nil
+		}),
+		appworker.PostRoomCreateFunc(func(ctx context.Context, _ room.Created) error {
+			<-ctx.Done() // as it should
+			return appworker.Discard(errors.New("no time"))
+		}))
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
+	require.NoError(t, err)
+	require.Equal(t, room.TimedOut, r.Apps[0].Outcome)
+	b.Create(t, "other")
+	for _, i := range []string{"PreRoomUserJoined", "PostRoomUserJoined"} {
+		out.Await(t, `level=WARN msg="handler still running after its time" app=deaf interface=`+i+` event=`+r.Event.ID+
+			` running_for=\S+ time=(4\d|50)\S*ms places_taken="1 of 3"`)
+	}
+	out.Await(t, "no time")
+	close(finish)
+	for _, i := range []string{"PreRoomUserJoined", "PostRoomUserJoined"} {
+		out.Await(t, `level=INFO msg="handler ended after its time" app=deaf interface=`+i+` event=`+r.Event.ID+` took=\d`)
+	}
+	assert.Equal(t, 2, strings.Count(out.String(), "still running"), "each once, and none that ended with its context")
+}
+
+// A worker that stops says what it waits for, and in the end what it has not waited for.
+func TestWorkerLog_WhatItWaitsForWhenItStops(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	out, log := logged()
+	begun, never := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	stop := b.WorkWith(t, appworker.Config{Logger: log, DrainTimeout: 4 * time.Second}, room.Manifest{ID: "stuck"},
+		appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+			begun <- struct{}{}
+			<-never
+			return nil
+		}),
+		appworker.PostRoomCreateFunc(func(context.Context, room.Created) error { return nil }))
+	for _, u := range []room.User{alice, bob} {
+		go func() { _, _ = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: u}) }()
+		<-begun
+	}
+	err := stop()
+	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was")
+	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=0s at_most=4s`)
+	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=3s at_most=4s`)
+}
+
+// The reason of a panic has its place in the handler's code, and the log the calls that led to it.
+func TestWorkerLog_PanicHasItsPlace(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Create(t, "r")
+	out, log := logged()
+	b.WorkWith(t, appworker.Config{Logger: log}, room.Manifest{ID: "fragile"}, padding{})
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
+	require.NoError(t, err)
+	assert.Regexp(t, `^panic: strings: negative Repeat count \(workerlog_test.go:\d+\)$`, r.Apps[0].Reason)
+	line := out.Await(t, `level=ERROR msg="handler failed" app=fragile interface=PreRoomUserJoined event=\S+ error="panic: [^\n]*`)[0]
+	assert.Regexp(t, `stack="strings.Repeat strings.go:\d+ <- e2e_test.pad workerlog_test.go:\d+ <- e2e_test.padding.PreRoomUserJoined workerlog_test.go:\d+"$`, line)
+}
+
+type padding struct{}
+
+func (padding) PreRoomUserJoined(_ context.Context, e room.UserJoin) error {
+	return errors.New(pad(e.JoiningUser.Name, -1))
+}
+
+//go:noinline
+func pad(text string, width int) string { return strings.Repeat(text+" ", width) }
