@@ -18,7 +18,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 	}
 	defer release()
 
-	try := s.newAttempts()
+	try := s.newAttempts(place)
 	for try.again(ctx) {
 		if mayHandOver && try.isFresh() && s.handovers.of(c.Request.Target()) != "" {
 			return room.Result{}, errElsewhere
@@ -42,6 +42,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 			}
 			return room.Result{Room: view.Room}, s.rejected(c, try.settle(refusal, view))
 		}
+		place.at(committing)
 		event, err := s.commit(ctx, c, view, *draft) // 5
 		if err == nil {
 			return event.Result(), nil
@@ -57,15 +58,13 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 // consult asks the apps about the draft, round by round, and takes their answers into it. The
 // error is why the change must not be.
 func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
-	if place != nil {
-		place.asking.Store(true)
-		defer place.asking.Store(false)
-	}
+	defer place.at(nil)
 	first := *draft
 	for _, r := range s.apps.rounds(draft.Event) {
 		if r.again && !draft.Differs(first) {
 			continue
 		}
+		place.at(&step{asked: r.contacts})
 		asked := s.gather(ctx, c, *draft, r)
 		next, refusal := room.Combine(*draft, r.phase, asked.answers)
 		asked.conclude()

@@ -26,7 +26,8 @@ func (s *Service) queue(c room.Command) (*ticket, error) {
 }
 
 // turn returns when it is the command's turn. The caller calls release in the end. The error is of
-// code deadline_exceeded if its time runs out before, or leaves too little for its apps.
+// code deadline_exceeded if its time runs out before, or leaves too little for its apps, and of code
+// unavailable if JetStream could not store the event of a command in front.
 func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release func(), err error) {
 	if t == nil {
 		return func() {}, nil
@@ -37,8 +38,12 @@ func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release 
 		view, committed := s.projection.view(c)
 		return committed == 0 && view.Changes(c.Request)
 	})
-	if err == nil && t.changes && s.isTooLate(ctx, c, time.Since(t.came)) {
-		err = tooLate(roomID)
+	switch {
+	case err != nil:
+	case t.blocked != nil:
+		err = blocked(roomID, t.blocked)
+	case t.changes && s.isTooLate(ctx, c, time.Since(t.came)):
+		err = tooLate(roomID, nil)
 	}
 	if err != nil {
 		release()
@@ -57,10 +62,6 @@ func (s *Service) isTooLate(ctx context.Context, c room.Command, waited time.Dur
 	return forApps(left) < needs && forApps(left+waited) >= needs
 }
 
-func tooLate(roomID string) error {
-	return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q; send it again with the same id", roomID)
-}
-
 // turns order the commands of each room. Commands of a busy room wait for each other instead of
 // fighting over the guard; no command waits for another room.
 type turns struct {
@@ -76,17 +77,21 @@ type lane struct {
 	deciding bool      // a command that changes the room is in progress
 	idle     int       // commands in the queue that change nothing
 	passing  int       // those of them that have begun
+	trouble  error     // of the last command that JetStream did not store the event of
+	troubled time.Time // when that command ended
 }
 
 // ticket is a command's place in its lane.
 type ticket struct {
 	command string
 	came    time.Time
-	asking  atomic.Bool   // apps are being asked about the command
-	user    string        // whose commands keep their order; empty if it is not known
-	changes bool          // the command would change the room
-	begun   bool          // it is its turn
-	ready   chan struct{} // closed when it has begun; nil if it did not have to wait
+	step    atomic.Pointer[step] // what it waits for when it is its turn
+	trouble error                // why JetStream did not store its event, if that is how it ended
+	blocked error                // the trouble of a command in front; this one is not to be tried
+	user    string               // whose commands keep their order; empty if it is not known
+	changes bool                 // the command would change the room
+	begun   bool                 // it is its turn
+	ready   chan struct{}        // closed when it has begun; nil if it did not have to wait
 }
 
 func newTurns(max int) *turns { return &turns{max: max, lanes: make(map[string]*lane)} }
@@ -103,7 +108,7 @@ func (t *turns) enter(roomID string, tk *ticket, causedBy []string) error {
 		t.lanes[roomID] = l
 	}
 	for _, earlier := range l.queue {
-		if earlier.asking.Load() && slices.Contains(causedBy, earlier.command) {
+		if earlier.isAsking() && slices.Contains(causedBy, earlier.command) {
 			return room.Errorf(room.CodeInvalidRequest,
 				"a handler that is asked about command %s of room %q sent this command about the same room, which would wait for it; change the room after the event", earlier.command, roomID)
 		}
@@ -125,18 +130,31 @@ func (t *turns) enter(roomID string, tk *ticket, causedBy []string) error {
 
 // wait returns when it is the ticket's turn. A command that waited and was to change nothing is
 // looked at again, with changes: the one before it may have made a difference. The error, of code
-// deadline_exceeded, says that the context ended before.
+// deadline_exceeded or, if JetStream holds up the command in front, unavailable, says that the context
+// ended before.
 func (t *turns) wait(ctx context.Context, roomID string, tk *ticket, changes func() bool) error {
 	for tk.ready != nil {
 		select {
 		case <-tk.ready:
 		case <-ctx.Done():
-			return tooLate(roomID)
+			return tooLate(roomID, t.front(roomID))
 		}
 		if tk.changes || !changes() {
 			break
 		}
 		t.upgrade(roomID, tk)
+	}
+	return nil
+}
+
+// front is what the command waits for that changes the room now, nil if there is none.
+func (t *turns) front(roomID string) *step {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, tk := range t.lanes[roomID].queue {
+		if tk.begun && tk.changes {
+			return tk.step.Load()
+		}
 	}
 	return nil
 }
@@ -152,6 +170,9 @@ func (t *turns) remove(roomID string, l *lane, tk *ticket) {
 	switch {
 	case tk.changes && tk.begun:
 		l.deciding = false
+		if tk.trouble != nil {
+			l.trouble, l.troubled = tk.trouble, time.Now()
+		}
 	case !tk.changes && tk.begun:
 		l.idle--
 		l.passing--
@@ -190,6 +211,9 @@ func (l *lane) begin() {
 			tk.begun = true
 			if tk.changes {
 				l.deciding = true
+				if tk.came.Before(l.troubled) { // each would only find out the same
+					tk.blocked = l.trouble
+				}
 			} else {
 				l.passing++
 			}
