@@ -60,10 +60,13 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 		Name: name, Subject: subject, Queue: subjects.ServiceQueue,
 		Arrive: func(msg *nats.Msg, came time.Time) bus.Serving {
 			deadline, late := s.deadline(msg.Header, came)
-			do := func(context.Context, *nats.Msg) (any, error) { return nil, late }
-			if late == nil {
-				do = arrive(msg)
+			if late != nil {
+				return func() ([]byte, nats.Header, error) {
+					errs.count(coded(late))
+					return nil, nil, late
+				}
 			}
+			do := arrive(msg)
 			return func() ([]byte, nats.Header, error) {
 				ctx, cancel := context.WithDeadline(s.ctx, deadline)
 				defer cancel()

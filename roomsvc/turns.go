@@ -208,18 +208,7 @@ func (l *lane) begin() {
 	}
 	for _, tk := range l.queue {
 		if !tk.begun && (!tk.changes || !busy) && !users[tk.user] {
-			tk.begun = true
-			if tk.changes {
-				l.deciding = true
-				if tk.came.Before(l.troubled) { // each would only find out the same
-					tk.blocked = l.trouble
-				}
-			} else {
-				l.passing++
-			}
-			if tk.ready != nil {
-				close(tk.ready)
-			}
+			l.admit(tk)
 		}
 		if busy = busy || tk.changes; busy && l.idle == 0 {
 			return
@@ -227,5 +216,21 @@ func (l *lane) begin() {
 		if users != nil && tk.user != "" {
 			users[tk.user] = true
 		}
+	}
+}
+
+// admit lets a ticket begin.
+func (l *lane) admit(tk *ticket) {
+	tk.begun = true
+	if tk.changes {
+		l.deciding = true
+	} else {
+		l.passing++
+	}
+	if tk.changes && tk.came.Before(l.troubled) { // it would only find out the same
+		tk.blocked = l.trouble
+	}
+	if tk.ready != nil {
+		close(tk.ready)
 	}
 }
