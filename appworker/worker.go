@@ -54,7 +54,8 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn, ballast: make([]byte, ballast)}
 	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
 	if w.nc == nil {
-		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort()); err != nil {
+		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+			nats.ReconnectBufSize(nats.DefaultReconnectBufSize)); err != nil { // for acknowledgements of events
 			return err
 		}
 		defer w.nc.Close()

@@ -147,7 +147,7 @@ func (a *Asker) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	replies := make(chan arrival, 1)
 	token := a.expect(waiter{replies: replies})
 	msg.Reply = a.prefix + token
-	a.out.publish(outgoing{msg: msg, failed: func(err error) {
+	a.out.publish(outgoing{msg: msg, unbuffered: true, failed: func(err error) {
 		a.forget(token)
 		replies <- arrival{err: err}
 	}})

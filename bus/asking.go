@@ -226,7 +226,7 @@ func (g *Asking) sending(n int, subject string, now time.Time) outgoing {
 	q.tokens, g.unwound = append(q.tokens, token), true
 	msg := q.Message(q.ends.Sub(now))
 	msg.Subject, msg.Reply = subject, g.asker.prefix+token
-	return outgoing{msg: msg, failed: func(err error) {
+	return outgoing{msg: msg, unbuffered: true, failed: func(err error) {
 		g.asker.forget(token)
 		g.arrivals <- arrival{n: n, token: token, err: fmt.Errorf("asking on %s: %w", subject, err), at: time.Now()}
 	}}

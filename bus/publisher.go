@@ -32,6 +32,9 @@ type Publisher struct {
 type outgoing struct {
 	msg    *nats.Msg
 	failed func(error)
+	// unbuffered: it is not sent while the connection is down. In the connection's reconnect buffer it
+	// would leave when its sender does not wait for it any more.
+	unbuffered bool
 }
 
 // NewPublisher returns the one for a connection: two would be in each other's way.
@@ -80,7 +83,7 @@ func (p *Publisher) send() (more bool) {
 	p.taken.Broadcast()
 	p.mu.Unlock()
 	for _, o := range batch {
-		if err := p.nc.PublishMsg(o.msg); err != nil {
+		if err := p.sendOne(o); err != nil {
 			o.failed(err)
 		}
 	}
@@ -93,6 +96,13 @@ func (p *Publisher) send() (more bool) {
 		p.taken.Broadcast()
 	}
 	return p.sending
+}
+
+func (p *Publisher) sendOne(o outgoing) error {
+	if o.unbuffered && !p.nc.IsConnected() && !p.nc.IsClosed() {
+		return nats.ErrConnectionReconnecting
+	}
+	return p.nc.PublishMsg(o.msg)
 }
 
 // wait returns when what has been left to others is sent.

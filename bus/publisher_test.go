@@ -67,3 +67,29 @@ func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "good", string(msg.Data))
 }
+
+// A commit or a question that lay in the reconnect buffer would leave when its sender has given it up.
+func TestPublisher_UnbufferedMessageFailsWhileDisconnected(t *testing.T) {
+	t.Parallel()
+	server, err := StartEmbedded(t.Context(), EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	nc, err := server.Connect(nats.MaxReconnects(-1)) // it has a reconnect buffer
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	server.Shutdown()
+	require.Eventually(t, nc.IsReconnecting, 10*time.Second, time.Millisecond)
+	var failed error
+	p := NewPublisher(nc)
+	p.publish(outgoing{msg: &nats.Msg{Subject: "p"}, unbuffered: true, failed: func(err error) { failed = err }})
+	p.wait()
+	require.ErrorIs(t, failed, nats.ErrConnectionReconnecting)
+	assert.True(t, isUnsent(failed))
+	buffered, err := nc.Buffered()
+	require.NoError(t, err)
+	assert.Zero(t, buffered)
+	p.publish(outgoing{msg: &nats.Msg{Subject: "p"}, failed: func(err error) { assert.NoError(t, err) }})
+	p.wait()
+	buffered, err = nc.Buffered()
+	require.NoError(t, err)
+	assert.Positive(t, buffered)
+}

@@ -89,7 +89,8 @@ const (
 )
 
 // Connect connects to the first server that answers, at 127.0.0.1:4222 if neither a URL nor a
-// context is set. A context that is merely selected in the nats CLI is not used: what starts
+// context is set. Unless an option says otherwise, what is published while the connection is down
+// fails at once instead of leaving later. A context that is merely selected in the nats CLI is not used: what starts
 // on this machine is meant for this machine. It returns ErrUnreachable if no server answers.
 func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	c, err := s.resolve()
@@ -103,7 +104,7 @@ func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	if s.InboxPrefix != "" {
 		all = append(all, nats.CustomInboxPrefix(s.InboxPrefix))
 	}
-	all = append(all, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut))
+	all = append(all, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut), nats.ReconnectBufSize(-1))
 	nc, err := nats.Connect(c.ServerURL(), append(all, opts...)...)
 	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.ServerURL(), err)

@@ -6,7 +6,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -66,4 +68,16 @@ func TestSettingsFromEnvAndContexts(t *testing.T) {
 	_, err = bus.Settings{URL: "nats://127.0.0.1:1"}.Connect()
 	require.ErrorIs(t, err, bus.ErrUnreachable)
 	require.ErrorContains(t, err, "127.0.0.1:1")
+}
+
+func TestSettings_ConnectionDoesNotBufferWhileDisconnected(t *testing.T) {
+	t.Parallel()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	nc, err := bus.Settings{URL: server.URL()}.Connect(nats.MaxReconnects(-1))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	server.Shutdown()
+	require.Eventually(t, nc.IsReconnecting, 10*time.Second, time.Millisecond)
+	require.ErrorIs(t, nc.Publish("p", nil), nats.ErrReconnectBufExceeded)
 }

@@ -3,9 +3,6 @@ package roomclient
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -13,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/subjects"
 )
 
 // The waits between attempts.
@@ -31,10 +27,11 @@ func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body
 	}
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = firstWait, maxWait
+	attempts := &attempts{Client: c}
 	var last error
 	reply, err := backoff.Retry(ctx, func() (*nats.Msg, error) {
-		reply, err := c.attempt(ctx, subject, h, body)
-		cut := ctx.Err() != nil || errors.Is(err, &room.Error{Code: room.CodeDeadlineExceeded})
+		reply, err := attempts.send(ctx, subject, h, body)
+		cut := ctx.Err() != nil && !attempts.down || errors.Is(err, &room.Error{Code: room.CodeDeadlineExceeded})
 		if !cut || last == nil { // an attempt that the end cut short says less than the one before
 			last = err
 		}
@@ -55,32 +52,6 @@ type timeUpError struct{ last, ended error }
 
 func (e *timeUpError) Error() string   { return e.last.Error() }
 func (e *timeUpError) Unwrap() []error { return []error{e.last, e.ended} }
-
-func (c *Client) attempt(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
-	attempt, cancel := context.WithTimeout(ctx, c.cfg.AttemptTimeout)
-	defer cancel()
-	deadline, _ := attempt.Deadline() // the service is given a little less, for its answer to be in time
-	msg := &nats.Msg{Subject: subject, Header: maps.Clone(h), Data: body}
-	msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()*9/10), 10))
-	demanded := c.newest.demand(msg.Header)
-	reply, err := c.nc.RequestMsgWithContext(attempt, msg)
-	switch {
-	case err == nil:
-		err = replyError(reply)
-		if errors.Is(err, &room.Error{Code: room.CodeConflict}) {
-			c.newest.forget(demanded) // the stream was made anew and ends before
-		}
-		c.newest.learn(reply.Header)
-		return reply, err
-	case errors.Is(err, nats.ErrMaxPayload):
-		return nil, room.Errorf(room.CodeTooLarge, "the request is %d bytes; the server takes at most %d", len(body), c.nc.MaxPayload())
-	case errors.Is(err, nats.ErrNoResponders):
-		return nil, room.Errorf(room.CodeUnavailable, "no room service answers on this NATS; roombus serve runs one")
-	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, context.Canceled):
-		return nil, fmt.Errorf("requesting %s: %w", subject, err)
-	}
-	return nil, room.Errorf(room.CodeUnavailable, "the room service did not answer in time")
-}
 
 // replyError is the error that a reply carries, nil if it is none.
 func replyError(reply *nats.Msg) error {

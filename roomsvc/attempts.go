@@ -21,6 +21,8 @@ var (
 	// leader that has just lost its office may answer so; otherwise somebody has removed
 	// events, and the room cannot be changed until this service has been started anew.
 	errBehind = errors.New("the stream's leader lacks events of the room")
+	// errSilent is returned when the stream's leader cannot be asked.
+	errSilent = errors.New("the stream's leader does not answer")
 	// errElsewhere is returned when the room is left to another service meanwhile.
 	errElsewhere = errors.New("the room is another service's for now")
 )
@@ -50,10 +52,12 @@ func (e *behindError) Unwrap() error { return errBehind }
 // where the room has not moved. Both end with the command's budget.
 type attempts struct {
 	cfg       Config
+	place     *ticket // of the command; nil if it has none
 	n         int
 	conflicts int
 	troubled  time.Time // since when; zero if never
 	last      error
+	away      error     // why JetStream cannot store the event; nil if it can as far as is known
 	unable    error     // the last one in which JetStream says that it cannot; nil if none
 	said      room.Data // what every app asked had said in the last try that asked
 	// refusal is why apps did not let the command pass. It stands until a later try has asked them
@@ -64,7 +68,7 @@ type attempts struct {
 	doubt *uint64
 }
 
-func (s *Service) newAttempts() *attempts { return &attempts{cfg: s.cfg} }
+func (s *Service) newAttempts(place *ticket) *attempts { return &attempts{cfg: s.cfg, place: place} }
 
 // again reports whether to try (again), after waiting a moment if the last try failed.
 func (a *attempts) again(ctx context.Context) bool {
@@ -132,11 +136,24 @@ func (a *attempts) failed(err error, v room.View) {
 	}
 	if errors.Is(err, errMoved) {
 		a.conflicts++
+		a.away = nil
 		return
+	}
+	if isAway(err) {
+		a.away = err
+		a.place.at(&step{trouble: err})
 	}
 	if a.troubled.IsZero() {
 		a.troubled = time.Now()
 	}
+}
+
+// isAway reports whether JetStream has said that it cannot store an event, or says nothing at all. Of a
+// lost acknowledgement that is not known.
+func isAway(err error) bool {
+	var said *jetstream.APIError
+	return errors.Is(err, bus.ErrRefused) || errors.Is(err, errBehind) ||
+		errors.Is(err, bus.ErrUncertain) && (errors.Is(err, errSilent) || errors.As(err, &said))
 }
 
 // settle is the error to answer with after a confirmed decision not to commit, nil for none. If
@@ -158,8 +175,13 @@ func unknown() *room.Error {
 	return room.Errorf(room.CodeUnavailable, "it is not known yet whether the change was stored; send the command again with the same id")
 }
 
-// giveUp is the error to answer with when there is no further try.
+// giveUp is the error to answer with when there is no further try. The commands behind it that came
+// while JetStream was away are not tried.
 func (a *attempts) giveUp(ctx context.Context) error {
+	// A command in a hurry says nothing about JetStream, unless it has waited for it in vain.
+	if a.place != nil && (ctx.Err() == nil || errors.Is(a.away, errSilent)) {
+		a.place.trouble = a.away
+	}
 	if a.doubt == nil && a.refusal != nil {
 		return a.refusal
 	}

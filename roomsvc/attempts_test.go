@@ -102,3 +102,35 @@ func TestTheAppsAreRemembered(t *testing.T) {
 		assert.Equal(t, apps, e.Apps)
 	}
 }
+
+func TestAttempts_CommandsBehindAreBlockedIfJetStreamIsAway(t *testing.T) {
+	t.Parallel()
+	silent := errors.Join(bus.ErrUncertain, errSilent)
+	for name, c := range map[string]struct {
+		errs             []error
+		patient, hurried bool // whether those behind a command are blocked
+	}{
+		"refused":                {[]error{bus.ErrRefused}, true, false},
+		"silent":                 {[]error{silent}, true, true},
+		"without storage":        {[]error{errors.Join(bus.ErrUncertain, &jetstream.APIError{Code: 503})}, true, false},
+		"behind":                 {[]error{&behindError{room: "r"}}, true, false},
+		"a lost answer":          {[]error{bus.ErrUncertain}, false, false},
+		"refused, then moved":    {[]error{bus.ErrRefused, errMoved}, false, false},
+		"refused, then too late": {[]error{bus.ErrRefused, context.DeadlineExceeded}, true, false},
+		"too large":              {[]error{bus.ErrTooLarge}, false, false},
+	} {
+		for hurried, blocks := range map[bool]bool{false: c.patient, true: c.hurried} {
+			ctx, cancel := context.WithCancel(t.Context())
+			a := &attempts{cfg: Config{}.withDefaults(), place: &ticket{}}
+			for _, err := range c.errs {
+				a.failed(err, room.View{})
+			}
+			if hurried {
+				cancel()
+			}
+			require.Error(t, a.giveUp(ctx))
+			assert.Equal(t, blocks, a.place.trouble != nil, "%s, hurried: %t", name, hurried)
+			cancel()
+		}
+	}
+}

@@ -20,8 +20,8 @@ type appender func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (
 // stream as well as could be, so that the next load finds the event if it was stored after
 // all; the error is errMoved if the room is no longer as the view has it.
 func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d room.Draft) (room.Event, error) {
-	if ctx.Err() != nil {
-		return room.Event{}, ctx.Err()
+	if err := ended(ctx); err != nil {
+		return room.Event{}, err
 	}
 	// What has been published may be stored, whatever the client's clock says: from here on the
 	// command has the time that it takes to know.

@@ -20,7 +20,7 @@ func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) erro
 	last, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.PostsOf(c.Request.Target()))
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("%w: %w", errSilent, err)
 	case last.Seq == v.Seq:
 		return nil
 	case last.Seq == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):

@@ -59,9 +59,16 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 	return bus.Endpoint{
 		Name: name, Subject: subject, Queue: subjects.ServiceQueue,
 		Arrive: func(msg *nats.Msg, came time.Time) bus.Serving {
+			deadline, late := s.deadline(msg.Header, came)
+			if late != nil {
+				return func() ([]byte, nats.Header, error) {
+					errs.count(coded(late))
+					return nil, nil, late
+				}
+			}
 			do := arrive(msg)
 			return func() ([]byte, nats.Header, error) {
-				ctx, cancel := context.WithDeadline(s.ctx, came.Add(min(subjects.TimeLeft(msg.Header, s.cfg.Budget), s.cfg.Budget)))
+				ctx, cancel := context.WithDeadline(s.ctx, deadline)
 				defer cancel()
 				result, err := do(ctx, msg)
 				if err != nil {
@@ -172,5 +179,8 @@ func (s *Service) refuse(_ string, err error) *nats.Msg {
 	}
 	msg := bus.Failure(e.Code.Status(), e.Error(), body)
 	maps.Copy(msg.Header, s.seqHeader(err))
+	if e.Code == room.CodeDeadlineExceeded {
+		subjects.SetTime(msg.Header, subjects.Clock, time.Now())
+	}
 	return msg
 }

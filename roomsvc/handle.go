@@ -12,7 +12,7 @@ import (
 // lack of a commit, is put down as a rejection. A command that may be handed over ends with
 // errElsewhere if its room is left to another service meanwhile. It must be the command's turn.
 func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
-	try := s.newAttempts()
+	try := s.newAttempts(place)
 	for try.again(ctx) {
 		if mayHandOver && try.isFresh() && s.handovers.of(c.Request.Target()) != "" && s.timeToHandOver(ctx, c) {
 			return room.Result{}, errElsewhere
@@ -35,6 +35,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 			}
 			return room.Result{Room: view.Room}, s.rejected(c, try.settle(refusal, view))
 		}
+		place.at(committing)
 		event, err := s.commit(ctx, c, view, *draft) // 5
 		if err == nil {
 			return event.Result(), nil
@@ -50,15 +51,13 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 // consult asks the apps about the draft, round by round, and takes their answers into it. The
 // error is why the change must not be.
 func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
-	if place != nil {
-		place.asking.Store(true)
-		defer place.asking.Store(false)
-	}
+	defer place.at(nil)
 	first := *draft
 	for _, r := range s.apps.rounds(draft.Event) {
 		if r.again && !draft.Differs(first) {
 			continue
 		}
+		place.at(&step{asked: r.contacts})
 		asked := s.gather(ctx, c, *draft, r)
 		next, refusal := room.Combine(*draft, r.phase, asked.answers)
 		asked.conclude()

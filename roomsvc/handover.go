@@ -93,11 +93,14 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 	left := time.Until(deadline) / 2 // there is time to try again
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
+	sent := time.Now()
 	over := &nats.Msg{Subject: subjects.Handover(to, c.Request.Event()), Header: maps.Clone(msg.Header), Data: msg.Data}
 	if over.Header == nil {
 		over.Header = nats.Header{}
 	}
 	over.Header.Set(subjects.CommandID, c.ID)
+	// A service that was stopped must not do it once the client has been answered.
+	subjects.SetTime(over.Header, subjects.Deadline, sent.Add(left))
 	// It is to say itself that its time is over: who says nothing is out of order.
 	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()*9/10), 10))
 	reply, err := s.nc.RequestMsgWithContext(ctx, over)
@@ -122,6 +125,9 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 		s.handovers.avoid(to)
 		return nil, false, nil
 	case room.CodeDeadlineExceeded: // the other had only a part of the command's time
+		if time.Since(sent) < left/2 { // its clock is ahead, and it would refuse every command
+			s.handovers.avoid(to)
+		}
 		return nil, true, unanswered(roomID)
 	}
 	return nil, true, &relayedError{refused, seqOf(reply)}

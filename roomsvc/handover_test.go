@@ -303,3 +303,29 @@ func TestHandedOver_OnlyWithFairTimeForTheApps(t *testing.T) {
 func (s *Service) do(ctx context.Context, e room.EventType, msg *nats.Msg) (any, error) {
 	return s.command(e, true)(msg)(ctx, msg)
 }
+
+// A service that was stopped must not do a command once the client has been answered.
+func TestHandover_CommandHasDeadlineBeforeTheClientsOwn(t *testing.T) {
+	t.Parallel()
+	first, second := twoServices(t)
+	createRoom(t, second)
+	over := make(chan *nats.Msg, 1)
+	sub, err := second.nc.ChanSubscribe(subjects.Handover("0", room.EventUserJoin), over)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	second.handovers.meet("r", second.id, "0")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { _, err := second.do(ctx, room.EventUserJoin, aliceJoins()); ended <- err }()
+	msg := <-over
+	deadline, err := subjects.GetTime(msg.Header, subjects.Deadline)
+	require.NoError(t, err)
+	end, _ := ctx.Deadline()
+	assert.WithinRange(t, deadline, time.Now(), end.Add(-patience/4))
+
+	// It refuses at once, as its clock is ahead: it gets no others.
+	require.NoError(t, msg.RespondMsg(first.refuse("", room.Errorf(room.CodeDeadlineExceeded, "late"))))
+	require.ErrorIs(t, <-ended, &room.Error{Code: room.CodeUnavailable})
+	assert.Empty(t, second.handovers.of("r"))
+}

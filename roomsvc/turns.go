@@ -27,7 +27,8 @@ func (s *Service) queue(c room.Command) (*ticket, error) {
 }
 
 // turn returns when it is the command's turn. The caller calls release in the end. The error is of
-// code deadline_exceeded if its time runs out before, or leaves too little for an app that hangs.
+// code deadline_exceeded if its time runs out before, or leaves too little for an app that hangs, and of
+// code unavailable if JetStream could not store the event of a command in front.
 func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release func(), err error) {
 	if t == nil {
 		return func() {}, nil
@@ -48,8 +49,10 @@ func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release 
 		return release, nil // it was sent twice, and the other one has done it
 	case err != nil && s.turns.has(roomID, t):
 		err = unknown() // the other one may do it yet
+	case err == nil && t.blocked != nil:
+		err = blocked(roomID, t.blocked)
 	case err == nil && changes && s.isTooLate(ctx, c, time.Since(t.came)):
-		err = tooLate(roomID)
+		err = tooLate(roomID, nil)
 	}
 	if err != nil {
 		release()
@@ -66,10 +69,6 @@ func (s *Service) isTooLate(ctx context.Context, c room.Command, waited time.Dur
 	left := time.Until(deadline)
 	needs := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *contact) bool { return k.circuit.run.hangs() })
 	return forApps(left) < needs && forApps(left+waited) >= needs
-}
-
-func tooLate(roomID string) error {
-	return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q; send it again with the same id", roomID)
 }
 
 // turns order the commands of each room. Commands of a busy room wait for each other instead of
@@ -89,17 +88,22 @@ type lane struct {
 	decider *ticket            // the one that changes the room now
 	waiting []*ticket          // those that are to change it, in the order in which they came
 	latest  map[string]*ticket // of each user
+
+	trouble  error     // of the last command that JetStream did not store the event of
+	troubled time.Time // when that command ended
 }
 
 // ticket is a command's place in its lane.
 type ticket struct {
 	command string
 	came    time.Time
-	asking  atomic.Bool   // apps are being asked about the command
-	user    string        // whose commands keep their order; empty if it is not known
-	changes bool          // the command would change the room
-	begun   bool          // it is its turn
-	ready   chan struct{} // closed when it has begun; nil if it did not have to wait
+	step    atomic.Pointer[step] // what it waits for when it is its turn
+	trouble error                // why JetStream did not store its event, if that is how it ended
+	blocked error                // the trouble of a command in front; this one is not to be tried
+	user    string               // whose commands keep their order; empty if it is not known
+	changes bool                 // the command would change the room
+	begun   bool                 // it is its turn
+	ready   chan struct{}        // closed when it has begun; nil if it did not have to wait
 
 	number       int     // in the order in which tickets came
 	before, next *ticket // of the same user
@@ -119,7 +123,7 @@ func (t *turns) enter(roomID string, tk *ticket, causedBy []string) error {
 		t.lanes[roomID] = l
 	}
 	before := l.latest[tk.user]
-	if d := l.decider; d != nil && (tk.changes || before != nil) && d.asking.Load() && slices.Contains(causedBy, d.command) {
+	if d := l.decider; d != nil && (tk.changes || before != nil) && d.isAsking() && slices.Contains(causedBy, d.command) {
 		return room.Errorf(room.CodeInvalidRequest,
 			"a handler that is asked about command %s of room %q sent this command about the same room, which would wait for it; change the room after the event", d.command, roomID)
 	}
@@ -145,18 +149,29 @@ func (t *turns) enter(roomID string, tk *ticket, causedBy []string) error {
 
 // wait returns when it is the ticket's turn. A command that waited and was to change nothing is
 // looked at again, with changes: the one before it may have made a difference. The error, of code
-// deadline_exceeded, says that the context ended before.
+// deadline_exceeded or, if JetStream holds up the command in front, unavailable, says that the context
+// ended before.
 func (t *turns) wait(ctx context.Context, roomID string, tk *ticket, changes func() bool) error {
 	for tk.ready != nil {
 		select {
 		case <-tk.ready:
 		case <-ctx.Done():
-			return tooLate(roomID)
+			return tooLate(roomID, t.front(roomID))
 		}
 		if tk.changes || !changes() {
 			break
 		}
 		t.upgrade(roomID, tk)
+	}
+	return nil
+}
+
+// front is what the command waits for that changes the room now, nil if there is none.
+func (t *turns) front(roomID string) *step {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if d := t.lanes[roomID].decider; d != nil {
+		return d.step.Load()
 	}
 	return nil
 }
@@ -173,6 +188,9 @@ func (t *turns) leave(roomID string, tk *ticket) {
 	switch {
 	case l.decider == tk:
 		l.decider = nil
+		if tk.trouble != nil {
+			l.trouble, l.troubled = tk.trouble, time.Now()
+		}
 	case tk.changes:
 		l.waiting = slices.DeleteFunc(l.waiting, func(o *ticket) bool { return o == tk })
 	case tk.begun:
@@ -230,6 +248,9 @@ func (l *lane) begin(tk *ticket) {
 	l.decider = l.waiting[0]
 	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
+	if l.decider.came.Before(l.troubled) { // it would only find out the same
+		l.decider.blocked = l.trouble
+	}
 	l.decider.start()
 }
 

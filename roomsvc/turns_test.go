@@ -4,10 +4,12 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 )
 
@@ -158,8 +160,63 @@ func TestTurns_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
 	outer := &ticket{command: "outer", user: "ann", changes: true}
 	require.NoError(t, turns.enter("r", outer, nil))
 	require.NoError(t, turns.enter("r", change("bob"), []string{"outer"}), "its apps have been asked; the event may be out")
-	outer.asking.Store(true)
+	outer.at(&step{asked: []*contact{{}}})
 	require.ErrorIs(t, turns.enter("r", change("bob"), []string{"first", "outer"}), &room.Error{Code: room.CodeInvalidRequest})
 	require.NoError(t, turns.enter("r", change("bob"), []string{"another"}))
 	require.NoError(t, turns.enter("s", change("bob"), []string{"outer"}), "another room does not wait")
+}
+
+// It is known already that JetStream cannot: each would only find out the same, after its whole time.
+func TestTurns_CommandsBehindOneThatJetStreamDidNotStoreAreBlocked(t *testing.T) {
+	t.Parallel()
+	turns := newTurns(100)
+	now := time.Now()
+	first, second, third := change("a"), change("b"), change("c")
+	first.came, second.came, third.came = now, now, now
+	front := <-take(t.Context(), t, turns, first, never)
+	next, last := take(t.Context(), t, turns, second, never), take(t.Context(), t, turns, third, never)
+	first.trouble = bus.ErrRefused
+	front.release()
+	(<-next).release()
+	require.Equal(t, bus.ErrRefused, second.blocked)
+	later := change("d")
+	later.came = time.Now().Add(time.Hour)
+	after := take(t.Context(), t, turns, later, never)
+	(<-last).release()
+	require.Equal(t, bus.ErrRefused, third.blocked)
+	(<-after).release()
+	require.NoError(t, later.blocked, "it came after the trouble, and finds out for itself")
+	assert.Empty(t, turns.lanes)
+}
+
+func TestTurns_CommandWhoseTimeRunsOutSaysWhatTheOneInFrontWaitsFor(t *testing.T) {
+	t.Parallel()
+	asked := func(m room.Manifest) *contact { return &contact{manifest: m} }
+	disabled := asked(room.Manifest{ID: "off", Enabled: new(false)})
+	for name, c := range map[string]struct {
+		front *step
+		code  room.Code
+		says  string
+	}{
+		"nothing":    {nil, room.CodeDeadlineExceeded, `behind other commands of room "r"`},
+		"an app":     {&step{asked: []*contact{asked(room.Manifest{ID: "shade", Shadow: true}), disabled, asked(room.Manifest{ID: "guard"})}}, room.CodeDeadlineExceeded, "it waits for apps: guard)"},
+		"a commit":   {committing, room.CodeDeadlineExceeded, "JetStream has not yet stored its event"},
+		"no storage": {&step{trouble: bus.ErrRefused}, room.CodeUnavailable, "JetStream refused the message"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			turns := newTurns(100)
+			first := change("a")
+			front := <-take(t.Context(), t, turns, first, never)
+			first.at(c.front)
+			ctx, cancel := context.WithCancel(t.Context())
+			waiting := take(ctx, t, turns, change("b"), never)
+			cancel()
+			err := (<-waiting).err
+			require.ErrorIs(t, err, &room.Error{Code: c.code})
+			require.ErrorContains(t, err, c.says)
+			front.release()
+			assert.Empty(t, turns.lanes)
+		})
+	}
 }

@@ -3,12 +3,16 @@ package subjects
 import (
 	"strconv"
 	"time"
+
+	"github.com/roombus/roombus/room"
 )
 
 // The headers of requests and events. NATS headers are case-sensitive.
 const (
 	CommandID = "Nats-Msg-Id"     // on a command: its id
 	TimeoutMs = "Room-Timeout-Ms" // milliseconds left to answer
+	Deadline  = "Room-Deadline"   // on a request: the time after which it must not be done, RFC 3339
+	Clock     = "Room-Clock"      // on a reply of code deadline_exceeded: the time by the clock of the room service
 	MinSeq    = "Room-Min-Seq"    // on a read: the sequence up to which the replica must have read the stream
 	Seq       = "Room-Seq"        // on a reply: the highest sequence that the replica's state may contain
 	CausedBy  = "Room-Caused-By"  // on commands, pre-events and events: the ids of the commands that led to it
@@ -41,4 +45,22 @@ func TimeLeft(h Headers, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return time.Duration(ms) * time.Millisecond
+}
+
+// SetTime sets a header to a time.
+func SetTime(h Headers, name string, t time.Time) {
+	h[name] = []string{t.UTC().Format(time.RFC3339Nano)}
+}
+
+// GetTime returns the time that a header says, the zero time if the header is absent. The error is of
+// code invalid_request if the header is not a time.
+func GetTime(h Headers, name string) (time.Time, error) {
+	if len(h[name]) == 0 {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, h[name][0])
+	if err != nil {
+		return time.Time{}, room.Errorf(room.CodeInvalidRequest, "header %s must be a time such as 2006-01-02T15:04:05.999Z, not %.80q", name, h[name][0])
+	}
+	return t, nil
 }

@@ -211,6 +211,7 @@ func serviceOptions(log *slog.Logger) []nats.Option {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectBufSize(nats.DefaultReconnectBufSize), // for replies; commands and questions are not buffered
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() && err != nil {
 				log.Warn("lost the connection to NATS", "error", err)

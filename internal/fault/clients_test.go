@@ -130,6 +130,10 @@ func (c *clients) read(ctx context.Context, sdk *roomclient.Client, roomID strin
 func withSDK(sdk *roomclient.Client) send {
 	return func(ctx context.Context, id string, in linear.Input) (r room.Result, sure bool, err error) {
 		as, began := roomclient.WithID(id), time.Now()
+		first := attempt // how long the first attempt is, at least
+		if end, bounded := ctx.Deadline(); bounded {
+			first = min(first, time.Until(end)*17/20)
+		}
 		switch q := request(in).(type) {
 		case room.CreateRequest:
 			r, err = sdk.Create(ctx, q, as)
@@ -140,7 +144,7 @@ func withSDK(sdk *roomclient.Client) send {
 		case room.LeaveRequest:
 			r, err = sdk.Leave(ctx, q, as)
 		}
-		return r, time.Since(began) < attempt, err // one that is not answered takes longer
+		return r, time.Since(began) < first, err // one that is not answered takes longer
 	}
 }
 
@@ -177,6 +181,7 @@ func plainly(nc *nats.Conn, r *rand.Rand) send {
 			msg.Data = body
 			wait := 20*time.Millisecond + between(r, attempt)
 			msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(wait.Milliseconds(), 10))
+			subjects.SetTime(msg.Header, subjects.Deadline, time.Now().Add(wait))
 			try, cancel := context.WithTimeout(ctx, wait)
 			reply, err := nc.RequestMsgWithContext(try, msg)
 			cancel()

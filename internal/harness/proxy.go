@@ -21,6 +21,7 @@ type Proxy struct {
 	count  int
 	conns  []net.Conn
 	closed bool
+	held   chan struct{} // closed by Release; nil if nothing is held
 }
 
 type direction int
@@ -38,6 +39,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	p := &Proxy{t: t, target: target, listener: l, cuts: make(map[direction][]byte)}
 	p.done.Go(p.accept)
 	t.Cleanup(func() {
+		p.Release()
 		_ = l.Close()
 		p.mu.Lock()
 		for _, c := range p.conns {
@@ -82,6 +84,25 @@ func (p *Proxy) Open() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = false
+}
+
+// Hold keeps what is sent to the server, without closing a connection, until Release.
+func (p *Proxy) Hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held == nil {
+		p.held = make(chan struct{})
+	}
+}
+
+// Release passes on what was held.
+func (p *Proxy) Release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held != nil {
+		close(p.held)
+		p.held = nil
+	}
 }
 
 // Cuts is how often the connection has been cut.
@@ -130,6 +151,9 @@ func (p *Proxy) pass(d direction, from, to net.Conn) {
 		if err != nil || p.cut(d, buf[:n]) {
 			return
 		}
+		if d == toServer {
+			p.awaitRelease()
+		}
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
@@ -145,4 +169,13 @@ func (p *Proxy) cut(d direction, data []byte) bool {
 	delete(p.cuts, d)
 	p.count++
 	return true
+}
+
+func (p *Proxy) awaitRelease() {
+	p.mu.Lock()
+	held := p.held
+	p.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 }

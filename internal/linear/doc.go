@@ -14,7 +14,8 @@
 //
 // The same goes for a command that was answered without a change, by one replica, while a try
 // before it had been left unanswered: the answer must have been true at the time, but only what
-// commits leaves a trace for other replicas to find, so the slow try may still be done.
+// commits leaves a trace for other replicas to find, so the slow try may still be done. Requests carry a
+// deadline, so that is left for a publish that was on its way at the deadline.
 //
 // Reads are left out too: they are those of the replica asked, at most as old as its lag.
 package linear
