@@ -249,6 +249,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.apps.wait(ctx); err != nil {
 		return err
 	}
+	s.keepRecord(ctx)
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}

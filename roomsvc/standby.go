@@ -44,7 +44,7 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 		s.log.Error("unavailable until what is lost is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
 		current.Store(e)
 	}
-	said(lost)
+	current.Store(lost)
 	// Replicas ask each other what they know of the apps. This one knows nothing, and leaves that to the others.
 	endpoints := slices.DeleteFunc(s.endpoints(), func(e bus.Endpoint) bool { return e.Always })
 	for n := range endpoints {
@@ -63,7 +63,13 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = service.Stop(context.WithoutCancel(ctx)) }() // what is in progress ends at once
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.AckWait)
+		defer cancel()
+		_ = service.Stop(stopping) // no request takes long
+	}()
+	_ = s.nc.FlushTimeout(s.cfg.AckWait) // a server that is away learns of the endpoints when it is back
+	said(lost)
 	for sleep(ctx, standByLook) {
 		err := s.checkLosses(ctx)
 		var other *lostError
