@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,6 +67,8 @@ func (s *Service) keepRecord(ctx context.Context) {
 	defer cancel()
 	err := s.recordKnown(ctx)
 	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		// Commands are unavailable, and that has been logged.
 	case err != nil && s.unwritten.Failed(time.Now()):
 		s.log.Warn("cannot record the revision of the registry; if the registry is lost, that may not be noticed", "stream", subjects.Events, "error", err)
 	case err == nil:

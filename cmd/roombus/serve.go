@@ -45,7 +45,11 @@ finishes those in progress, and ends. A second signal ends it at once.
 
 Without a word on which NATS to use it starts one inside this process, with JetStream, that
 other processes reach at --listen. With --nats or --context, or with NATS_URL or NATS_CONTEXT
-in the environment, it uses that one; any number of services may share it.`,
+in the environment, it uses that one; any number of services may share it.
+
+If the stream of events or the registry of apps has been lost, serve answers every request as
+unavailable until it is restored, and goes on then. --new-events and --new-registry begin
+without it.`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
@@ -92,43 +94,45 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 	for name, row := range map[string]struct {
 		lose func(*testing.T, *harness.Bus)
 		says string
+		args []string
 	}{
-		"registry deleted": {deleteStream(subjects.AppsStream),
-			`the registry of apps is lost: bucket ROOM_APPS is gone, revision 1 is known, with the apps gate: .*nats stream restore.*--new-registry`},
-		"registry empty": {remake(subjects.AppsStream, asItIs),
-			`the registry of apps is lost: bucket ROOM_APPS ends at revision 0, revision 1 is known`},
-		"registry in memory": {remake(subjects.AppsStream, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),
-			`stream KV_ROOM_APPS has memory storage: back it up, remove it, and restore it with file storage`},
-		"registry deleted, no record, app was asked": {func(t *testing.T, b *harness.Bus) {
+		"registry deleted": {lose: deleteStream(subjects.AppsStream), says: `the registry of apps is lost: bucket ROOM_APPS is gone, revision 1 is known, with the apps gate: .*nats stream restore.*--new-registry`},
+		"registry empty": {lose: remake(subjects.AppsStream, asItIs), says: `the registry of apps is lost: bucket ROOM_APPS ends at revision 0, revision 1 is known`},
+		"registry in memory": {
+			lose: remake(subjects.AppsStream, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),
+			says: `stream KV_ROOM_APPS has memory storage: back it up, remove it, and restore it with file storage`,
+		},
+		"registry deleted, no record, app was asked": {lose: func(t *testing.T, b *harness.Bus) {
 			open := harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 			b.Register(t, room.Manifest{ID: "scribe", Implements: []room.Interface{room.PreRoomCreateExtend}})
 			b.Create(t, "s")
 			require.NoError(t, open.Stop(t.Context()))
 			forgetRecord(t, b)
 			deleteStream(subjects.AppsStream)(t, b)
-		}, `bucket ROOM_APPS is gone, but stream ROOM_EVENTS has consumers of these apps, or they were asked about its last events: scribe`},
-		"registry deleted, no record, app has consumer": {func(t *testing.T, b *harness.Bus) {
+		}, says: `bucket ROOM_APPS is gone, but stream ROOM_EVENTS has consumers of these apps, or they were asked about its last events: scribe`},
+		"registry deleted, no record, app has consumer": {lose: func(t *testing.T, b *harness.Bus) {
 			open := harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 			b.Register(t, room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomDeleted}})
 			require.NoError(t, open.Stop(t.Context()))
 			forgetRecord(t, b)
 			deleteStream(subjects.AppsStream)(t, b)
-		}, `they were asked about its last events: ledger`},
-		"events deleted": {deleteStream(subjects.Events),
-			`the stream ROOM_EVENTS is gone, but there is a registry of apps at revision 1 and a snapshot as of sequence 1: restore it from a backup, or start a room service with --new-events`},
-		"events and registry deleted": {func(t *testing.T, b *harness.Bus) {
+		}, says: `they were asked about its last events: ledger`},
+		"events deleted": {lose: deleteStream(subjects.Events), says: `the stream ROOM_EVENTS is gone, but there is a registry of apps at revision 1 and a snapshot as of sequence 1: restore it from a backup, or start a room service with --new-events`},
+		"events and registry deleted": {lose: func(t *testing.T, b *harness.Bus) {
 			deleteStream(subjects.Events)(t, b)
 			deleteStream(subjects.AppsStream)(t, b)
-		}, `the stream ROOM_EVENTS is gone, but there is a snapshot as of sequence 1`},
-		"events empty": {remake(subjects.Events, asItIs),
-			`the stream ROOM_EVENTS is empty, but there is a snapshot as of sequence 1`},
+		}, says: `the stream ROOM_EVENTS is gone, but there is a snapshot as of sequence 1`},
+		"events empty": {lose: remake(subjects.Events, asItIs), says: `the stream ROOM_EVENTS is empty, but there is a snapshot as of sequence 1`},
+		"registry deleted, service creates no streams": {
+			lose: deleteStream(subjects.AppsStream), says: `bucket ROOM_APPS is gone, revision 1 is known`, args: []string{"--no-provision"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := policed(t)
 			row.lose(t, b)
 			before := streams(t, b.JS)
-			p := serveOnServer(t, b)
+			p := serveOnServer(t, b, row.args...)
 			p.Stderr.Await(t, `level=ERROR msg="unavailable until what is lost is restored"`)
 			e := refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"alice"}}`), room.CodeUnavailable)
 			assert.Regexp(t, row.says, e.Message)
@@ -318,6 +322,49 @@ func TestLostRegistry_OlderBackupUnderRunningService(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, apps, 2)
 	assert.Equal(t, "2.0.0", apps[0].Version)
+}
+
+// A server that comes back with an earlier state of its disk has the same bucket, which ends earlier.
+func TestLostRegistry_RevisionGoesBackwards(t *testing.T) {
+	t.Parallel()
+	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s.start(t)
+	t.Cleanup(func() { s.server.Shutdown() })
+	log := harness.NewOutput()
+	service := harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
+	b := busOn(t, s.server)
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "first", Implements: []room.Interface{room.PostRoomDeleted}})
+	require.NoError(t, service.Stop(t.Context()))
+	s.server.Shutdown()
+	store, err := filepath.Abs(filepath.Join(s.cfg.StoreDir, "jetstream", "$G", "streams", subjects.AppsStream))
+	require.NoError(t, err)
+	earlier := filepath.Join(t.TempDir(), "earlier")
+	require.NoError(t, os.CopyFS(earlier, os.DirFS(store)))
+	s.start(t)
+	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	b.Register(t, gate())
+	created := createdAt(t, b)
+	s.server.Shutdown()
+	require.NoError(t, os.RemoveAll(store))
+	require.NoError(t, os.CopyFS(store, os.DirFS(earlier)))
+	s.start(t)
+	log.Await(t, `level=ERROR msg="the registry of apps has lost what this service knows.* exists=true ends=1 known=2 apps=2`)
+	log.Await(t, `msg="registrations written back" bucket=ROOM_APPS known=2 written=1`)
+	assert.Equal(t, created, createdAt(t, b), "it is the same bucket")
+	require.Eventually(t, func() bool {
+		apps, err := b.Client.Apps(t.Context())
+		return err == nil && len(apps) == 2
+	}, 3*replyTime, tick)
+	_, err = join(t, b, "alice")
+	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, err).Code)
+}
+
+func createdAt(t *testing.T, b *harness.Bus) time.Time {
+	t.Helper()
+	stream, err := b.JS.Stream(t.Context(), subjects.AppsStream)
+	require.NoError(t, err)
+	return stream.CachedInfo().Created
 }
 
 // A worker whose registration is gone registers its app again, but not an app that an operator has removed.
