@@ -97,7 +97,7 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 		args []string
 	}{
 		"registry deleted": {lose: deleteStream(subjects.AppsStream), says: `the registry of apps is lost: bucket ROOM_APPS is gone, revision 1 is known, with the apps gate: .*nats stream restore.*--new-registry`},
-		"registry empty": {lose: remake(subjects.AppsStream, asItIs), says: `the registry of apps is lost: bucket ROOM_APPS ends at revision 0, revision 1 is known`},
+		"registry empty":   {lose: remake(subjects.AppsStream, asItIs), says: `the registry of apps is lost: bucket ROOM_APPS ends at revision 0, revision 1 is known`},
 		"registry in memory": {
 			lose: remake(subjects.AppsStream, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),
 			says: `stream KV_ROOM_APPS has memory storage: back it up, remove it, and restore it with file storage`,
