@@ -23,6 +23,9 @@ type Config struct {
 	// DrainTimeout bounds how long handlers may take to finish when the worker stops.
 	// Default 30 s.
 	DrainTimeout time.Duration
+	// RegistrationCheck is how often the worker looks, on average, whether its app is still registered. If the
+	// registration was lost it registers again. Default 30 s.
+	RegistrationCheck time.Duration
 	// Logger gets what operators should know. Default: slog.Default().
 	Logger *slog.Logger
 	// ReplyPrefixes are inbox prefixes of room services, beside _INBOX and that of this
@@ -41,6 +44,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = 30 * time.Second
+	}
+	if c.RegistrationCheck <= 0 {
+		c.RegistrationCheck = 30 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

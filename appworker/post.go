@@ -53,9 +53,9 @@ func (w *worker) receive(ctx context.Context, s *source) {
 			continue // there may be no room service to ask, and none is needed
 		}
 		was := removed
-		if removed = w.removed(ctx); removed {
+		if removed = w.registration(ctx) == registrationRemoved; removed {
 			if !was {
-				w.log.Warn("the app has been removed; a worker that is started registers it again")
+				w.logRemoved()
 			}
 			continue
 		}
@@ -63,14 +63,6 @@ func (w *worker) receive(ctx context.Context, s *source) {
 			w.log.Error("cannot register again", "error", err)
 		}
 	}
-}
-
-// removed reports whether the room service says that there is no such app.
-func (w *worker) removed(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
-	defer cancel()
-	_, err := w.rooms.App(ctx, w.app.Manifest.ID)
-	return errors.Is(err, &room.Error{Code: room.CodeAppNotFound})
 }
 
 // handle runs the handler of an event, and acknowledges the event as the handler says. It reports

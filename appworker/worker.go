@@ -126,6 +126,7 @@ func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 	for _, s := range w.sources {
 		receiving.Go(func() { w.receive(ended, s) })
 	}
+	receiving.Go(func() { w.keepRegistration(ended) })
 	for {
 		select {
 		case <-ctx.Done():

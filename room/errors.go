@@ -77,6 +77,9 @@ type Error struct {
 	Reason  string       `json:"reason,omitempty"` // why it did, to be shown to the user
 	Apps    []AppOutcome `json:"apps,omitempty"`   // what every app asked had said
 	Cut     Cut          `json:"cut,omitzero"`     // of apps, what there was no room for
+	// NeverRegistered says, with code app_not_found, that the registry has no trace of the app: no operator has
+	// removed it. An app that was registered before has been lost with the registry.
+	NeverRegistered bool `json:"neverRegistered,omitempty"`
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }

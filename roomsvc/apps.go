@@ -30,6 +30,7 @@ type apps struct {
 	figures  map[callKind]*figures
 	revision uint64        // of the bucket, known so far
 	complete bool          // the watch has brought what it found
+	unknown  error         // why not everything in the bucket is known
 	upTo     uint64        // and the bucket's leader has had this revision then
 	moved    chan struct{} // closed and replaced when one of the three has changed
 	schedule atomic.Pointer[schedule]
@@ -38,6 +39,7 @@ type apps struct {
 // entry is one app in the bucket.
 type entry struct {
 	registration room.Registration
+	data         []byte // the registration as it is stored
 	conditions   map[room.Interface]*condition.Condition
 	broken       error                       // why there are no conditions, though there should be
 	circuits     map[room.Interface]*circuit // new ones whenever the registration changes
@@ -90,6 +92,13 @@ func (a *apps) get(id string) (room.Registration, bool) {
 	return e.registration, ok && !e.gone
 }
 
+// wasRemoved reports whether the bucket has the deletion of an app.
+func (a *apps) wasRemoved(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.entries[id].gone
+}
+
 // reached is the revision of the bucket up to which this service knows it, 0 if it may have
 // missed something.
 func (a *apps) reached() uint64 {
@@ -107,10 +116,16 @@ func (a *apps) isKnown() bool { return a.complete && a.revision >= a.upTo }
 // wait returns when everything in the bucket is known, or an error of code unavailable when
 // the context ends.
 func (a *apps) wait(ctx context.Context) error {
-	if a.until(ctx, a.isKnown) != nil {
-		return room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
+	if a.until(ctx, a.isKnown) == nil {
+		return nil
 	}
-	return nil
+	err := room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unknown != nil {
+		err.Message += ": " + a.unknown.Error()
+	}
+	return err
 }
 
 // reach returns when the bucket is known up to the revision, or an error when the context
@@ -136,13 +151,20 @@ func (a *apps) until(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// know takes note of whether what was in the bucket when the watch began has come, which is
-// everything up to the revision.
-func (a *apps) know(complete bool, upTo uint64) {
+// know takes note that what was in the bucket when the watch began has come, which is everything up
+// to the revision.
+func (a *apps) know(upTo uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.complete, a.upTo = complete, upTo
-	a.wake()
+	a.complete, a.upTo, a.unknown = true, upTo, nil
+	a.arrived()
+}
+
+// doubt takes note that changes of the bucket may be missed, and why.
+func (a *apps) doubt(why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.complete, a.upTo, a.unknown = false, 0, why
 }
 
 // pass takes note of a revision that has come.
@@ -150,26 +172,48 @@ func (a *apps) pass(revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.revision = max(a.revision, revision)
-	a.wake()
+	a.arrived()
 }
 
-func (a *apps) wake() {
+// arrived wakes those who wait for the bucket to be known. Once it is, apps of a bucket before this one are
+// forgotten: until then a command that has begun still asks them.
+func (a *apps) arrived() {
+	if a.isKnown() {
+		known := len(a.entries)
+		maps.DeleteFunc(a.entries, func(_ string, e entry) bool { return e.revision == 0 })
+		if len(a.entries) < known {
+			a.reschedule()
+		}
+	}
 	close(a.moved)
 	a.moved = make(chan struct{})
 }
 
-// recognize forgets everything if the bucket is another one than before: its revisions begin
-// anew.
-func (a *apps) recognize(created time.Time) {
+// recognize takes note of the bucket that is read from now on. If it is another one than before, or has
+// lost its end, its revisions begin again: what is known of apps is kept only until it has been read.
+func (a *apps) recognize(bucket *jetstream.StreamInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.created.IsZero() && !created.Equal(a.created) {
-		a.cfg.Logger.Error("the bucket of apps is not the one that was read before; it is read anew", "created", created)
-		clear(a.entries)
+	if a.isOther(bucket) {
+		for id, e := range a.entries {
+			e.revision = 0
+			a.entries[id] = e
+		}
 		a.revision = 0
-		a.reschedule()
 	}
-	a.created = created
+	a.created = bucket.Created
+}
+
+// differs reports whether the bucket, nil if there is none, lacks what this service may have read: it is another
+// one than before, or ends before what is known of it.
+func (a *apps) differs(bucket *jetstream.StreamInfo) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.isOther(bucket)
+}
+
+func (a *apps) isOther(bucket *jetstream.StreamInfo) bool {
+	return bucket == nil || !a.created.IsZero() && (!bucket.Created.Equal(a.created) || bucket.State.LastSeq < a.revision)
 }
 
 // update learns what has been stored of an app.
@@ -210,7 +254,7 @@ func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	if r.ID != id {
 		return entry{}, fmt.Errorf("it is that of app %q", r.ID)
 	}
-	e := entry{registration: r, circuits: make(map[room.Interface]*circuit), revision: revision}
+	e := entry{registration: r, data: data, circuits: make(map[room.Interface]*circuit), revision: revision}
 	if e.conditions, e.broken = condition.CompileAll(r.Manifest); e.broken != nil {
 		// Another version of the service has taken it. To pass over an essential app for that would
 		// let through what it may deny.

@@ -51,7 +51,9 @@ func (s *Service) app(id string) (room.Manifest, error) {
 	}
 	r, ok := s.apps.get(id)
 	if !ok {
-		return room.Manifest{}, noApp(id)
+		err := noApp(id)
+		err.NeverRegistered = !s.apps.wasRemoved(id)
+		return room.Manifest{}, err
 	}
 	return r.Effective(), nil
 }

@@ -98,7 +98,7 @@ func (s *Service) trimEvents(ctx context.Context, m room.Manifest) error {
 // the interfaces that it implements.
 func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
 	c := durable(m)
-	c.Description = "post-events for the workers of app " + m.ID
+	c.Description = eventsDescription(m.ID)
 	c.FilterSubjects = postFilters(m)
 	switch m.Deliver {
 	case room.DeliverAll:
@@ -110,6 +110,8 @@ func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
 	}
 	return c
 }
+
+func eventsDescription(app string) string { return "post-events for the workers of app " + app }
 
 // replaysDurable is the consumer from which the app's workers get dead letters again.
 func replaysDurable(m room.Manifest) jetstream.ConsumerConfig {

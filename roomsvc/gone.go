@@ -13,7 +13,7 @@ import (
 // streamGone is the error of a command while the stream of events does not exist.
 func streamGone() *room.Error {
 	return room.Errorf(room.CodeUnavailable,
-		"the stream %s is gone: restore it from a backup, or start the room service again to begin with no rooms", subjects.Events)
+		"the stream %s is gone: restore it from a backup, or start a room service with --new-events to begin with no rooms", subjects.Events)
 }
 
 // haveStream returns the error streamGone if follow has found that the stream does not exist. A command is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -45,6 +46,9 @@ func (s *Service) open(ctx context.Context) error {
 	if err := bus.CheckServer(ctx, s.nc, s.js); err != nil {
 		return err
 	}
+	if err := s.checkLosses(ctx); err != nil {
+		return err
+	}
 	var errs []error
 	for _, n := range needs(s.cfg.Replicas) {
 		if n.lost == "" {
@@ -70,6 +74,9 @@ func (s *Service) open(ctx context.Context) error {
 		return fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
 	}
 	s.apps = newApps(kv, s.cfg)
+	if s.cfg.NewRegistry {
+		return s.acceptRegistry(ctx)
+	}
 	return nil
 }
 
@@ -113,11 +120,15 @@ func (s *Service) haveSnapshots(ctx context.Context) error {
 
 // have returns nil if the stream is there and as it must be, and makes it before if it may.
 func (s *Service) have(ctx context.Context, n needed) error {
-	if !s.cfg.NoProvision {
-		_, err := s.js.CreateStream(ctx, n.config)
-		if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return fmt.Errorf("creating stream %s: %w", n.config.Name, err)
-		}
+	var missing *bus.StreamMissingError
+	err := bus.CheckStream(ctx, s.js, n.config, !n.asIs)
+	if s.cfg.NoProvision || !errors.As(err, &missing) {
+		return err
 	}
+	_, err = s.js.CreateStream(ctx, n.config)
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("creating stream %s: %w", n.config.Name, err)
+	}
+	s.log.Info("stream created", "stream", n.config.Name, "storage", strings.ToLower(n.config.Storage.String()), "copies", n.config.Replicas)
 	return bus.CheckStream(ctx, s.js, n.config, !n.asIs)
 }

@@ -118,6 +118,7 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 		return nil, err
 	}
 	s.log.Info("app removed", "app", r.ID)
+	s.keepRecord(ctx)
 	s.announce(ctx, revision)
 	if was == nil { // what was stored could not be used
 		return room.Manifest{ID: r.ID}, nil
@@ -131,9 +132,10 @@ func (s *Service) changeApp(ctx context.Context, id string, revised revise, sett
 	if err != nil {
 		return stored, err
 	}
+	s.keepRecord(ctx)
 	s.tellAlive(id)
 	s.announce(ctx, revision)
 	return stored, nil
 }
 
-func noApp(id string) error { return room.Errorf(room.CodeAppNotFound, "there is no app %q", id) }
+func noApp(id string) *room.Error { return room.Errorf(room.CodeAppNotFound, "there is no app %q", id) }

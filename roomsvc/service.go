@@ -28,6 +28,14 @@ type Config struct {
 	// NoProvision says that somebody else makes the streams and buckets, as Streams has them:
 	// then they are looked at and none is made. The consumers of apps still are.
 	NoProvision bool
+	// NewRegistry lets the service begin although the registry of apps is missing, empty, or older than
+	// known: until the apps register again they are not asked. Without it the service answers
+	// unavailable until the registry is restored. Set it for one start only.
+	NewRegistry bool
+	// NewEvents lets the service begin with no rooms although the stream of events is missing or empty
+	// beside registered apps or a snapshot. Without it the service answers unavailable until the stream
+	// is restored. Set it for one start only.
+	NewEvents bool
 	// MaxInFlight bounds the requests in progress; more are refused as overloaded. Default
 	// 4096. One room may have a quarter of them.
 	MaxInFlight int
@@ -158,6 +166,8 @@ type Service struct {
 	lacking   roomLines   // about rooms that the stream lacks events of
 	gone      atomic.Bool // the stream of events does not exist
 	outage    bus.Outage  // of reading it
+	unwritten bus.Outage  // of the record of the registry
+	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
 
 	apps       *apps
 	projection *projection
@@ -182,6 +192,10 @@ type Service struct {
 // read the stream, from the latest snapshot on if there is one, and serves requests; the context
 // bounds the starting only. The
 // caller closes the connection.
+//
+// If the stream of events or the registry of apps has been lost, Start answers every request with an
+// error of code unavailable, until it is restored or the context ends. Config.NewEvents and
+// Config.NewRegistry begin without it.
 //
 // It returns bus.ErrNoJetStream or bus.ErrServerTooOld if the server will not do, and a
 // *bus.StreamDiffersError or, with NoProvision, a *bus.StreamMissingError for a stream.
@@ -218,14 +232,14 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	if err := s.openInboxes(); err != nil {
 		return err
 	}
-	if err := s.provision(ctx); err != nil {
+	if err := s.provisionOrStandBy(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	s.restore(ctx)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.follow(s.ctx) })
@@ -235,6 +249,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.apps.wait(ctx); err != nil {
 		return err
 	}
+	s.keepRecord(ctx)
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
@@ -242,6 +257,7 @@ func (s *Service) start(ctx context.Context) error {
 		return err
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
+	s.running.Go(func() { s.checkRegistry(s.ctx) })
 	var err error
 	s.micro, err = bus.NewService(s.out, bus.ServiceConfig{
 		Name:          subjects.Service,

@@ -75,8 +75,28 @@ func (s *snapshots) covers(object stored, head snapshotHead) uint64 {
 	if object.NUID == s.refused || !stream.Equal(head.Stream) {
 		return 0
 	}
-	seq, _ := strconv.ParseUint(object.Metadata[metaSeq], 10, 64) // without one it is not ours
+	return object.end()
+}
+
+// end is the sequence of the stream that the snapshot is of; 0 if the object is no snapshot.
+func (s stored) end() uint64 {
+	seq, _ := strconv.ParseUint(s.Metadata[metaSeq], 10, 64)
 	return seq
+}
+
+// discard removes every snapshot that there is.
+func (s *snapshots) discard(ctx context.Context) error {
+	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = stream.Purge(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("removing the snapshot of the lost stream: %w", err)
+	}
+	return nil
 }
 
 // What an object says of the snapshot in it.

@@ -25,7 +25,7 @@ const (
 func (s *Service) watchApps(ctx context.Context) {
 	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
 		err := s.watchOnce(ctx)
-		s.apps.know(false, 0)
+		s.apps.doubt(err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -47,12 +47,8 @@ func (s *Service) watchApps(ctx context.Context) {
 // watchOnce learns what is in the bucket, and what changes, until the context ends, the
 // connection was lost, or something is amiss with the bucket.
 func (s *Service) watchOnce(ctx context.Context) error {
-	status, err := s.apps.kv.Status(ctx)
-	if err != nil {
-		return fmt.Errorf("looking at the bucket: %w", err)
-	}
-	if bucket, ok := status.(*jetstream.KeyValueBucketStatus); ok {
-		s.apps.recognize(bucket.StreamInfo().Created)
+	if err := s.mendRegistry(ctx); err != nil {
+		return err
 	}
 	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
@@ -73,14 +69,14 @@ func (s *Service) watchOnce(ctx context.Context) error {
 			case !open:
 				return errors.New("the watch has ended")
 			case e == nil: // what was there has come, but the replica it is from may lag behind
-				s.apps.know(true, last.Seq)
+				s.apps.know(last.Seq)
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
 			default:
 				s.apps.update(e.Key(), e.Value(), e.Revision())
 			}
 		case status := <-s.connection:
-			s.apps.know(false, 0)
+			s.apps.doubt(nats.ErrDisconnected)
 			if status == nats.CONNECTED {
 				return errReconnected
 			}
@@ -93,5 +89,5 @@ func (s *Service) watchOnce(ctx context.Context) error {
 }
 
 // errBehindBucket is why the bucket is read anew though the connection is there: another
-// replica has learnt what this one has not.
-var errBehindBucket = errors.New("a change of the apps did not come")
+// replica has learnt what this one has not, or the bucket is not the one that was read.
+var errBehindBucket = errors.New("a change of the apps did not come, or the bucket is another one")

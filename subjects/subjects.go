@@ -49,8 +49,12 @@ const (
 	AppsBucket    = "ROOM_APPS"
 	AppsStream    = bucketStream + AppsBucket // that the bucket is made of
 	AllApps       = bucketKeys + AppsBucket + ".>"
-	bucketStream  = "KV_"
-	bucketKeys    = "$KV."
+	// RegistryRevision and RegistryApps are keys in the metadata of ROOM_EVENTS: the last known revision of
+	// the bucket, and the apps registered then.
+	RegistryRevision = "roombus.registry.revision"
+	RegistryApps     = "roombus.registry.apps"
+	bucketStream     = "KV_"
+	bucketKeys       = "$KV."
 
 	Snapshots       = "ROOM_SNAPSHOTS"
 	SnapshotsStream = "OBJ_" + Snapshots // that the object store is made of

@@ -45,7 +45,11 @@ finishes those in progress, and ends. A second signal ends it at once.
 
 Without a word on which NATS to use it starts one inside this process, with JetStream, that
 other processes reach at --listen. With --nats or --context, or with NATS_URL or NATS_CONTEXT
-in the environment, it uses that one; any number of services may share it.`,
+in the environment, it uses that one; any number of services may share it.
+
+If the stream of events or the registry of apps has been lost, serve answers every request as
+unavailable until it is restored, and goes on then. --new-events and --new-registry begin
+without it.`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
@@ -57,6 +61,8 @@ in the environment, it uses that one; any number of services may share it.`,
 	f.StringVar(&s.sync, "sync", "interval", "when the NATS server inside syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
 	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
 	f.BoolVar(&s.service.NoProvision, "no-provision", false, "make no streams and buckets, only check those there are; roombus streams shows them")
+	f.BoolVar(&s.service.NewRegistry, "new-registry", false, "begin although the registry of apps is missing, empty or older than known; for one start only")
+	f.BoolVar(&s.service.NewEvents, "new-events", false, "begin with no rooms although the stream of events is missing beside a registry or a snapshot; for one start only")
 	f.DurationVar(&s.service.Budget, "budget", def.Budget, "time a command may take in all, what apps take included")
 	f.IntVar(&s.service.MaxInFlight, "max-in-flight", def.MaxInFlight, "requests in progress; one room may have a quarter of them, more are refused as overloaded")
 	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row of an app, for one interface, that keep it from being asked")

@@ -89,9 +89,9 @@ func TestCluster(t *testing.T) {
 }
 
 // serveOn starts a room service and waits until it serves.
-func serveOn(t *testing.T, c *harness.Cluster) *harness.Process {
+func serveOn(t *testing.T, c *harness.Cluster, args ...string) *harness.Process {
 	t.Helper()
-	p := harness.Start(t, harness.Binary(t), "serve", "--nats", c.URL(), "--replicas", "3")
+	p := harness.Start(t, harness.Binary(t), append([]string{"serve", "--nats", c.URL(), "--replicas", "3"}, args...)...)
 	p.Stderr.Await(t, `msg=serving`)
 	return p
 }

@@ -74,7 +74,7 @@ func (l *lostStream) requireGone(t *testing.T, timeoutMs string) (asked int) {
 	for command, what := range lostCommands() {
 		endpoint, body, _ := strings.Cut(command, " ")
 		e := refused(t, request(t, l.Bus, "room.svc."+endpoint, body, "Room-Timeout-Ms", timeoutMs), room.CodeUnavailable)
-		assert.Contains(t, e.Message, "stream ROOM_EVENTS is gone: restore it from a backup, or start the room service again", what)
+		assert.Contains(t, e.Message, "stream ROOM_EVENTS is gone: restore it from a backup, or start a room service with --new-events", what)
 		asked += len(e.Apps)
 	}
 	return asked
@@ -92,12 +92,12 @@ func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 	l.worker.Await(t, `receiving post-events broke off; trying again`)
 }
 
-// Another service that starts makes the stream anew, and the worker its consumer.
+// Another service that begins with no rooms creates the stream, and the worker its consumer.
 func TestStreamGone_ServiceGoesOnWithStreamCreatedAnew(t *testing.T) {
 	t.Parallel()
 	l := newLostStream(t, func(b *harness.Bus) { deleteEvents(t, b) })
 	l.service.Await(t, `the stream is gone`)
-	second := harness.Serve(t, harness.Connect(t, l.Server), roomsvc.Config{})
+	second := harness.Serve(t, harness.Connect(t, l.Server), roomsvc.Config{NewEvents: true})
 	l.service.Await(t, `msg="reading the stream again" after=0 outage=`)
 	require.NoError(t, second.Stop(t.Context()))
 	_, err := l.Client.Get(t.Context(), "lobby")
@@ -144,7 +144,7 @@ func TestStreamGone_OnCluster(t *testing.T) {
 	l.requireGone(t, "5000")
 	l.service.Await(t, `the stream is gone`)
 	l.requireGone(t, "1")
-	serveOn(t, cluster)
+	serveOn(t, cluster, "--new-events")
 	l.service.Await(t, `msg="reading the stream again" after=0 outage=`)
 	l.Create(t, "lobby")
 }

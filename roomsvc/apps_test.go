@@ -1,0 +1,45 @@
+package roomsvc
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/roombus/roombus/room"
+)
+
+// While another bucket is read, a command that has begun still asks the apps of the one before.
+func TestApps_AreKeptUntilAnotherBucketIsRead(t *testing.T) {
+	t.Parallel()
+	bucket := func(created time.Time, lastSeq uint64) *jetstream.StreamInfo {
+		return &jetstream.StreamInfo{Created: created, State: jetstream.StreamState{LastSeq: lastSeq}}
+	}
+	began := time.Now()
+	for name, other := range map[string]*jetstream.StreamInfo{
+		"created later": bucket(began.Add(time.Second), 7),
+		"ends earlier":  bucket(began, 6),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApps(nil, Defaults())
+			a.recognize(bucket(began, 7))
+			for _, id := range []string{"one", "two"} {
+				a.update(id, []byte(`{"id":"`+id+`","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 7)
+			}
+			a.know(7)
+			assert.False(t, a.differs(bucket(began, 7)))
+			assert.True(t, a.differs(other))
+			assert.True(t, a.differs(nil))
+
+			a.doubt(nil)
+			a.recognize(other)
+			assert.Len(t, a.rounds(room.EventUserJoin)[0].contacts, 2)
+			a.update("one", []byte(`{"id":"one","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 1)
+			assert.Len(t, a.rounds(room.EventUserJoin)[0].contacts, 2)
+			a.know(1)
+			assert.Len(t, a.rounds(room.EventUserJoin)[0].contacts, 1)
+		})
+	}
+}

@@ -1,0 +1,230 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// A stream that the service needs is not simply created where it is missing. A missing registry would mean that
+// no app is asked, and a missing stream of events that there are no rooms. So the service looks at the other
+// streams for signs that there was one:
+//
+//	ROOM_EVENTS  is lost if it is missing although there is a registry, which is created after it; or if it has
+//	             no event and there is a snapshot with events
+//	ROOM_APPS    is lost if its last revision is lower than the one recorded in the metadata of ROOM_EVENTS; without
+//	             a record, if it has no revision and ROOM_EVENTS has consumers of apps, or events about which
+//	             apps were asked
+//
+// An installation that never had an app has none of these signs.
+
+// lostError says that what a stream had is lost. Until it is restored no command may be decided.
+type lostError struct {
+	stream string
+	why    string
+	remedy string
+}
+
+func (e *lostError) Error() string { return e.why + ": " + e.remedy }
+
+// coded is the error as clients get it.
+func (e *lostError) coded() *room.Error { return room.Errorf(room.CodeUnavailable, "%s", e.Error()) }
+
+// A cluster's new leader may need a moment until it has the end of a stream.
+const (
+	lossLooks = 6
+	lossRetry = 250 * time.Millisecond
+)
+
+// checkLosses returns a *lostError if a stream has been lost and the service is not to begin without it.
+func (s *Service) checkLosses(ctx context.Context) error {
+	for look := 1; ; look++ {
+		lost, err := s.losses(ctx)
+		if err != nil || len(lost) == 0 {
+			return err
+		}
+		n := slices.IndexFunc(lost, func(e *lostError) bool { return !s.mayBeginWithout(e.stream) })
+		if n < 0 {
+			return s.beginWithout(ctx, lost)
+		}
+		if look == lossLooks {
+			return lost[n]
+		}
+		if !sleep(ctx, lossRetry) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Service) mayBeginWithout(stream string) bool {
+	return stream == subjects.Events && s.cfg.NewEvents || stream == subjects.AppsStream && s.cfg.NewRegistry
+}
+
+// beginWithout logs what the service begins without. A snapshot of a stream that is lost would be a sign of it for
+// ever.
+func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
+	for _, e := range lost {
+		s.log.Warn("beginning without what is lost", "stream", e.stream, "lost", e.why)
+		if e.stream == subjects.Events {
+			if err := s.snapshots.discard(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// losses are the streams that have been lost. The record of the registry's revision is read before the
+// registry, as it is written after it.
+func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
+	events, err := s.lookUp(ctx, subjects.Events)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := s.lookUp(ctx, subjects.AppsStream)
+	if err != nil {
+		return nil, err
+	}
+	var lost []*lostError
+	e, err := s.lostEvents(ctx, events, registry)
+	if e != nil {
+		lost = append(lost, e)
+	}
+	if err == nil && events != nil {
+		e, err = s.lostRegistry(ctx, events, registry)
+		if e != nil {
+			lost = append(lost, e)
+		}
+	}
+	return lost, err
+}
+
+// lookUp is how the stream is, as its leader has it; nil if it does not exist.
+func (s *Service) lookUp(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	stream, err := s.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up stream %s: %w", name, err)
+	}
+	return stream.CachedInfo(), nil
+}
+
+func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {
+	if endOf(events) > 0 {
+		return nil, nil
+	}
+	var signs []string
+	if events == nil && registry != nil {
+		signs = append(signs, fmt.Sprintf("a registry of apps at revision %d", endOf(registry)))
+	}
+	snapshot, err := s.snapshots.current(ctx)
+	if err != nil && !errors.Is(err, errNoSnapshot) {
+		return nil, err
+	}
+	if seq := snapshot.end(); seq > 0 {
+		signs = append(signs, fmt.Sprintf("a snapshot as of sequence %d", seq))
+	}
+	if len(signs) == 0 {
+		return nil, nil
+	}
+	state := "is empty"
+	if events == nil {
+		state = "is gone"
+	}
+	return &lostError{
+		stream: subjects.Events,
+		why:    fmt.Sprintf("the stream %s %s, but there is %s", subjects.Events, state, strings.Join(signs, " and ")),
+		remedy: "restore it from a backup, or start a room service with --new-events to begin with no rooms",
+	}, nil
+}
+
+func endOf(stream *jetstream.StreamInfo) uint64 {
+	if stream == nil {
+		return 0
+	}
+	return stream.State.LastSeq
+}
+
+// registryRemedy is what an operator can do about a registry that is lost.
+const registryRemedy = "remove what is left of stream " + subjects.AppsStream + " and restore it from a backup (nats stream restore), " +
+	"or start the room service with --new-registry: then apps are asked once their workers have registered again"
+
+func (s *Service) lostRegistry(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {
+	lost := func(format string, args ...any) (*lostError, error) {
+		return &lostError{stream: subjects.AppsStream, why: "the registry of apps is lost: " + fmt.Sprintf(format, args...), remedy: registryRemedy}, nil
+	}
+	state := fmt.Sprintf("bucket %s ends at revision %d", subjects.AppsBucket, endOf(registry))
+	switch {
+	case registry == nil:
+		state = fmt.Sprintf("bucket %s is gone", subjects.AppsBucket)
+	case registry.Config.Storage == jetstream.MemoryStorage:
+		return &lostError{
+			stream: subjects.AppsStream,
+			why:    fmt.Sprintf("the registry of apps does not outlast the server: stream %s has memory storage", subjects.AppsStream),
+			remedy: "back it up, remove it, and restore it with file storage",
+		}, nil
+	}
+	if record, ok := recordOf(events.Config); ok {
+		if len(record.apps) == 0 || endOf(registry) >= record.revision {
+			return nil, nil
+		}
+		return lost("%s, revision %d is known, with the apps %s", state, record.revision, strings.Join(record.apps, ", "))
+	}
+	if endOf(registry) > 0 {
+		return nil, nil
+	}
+	apps, err := s.appsOf(ctx, events)
+	if err != nil || len(apps) == 0 {
+		return nil, err
+	}
+	return lost("%s, but stream %s has consumers of these apps, or they were asked about its last events: %s", state, subjects.Events, strings.Join(apps, ", "))
+}
+
+// appsOf are the apps that have left a trace in the stream of events: a consumer, or what they said about
+// the last event of each type.
+func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]string, error) {
+	stream, err := s.js.Stream(ctx, subjects.Events)
+	if err != nil {
+		return nil, fmt.Errorf("looking for apps in stream %s: %w", subjects.Events, err)
+	}
+	apps := make(map[string]bool)
+	if events.State.Consumers > 0 {
+		list := stream.ListConsumers(ctx)
+		for c := range list.Info() {
+			if c.Name == c.Config.Durable && c.Config.Description == eventsDescription(c.Name) {
+				apps[c.Name] = true
+			}
+		}
+		if err := list.Err(); err != nil {
+			return nil, fmt.Errorf("listing the consumers of stream %s: %w", subjects.Events, err)
+		}
+	}
+	for _, e := range room.EventTypes() {
+		msg, err := stream.GetLastMsgForSubject(ctx, subjects.PostsLike(e))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking for apps in stream %s: %w", subjects.Events, err)
+		}
+		event, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
+		if err != nil {
+			continue // it is quarantined
+		}
+		for _, a := range event.Data.Apps {
+			apps[a.App] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(apps)), nil
+}

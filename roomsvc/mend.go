@@ -1,0 +1,173 @@
+package roomsvc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// registryCheck is how often a service looks whether the bucket is still the one that it has read.
+const registryCheck = 5 * time.Second
+
+// checkRegistry looks at the bucket now and then until the context ends. The watch does not say that the bucket has
+// been deleted, or that a server has come back without it.
+func (s *Service) checkRegistry(ctx context.Context) {
+	for sleep(ctx, registryCheck) {
+		if _, known := s.apps.record(); !known {
+			continue // it is being read
+		}
+		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+		bucket, err := s.lookUp(look, subjects.AppsStream)
+		cancel()
+		if err != nil {
+			continue // the next look may tell
+		}
+		if s.apps.differs(bucket) {
+			select {
+			case s.behind <- struct{}{}:
+			default: // it is about to be read
+			}
+			continue
+		}
+		s.keepRecord(ctx)
+	}
+}
+
+// mendRegistry looks whether the bucket is the one that this service has read. If it is another one, or has lost
+// its end, the registrations that this service knows and the bucket lacks are written back before anything is read
+// from it: no command is decided with fewer apps than are known.
+func (s *Service) mendRegistry(ctx context.Context) error {
+	bucket, err := s.lookUpSettled(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.apps.differs(bucket) {
+		s.apps.recognize(bucket)
+		return nil
+	}
+	known, revision := s.apps.registrations()
+	if revision == 0 { // this service has nothing to write back, but others may have known apps
+		if err := s.checkLosses(ctx); err != nil {
+			return err
+		}
+	} else if !s.stale.Swap(true) {
+		s.log.Error("the registry of apps has lost what this service knows; it is written back before a command is decided",
+			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", endOf(bucket), "known", revision, "apps", len(known))
+	}
+	if bucket == nil {
+		if err := s.haveRegistry(ctx); err != nil {
+			return err
+		}
+	}
+	written := 0
+	for id, e := range known {
+		wrote, err := s.apps.writeBack(ctx, id, e)
+		if err != nil {
+			return fmt.Errorf("writing the registration of app %s back: %w", id, err)
+		}
+		if wrote {
+			written++
+		}
+	}
+	if bucket, err = s.lookUp(ctx, subjects.AppsStream); err != nil {
+		return err
+	}
+	if bucket == nil {
+		return jetstream.ErrBucketNotFound
+	}
+	if len(known) > 0 && !s.cfg.NoProvision {
+		// The recorded revision is that of the bucket before.
+		info, err := s.stream.Info(ctx)
+		if err != nil {
+			return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
+		}
+		known, _ := s.apps.record()
+		if err := s.writeRecord(ctx, info.Config, registryRecord{revision: endOf(bucket), apps: known.apps}); err != nil {
+			return err
+		}
+	}
+	s.apps.recognize(bucket)
+	if s.stale.Swap(false) {
+		s.log.Info("registrations written back", "bucket", subjects.AppsBucket, "known", len(known), "written", written)
+	}
+	return nil
+}
+
+// lookUpSettled looks at the bucket. One that ends early may only be that of a new leader, which needs a moment to
+// have everything at hand.
+func (s *Service) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, error) {
+	for look := 1; ; look++ {
+		bucket, err := s.lookUp(ctx, subjects.AppsStream)
+		if err != nil || look == lossLooks || !s.apps.differs(bucket) {
+			return bucket, err
+		}
+		if !sleep(ctx, lossRetry) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *Service) haveRegistry(ctx context.Context) error {
+	for _, n := range needs(s.cfg.Replicas) {
+		if n.config.Name == subjects.AppsStream {
+			return s.have(ctx, n)
+		}
+	}
+	return nil
+}
+
+// registrations are those that this service knows, and the revision up to which it knows the bucket.
+func (a *apps) registrations() (known map[string]entry, revision uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known = make(map[string]entry)
+	for id, e := range a.entries {
+		if !e.gone {
+			known[id] = e
+		}
+	}
+	return known, a.revision
+}
+
+// writeBack stores a registration that is known if the bucket has none of the app, or an earlier one: that of
+// a version that is not later, and stored before. It returns false if what there is stays.
+func (a *apps) writeBack(ctx context.Context, id string, known entry) (bool, error) {
+	for {
+		there, err := a.kv.Get(ctx, id)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound):
+			_, err = a.kv.Create(ctx, id, known.data)
+		case err != nil:
+			return false, err
+		case bytes.Equal(there.Value(), known.data), !known.isLaterThan(there):
+			return false, nil
+		default:
+			_, err = a.kv.Update(ctx, id, known.data, there.Revision())
+		}
+		if isConflict(err) {
+			if !sleep(ctx, staleWait) {
+				return false, ctx.Err()
+			}
+			continue // another service was faster
+		}
+		return err == nil, err
+	}
+}
+
+func (e entry) isLaterThan(there jetstream.KeyValueEntry) bool {
+	stored, err := decodeRegistration(there.Value())
+	if err != nil {
+		return true
+	}
+	return there.Revision() < e.revision && !version(stored).GreaterThan(version(e.registration))
+}
+
+func version(r room.Registration) *semver.Version { return semver.MustParse(r.Latest()) } // it has been validated
