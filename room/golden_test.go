@@ -62,7 +62,7 @@ var golden = map[string]any{
 	"result_unchanged": room.Result{Room: bare},
 	"room_page":        room.Page{Rooms: []room.Room{bare}, Cursor: "r2"},
 	"member_page":      room.MemberPage{Members: []room.User{bob}},
-	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1], Cut: cut},
+	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", CommandID: "0197-c1", App: "guard", Reason: "closed", Apps: outcomes[:1], Cut: cut},
 	"error_bare":       room.NotFound("r9"),
 	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, ReinvocationPolicy: room.ReinvokeIfNeeded, Shadow: true}.WithDefaults(),
 	"registration":     room.Registration{Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}}, Operator: room.Settings{Enabled: new(false), Shadow: new(false)}},

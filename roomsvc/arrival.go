@@ -49,7 +49,12 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 
 // perform does a command, here or at the service that has the room for now. Even then it waits for
 // its turn here, behind the commands of its room that came before it.
-func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (any, error) {
+func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (result any, err error) {
+	defer func() {
+		if err != nil && a.c.ID != "" {
+			err = &commandError{err, a.c.ID}
+		}
+	}()
 	for a.err == nil {
 		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
 		if !errors.Is(err, errElsewhere) {
@@ -62,3 +67,11 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	}
 	return nil, a.err
 }
+
+// commandError is the error that a command ended in, with the command's id.
+type commandError struct {
+	error
+	id string
+}
+
+func (e *commandError) Unwrap() error { return e.error }

@@ -23,7 +23,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	out := &checked{w: stdout, failed: stop} // what nobody gets need not go on
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if errors.Is(out.err, syscall.EPIPE) {
 		return exitPipe // as "| head" has it: no word about it
 	}
@@ -31,7 +31,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = fmt.Errorf("writing the output: %w", out.err)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "roombus: %s\n", inOneLine(err))
+		report(stderr, err, c)
 	}
 	return exitStatus(err)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,14 +43,14 @@ func (c cli) ok(args ...string) string {
 	return stdout
 }
 
-// fails runs a command that must end with the status, with one line on stderr and nothing on
-// stdout.
+// fails runs a command that must end with the status, with one line on stderr, below it indented ones
+// about what apps said, and nothing on stdout.
 func (c cli) fails(status int, args ...string) string {
 	c.t.Helper()
 	got, stdout, stderr := c.run(args...)
 	assert.Equal(c.t, status, got, stderr)
 	assert.Empty(c.t, stdout)
-	assert.Regexp(c.t, `^roombus: [^\n]+\n$`, stderr)
+	assert.Regexp(c.t, `^roombus: [^\n]+\n(    [^\n]+\n)*$`, stderr)
 	return stderr
 }
 
@@ -119,6 +120,41 @@ func eventTypes(t *testing.T, out string) []string {
 		types = append(types, e.Event)
 	}
 	return types
+}
+
+// A client that has chosen no id learns it from the error, and with it finds the rejection.
+func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	c := cli{t, b.Server.URL()}
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joiners})
+	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"deny","reason":"closed"}`))
+	b.Register(t, room.Manifest{ID: "watcher", Implements: joiners, Shadow: true})
+	b.Answer(t, room.PreRoomUserJoined, "watcher", harness.Says(`{"verdict":"allow"}`))
+
+	said := c.fails(3, "room", "join", "r", "bob")
+	shown := regexp.MustCompile(`^roombus: user_not_allowed: app guard denied it: closed\n` +
+		` +guard +PreRoomUserJoined +denied +[\d.]+ ms  "closed"\n` +
+		` +watcher +PreRoomUserJoined +allowed +[\d.]+ ms  \(shadow: not enforced\)\n` +
+		` +command ([\w-]+); for its whole story: roombus explain ([\w-]+)\n$`).FindStringSubmatch(said)
+	require.NotNil(t, shown, said)
+	assert.Equal(t, shown[1], shown[2])
+	assert.Equal(t, shown[1], b.Rejections(t, 1)[0].ID)
+	assert.Contains(t, c.ok("explain", shown[1]), "denied by guard")
+
+	status, stdout, stderr := c.run("room", "join", "r", "bob", "--json", "--id", "c2")
+	assert.Equal(t, 3, status)
+	assert.Empty(t, stdout)
+	of := jsonLines[room.Error](t, stderr)
+	require.Len(t, of, 1)
+	assert.Equal(t, room.CodeUserNotAllowed, of[0].Code)
+	assert.Equal(t, "c2", of[0].CommandID)
+	assert.Len(t, of[0].Apps, 2)
+
+	assert.NotContains(t, c.fails(4, "room", "join", "nowhere", "bob"), "explain", "it leaves no rejection")
+	_, _, stderr = cli{t, "nats://127.0.0.1:1"}.run("room", "get", "r", "--json")
+	assert.Contains(t, jsonLines[map[string]string](t, stderr)[0]["message"], "roombus serve has one inside")
 }
 
 func TestCLIUsage(t *testing.T) {
