@@ -31,7 +31,7 @@ registered for the first time: to begin anew, remove the app first.`,
 		Args: between(0, "MANIFEST"),
 	}
 	c.Flags().StringVar(&deliver, "deliver", "", "where its post-events begin: new, all or since (default: as the manifest says, or new)")
-	c.Flags().StringVar(&since, "since", "", "with --deliver since: a duration such as 10m, or a time such as 2026-01-02T15:04:05Z")
+	c.Flags().StringVar(&since, "since", "", "with --deliver since: "+sinceForms)
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		known := []room.Deliver{"", room.DeliverNew, room.DeliverAll, room.DeliverSince}
 		if !slices.Contains(known, room.Deliver(deliver)) {

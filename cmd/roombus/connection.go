@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/subjects"
 )
 
 // connection is how a command reaches NATS: flags first, then the environment.
@@ -109,5 +111,16 @@ func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Wri
 		defer nc.Close()
 		client := roomclient.New(nc, roomclient.Config{Timeout: c.timeout})
 		return do(cmd.Context(), client, cmd.OutOrStdout(), args)
+	}
+}
+
+// noteUnknownApp says on stderr if no app of the id is registered: that is why nothing was found of it.
+func noteUnknownApp(cmd *cobra.Command, js jetstream.JetStream, id string) {
+	kv, err := js.KeyValue(cmd.Context(), subjects.AppsBucket)
+	if err == nil {
+		_, err = kv.Get(cmd.Context(), id)
+	}
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "roombus: there is no app %q\n", id)
 	}
 }

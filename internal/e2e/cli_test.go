@@ -103,13 +103,16 @@ func TestCLIRooms(t *testing.T) {
 	c.fails(2, "room", "get", "a.b")
 	c.fails(2, "room", "join", "lobby", "")
 
-	assert.Regexp(t, `lobby v1 +channel "lobby" by ada, members 3\n.*v2 +cleo left removed by ada\n$`, c.ok("room", "history", "lobby"))
+	assert.Regexp(t, `lobby v1 +channel "lobby" by ada, members 3  \[cmd-1\]\n.*v2 +cleo left removed by ada  \[[\w-]+\]\n$`, c.ok("room", "history", "lobby"))
 	assert.Contains(t, c.ok("room", "delete", "lobby", "--by", "ada"), "version 3")
 	assert.Contains(t, c.ok("room", "history", "lobby"), "delete", "also of a deleted room")
 	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json")))
 	assert.Equal(t, []string{"delete"}, eventTypes(t, c.ok("events", "--json", "--event", "delete")))
 	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json", "--room", "lobby", "--since", "1h")))
-	assert.Empty(t, c.ok("events", "--room", "other"))
+	status, stdout, stderr := c.run("events", "--room", "other")
+	assert.Zero(t, status)
+	assert.Empty(t, stdout)
+	assert.Equal(t, "roombus: there is no room \"other\", and nothing is known of one\n", stderr)
 	assert.Empty(t, c.ok("events", "--since", "2100-01-01T00:00:00Z"))
 }
 
@@ -184,6 +187,11 @@ func TestCLIUsage(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:0"},
 		{"events", "--event", "explode"},
 		{"events", "--since", "yesterday"},
+		{"events", "--since", "d"},
+		{"events", "--since", "1.5d"},
+		{"events", "--since", "1d-1h"},
+		{"events", "--since", "99999999999d"},
+		{"events", "--last", "-1"},
 		{"events", "--room", "a.b"},
 		{"rejections", "--kind", "lost"},
 		{"rejections", "--room", "a.b"},
