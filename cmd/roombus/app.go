@@ -31,8 +31,9 @@ func newApp() *cobra.Command {
 	a.out.addFlags(c)
 	return group(c,
 		&cobra.Command{
-			Use:   "ls",
-			Short: "List the apps in the order in which they are asked",
+			Use:     "ls",
+			Aliases: aliases("ls"),
+			Short:   "List the apps in the order in which they are asked",
 			Long: `ls lists the apps in the order in which they are asked, and how they are doing. Interfaces
 that an app is essential for have a star. WORKERS are the live ones that speak the NATS micro
 protocol, as those made with the Go SDK do. The figures are sums over the replicas of the
@@ -98,7 +99,7 @@ waits for it, but for 25 ms if it has been that fast. shadow off has it enforced
 func (a *app) decision(use, short, long string, do func(context.Context, *roomclient.Client, []string) (room.Manifest, error), args ...string) *cobra.Command {
 	verb, _, _ := strings.Cut(use, " ")
 	return &cobra.Command{
-		Use: use, Short: short, Long: long,
+		Use: use, Aliases: aliases(use), Short: short, Long: long,
 		Args: exactly(args...),
 		RunE: a.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 			m, err := do(ctx, client, args)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,15 +17,19 @@ import (
 func report(w io.Writer, err error, c *cobra.Command) {
 	var e *room.Error
 	isCoded := errors.As(err, &e)
+	says := inOneLine(err)
+	if errors.Is(err, context.Canceled) {
+		says = "interrupted" // what was going on is of no interest
+	}
 	if f := c.Flag("json"); f != nil && f.Value.String() == "true" {
-		var says any = e
+		var object any = e
 		if !isCoded {
-			says = map[string]string{"message": inOneLine(err)}
+			object = map[string]string{"message": says}
 		}
-		_ = writeJSON(w, says) // there is nowhere else to say that it failed
+		_ = writeJSON(w, object) // there is nowhere else to say that it failed
 		return
 	}
-	fmt.Fprintf(w, "roombus: %s\n", inOneLine(err))
+	fmt.Fprintf(w, "roombus: %s\n", says)
 	if !isCoded {
 		return
 	}
