@@ -32,6 +32,7 @@ type worker struct {
 	counting counting
 	preSlots chan struct{}
 	pool     *pool // of post-event handlers
+	figures  *postFigures
 	ballast  []byte
 	leaving  context.Context // ends when the worker is asked to stop
 	stopping context.Context // ends when handlers must
@@ -77,6 +78,7 @@ func (w *worker) run(ctx context.Context) error {
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 
+	w.figures = newPostFigures(w.app.tells)
 	w.sources = w.newSources()
 	defer func() {
 		abort()

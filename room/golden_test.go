@@ -74,8 +74,10 @@ var golden = map[string]any{
 	"app": room.App{
 		Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}.WithDefaults(),
 		State: &room.AppState{
-			Workers:  []room.Worker{{ID: "w1", Version: "1.0.0"}},
-			Waiting:  room.Waiting{Backlog: new(uint64(3)), AckPending: 2, MaxAckPending: 2, Oldest: &room.WaitingEvent{Seq: 42, Room: "r1", Time: at}, Stuck: true},
+			Workers: []room.Worker{{ID: "w1", Version: "1.0.0"}},
+			Waiting: room.Waiting{Backlog: new(uint64(3)), AckPending: 2, MaxAckPending: 2, Oldest: &room.WaitingEvent{Seq: 42, Room: "r1", Time: at}, Stuck: true},
+			Unseen:  true, Parked: 4, Replays: 1, DeadLetters: 2,
+			Post:     map[room.Interface]room.PostFigures{room.PostRoomUserJoined: {Handled: 7, Failed: 2, InHand: 1, LongestMs: 35000, LastError: "bad"}},
 			Replicas: 2, Figures: figures,
 			Interfaces: map[room.Interface]room.Figures{room.PreRoomUserJoined: figures}, Operator: room.Settings{Enabled: new(true)},
 			Remembered: []string{"2.0.0", "0.9.0"}, RolledBackFrom: "2.0.0",

@@ -89,7 +89,7 @@ func TestCLIRooms(t *testing.T) {
 	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben"}}, jsonLines[room.User](t, c.ok("room", "members", "lobby", "--json")))
 	assert.Regexp(t, `(?m)^lobby +lobby +channel +2 +2 `, c.ok("room", "ls"))
 	assert.Len(t, jsonLines[room.Room](t, c.ok("room", "ls", "--json")), 1)
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +0 +0 .* closed +1 \(\d+s\) +PostRoomCreate PreRoomUserJoined\*$`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.ok("app", "ls"))
 	assert.Regexp(t, `PreRoomUserJoined \(essential\)`, c.ok("app", "info", "guard"))
 	assert.Equal(t, "guard", jsonLines[room.Manifest](t, c.ok("app", "ls", "--json"))[0].ID)
 
