@@ -21,12 +21,27 @@ type trace struct {
 	Hops   int `json:"hops"` // other servers that it went to, each of which says so too
 	Events []struct {
 		Type  string `json:"type"`
+		Kind  int    `json:"kind"` // of the connection
 		Queue string `json:"queue"`
 		Error string `json:"error"`
 	} `json:"events"`
 }
 
-const traceEgress = "eg"
+const (
+	traceIngress = "in"
+	traceEgress  = "eg"
+	kindClient   = 0
+)
+
+// isFirst reports whether the trace is of the server that got the message from its client.
+func (t trace) isFirst() bool {
+	for _, e := range t.Events {
+		if e.Type == traceIngress {
+			return e.Kind == kindClient
+		}
+	}
+	return false
+}
 
 // HasQueue reports whether anything subscribes to the subject in the queue group, without sending it
 // anything. Servers that do not answer have none.
@@ -42,7 +57,8 @@ func HasQueue(ctx context.Context, nc *nats.Conn, subject, queue string) (bool, 
 		return false, fmt.Errorf("asking who subscribes to %s: %w", subject, err)
 	}
 	wait := broadcastTimeout
-	for servers := 1; servers > 0; servers-- {
+	first, left := false, 1 // the servers answer in any order
+	for !first || left > 0 {
 		next, err := within(ctx, wait, sub.NextMsgWithContext)
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return false, nil // no other server answers
@@ -55,7 +71,8 @@ func HasQueue(ctx context.Context, nc *nats.Conn, subject, queue string) (bool, 
 		if json.Unmarshal(next.Data, &t) != nil {
 			continue
 		}
-		servers += t.Hops
+		first = first || t.isFirst()
+		left += t.Hops - 1
 		for _, e := range t.Events {
 			if e.Type == traceEgress && e.Queue == queue && e.Error == "" {
 				return true, nil

@@ -1,7 +1,7 @@
 package e2e_test
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,7 +61,7 @@ func TestCLI_LastShowsTheEndOfTheStream(t *testing.T) {
 	const last = 1200 // more than are looked at first
 	b.Create(t, "rare")
 	for n := range last - 1 {
-		msg := &nats.Msg{Subject: "room.post.userjoin.often", Header: nats.Header{"ce-id": {fmt.Sprint(n)}}}
+		msg := &nats.Msg{Subject: "room.post.userjoin.often", Header: nats.Header{"ce-id": {strconv.Itoa(n)}}}
 		require.NoError(t, b.NC.PublishMsg(msg))
 	}
 	require.NoError(t, b.NC.Flush())

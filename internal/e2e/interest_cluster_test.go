@@ -27,6 +27,13 @@ func TestHasQueue_OnAnotherNode(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, worker.Flush())
 	require.Eventually(t, has, replyTime, tick, "the other node hears of the subscription")
+	watcher := harness.ConnectTo(t, cluster.Nodes[2].URL)
+	_, err = watcher.ChanSubscribe("room.>", got)
+	require.NoError(t, err)
+	require.NoError(t, watcher.Flush())
+	for range 50 {
+		assert.True(t, has(), "the nodes answer in any order")
+	}
 	require.NoError(t, worker.Flush())
 	assert.Empty(t, got, "nothing is delivered")
 }
