@@ -74,7 +74,9 @@ func (s *source) handle(d *delivery) (done bool) {
 	if d.blind {
 		s.log.Warn("an event begins though nobody knows whether the one before it is done", "event", d.event.ID, "before", d.previous)
 	}
+	ended := s.figures.begin(s.interfaceOf(d.kind), d)
 	err := s.tell(d)
+	ended(err)
 	if err != nil {
 		s.logFailure(err, s.interfaceOf(d.kind), d.event.ID)
 	}

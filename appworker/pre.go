@@ -32,6 +32,7 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 	service, err := bus.NewService(bus.NewPublisher(w.nc), bus.ServiceConfig{
 		Name: m.ID, Version: m.Version, Description: m.Description,
 		ReplyPrefixes: w.cfg.ReplyPrefixes, Refuse: failure, Logger: w.log,
+		Beside: w.figures.stats,
 	}, endpoints...)
 	if err != nil {
 		return nil, err

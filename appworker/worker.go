@@ -33,6 +33,7 @@ type worker struct {
 	running  *running
 	preSlots chan struct{}
 	pool     *pool // of post-event handlers
+	figures  *postFigures
 	ballast  []byte
 	leaving  context.Context // ends when the worker is asked to stop
 	stopping context.Context // ends when handlers must
@@ -86,6 +87,7 @@ func (w *worker) run(ctx context.Context) error {
 	defer watching.Wait()
 	defer abort() // runs first
 
+	w.figures = newPostFigures(w.app.tells)
 	w.sources = w.newSources()
 	defer func() {
 		abort()
@@ -147,9 +149,11 @@ func (w *worker) register(ctx context.Context) error {
 	var outage bus.Outage
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
+	timeout := firstRegisterTimeout
 	_, err := backoff.Retry(ctx, func() (room.Manifest, error) {
-		attempt, cancel := context.WithTimeout(ctx, registerTimeout)
+		attempt, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
+		timeout = registerTimeout
 		m, err := w.rooms.RegisterApp(attempt, w.app.Manifest)
 		switch {
 		case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
@@ -160,12 +164,17 @@ func (w *worker) register(ctx context.Context) error {
 			w.log.Warn("another version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
 		}
 		return m, err
-	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		if outage.Failed(time.Now()) {
-			w.log.Warn("cannot register yet", "error", err, "again_in", next.Round(time.Millisecond))
+			w.log.Warn("cannot register yet; trying on", "error", err)
 		}
 	}))
 	return err
 }
 
-const registerTimeout = 5 * time.Second
+// How long an attempt to register may take. The first one ends soon, so that the log tells early that
+// there is no room service.
+const (
+	firstRegisterTimeout = time.Second
+	registerTimeout      = 5 * time.Second
+)

@@ -44,7 +44,21 @@ func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) 
 // Ping returns every live instance of the micro service of that name, or with an empty name
 // of every micro service.
 func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdentity, error) {
-	subject, err := micro.ControlSubject(micro.PingVerb, name, "")
+	pings, err := everyService[micro.Ping](ctx, nc, micro.PingVerb, name)
+	all := make([]micro.ServiceIdentity, 0, len(pings))
+	for _, p := range pings {
+		all = append(all, p.ServiceIdentity)
+	}
+	return all, err
+}
+
+// Stats returns the statistics of every live instance of the micro service of that name.
+func Stats(ctx context.Context, nc *nats.Conn, name string) ([]micro.Stats, error) {
+	return everyService[micro.Stats](ctx, nc, micro.StatsVerb, name)
+}
+
+func everyService[T any](ctx context.Context, nc *nats.Conn, verb micro.Verb, name string) ([]T, error) {
+	subject, err := micro.ControlSubject(verb, name, "")
 	if err != nil {
 		return nil, fmt.Errorf("naming the service's subject: %w", err)
 	}
@@ -52,11 +66,11 @@ func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdent
 	if err != nil {
 		return nil, err
 	}
-	var all []micro.ServiceIdentity
+	var all []T
 	for _, msg := range replies {
-		var ping micro.Ping
-		if json.Unmarshal(msg.Data, &ping) == nil { // who answers something else is none
-			all = append(all, ping.ServiceIdentity)
+		var said T
+		if json.Unmarshal(msg.Data, &said) == nil { // an answer that cannot be read is none
+			all = append(all, said)
 		}
 	}
 	return all, nil

@@ -56,7 +56,10 @@ type ServiceConfig struct {
 	// ErrOverloaded, or ErrTooLarge for an answer that no message can carry.
 	Refuse func(subject string, err error) *nats.Msg
 	// Data is shown with the statistics of an endpoint. Default: none.
-	Data   func(endpoint string) any
+	Data func(endpoint string) any
+	// Beside returns statistics of work that comes by other ways than requests, shown beside those of the
+	// endpoints. Default: none.
+	Beside func() []*micro.EndpointStats
 	Logger *slog.Logger
 }
 

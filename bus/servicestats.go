@@ -26,6 +26,9 @@ func (s *Service) stats() any {
 		}
 		stats.Endpoints = append(stats.Endpoints, &of)
 	}
+	if s.cfg.Beside != nil {
+		stats.Endpoints = append(stats.Endpoints, s.cfg.Beside()...)
+	}
 	return stats
 }
 

@@ -16,10 +16,22 @@ type App struct {
 type AppState struct {
 	// Workers are the live ones that speak the micro protocol, as those of the Go SDK do.
 	Workers []Worker `json:"workers"`
+	// Unseen says that there are none of those, and yet something subscribes to the app's pre-events in
+	// its queue group, or waits for its post-events: how many workers there are is not known.
+	Unseen bool `json:"unseen,omitempty"`
 	Waiting
-	Replicas   int                   `json:"replicas"` // of the room service
-	Figures                          // of all interfaces
-	Interfaces map[Interface]Figures `json:"interfaces,omitempty"` // of each; not in the list of all apps
+	// Parked is how many post-events wait in the app's consumer while the manifest has no
+	// post-interface, Replays how many dead letters have been handed over again and are not done.
+	Parked  uint64 `json:"parked,omitempty"`
+	Replays uint64 `json:"replays,omitempty"`
+	// DeadLetters is how many the app has.
+	DeadLetters uint64 `json:"deadLetters,omitempty"`
+	// Post is what came of post-events, by interface: sums over the workers that report it, each since
+	// it started; not in the list of all apps.
+	Post       map[Interface]PostFigures `json:"post,omitempty"`
+	Replicas   int                       `json:"replicas"` // of the room service
+	Figures                              // of all interfaces
+	Interfaces map[Interface]Figures     `json:"interfaces,omitempty"` // of each; not in the list of all apps
 	// Operator is what operators have decided, whatever the manifest says.
 	Operator Settings `json:"operator,omitzero"`
 	// Remembered are the versions of the manifests that counted before and can be rolled back to,
@@ -62,6 +74,25 @@ func (w Waiting) IsStuck(now time.Time, ackWait time.Duration) bool {
 type Worker struct {
 	ID      string `json:"id"` // of the micro service
 	Version string `json:"version"`
+}
+
+// PostFigures are what came of handing post-events to an app's handlers.
+type PostFigures struct {
+	Handled uint64 `json:"handled"` // that handlers are done with
+	Failed  uint64 `json:"failed"`  // attempts that ended in an error, discards included
+	InHand  int    `json:"inHand"`  // handlers that run
+	// LongestMs is for how long the one that began first has run, in milliseconds.
+	LongestMs int64  `json:"longestMs"`
+	LastError string `json:"lastError,omitempty"` // of a worker that has one
+}
+
+// Add adds the figures of another worker.
+func (f *PostFigures) Add(o PostFigures) {
+	f.Handled += o.Handled
+	f.Failed += o.Failed
+	f.InHand += o.InHand
+	f.LongestMs = max(f.LongestMs, o.LongestMs)
+	f.LastError = cmp.Or(f.LastError, o.LastError)
 }
 
 // Compare orders workers by version, then id.

@@ -71,12 +71,15 @@ func (c Code) Status() int {
 // Error is the one error of the room service, over the wire and in Go: errors.As finds it in
 // whatever the service and its clients return, errors.Is compares by code.
 type Error struct {
-	Code    Code         `json:"code"`
-	Message string       `json:"message"`
-	App     string       `json:"app,omitempty"`    // the app that denied, or could not answer
-	Reason  string       `json:"reason,omitempty"` // why it did, to be shown to the user
-	Apps    []AppOutcome `json:"apps,omitempty"`   // what every app asked had said
-	Cut     Cut          `json:"cut,omitzero"`     // of apps, what there was no room for
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	// CommandID is the id of the command that failed: that of its rejection, and the one to send it again
+	// with. It is empty if the error is not that of a command, or the command was refused before it had one.
+	CommandID string       `json:"commandId,omitempty"`
+	App       string       `json:"app,omitempty"`    // the app that denied, or could not answer
+	Reason    string       `json:"reason,omitempty"` // why it did, to be shown to the user
+	Apps      []AppOutcome `json:"apps,omitempty"`   // what every app asked had said
+	Cut       Cut          `json:"cut,omitzero"`     // of apps, what there was no room for
 	// NeverRegistered says, with code app_not_found, that the registry has no trace of the app: no operator has
 	// removed it. An app that was registered before has been lost with the registry.
 	NeverRegistered bool `json:"neverRegistered,omitempty"`

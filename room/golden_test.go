@@ -63,7 +63,7 @@ var golden = map[string]any{
 	"room_page":        room.Page{Rooms: []room.Room{bare}, Cursor: "r2"},
 	"member_page":      room.MemberPage{Members: []room.User{bob}},
 	"error_app":        &room.Error{Code: room.CodeAppNotFound, Message: `there is no app "guard"`, NeverRegistered: true},
-	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1], Cut: cut},
+	"error":            &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", CommandID: "0197-c1", App: "guard", Reason: "closed", Apps: outcomes[:1], Cut: cut},
 	"error_bare":       room.NotFound("r9"),
 	"manifest":         room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, ReinvocationPolicy: room.ReinvokeIfNeeded, Shadow: true}.WithDefaults(),
 	"registration":     room.Registration{Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}}, Operator: room.Settings{Enabled: new(false), Shadow: new(false)}},
@@ -75,8 +75,10 @@ var golden = map[string]any{
 	"app": room.App{
 		Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}}.WithDefaults(),
 		State: &room.AppState{
-			Workers:  []room.Worker{{ID: "w1", Version: "1.0.0"}},
-			Waiting:  room.Waiting{Backlog: new(uint64(3)), AckPending: 2, MaxAckPending: 2, Oldest: &room.WaitingEvent{Seq: 42, Room: "r1", Time: at}, Stuck: true},
+			Workers: []room.Worker{{ID: "w1", Version: "1.0.0"}},
+			Waiting: room.Waiting{Backlog: new(uint64(3)), AckPending: 2, MaxAckPending: 2, Oldest: &room.WaitingEvent{Seq: 42, Room: "r1", Time: at}, Stuck: true},
+			Unseen:  true, Parked: 4, Replays: 1, DeadLetters: 2,
+			Post:     map[room.Interface]room.PostFigures{room.PostRoomUserJoined: {Handled: 7, Failed: 2, InHand: 1, LongestMs: 35000, LastError: "bad"}},
 			Replicas: 2, Figures: figures,
 			Interfaces: map[room.Interface]room.Figures{room.PreRoomUserJoined: figures}, Operator: room.Settings{Enabled: new(true)},
 			Remembered: []string{"2.0.0", "0.9.0"}, RolledBackFrom: "2.0.0",

@@ -42,7 +42,7 @@ type Rejection struct {
 // Reject is the rejection of a command that ended in the error; false if the error says that
 // the command was not possible in the first place, or asks to try again later.
 func Reject(c Command, e *Error) (Rejection, bool) {
-	kind := e.rejection()
+	kind := e.Rejection()
 	if kind == "" {
 		return Rejection{}, false
 	}
@@ -84,7 +84,9 @@ func (r Rejection) Asked() Data {
 	return Data{}
 }
 
-func (e *Error) rejection() RejectionKind {
+// Rejection is the kind of the rejection that the service records of a command that ends in the error;
+// empty if it records none.
+func (e *Error) Rejection() RejectionKind {
 	switch {
 	case e.IsDenial():
 		return RejectionDenied

@@ -2,8 +2,10 @@ package roomclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -194,12 +196,18 @@ func (c *Client) RemoveApp(ctx context.Context, id string) (room.Manifest, error
 	return call[room.Manifest](ctx, c, subjects.App(subjects.Remove), room.AppRequest{ID: id}, nil)
 }
 
-// command sends a command with what caused it, and takes note of its event.
+// command sends a command with what caused it, and takes note of its event. A *room.Error has the
+// command's id, also if the service has not answered.
 func (c *Client) command(ctx context.Context, name string, request any, opts []Option) (room.Result, error) {
+	var id string
 	causedBy := func(h nats.Header) { subjects.SetCauses(h, causes(ctx)) }
-	r, err := call[room.Result](ctx, c, subjects.Room(name), request, append([]Option{causedBy}, opts...))
+	noteID := func(h nats.Header) { id = h.Get(subjects.CommandID) }
+	r, err := call[room.Result](ctx, c, subjects.Room(name), request, slices.Concat([]Option{causedBy}, opts, []Option{noteID}))
 	if r.Event != nil {
 		c.newest.raise(r.Event.Seq)
+	}
+	if e := (*room.Error)(nil); errors.As(err, &e) {
+		e.CommandID = id
 	}
 	return r, err
 }

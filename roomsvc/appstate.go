@@ -1,7 +1,9 @@
 package roomsvc
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -63,24 +65,42 @@ func (s *Service) app(id string) (room.Manifest, error) {
 func (s *Service) appStates(ctx context.Context, only string, manifests []room.Manifest) ([]room.App, error) {
 	var reports []replicaReport
 	var workers []micro.ServiceIdentity
-	var waiting map[string]room.Waiting
-	asking, ctx := errgroup.WithContext(ctx)
+	var queues map[string]queue
+	var letters, replays map[string]uint64
+	post := make(map[room.Interface]room.PostFigures)
+	all := cmp.Or(only, "*")
+	asking, asked := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) {
-		reports, err = s.replicas(ctx, replicaRequest{App: only, Figures: true})
+		reports, err = s.replicas(asked, replicaRequest{App: only, Figures: true})
 		return err
 	})
 	asking.Go(func() (err error) {
-		workers, err = bus.Ping(ctx, s.nc, only)
+		workers, err = bus.Ping(asked, s.nc, only)
 		return err
 	})
 	asking.Go(func() (err error) {
-		waiting, err = s.allWaiting(ctx, only)
+		queues, err = s.queues(asked, only)
 		return err
 	})
+	asking.Go(func() (err error) {
+		letters, err = s.messagesByApp(asked, subjects.DeadLetters, subjects.DeadOf(all))
+		return err
+	})
+	asking.Go(func() (err error) {
+		replays, err = s.messagesByApp(asked, subjects.Replays, subjects.ReplaysOf(all))
+		return err
+	})
+	if only != "" {
+		asking.Go(func() (err error) {
+			post, err = s.postFigures(asked, only)
+			return err
+		})
+	}
 	if err := asking.Wait(); err != nil {
 		return nil, fmt.Errorf("finding out how the apps are doing: %w", err)
 	}
 	apps := make([]room.App, 0, len(manifests))
+	seeking, seek := errgroup.WithContext(ctx)
 	for _, m := range manifests {
 		state := stateOf(m, reports)
 		for _, w := range workers {
@@ -89,15 +109,66 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 			}
 		}
 		slices.SortFunc(state.Workers, room.Worker.Compare)
-		if m.HasPost() {
-			state.Waiting = waiting[subjects.Durable(m.ID)]
+		q := queues[subjects.Durable(m.ID)]
+		switch {
+		case m.HasPost():
+			state.Waiting, state.Post = q.Waiting, post
+		case q.Backlog != nil:
+			state.Parked = *q.Backlog
 		}
+		state.DeadLetters, state.Replays = letters[m.ID], replays[m.ID]
 		if r, ok := s.apps.get(m.ID); ok {
 			state.Operator, state.Remembered, state.RolledBackFrom = r.Operator, r.Versions(), r.RolledBackFrom
 		}
+		if len(state.Workers) == 0 {
+			state.Unseen = q.pulled
+			seeking.Go(func() error { return s.seekWorkers(seek, m, &state.Unseen) })
+		}
 		apps = append(apps, room.App{Manifest: m, State: &state})
 	}
+	if err := seeking.Wait(); err != nil {
+		return nil, fmt.Errorf("finding out whether the apps have workers: %w", err)
+	}
 	return apps, nil
+}
+
+// seekWorkers sets found if something subscribes to the app's pre-events as a worker does.
+func (s *Service) seekWorkers(ctx context.Context, m room.Manifest, found *bool) error {
+	for _, i := range m.Implements {
+		if *found {
+			break
+		}
+		if !i.Pre() {
+			continue
+		}
+		var err error
+		if *found, err = bus.HasQueue(ctx, s.nc, subjects.Pre(i, m.ID), subjects.AppQueue(m.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// postFigures adds up what the workers of an app report of their post-events.
+func (s *Service) postFigures(ctx context.Context, app string) (map[room.Interface]room.PostFigures, error) {
+	stats, err := bus.Stats(ctx, s.nc, app)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[room.Interface]room.PostFigures)
+	for _, worker := range stats {
+		for _, e := range worker.Endpoints {
+			i := room.Interface(e.Name)
+			var f room.PostFigures
+			if !i.Known() || i.Pre() || json.Unmarshal(e.Data, &f) != nil {
+				continue
+			}
+			sum := all[i]
+			sum.Add(f)
+			all[i] = sum
+		}
+	}
+	return all, nil
 }
 
 // stateOf adds up what the replicas have counted of an app.

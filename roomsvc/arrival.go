@@ -49,7 +49,12 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 
 // perform does a command, here or at the service that has the room for now. Even then it keeps its
 // turn here: the next command of its user must not overtake it on the way.
-func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (any, error) {
+func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (result any, err error) {
+	defer func() {
+		if err != nil && a.c.ID != "" {
+			err = &commandError{err, a.c.ID}
+		}
+	}()
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -68,3 +73,11 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 		}
 	}
 }
+
+// commandError is the error that a command ended in, with the command's id.
+type commandError struct {
+	error
+	id string
+}
+
+func (e *commandError) Unwrap() error { return e.error }

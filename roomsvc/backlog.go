@@ -18,14 +18,20 @@ import (
 // oldestAsked bounds the questions for oldest events that are in progress at once.
 const oldestAsked = 16
 
-// allWaiting is what waits for each app, or for one.
-func (s *Service) allWaiting(ctx context.Context, only string) (map[string]room.Waiting, error) {
+// queue is an app's consumer of post-events.
+type queue struct {
+	room.Waiting
+	pulled bool // something waits for its next event
+}
+
+// queues are those of each app, or of one.
+func (s *Service) queues(ctx context.Context, only string) (map[string]queue, error) {
 	infos, err := s.durables(ctx, only)
 	if err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
-	all := make(map[string]room.Waiting)
+	all := make(map[string]queue)
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(oldestAsked)
 	for _, info := range infos {
@@ -36,7 +42,7 @@ func (s *Service) allWaiting(ctx context.Context, only string) (map[string]room.
 			w, err := s.waiting(ctx, info)
 			mu.Lock()
 			defer mu.Unlock()
-			all[info.Name] = w
+			all[info.Name] = queue{Waiting: w, pulled: info.NumWaiting > 0}
 			return err
 		})
 	}
@@ -103,4 +109,24 @@ func (s *Service) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*ro
 		}
 	}
 	return oldest, nil
+}
+
+// messagesByApp counts the messages of a stream that are an app's, of those that the filter matches.
+func (s *Service) messagesByApp(ctx context.Context, stream, filter string) (map[string]uint64, error) {
+	there, err := s.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil // how the app is doing apart from that can be said
+	}
+	var info *jetstream.StreamInfo
+	if err == nil {
+		info, err = there.Info(ctx, jetstream.WithSubjectFilter(filter))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking at stream %s: %w", stream, err)
+	}
+	all := make(map[string]uint64)
+	for subject, n := range info.State.Subjects {
+		all[subjects.AppOf(subject)] += n
+	}
+	return all, nil
 }

@@ -157,6 +157,17 @@ func commandID(msg *nats.Msg) string {
 
 // coded is the error as it goes over the wire.
 func coded(err error) *room.Error {
+	e := withCode(err)
+	var of *commandError
+	if !errors.As(err, &of) {
+		return e
+	}
+	named := *e // the error itself may be that of other commands too
+	named.CommandID = of.id
+	return &named
+}
+
+func withCode(err error) *room.Error {
 	var e *room.Error
 	switch {
 	case errors.As(err, &e):

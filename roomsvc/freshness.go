@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -76,9 +77,11 @@ func (s *Service) seqHeader(reply any) nats.Header {
 		}
 	case relayed:
 		return r.header
-	case *relayedError:
-		return r.header
-	case room.Room, room.Page, room.MemberPage, error:
+	case error:
+		if other := (*relayedError)(nil); errors.As(r, &other) {
+			return other.header
+		}
+	case room.Room, room.Page, room.MemberPage:
 	default:
 		return nil
 	}

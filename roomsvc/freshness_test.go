@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -191,7 +192,7 @@ func TestReplyOfACommandHandedOverNamesTheOthersSequence(t *testing.T) {
 		replies <- c.reply
 		reply, err := ask(t.Context(), s, "join", `{"roomId":"r","user":{"id":"alice"}}`, "")
 		assert.Equal(t, name == "refused", err != nil, name)
-		assert.Equal(t, string(c.reply.Data), string(reply.Data), name)
+		assert.Contains(t, string(reply.Data), strings.TrimSuffix(string(c.reply.Data), "}"), name)
 		assert.Equal(t, c.seq, reply.Header.Get("Room-Seq"), name)
 	}
 }

@@ -156,6 +156,18 @@ func Replay(app string, e room.EventType, roomID string) string {
 // ReplaysOf filters the replays of one app.
 func ReplaysOf(app string) string { return "room.replay." + app + ".>" }
 
+// DeadOf filters the dead letters of one app.
+func DeadOf(app string) string { return "room.dead." + app + ".>" }
+
+// AppOf is the app of a dead letter's or replay's subject.
+func AppOf(subject string) string {
+	tokens := strings.SplitN(subject, ".", 4)
+	if len(tokens) < 4 {
+		return ""
+	}
+	return tokens[2]
+}
+
 // SnapshotParts is the subject of the parts of the object of that id in the store of snapshots.
 func SnapshotParts(id string) string { return "$O." + Snapshots + ".C." + id }
 

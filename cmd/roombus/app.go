@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -31,13 +32,14 @@ func newApp() *cobra.Command {
 	a.out.addFlags(c)
 	return group(c,
 		&cobra.Command{
-			Use:   "ls",
-			Short: "List the apps in the order in which they are asked",
+			Use:     "ls",
+			Aliases: aliases("ls"),
+			Short:   "List the apps in the order in which they are asked",
 			Long: `ls lists the apps in the order in which they are asked, and how they are doing. Interfaces
 that an app is essential for have a star. WORKERS are the live ones that speak the NATS micro
-protocol, as those made with the Go SDK do. The figures are sums over the replicas of the
+protocol, as those made with the Go SDK do; with ? there are others only, which cannot be counted. The figures are sums over the replicas of the
 room service, each since it started; P50 and P99 are times from asking to knowing. BACKLOG is how
-many post-events wait for the app, and the age of the oldest. An app is stuck on a room if its
+many post-events wait for the app, and the age of the oldest; DEAD is how many dead letters it has. An app is stuck on a room if its
 workers have as many events in hand as they may and do not acknowledge the oldest, one of that
 room: then the events of all rooms wait. app info has the event.`,
 			Args: exactly(),
@@ -54,12 +56,7 @@ room: then the events of all rooms wait. app info has the event.`,
 			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 				return client.EnableApp(ctx, args[0])
 			}, "APP"),
-		a.decision("disable APP", "Keep an app from being asked",
-			`disable keeps an app from being asked. What it is essential for is blocked meanwhile: remove
-the app if that is not wanted.`,
-			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
-				return client.DisableApp(ctx, args[0])
-			}, "APP"),
+		a.disable(),
 		a.shadow(),
 		a.decision("rollback APP VERSION", "Make a manifest that counted before count again",
 			`rollback makes the manifest of a version that counted before count again; app info lists the
@@ -69,13 +66,7 @@ nothing; a later version ends the rollback, and so does rolling back to the vers
 			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 				return client.RollbackApp(ctx, args[0], args[1])
 			}, "APP", "VERSION"),
-		a.decision("remove APP", "Forget an app",
-			`remove forgets an app, what has been decided about it, and the events that wait for it. Workers
-that still run are not asked any more; one that starts, or that loses its connection and connects
-again, registers the app anew: stop them first.`,
-			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
-				return client.RemoveApp(ctx, args[0])
-			}, "APP"))
+		a.remove())
 }
 
 func (a *app) shadow() *cobra.Command {
@@ -96,7 +87,6 @@ waits for it, but for 25 ms if it has been that fast. shadow off has it enforced
 
 // decision is a command that changes how an app is treated, and says how it is now.
 func (a *app) decision(use, short, long string, do func(context.Context, *roomclient.Client, []string) (room.Manifest, error), args ...string) *cobra.Command {
-	verb, _, _ := strings.Cut(use, " ")
 	return &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Args: exactly(args...),
@@ -106,10 +96,6 @@ func (a *app) decision(use, short, long string, do func(context.Context, *roomcl
 				return err
 			}
 			return a.out.object(w, m, func(w io.Writer) {
-				if verb == "remove" {
-					fmt.Fprintf(w, "app %s is removed\n", m.ID)
-					return
-				}
 				fmt.Fprintf(w, "app %s %s is %s\n", m.ID, m.Version, state(m))
 			})
 		}),
@@ -129,12 +115,12 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		}
 		return nil
 	}
-	t := newTable(w, "APP\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tP50\tP99\tBREAKER\tBACKLOG\tINTERFACES")
+	t := newTable(w, "APP\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tP50\tP99\tBREAKER\tBACKLOG\tDEAD\tINTERFACES")
 	for _, m := range apps {
 		s := stateOf(m)
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
-			len(s.Workers), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, quantile(s.P50Ms), quantile(s.P99Ms),
-			s.Breaker, backlog(s.Waiting), interfaces(m.Manifest))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
+			workers(s), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, quantile(s.P50Ms), quantile(s.P99Ms),
+			s.Breaker, backlog(s.Waiting), s.DeadLetters, interfaces(m.Manifest))
 	}
 	return t.Flush()
 }
@@ -178,8 +164,11 @@ func showApp(w io.Writer, m room.App) {
 	for n, worker := range s.Workers {
 		line(first(n, "workers"), "%s %s", worker.Version, worker.ID)
 	}
-	if len(s.Workers) == 0 {
-		line("workers", "none that answers over the micro protocol")
+	switch {
+	case s.Unseen:
+		line("workers", "? (there are, but none answers over the micro protocol)")
+	case len(s.Workers) == 0:
+		line("workers", "none")
 	}
 	if s.Backlog != nil {
 		line("backlog", "%s", backlog(s.Waiting))
@@ -188,7 +177,19 @@ func showApp(w io.Writer, m room.App) {
 	if o := s.Oldest; o != nil {
 		line("oldest event", "seq %d, room %s, %s", o.Seq, o.Room, clock(o.Time))
 	}
+	for _, count := range []struct {
+		label string
+		n     uint64
+	}{{"parked events", s.Parked}, {"replays", s.Replays}} {
+		if count.n > 0 {
+			line(count.label, "%d", count.n)
+		}
+	}
+	if m.HasPost() || s.DeadLetters > 0 {
+		line("dead letters", "%d", s.DeadLetters)
+	}
 	_ = t.Flush()
+	showPost(w, m.ID, s)
 	if len(s.Interfaces) == 0 {
 		return
 	}
@@ -201,6 +202,32 @@ func showApp(w io.Writer, m room.App) {
 			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, f.Breaker))
 	}
 	_ = t.Flush()
+}
+
+// showPost shows what workers report of their post-events.
+func showPost(w io.Writer, app string, s room.AppState) {
+	if len(s.Post) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\npost-events of %s's workers, each since it started\n", app)
+	t := newTable(w, "INTERFACE\tHANDLED\tFAILED\tRUNNING\tLONGEST\tLAST ERROR")
+	for _, i := range slices.Sorted(maps.Keys(s.Post)) {
+		f := s.Post[i]
+		longest := "-"
+		if f.InHand > 0 {
+			longest = age(time.Duration(f.LongestMs) * time.Millisecond)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s\n", i, f.Handled, f.Failed, f.InHand, longest, plain(cmp.Or(f.LastError, "-")))
+	}
+	_ = t.Flush()
+}
+
+// workers is how many there are, as far as that can be known.
+func workers(s room.AppState) string {
+	if s.Unseen {
+		return "?"
+	}
+	return strconv.Itoa(len(s.Workers))
 }
 
 // stateOf is the state of an app; that of one which an older service lists is empty.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/roombus/roombus/internal/interrupt"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
@@ -31,7 +32,7 @@ registered for the first time: to begin anew, remove the app first.`,
 		Args: between(0, "MANIFEST"),
 	}
 	c.Flags().StringVar(&deliver, "deliver", "", "where its post-events begin: new, all or since (default: as the manifest says, or new)")
-	c.Flags().StringVar(&since, "since", "", "with --deliver since: a duration such as 10m, or a time such as 2026-01-02T15:04:05Z")
+	c.Flags().StringVar(&since, "since", "", "with --deliver since: "+sinceForms)
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		known := []room.Deliver{"", room.DeliverNew, room.DeliverAll, room.DeliverSince}
 		if !slices.Contains(known, room.Deliver(deliver)) {
@@ -41,7 +42,7 @@ registered for the first time: to begin anew, remove the app first.`,
 			return usage(c, "--deliver since and --since go together")
 		}
 		var err error
-		if m, err = readManifest(c.InOrStdin(), args); err != nil || deliver == "" {
+		if m, err = readManifest(c, args); err != nil || deliver == "" {
 			return err
 		}
 		m.Deliver, m.DeliverSince = room.Deliver(deliver), nil
@@ -67,19 +68,24 @@ registered for the first time: to begin anew, remove the app first.`,
 }
 
 // readManifest reads the file that is named, or standard input.
-func readManifest(stdin io.Reader, args []string) (m room.Manifest, err error) {
+func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) {
+	var from io.Reader
 	name := strings.Join(args, "")
 	if name == "" || name == "-" {
 		name = ""
+		if isTerminal(c.InOrStdin()) {
+			fmt.Fprintln(c.ErrOrStderr(), "reading the manifest from standard input: Ctrl-D ends it")
+		}
+		from = interrupt.Reader(c.Context(), c.InOrStdin())
 	} else {
 		f, err := os.Open(name)
 		if err != nil {
 			return m, fmt.Errorf("opening the manifest: %w", err)
 		}
 		defer func() { _ = f.Close() }() // it was only read
-		stdin = f
+		from = f
 	}
-	data, err := io.ReadAll(stdin)
+	data, err := io.ReadAll(from)
 	if err != nil {
 		return m, fmt.Errorf("reading the manifest: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/roomclient"
+	"github.com/roombus/roombus/subjects"
 )
 
 // connection is how a command reaches NATS: flags first, then the environment.
@@ -26,9 +28,9 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.flags.Context, "context", "", "context of the nats CLI to use (NATS_CONTEXT)")
 	f.StringVar(&c.flags.Creds, "creds", "", "credentials file (NATS_CREDS)")
 	f.StringVar(&c.flags.NKey, "nkey", "", "NKey seed file (NATS_NKEY)")
-	f.StringVar(&c.flags.User, "user", "", "user name (NATS_USER)")
-	f.StringVar(&c.flags.Password, "password", "", "password (NATS_PASSWORD)")
-	f.StringVar(&c.flags.Token, "token", "", "token (NATS_TOKEN)")
+	f.StringVar(&c.flags.User, "user", "", "NATS user name, not a user of rooms (NATS_USER)")
+	f.StringVar(&c.flags.Password, "password", "", "password of the NATS user (NATS_PASSWORD)")
+	f.StringVar(&c.flags.Token, "token", "", "NATS token (NATS_TOKEN)")
 	f.StringVar(&c.flags.TLSCert, "tlscert", "", "TLS certificate file (NATS_CERT)")
 	f.StringVar(&c.flags.TLSKey, "tlskey", "", "TLS key file (NATS_KEY)")
 	f.StringVar(&c.flags.TLSCA, "tlsca", "", "TLS certificate authority file (NATS_CA)")
@@ -109,5 +111,16 @@ func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Wri
 		defer nc.Close()
 		client := roomclient.New(nc, roomclient.Config{Timeout: c.timeout})
 		return do(cmd.Context(), client, cmd.OutOrStdout(), args)
+	}
+}
+
+// noteUnknownApp says on stderr if no app of the id is registered: that is why nothing was found of it.
+func noteUnknownApp(cmd *cobra.Command, js jetstream.JetStream, id string) {
+	kv, err := js.KeyValue(cmd.Context(), subjects.AppsBucket)
+	if err == nil {
+		_, err = kv.Get(cmd.Context(), id)
+	}
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "roombus: there is no app %q\n", id)
 	}
 }

@@ -24,6 +24,7 @@ type deadLetters struct {
 	app   string
 	event string
 	room  string
+	all   bool // of purge
 }
 
 func newDead() *cobra.Command {
@@ -48,14 +49,30 @@ dead letter of that app: it is kept until it is replayed or purged.`,
 			`replay hands the dead letter of that sequence, or those that the flags choose, to its app again:
 a worker gets it once more like any event, with as many attempts. It comes beside the other
 events of its room, not in order with them. What fails again becomes a dead letter again.`, 1, d.replay),
-		d.command("purge [SEQ]", "Remove dead letters",
-			"purge removes the dead letter of that sequence, or those that the flags choose: without any, all.", 1, d.purge))
+		d.purging())
+}
+
+func (d *deadLetters) purging() *cobra.Command {
+	c := d.command("purge [SEQ]", "Remove dead letters",
+		"purge removes the dead letter of that sequence, or those that the flags choose.", 1, d.purge)
+	c.Flags().BoolVar(&d.all, "all", false, "remove every dead letter of every app")
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		chosen := len(args) > 0 || d.app != "" || d.event != "" || d.room != ""
+		switch {
+		case !chosen && !d.all:
+			return usage(c, "this would remove every dead letter of every app: choose with SEQ, --app, --event or --room, or say --all")
+		case chosen && d.all:
+			return usage(c, "--all goes without SEQ, --app, --event and --room")
+		}
+		return nil
+	}
+	return c
 }
 
 // command makes a cobra command of what is done with the letters that are chosen.
 func (d *deadLetters) command(use, short, long string, args int, do func(context.Context, io.Writer, *dead.Stream, dead.Filter) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Long: long,
+		Use: use, Aliases: aliases(use), Short: short, Long: long,
 		Args: between(0, []string{"SEQ"}[:args]...),
 		RunE: func(c *cobra.Command, args []string) error {
 			filter, err := d.filter(c, args)
@@ -70,6 +87,9 @@ func (d *deadLetters) command(use, short, long string, args int, do func(context
 			letters, err := dead.Letters(c.Context(), js)
 			if err != nil {
 				return err
+			}
+			if d.app != "" && c.Name() == "ls" {
+				noteUnknownApp(c, js, d.app)
 			}
 			return do(c.Context(), c.OutOrStdout(), letters, filter)
 		},
@@ -178,8 +198,10 @@ func (d *deadLetters) replay(ctx context.Context, w io.Writer, letters *dead.Str
 		case errors.Is(err, &room.Error{Code: room.CodeAppNotFound}):
 			left = err
 		case errors.As(err, &gone) && f.Seq == 0: // somebody else was faster
-		case err != nil:
+		case err != nil && n > 0:
 			return fmt.Errorf("%w (%d replayed before)", err, n)
+		case err != nil:
+			return err
 		default:
 			n++
 		}

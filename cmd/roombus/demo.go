@@ -90,7 +90,7 @@ The demo goes on. In another terminal, with the nats CLI:
   nats stream info ROOM_EVENTS
 
 or with this program: roombus room members lobby; roombus app ls; roombus rejections;
-roombus explain dora-joins; roombus app disable guard; roombus events --follow
+roombus explain dora-joins; roombus app shadow guard on; roombus events --follow
 
 Ctrl-C ends it.
 `, url)

@@ -18,6 +18,7 @@ import (
 type events struct {
 	reading
 	event string
+	where []subjectOf // there must be something of the room, or it is said; empty: it is not
 }
 
 // eventLine is an event as --json shows it.
@@ -37,10 +38,15 @@ func newEvents() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened to rooms",
-		Long: `events reads the stream of post-events from its beginning, or from --since, to its end,
-or with --follow on and on.`,
+		Long: `events reads the stream of post-events from its beginning, from --since or with --last, to its
+end, or with --follow on and on. A line has the event's sequence, the room and its version, what the apps
+said and, in brackets at its end, the id of the command, for roombus explain.`,
 		Args: exactly(),
-		RunE: func(c *cobra.Command, _ []string) error { _, err := e.run(c); return err },
+		RunE: func(c *cobra.Command, _ []string) error {
+			e.where = []subjectOf{{subjects.Events, subjects.PostsOf(e.room)}}
+			_, err := e.run(c)
+			return err
+		},
 	}
 	e.addFlags(c, "events")
 	c.Flags().StringVar(&e.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
@@ -84,7 +90,11 @@ func (e *events) run(c *cobra.Command) (int, error) {
 			filters = append(filters, subjects.PostsLike(t))
 		}
 	}
-	return e.show(c, subjects.Events, filters, e.line)
+	return e.show(c, view{
+		stream: subjects.Events, filters: filters, line: e.line,
+		accepts: func(*jetstream.RawStreamMsg) bool { return true },
+		room:    e.where,
+	})
 }
 
 func (e *events) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
@@ -95,7 +105,7 @@ func (e *events) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
 		})
 	}
 	return e.out.object(w, lineOf(ev), func(w io.Writer) {
-		fmt.Fprintf(w, "%s  %6d  %-9s  %s v%d  %s\n", clock(ev.Time), ev.Seq, ev.Type, ev.Room, ev.Version, about(ev.Data))
+		fmt.Fprintf(w, "%s  %6d  %-9s  %s v%d  %s  [%s]\n", clock(ev.Time), ev.Seq, ev.Type, ev.Room, ev.Version, about(ev), ev.ID)
 	})
 }
 
@@ -109,12 +119,24 @@ func quarantined(msg *jetstream.RawStreamMsg, why error) map[string]any {
 }
 
 // about says in a few words what an event was.
-func about(d room.Data) string {
-	words := who(d, " joined", " left")
-	for _, a := range d.Apps {
-		words = append(words, fmt.Sprintf("[%s %s]", a.App, a.Outcome))
+func about(e room.Event) string {
+	words := who(e.Data, " joined", " left")
+	for _, a := range e.Data.Apps {
+		words = append(words, fmt.Sprintf("[%s]", said(e.Type, a)))
 	}
 	return plain(strings.Join(words, " "))
+}
+
+// said says in a few words what an app said, and in which phase if there are several.
+func said(e room.EventType, a room.AppOutcome) string {
+	words := []string{a.App}
+	if len(e.Phases()) > 1 {
+		words = append(words, strings.TrimPrefix(a.Interface.Token(), e.Command()))
+	}
+	if words = append(words, string(a.Outcome)); a.Reinvoked {
+		words = append(words, "again")
+	}
+	return strings.Join(words, " ")
 }
 
 // who says whom and what a change is about, and by whom.

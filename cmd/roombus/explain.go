@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/fatih/color"
@@ -14,12 +15,17 @@ import (
 
 func newExplain() *cobra.Command {
 	r := &reading{conn: &connection{}, out: &output{}}
+	var isID bool
 	c := &cobra.Command{
-		Use:   "explain COMMAND-ID",
+		Use:   "explain COMMAND-ID|SEQ",
 		Short: "Show one command's whole story: what every app said, and what came of it",
 		Long: `explain looks for a command's events and rejections in both streams, and shows them in the
-order in which it was tried. The id is that of the event or the rejection: roombus events
---json and roombus rejections show it, and who sends a command may choose it.
+order in which it was tried. The id is that of the event or the rejection: roombus events and
+roombus rejections show it in brackets, so does a command that fails, and the client that sends a
+command may choose it.
+
+A number is the sequence of an event, as roombus events shows it: then it is the command that made
+the event. It is an id if there is no such event, or with --id.
 
 An id that clients make by themselves tells when it was made, and only what was stored since is
 read, unless there is nothing. With another id both streams are read from their beginning:
@@ -28,6 +34,10 @@ read, unless there is nothing. With another id both streams are read from their 
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := room.ValidateToken("COMMAND-ID", args[0]); err != nil {
 				return err
+			}
+			seq, err := strconv.ParseUint(args[0], 10, 64)
+			if err != nil || isID {
+				seq = 0
 			}
 			since, err := r.bounds(c)
 			if err != nil {
@@ -38,7 +48,7 @@ read, unless there is nothing. With another id both streams are read from their 
 				return err
 			}
 			defer nc.Close()
-			found, err := audit.Find(c.Context(), js, audit.Query{ID: args[0], Room: r.room, Since: since})
+			found, err := audit.Find(c.Context(), js, audit.Query{ID: args[0], Seq: seq, Room: r.room, Since: since})
 			if err != nil {
 				return err
 			}
@@ -48,6 +58,7 @@ read, unless there is nothing. With another id both streams are read from their 
 	r.conn.addFlags(c)
 	r.out.addFlags(c)
 	r.addBounds(c, "events and rejections")
+	c.Flags().BoolVar(&isID, "id", false, "take a number for the command's id")
 	return c
 }
 

@@ -74,12 +74,12 @@ func plain(s string) string {
 	}, s)
 }
 
-// isTerminal reports whether a person looks at what is written.
-func isTerminal(w io.Writer) bool {
-	if c, ok := w.(*checked); ok {
-		w = c.w
+// isTerminal reports whether a person is at the other end of an input or output.
+func isTerminal(end any) bool {
+	if c, ok := end.(*checked); ok {
+		end = c.w
 	}
-	f, ok := w.(*os.File)
+	f, ok := end.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +23,7 @@ type reading struct {
 	out    *output
 	room   string
 	since  string
+	last   int
 	follow bool
 }
 
@@ -26,12 +32,13 @@ func (r *reading) addFlags(c *cobra.Command, what string) {
 	r.conn.addFlags(c)
 	r.out.addFlags(c)
 	r.addBounds(c, what)
+	c.Flags().IntVar(&r.last, "last", 0, "begin with the last so many "+what+" (0: with the first)")
 	c.Flags().BoolVarP(&r.follow, "follow", "f", false, "go on with "+what+" as they happen")
 }
 
 func (r *reading) addBounds(c *cobra.Command, what string) {
 	c.Flags().StringVar(&r.room, "room", "", "only "+what+" of this room")
-	c.Flags().StringVar(&r.since, "since", "", "only "+what+" stored since then: a duration such as 10m, or a time such as 2026-01-02T15:04:05Z")
+	c.Flags().StringVar(&r.since, "since", "", "only "+what+" stored since then: "+sinceForms)
 }
 
 // bounds checks the flags and returns the time of --since, zero without it.
@@ -41,6 +48,9 @@ func (r *reading) bounds(c *cobra.Command) (since time.Time, err error) {
 			return since, err
 		}
 	}
+	if r.last < 0 {
+		return since, usage(c, "--last must not be less than 0")
+	}
 	if r.since != "" {
 		if since, err = parseTime(r.since); err != nil {
 			return since, usage(c, "--since %v", err)
@@ -49,25 +59,39 @@ func (r *reading) bounds(c *cobra.Command) (since time.Time, err error) {
 	return since, nil
 }
 
-// show writes the messages of the stream with those subjects, each as a line says, and returns
-// how many there were.
-func (r *reading) show(c *cobra.Command, stream string, filters []string, line func(io.Writer, *jetstream.RawStreamMsg) error) (n int, err error) {
+// view is what a command shows of a stream.
+type view struct {
+	stream  string
+	filters []string // subjects
+	accepts func(*jetstream.RawStreamMsg) bool
+	line    func(io.Writer, *jetstream.RawStreamMsg) error
+	room    []subjectOf // on one of them is a message if there was such a room; empty: it need not be said
+	app     string      // of which the messages are, if they are of one
+}
+
+// subjectOf is a subject of a stream.
+type subjectOf struct{ stream, subject string }
+
+// show writes the messages of the view, and returns how many there were.
+func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 	since, err := r.bounds(c)
 	if err != nil {
 		return 0, err
-	}
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: filters}
-	if !since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
 	nc, js, err := r.conn.jetStream()
 	if err != nil {
 		return 0, err
 	}
 	defer nc.Close()
-	for msg, err := range bus.Read(c.Context(), js, stream, cfg, r.follow) {
+	if r.room != "" && len(v.room) > 0 && !exists(c.Context(), js, v.room) {
+		fmt.Fprintf(c.ErrOrStderr(), "roombus: there is no room %q, and nothing is known of one\n", r.room)
+	}
+	for msg, err := range r.messages(c.Context(), js, v, since) {
+		if err == nil && !v.accepts(msg) {
+			continue
+		}
 		if err == nil {
-			err = line(c.OutOrStdout(), msg)
+			err = v.line(c.OutOrStdout(), msg)
 		}
 		if c.Context().Err() != nil {
 			return n, nil // following ends when the user says so
@@ -77,16 +101,84 @@ func (r *reading) show(c *cobra.Command, stream string, filters []string, line f
 		}
 		n++
 	}
+	if n == 0 && v.app != "" {
+		noteUnknownApp(c, js, v.app)
+	}
 	return n, nil
 }
 
+// messages yields those to be shown, the last ones of those that there are if --last says so.
+func (r *reading) messages(ctx context.Context, js jetstream.JetStream, v view, since time.Time) iter.Seq2[*jetstream.RawStreamMsg, error] {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: v.filters}
+	if !since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	}
+	if r.last == 0 {
+		return bus.Read(ctx, js, v.stream, cfg, r.follow)
+	}
+	return func(yield func(*jetstream.RawStreamMsg, error) bool) {
+		end, last, err := tail(ctx, js, v, since, r.last)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, msg := range last {
+			if !yield(msg, nil) {
+				return
+			}
+		}
+		if !r.follow {
+			return
+		}
+		cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartSequencePolicy, end+1, nil
+		bus.Read(ctx, js, v.stream, cfg, true)(yield)
+	}
+}
+
+// exists reports whether there is a message on one of the subjects. What may not be looked at counts as there.
+func exists(ctx context.Context, js jetstream.JetStream, subjects []subjectOf) bool {
+	for _, of := range subjects {
+		s, err := js.Stream(ctx, of.stream)
+		if err == nil {
+			_, err = s.GetLastMsgForSubject(ctx, of.subject)
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return true
+		}
+	}
+	return false
+}
+
+const sinceForms = "a duration such as 10m, 12h or 7d, or a time such as 2026-01-02T15:04:05Z"
+
 // parseTime is a time, or so long ago.
 func parseTime(s string) (time.Time, error) {
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+	if d, err := parseDuration(s); err == nil && d >= 0 {
 		return time.Now().Add(-d), nil
 	}
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("must be a duration such as 10m or a time such as 2026-01-02T15:04:05Z, not %q", s)
+	return time.Time{}, fmt.Errorf("must be %s, not %q", sinceForms, s)
+}
+
+// parseDuration is time.ParseDuration with days before the rest: 7d, 1d12h.
+func parseDuration(s string) (time.Duration, error) {
+	const day, maxDays = 24 * time.Hour, 1 << 16
+	number, rest, hasDays := strings.Cut(s, "d")
+	if !hasDays {
+		return time.ParseDuration(s)
+	}
+	days, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || days > maxDays {
+		return 0, fmt.Errorf("%q is no number of days", number)
+	}
+	if rest == "" {
+		return time.Duration(days) * day, nil
+	}
+	d, err := time.ParseDuration(rest)
+	if err == nil && d < 0 {
+		err = fmt.Errorf("%q is less than 0", rest)
+	}
+	return time.Duration(days)*day + d, err
 }

@@ -31,8 +31,8 @@ func newRejections() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rejections",
 		Short: "Show what did not happen to rooms, and why",
-		Long: `rejections reads the stream of rejections from its beginning, or from --since, to its end,
-or with --follow on and on. In brackets stands the id of the command, for roombus explain.
+		Long: `rejections reads the stream of rejections from its beginning, from --since or with --last, to its
+end, or with --follow on and on. In brackets stands the id of the command, for roombus explain.
 
 A command is denied by an app, blocked by an essential app that gave no usable answer, or
 aborted: nobody was against it, but it could not be committed. Rejections are kept for 7 days
@@ -60,8 +60,20 @@ func (r *rejections) run(c *cobra.Command) error {
 	if r.room != "" {
 		filter = subjects.RejectionsOf(r.room)
 	}
-	_, err := r.show(c, subjects.Rejections, []string{filter}, r.line)
+	_, err := r.show(c, view{
+		stream: subjects.Rejections, filters: []string{filter}, accepts: r.accepts, line: r.line, app: r.app,
+		room: []subjectOf{{subjects.Events, subjects.PostsOf(r.room)}, {subjects.Rejections, subjects.RejectionsOf(r.room)}},
+	})
 	return err
+}
+
+// accepts reports whether a message is one of those that the flags choose, or is no rejection.
+func (r *rejections) accepts(msg *jetstream.RawStreamMsg) bool {
+	if r.app == "" && r.kind == "" {
+		return true
+	}
+	rejected, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)
+	return err != nil || (r.app == "" || rejected.Error.App == r.app) && (r.kind == "" || string(rejected.Kind) == r.kind)
 }
 
 func (r *rejections) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
@@ -70,9 +82,6 @@ func (r *rejections) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
 		return r.out.object(w, quarantined(msg, err), func(w io.Writer) {
 			fmt.Fprintf(w, "%s  %6d  %s is no rejection: %s\n", clock(msg.Time), msg.Sequence, plain(msg.Subject), plain(err.Error()))
 		})
-	}
-	if r.app != "" && rejected.Error.App != r.app || r.kind != "" && string(rejected.Kind) != r.kind {
-		return nil
 	}
 	return r.out.object(w, rejectionLine{msg.Sequence, rejected}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s  %6d  %s: %s  [%s]\n", clock(rejected.Time), msg.Sequence,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/room"
@@ -40,11 +42,14 @@ func (r *rooms) create() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create [ROOM]",
 		Short: "Create a room",
-		Long:  "create makes a room. Without ROOM it gets the id of the command.",
-		Args:  between(0, "ROOM"),
+		Long: `create makes a room. Without ROOM it gets the id of the command, and so does the slug unless --slug
+says another.`,
+		Args: between(0, "ROOM"),
 	}
 	f := c.Flags()
-	f.StringVar(&req.Room.SlugifiedName, "name", "", "slugified name (default: ROOM)")
+	f.StringVar(&req.Room.SlugifiedName, "slug", "", "slugified name, which apps and clients may show in addresses; it is taken as it is (default: ROOM)")
+	f.StringVar(&req.Room.SlugifiedName, "name", "", "")
+	_ = f.MarkHidden("name") // what --slug was called; it fails for a flag that there is not
 	f.StringVar((*string)(&req.Room.Type), "type", string(room.Channel), "channel, private_group, direct_message or live_chat")
 	f.StringVar(&req.Room.DisplayName, "display-name", "", "display name")
 	f.StringVar(&req.Room.Description, "description", "", "description")
@@ -58,10 +63,10 @@ func (r *rooms) create() *cobra.Command {
 	c.PreRunE = func(c *cobra.Command, args []string) (err error) {
 		if len(args) > 0 {
 			req.Room.ID = args[0]
+		} else if r.id == "" {
+			r.id = uuid.Must(uuid.NewV7()).String()
 		}
-		if req.Room.SlugifiedName == "" {
-			req.Room.SlugifiedName = req.Room.ID
-		}
+		req.Room.SlugifiedName = cmp.Or(req.Room.SlugifiedName, req.Room.ID, r.id)
 		if req.Creator.ID == "" {
 			req.Creator.ID = whoRuns()
 		}
@@ -142,11 +147,12 @@ func (r *rooms) get() *cobra.Command {
 
 func (r *rooms) list() *cobra.Command {
 	return &cobra.Command{
-		Use:   "ls",
-		Short: "List the rooms",
-		Args:  exactly(),
+		Use:     "ls",
+		Aliases: aliases("ls"),
+		Short:   "List the rooms",
+		Args:    exactly(),
 		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {
-			t := newTable(tableOrNothing(w, r.out.json), "ROOM\tNAME\tTYPE\tMEMBERS\tVERSION\tCREATED\tBY")
+			t := newTable(tableOrNothing(w, r.out.json), "ROOM\tSLUG\tTYPE\tMEMBERS\tVERSION\tCREATED\tBY")
 			for found, err := range client.AllRooms(ctx) {
 				if err != nil {
 					return err
@@ -221,10 +227,8 @@ func showResult(w io.Writer, r room.Result) {
 func showRoom(w io.Writer, r room.Room) {
 	t := newTable(w, "room\t"+r.ID)
 	line := func(key string, value any) { fmt.Fprintf(t, "%s\t%s\n", plain(key), plain(fmt.Sprint(value))) }
-	line("name", r.SlugifiedName)
-	if r.DisplayName != "" {
-		line("display name", r.DisplayName)
-	}
+	line("slug", r.SlugifiedName)
+	line("display name", cmp.Or(r.DisplayName, "-"))
 	line("type", r.Type)
 	line("creator", r.Creator.ID)
 	line("created", clock(r.CreatedAt))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	out := &checked{w: stdout, failed: stop} // what nobody gets need not go on
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if errors.Is(out.err, syscall.EPIPE) {
 		return exitPipe // as "| head" has it: no word about it
 	}
@@ -31,7 +32,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = fmt.Errorf("writing the output: %w", out.err)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "roombus: %s\n", inOneLine(err))
+		report(stderr, err, c)
 	}
 	return exitStatus(err)
 }
@@ -50,7 +51,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 n
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
-	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams())
+	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newVersion())
 	return root
 }
 
@@ -59,12 +60,45 @@ func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	parent.Args = cobra.ArbitraryArgs
 	parent.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usage(c, "there is no command %q", args[0])
+			return usage(c, "there is no command %q%s", args[0], meant(c, args[0]))
 		}
 		return c.Help()
 	}
 	parent.AddCommand(children...)
 	return parent
+}
+
+// aliases are the other names of a command of that usage.
+func aliases(use string) []string {
+	switch verb, _, _ := strings.Cut(use, " "); verb {
+	case "ls":
+		return []string{"list"}
+	case "remove":
+		return []string{"rm"}
+	}
+	return nil
+}
+
+// meant names the commands that may have been meant by one that there is not.
+func meant(parent *cobra.Command, typed string) string {
+	parent.SuggestionsMinimumDistance = max(1, min(2, len(typed)/2))
+	if names := parent.SuggestionsFor(typed); len(names) > 0 {
+		return ": is it " + strings.Join(names, " or ") + "?"
+	}
+	return ""
+}
+
+// newVersion is what --version is too.
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the version",
+		Args:  exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%s version %s\n", c.Root().Name(), c.Root().Version)
+			return err
+		},
+	}
 }
 
 // exactly checks the number of arguments, named as in the command's usage.

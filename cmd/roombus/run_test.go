@@ -31,7 +31,7 @@ func TestRunInProcess(t *testing.T) {
 		assert.True(t, json.Valid([]byte(line)), line)
 	}
 	assert.Equal(t, exitUsage, Run(t.Context(), []string{"dmeo"}, strings.NewReader(""), &stdout, &stderr))
-	assert.Equal(t, "roombus: there is no command \"dmeo\" (see roombus --help)\n", stderr.String())
+	assert.Equal(t, "roombus: there is no command \"dmeo\": is it demo? (see roombus --help)\n", stderr.String())
 }
 
 func TestADemoThatIsInterruptedLeavesNothing(t *testing.T) {

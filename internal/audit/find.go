@@ -23,6 +23,7 @@ const slack = 10 * time.Minute
 // Query says which command is looked for, and where.
 type Query struct {
 	ID    string    // of the command
+	Seq   uint64    // of the command's event, which the ID gives way to if there is one; 0: look for the ID
 	Room  string    // only what is stored of this room; empty: of all
 	Since time.Time // only what was stored since then; zero: from the beginning
 }
@@ -49,7 +50,11 @@ func (e *NotFoundError) Error() string {
 	if !e.Query.Since.IsZero() {
 		since = " since " + e.Query.Since.Format(time.RFC3339)
 	}
-	return fmt.Sprintf("no trace of command %q among the %d events and %d rejections of %s%s", e.Query.ID, e.Events, e.Rejections, of, since)
+	nor := ""
+	if e.Query.Seq > 0 {
+		nor = ", nor an event of that sequence,"
+	}
+	return fmt.Sprintf("no trace of command %q%s among the %d events and %d rejections of %s%s", e.Query.ID, nor, e.Events, e.Rejections, of, since)
 }
 
 // Find returns what is remembered of a command, in the order in which it was tried. For an id
@@ -58,8 +63,20 @@ func (e *NotFoundError) Error() string {
 //
 // It returns a *NotFoundError if there is nothing, jetstream.ErrStreamNotFound if there is no
 // stream of events, and the context's error at once when that ends. A stream of rejections that
-// is missing is an empty one.
+// is missing is an empty one. An event without an id is found by its sequence alone.
 func Find(ctx context.Context, js jetstream.JetStream, q Query) ([]Record, error) {
+	if q.Seq > 0 {
+		msg, err := at(ctx, js, q.Seq)
+		if err != nil {
+			return nil, err
+		}
+		if msg != nil {
+			q.Seq = 0
+			if q.ID = msg.Header.Get(subjects.ID); q.ID == "" {
+				return []Record{eventRecord(msg)}, nil
+			}
+		}
+	}
 	if made, ok := madeAt(q.ID); ok && q.Since.IsZero() {
 		late := q
 		late.Since = made.Add(-slack)
@@ -70,6 +87,19 @@ func Find(ctx context.Context, js jetstream.JetStream, q Query) ([]Record, error
 		}
 	}
 	return q.find(ctx, js)
+}
+
+// at is the message of that sequence in the stream of events, nil if there is none.
+func at(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
+	s, err := js.Stream(ctx, subjects.Events)
+	if err != nil {
+		return nil, fmt.Errorf("opening stream %s: %w", subjects.Events, err)
+	}
+	msg, err := s.GetMsg(ctx, seq)
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, fmt.Errorf("reading message %d of stream %s: %w", seq, subjects.Events, err)
+	}
+	return msg, nil
 }
 
 // madeAt is the time in an id that has one.
@@ -96,8 +126,7 @@ func (q Query) find(ctx context.Context, js jetstream.JetStream) ([]Record, erro
 	}
 	var found []Record
 	for _, msg := range events {
-		e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
-		found = append(found, record(msg, &e, nil, err))
+		found = append(found, eventRecord(msg))
 	}
 	for _, msg := range rejections {
 		r, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)
@@ -120,6 +149,11 @@ func (r Record) begun() time.Time {
 		return r.Rejection.Time
 	}
 	return r.Msg.Time
+}
+
+func eventRecord(msg *jetstream.RawStreamMsg) Record {
+	e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
+	return record(msg, &e, nil, err)
 }
 
 func record(msg *jetstream.RawStreamMsg, e *room.Event, r *room.Rejection, err error) Record {

@@ -20,7 +20,7 @@ func TestBacklog_AppIsStuckOnRoom(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomUserJoined, room.PostRoomUserLeave}})
 	c := cli{t, b.Server.URL()}
-	assert.Regexp(t, `(?m)^ledger .* closed +0 +PostRoomUser`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^ledger .* closed +0 +0 +PostRoomUser`, c.ok("app", "ls"))
 	consumer, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable("ledger"))
 	require.NoError(t, err)
 	cfg := consumer.CachedInfo().Config
@@ -65,11 +65,11 @@ func TestBacklog_AppIsStuckOnRoom(t *testing.T) {
 	assert.Equal(t, "lobby", got.Oldest.Room)
 	assert.WithinDuration(t, time.Now(), got.Oldest.Time, time.Minute)
 	assert.False(t, got.Stuck, "a worker still has its ack wait")
-	assert.Regexp(t, `(?m)^ledger .* closed +3 \(\d+[sm]\)  +PostRoomUser`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^ledger .* closed +3 \(\d+[sm]\) +0 +PostRoomUser`, c.ok("app", "ls"))
 
 	b.SetAckWait(t, "ledger", 50*time.Millisecond)
 	require.Eventually(t, func() bool { return info().Stuck }, replyTime, tick)
-	assert.Regexp(t, `(?m)^ledger .* closed +3 \(\d+[sm]\) stuck on lobby  +PostRoomUser`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^ledger .* closed +3 \(\d+[sm]\) stuck on lobby +0 +PostRoomUser`, c.ok("app", "ls"))
 	out := c.ok("app", "info", "ledger")
 	for _, line := range []string{`backlog +3 \(\d+[sm]\) stuck on lobby`, `in hand +2 of at most 2`, `oldest event +seq 4, room lobby, 20\d\d-`} {
 		assert.Regexp(t, `(?m)^`+line, out)

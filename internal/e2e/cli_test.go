@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,14 +43,14 @@ func (c cli) ok(args ...string) string {
 	return stdout
 }
 
-// fails runs a command that must end with the status, with one line on stderr and nothing on
-// stdout.
+// fails runs a command that must end with the status, with one line on stderr, below it indented ones
+// about what apps said, and nothing on stdout.
 func (c cli) fails(status int, args ...string) string {
 	c.t.Helper()
 	got, stdout, stderr := c.run(args...)
 	assert.Equal(c.t, status, got, stderr)
 	assert.Empty(c.t, stdout)
-	assert.Regexp(c.t, `^roombus: [^\n]+\n$`, stderr)
+	assert.Regexp(c.t, `^roombus: [^\n]+\n(    [^\n]+\n)*$`, stderr)
 	return stderr
 }
 
@@ -88,7 +89,7 @@ func TestCLIRooms(t *testing.T) {
 	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben"}}, jsonLines[room.User](t, c.ok("room", "members", "lobby", "--json")))
 	assert.Regexp(t, `(?m)^lobby +lobby +channel +2 +2 `, c.ok("room", "ls"))
 	assert.Len(t, jsonLines[room.Room](t, c.ok("room", "ls", "--json")), 1)
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +0 +0 .* closed +1 \(\d+s\) +PostRoomCreate PreRoomUserJoined\*$`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.ok("app", "ls"))
 	assert.Regexp(t, `PreRoomUserJoined \(essential\)`, c.ok("app", "info", "guard"))
 	assert.Equal(t, "guard", jsonLines[room.Manifest](t, c.ok("app", "ls", "--json"))[0].ID)
 
@@ -102,13 +103,16 @@ func TestCLIRooms(t *testing.T) {
 	c.fails(2, "room", "get", "a.b")
 	c.fails(2, "room", "join", "lobby", "")
 
-	assert.Regexp(t, `lobby v1 +channel "lobby" by ada, members 3\n.*v2 +cleo left removed by ada\n$`, c.ok("room", "history", "lobby"))
+	assert.Regexp(t, `lobby v1 +channel "lobby" by ada, members 3  \[cmd-1\]\n.*v2 +cleo left removed by ada  \[[\w-]+\]\n$`, c.ok("room", "history", "lobby"))
 	assert.Contains(t, c.ok("room", "delete", "lobby", "--by", "ada"), "version 3")
 	assert.Contains(t, c.ok("room", "history", "lobby"), "delete", "also of a deleted room")
 	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json")))
 	assert.Equal(t, []string{"delete"}, eventTypes(t, c.ok("events", "--json", "--event", "delete")))
 	assert.Equal(t, []string{"create", "userleave", "delete"}, eventTypes(t, c.ok("events", "--json", "--room", "lobby", "--since", "1h")))
-	assert.Empty(t, c.ok("events", "--room", "other"))
+	status, stdout, stderr := c.run("events", "--room", "other")
+	assert.Zero(t, status)
+	assert.Empty(t, stdout)
+	assert.Equal(t, "roombus: there is no room \"other\", and nothing is known of one\n", stderr)
 	assert.Empty(t, c.ok("events", "--since", "2100-01-01T00:00:00Z"))
 }
 
@@ -126,6 +130,41 @@ func eventTypes(t *testing.T, out string) []string {
 		types = append(types, e.Event)
 	}
 	return types
+}
+
+// A client that has chosen no id learns it from the error, and with it finds the rejection.
+func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	c := cli{t, b.Server.URL()}
+	b.Create(t, "r")
+	b.Register(t, room.Manifest{ID: "guard", Implements: joiners})
+	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"deny","reason":"closed"}`))
+	b.Register(t, room.Manifest{ID: "watcher", Implements: joiners, Shadow: true})
+	b.Answer(t, room.PreRoomUserJoined, "watcher", harness.Says(`{"verdict":"allow"}`))
+
+	said := c.fails(3, "room", "join", "r", "bob")
+	shown := regexp.MustCompile(`^roombus: user_not_allowed: app guard denied it: closed\n` +
+		` +guard +PreRoomUserJoined +denied +[\d.]+ ms  "closed"\n` +
+		` +watcher +PreRoomUserJoined +allowed +[\d.]+ ms  \(shadow: not enforced\)\n` +
+		` +command ([\w-]+); for its whole story: roombus explain ([\w-]+)\n$`).FindStringSubmatch(said)
+	require.NotNil(t, shown, said)
+	assert.Equal(t, shown[1], shown[2])
+	assert.Equal(t, shown[1], b.Rejections(t, 1)[0].ID)
+	assert.Contains(t, c.ok("explain", shown[1]), "denied by guard")
+
+	status, stdout, stderr := c.run("room", "join", "r", "bob", "--json", "--id", "c2")
+	assert.Equal(t, 3, status)
+	assert.Empty(t, stdout)
+	of := jsonLines[room.Error](t, stderr)
+	require.Len(t, of, 1)
+	assert.Equal(t, room.CodeUserNotAllowed, of[0].Code)
+	assert.Equal(t, "c2", of[0].CommandID)
+	assert.Len(t, of[0].Apps, 2)
+
+	assert.NotContains(t, c.fails(4, "room", "join", "nowhere", "bob"), "explain", "it leaves no rejection")
+	_, _, stderr = cli{t, "nats://127.0.0.1:1"}.run("room", "get", "r", "--json")
+	assert.Contains(t, jsonLines[map[string]string](t, stderr)[0]["message"], "roombus serve has one inside")
 }
 
 func TestCLIUsage(t *testing.T) {
@@ -155,6 +194,11 @@ func TestCLIUsage(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:0"},
 		{"events", "--event", "explode"},
 		{"events", "--since", "yesterday"},
+		{"events", "--since", "d"},
+		{"events", "--since", "1.5d"},
+		{"events", "--since", "1d-1h"},
+		{"events", "--since", "99999999999d"},
+		{"events", "--last", "-1"},
 		{"events", "--room", "a.b"},
 		{"rejections", "--kind", "lost"},
 		{"rejections", "--room", "a.b"},

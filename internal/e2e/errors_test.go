@@ -16,6 +16,7 @@ import (
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
 	"github.com/roombus/roombus/subjects"
 )
@@ -53,6 +54,27 @@ func TestInvalidRequests(t *testing.T) {
 	}
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`, "Nats-Msg-Id", "not a token"), room.CodeInvalidRequest)
 	assert.Empty(t, b.Events(t))
+}
+
+// A plain client that chose no id finds it in the error; queries have none, nor has a bad one.
+func TestErrors_CommandHasID(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	join := `{"roomId":"r","user":{"id":"u"}}`
+	assert.Equal(t, "c1", refused(t, request(t, b, "room.svc.join", join, "Nats-Msg-Id", "c1"), room.CodeRoomNotFound).CommandID)
+	assert.NoError(t, room.ValidateToken("id", refused(t, request(t, b, "room.svc.join", join), room.CodeRoomNotFound).CommandID))
+	assert.Equal(t, "c2", refused(t, request(t, b, "room.svc.join", `{}`, "Nats-Msg-Id", "c2"), room.CodeInvalidRequest).CommandID)
+	assert.Empty(t, refused(t, request(t, b, "room.svc.join", join, "Nats-Msg-Id", "not a token"), room.CodeInvalidRequest).CommandID)
+	assert.Empty(t, refused(t, request(t, b, "room.svc.get", `{"roomId":"r"}`, "Nats-Msg-Id", "c3"), room.CodeRoomNotFound).CommandID)
+
+	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c4"))
+	assert.Equal(t, "c4", code(t, err).CommandID)
+	require.NoError(t, b.Service.Stop(t.Context()))
+	short := roomclient.New(b.NC, roomclient.Config{Timeout: 200 * time.Millisecond})
+	_, err = short.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c5"))
+	assert.Equal(t, "c5", code(t, err).CommandID, "nobody has answered")
+	_, err = short.Get(t.Context(), "r")
+	assert.Empty(t, code(t, err).CommandID)
 }
 
 func TestNotFoundAndExists(t *testing.T) {

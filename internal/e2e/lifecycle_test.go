@@ -280,7 +280,7 @@ func TestCLIApps(t *testing.T) {
 	c := cli{t, b.Server.URL()}
 	assert.Equal(t, "app guard 1.0.0 is enabled, shadow\n", c.ok("app", "shadow", "guard", "on"))
 	c.ok("room", "join", "r", "alice")
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled, shadow +1 +1 +0 +0 +0 .* closed +- +PreRoomUserJoined\*$`, c.ok("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled, shadow +1 +1 +0 +0 +0 .* closed +- +0 +PreRoomUserJoined\*$`, c.ok("app", "ls"))
 	out := c.ok("app", "info", "guard")
 	for _, line := range []string{
 		`(?m)^state +enabled, shadow \(decided by an operator: shadow on\)$`,
@@ -293,7 +293,7 @@ func TestCLIApps(t *testing.T) {
 	}
 	assert.Equal(t, "app guard 1.0.0 is enabled\n", c.ok("app", "shadow", "guard", "off"))
 	assert.Contains(t, c.fails(3, "room", "join", "r", "bob"), "app guard denied it: closed")
-	assert.Equal(t, "app guard 1.0.0 is disabled\n", c.ok("app", "disable", "guard"))
+	assert.Equal(t, "app guard 1.0.0 is disabled\n", c.ok("app", "disable", "guard", "--force"))
 	assert.Contains(t, c.fails(5, "room", "join", "r", "bob"), "essential_app_unavailable: app guard is essential for PreRoomUserJoined and gave no usable answer: unavailable: disabled")
 	assert.True(t, jsonLines[room.Manifest](t, c.ok("app", "enable", "guard", "--json"))[0].IsEnabled())
 	assert.Equal(t, "app guard is removed\n", c.ok("app", "remove", "guard"))
