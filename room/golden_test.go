@@ -89,7 +89,7 @@ var golden = map[string]any{
 	"rejection": room.Rejection{
 		ID: "c1", Time: at, Command: "join", Room: "r1", User: "alice", Kind: room.RejectionDenied,
 		CausedBy: []string{"0197-c0", "welcome-2"},
-		Error:    room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", App: "guard", Reason: "closed", Apps: outcomes[:1]},
+		Error:    room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", CommandID: "c1", App: "guard", Reason: "closed", Apps: outcomes[:1]},
 		Request:  json.RawMessage(`{"roomId":"r1","user":{"id":"alice"}}`),
 	},
 	"pre_create":      room.Data{Room: full, Members: []room.User{alice, bob}},

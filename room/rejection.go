@@ -49,6 +49,7 @@ func Reject(c Command, e *Error) (Rejection, bool) {
 	r := Rejection{
 		ID: c.ID, Time: c.Time, Command: c.Request.Event().Command(), Room: c.Request.Target(), Kind: kind, Error: *e, CausedBy: c.CausedBy,
 	}
+	r.Error.CommandID = c.ID
 	if u := c.Request.Subject(); u != nil {
 		r.User = u.ID
 	}

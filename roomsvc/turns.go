@@ -47,7 +47,7 @@ func (s *Service) turn(ctx context.Context, c room.Command, t *ticket) (release 
 	switch {
 	case committed:
 		return release, nil // it was sent twice, and the other one has done it
-	case err != nil && s.turns.has(roomID, t):
+	case err != nil && s.turns.has(t):
 		err = unknown() // the other one may do it yet
 	case err == nil && t.blocked != nil:
 		err = blocked(roomID, t.blocked)
@@ -224,7 +224,7 @@ func (t *turns) upgrade(roomID string, tk *ticket) {
 }
 
 // has reports whether the lane has another ticket of the same command.
-func (t *turns) has(roomID string, tk *ticket) bool {
+func (t *turns) has(tk *ticket) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for before := tk.before; before != nil; before = before.before {
