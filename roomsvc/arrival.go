@@ -63,12 +63,14 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 		return nil, s.rejected(a.c, err)
 	}
 	defer release()
+	defer s.tellWhenSlow(ctx, a.c, a.ticket)()
 	for {
 		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
-		if !errors.Is(err, errElsewhere) {
+		var elsewhere *elsewhereError
+		if !errors.As(err, &elsewhere) {
 			return result, err
 		}
-		if result, done, err := s.handOver(ctx, a.c, msg); done {
+		if result, done, err := s.handOver(ctx, a.c, msg, elsewhere); done {
 			return result, err
 		}
 	}

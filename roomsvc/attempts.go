@@ -23,9 +23,16 @@ var (
 	errBehind = errors.New("the stream's leader lacks events of the room")
 	// errSilent is returned when the stream's leader cannot be asked.
 	errSilent = errors.New("the stream's leader does not answer")
-	// errElsewhere is returned when the room is left to another service meanwhile.
-	errElsewhere = errors.New("the room is another service's for now")
 )
+
+// elsewhereError is returned when another service is to do the command.
+type elsewhereError struct {
+	service string
+	// waits: that service is deciding an earlier command of the same user, and this one has to wait.
+	waits bool
+}
+
+func (e *elsewhereError) Error() string { return "another service is to do the command" }
 
 // movedError is errMoved, with the service that has made the room's last event.
 type movedError struct{ by string }

@@ -14,6 +14,7 @@
 //	confirm.go     or, with nothing to commit, ask the leader whether that is still so
 //	attempts.go    when to go to step 1 again, and when to give up
 //	handover.go    another replica has the room's commands for now
+//	undecided.go   another replica is deciding an earlier command of the user
 //
 // Beside it run:
 //

@@ -9,13 +9,15 @@ import (
 // handle takes one command from load to commit. Whatever it answers without committing is
 // confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
 // until the attempts are used up. A change that does not come about for an app's word, or for
-// lack of a commit, is put down as a rejection. A command that may be handed over ends with
-// errElsewhere if its room is left to another service meanwhile. It must be the command's turn.
+// lack of a commit, is put down as a rejection. A command that may be handed over ends with an
+// elsewhereError if its room is left to another service meanwhile, or if it would change nothing while
+// another service decides an earlier command of its user. It must be the command's turn.
 func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
 	try := s.newAttempts(place)
 	for try.again(ctx) {
-		if mayHandOver && try.isFresh() && s.handovers.of(c.Request.Target()) != "" && s.timeToHandOver(ctx, c) {
-			return room.Result{}, errElsewhere
+		mayHandOver = mayHandOver && try.isFresh()
+		if to := s.handovers.of(c.Request.Target()); mayHandOver && to != "" && s.timeToHandOver(ctx, c) {
+			return room.Result{}, &elsewhereError{service: to}
 		}
 		view, done, err := s.load(ctx, c) // 1
 		if err != nil {
@@ -25,6 +27,9 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 			return *done, nil // sent again, answered again
 		}
 		draft, refusal := room.Decide(view, c) // 2
+		if to := s.undecided.of(c); mayHandOver && draft == nil && to != "" {
+			return room.Result{}, &elsewhereError{service: to, waits: true}
+		}
 		if draft != nil {
 			refusal = try.asked(*draft, s.consult(ctx, c, place, draft)) // 3, 4
 		}

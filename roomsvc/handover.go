@@ -79,18 +79,17 @@ func (h *handovers) avoid(service string) {
 	h.avoided[service] = now.Add(avoidFor)
 }
 
-// handOver has another service do a command, if the room is that one's. It returns false if the
+// handOver has another service do a command. It returns false if the
 // command is to be done here, since the other has surely not begun it. Without an answer that is not
 // known: a service that was stopped for a while may yet do it, and only who sent the command can
 // say whether it is still wanted.
-func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (result any, done bool, err error) {
-	roomID := c.Request.Target()
-	to := s.handovers.of(roomID)
-	if to == "" {
-		return nil, false, nil
-	}
+func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg, elsewhere *elsewhereError) (result any, done bool, err error) {
+	roomID, to := c.Request.Target(), elsewhere.service
 	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline) / 2 // there is time to try again
+	left := time.Until(deadline)
+	if !elsewhere.waits {
+		left /= 2 // there is time to try again
+	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	sent := time.Now()
@@ -106,11 +105,11 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 	reply, err := s.nc.RequestMsgWithContext(ctx, over)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrMaxPayload):
-		s.handovers.avoid(to)
+		s.avoid(to)
 		return nil, false, nil
 	case err != nil:
 		if left >= s.cfg.AckWait/2 { // a command in a hurry says nothing about the other
-			s.handovers.avoid(to)
+			s.avoid(to)
 		}
 		return nil, true, unanswered(roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
@@ -122,15 +121,21 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg) (
 	}
 	switch refused.Code {
 	case room.CodeOverloaded:
-		s.handovers.avoid(to)
+		s.avoid(to)
 		return nil, false, nil
 	case room.CodeDeadlineExceeded: // the other had only a part of the command's time
 		if time.Since(sent) < left/2 { // its clock is ahead, and it would refuse every command
-			s.handovers.avoid(to)
+			s.avoid(to)
 		}
 		return nil, true, unanswered(roomID)
 	}
 	return nil, true, &relayedError{refused, seqOf(reply)}
+}
+
+// avoid sends no commands to a service for a while.
+func (s *Service) avoid(service string) {
+	s.handovers.avoid(service)
+	s.undecided.drop(service)
 }
 
 // relayed is another service's result and relayedError its error, each with the Room-Seq header of the

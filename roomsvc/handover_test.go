@@ -329,3 +329,80 @@ func TestHandover_CommandHasDeadlineBeforeTheClientsOwn(t *testing.T) {
 	require.ErrorIs(t, <-ended, &room.Error{Code: room.CodeUnavailable})
 	assert.Empty(t, second.handovers.of("r"))
 }
+
+// asking registers an app that is asked about every join and leave, and returns the questions.
+func asking(t *testing.T, s *Service) <-chan *nats.Msg {
+	t.Helper()
+	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}
+	_, err := s.registerApp(t.Context(), room.Manifest{ID: "slow", Version: "1.0.0", Implements: both, TimeoutMs: new(10_000)})
+	require.NoError(t, err)
+	asked := make(chan *nats.Msg, 10)
+	for _, i := range both {
+		_, err = s.nc.Subscribe(subjects.Pre(i, "slow"), func(msg *nats.Msg) { asked <- msg })
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.nc.Flush())
+	return asked
+}
+
+// Commands of one user that come to two services take effect in the order in which they came, if the
+// apps take their time over the first: the second would find nothing to change, and waits for it.
+func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		user         string
+		first, later room.EventType
+		members      int
+	}{
+		"a leave behind a join": {"alice", room.EventUserJoin, room.EventUserLeave, 1},
+		"a join behind a leave": {"owner", room.EventUserLeave, room.EventUserJoin, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second := twoServices(t)
+			createRoom(t, first)
+			require.NoError(t, second.catchUp(t.Context()))
+			asked := asking(t, first)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			do := func(s *Service, e room.EventType) <-chan any {
+				done := make(chan any, 1)
+				go func() {
+					result, err := s.do(ctx, e, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"` + c.user + `"}}`)})
+					assert.NoError(t, err)
+					done <- result
+				}()
+				return done
+			}
+			earlier := do(first, c.first)
+			held := <-asked
+			command := room.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
+			require.Eventually(t, func() bool { return second.undecided.of(command) == first.id }, patience, tick)
+			later := do(second, c.later)
+			require.Eventually(t, func() bool { return first.turns.inLane("r") == 2 }, patience, tick)
+			assert.Empty(t, later)
+			assert.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
+			assert.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))
+			assert.True(t, (<-earlier).(room.Result).Changed)
+			assert.Contains(t, string((<-later).(relayed).RawMessage), `"changed":true`)
+			require.NoError(t, first.catchUp(t.Context()))
+			members, err := first.projection.membersAfter("r", "", 10)
+			require.NoError(t, err)
+			assert.Len(t, members, c.members)
+			require.Eventually(t, func() bool { return second.undecided.of(command) == "" }, patience, tick, "it has been decided")
+		})
+	}
+}
+
+// A replica that has ended decides nothing any more: the command is done here.
+func TestUndecided_ReplicaThatIsGoneIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	s, _ := twoServices(t)
+	createRoom(t, s)
+	s.undecided.hear(decidingWord{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	result, err := s.do(ctx, room.EventUserJoin, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"owner"}}`)})
+	require.NoError(t, err)
+	assert.False(t, result.(room.Result).Changed)
+}

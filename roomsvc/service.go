@@ -175,6 +175,7 @@ type Service struct {
 	id         string // of this one among all of them
 	turns      *turns
 	handovers  handovers
+	undecided  undecided
 	ours       ours
 	recorder   *recorder
 
@@ -315,6 +316,9 @@ func (s *Service) openInboxes() (err error) {
 	}
 	if s.commits, err = bus.NewAsker(s.out); err != nil {
 		return err
+	}
+	if err = s.listenToReplicas(); err != nil {
+		return fmt.Errorf("listening to the other replicas: %w", err)
 	}
 	s.append = s.commits.Append
 	if s.cfg.GroupCommits {

@@ -79,6 +79,10 @@ func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
 
+// Deciding is the subject on which replicas of the service tell each other of commands about which apps
+// take their time.
+const Deciding = "room.deciding"
+
 // Handover is the subject on which one replica of the service gets commands from the others.
 func Handover(replica string, e room.EventType) string {
 	return "room.handover." + replica + "." + e.Command()
