@@ -41,11 +41,21 @@ func rounds(e room.EventType, budget time.Duration, contacts func(room.Interface
 	if last := reinvoked(e, contacts); len(last.contacts) > 0 {
 		all = append(all, last)
 	}
-	level := level(all, forApps(budget)*3/4)
+	level := level(all, forRounds(budget))
 	for n := range all {
 		all[n].share = min(all[n].longest(), level)
 	}
 	return all
+}
+
+// mostSlack is how much of the budget is left aside when it is shared, or a quarter if that is less: a
+// command that has all of it begins to ask a moment after it came.
+const mostSlack = 250 * time.Millisecond
+
+// forRounds is how much of a whole budget is for the rounds.
+func forRounds(budget time.Duration) time.Duration {
+	most := forApps(budget)
+	return most - min(mostSlack, most/4)
 }
 
 // level is the most that one of the rounds may take so that all together take no more than that much
@@ -102,8 +112,7 @@ func forApps(left time.Duration) time.Duration {
 
 // fair is the time that each app of the round has to answer in: its timeout, or the round's share of
 // the service's whole budget if the timeouts of all rounds do not fit. It does not depend on the
-// command: no client can have an app asked with less time than others have. A quarter of the budget is
-// left aside, since a command that has all of it begins to ask a moment after it came.
+// command: no client can have an app asked with less time than others have.
 func (r round) fair(app *room.Manifest) time.Duration {
 	if app.Shadow {
 		return app.Timeout() // nothing waits for it
