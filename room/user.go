@@ -9,7 +9,7 @@ import (
 // MaxUserIDBytes bounds a user's id, MaxUserBytes a user's whole record, as JSON.
 const (
 	MaxUserIDBytes = 128
-	MaxUserBytes   = 64 << 10
+	MaxUserBytes   = 256 << 10
 )
 
 // User is somebody who creates, joins or leaves rooms. Only the id has a meaning here; the

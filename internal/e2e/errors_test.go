@@ -95,6 +95,17 @@ func TestNotFoundAndExists(t *testing.T) {
 	assert.Len(t, b.Events(t), 1)
 }
 
+// largeUsers are users who take so many bytes together.
+func largeUsers(id string, bytes int) []room.User {
+	const each = 100 << 10
+	var users []room.User
+	for n := 0; bytes > 0; n++ {
+		users = append(users, room.User{ID: id + strconv.Itoa(n), Name: strings.Repeat("z", min(bytes, each))})
+		bytes -= each
+	}
+	return users
+}
+
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -105,20 +116,20 @@ func TestTooLarge(t *testing.T) {
 	// by what an app adds, which is dropped; by what the client says, which is refused.
 	b.Register(t, room.Manifest{ID: "crowd", Implements: []room.Interface{room.PreRoomCreateExtend}})
 	b.Answer(t, room.PreRoomCreateExtend, "crowd", func(msg *nats.Msg) {
-		x := room.Verdict{Verdict: room.Allow, Extend: &room.Extension{Members: []room.User{{ID: "big", Name: strings.Repeat("y", 600<<10)}}}}
+		x := room.Verdict{Verdict: room.Allow, Extend: &room.Extension{Members: largeUsers("big", 600<<10)}}
 		data, _ := json.Marshal(x)
 		_ = msg.Respond(data)
 	})
 	r := harness.NewRoom("r")
-	r.Members = []room.User{{ID: "m", Name: strings.Repeat("z", 600<<10)}}
+	r.Members = largeUsers("m", 600<<10)
 	_, err := b.Client.Create(t.Context(), r)
 	require.NoError(t, err, "an optional app cannot make the creation too large")
 
-	r.Members[0].Name = strings.Repeat("z", 1000<<10)
+	r.Members = largeUsers("m", 1000<<10)
 	r.Room.ID = "s"
 	_, err = b.Client.Create(t.Context(), r)
 	assert.Equal(t, room.CodeTooLarge, code(t, err).Code)
-	r.Members[0].Name = strings.Repeat("z", 2<<20)
+	r.Members = largeUsers("m", 2<<20)
 	_, err = b.Client.Create(t.Context(), r)
 	assert.Equal(t, room.CodeTooLarge, code(t, err).Code, "what the client cannot send")
 	events := b.Decoded(t)

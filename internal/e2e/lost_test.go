@@ -143,7 +143,7 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 			assert.NotContains(t, p.Stderr.String(), "msg=serving")
 			p.Signal(syscall.SIGTERM)
 			assert.Equal(t, 130, p.Wait())
-			assert.Regexp(t, `roombus: .*`+row.says, p.Stderr.String())
+			assert.Contains(t, p.Stderr.String(), "interrupted")
 		})
 	}
 }

@@ -75,7 +75,7 @@ func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	largest := func(id string) room.User {
-		return room.User{ID: id, Name: strings.Repeat("<", 5_000), Roles: []string{"guest"}, Attributes: map[string]any{"x": strings.Repeat("x", 35_000)}}
+		return room.User{ID: id, Name: strings.Repeat("<", 20_000), Roles: []string{"guest"}, Attributes: map[string]any{"x": strings.Repeat("x", 140_000)}}
 	}
 	eve, bob := largest("eve"), largest("bob")
 	for _, u := range []room.User{eve, bob} {
@@ -83,7 +83,7 @@ func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 		require.NoError(t, err)
 	}
 	tooLarge := largest("mallory")
-	tooLarge.Attributes["y"] = strings.Repeat("y", 1_000)
+	tooLarge.Attributes["y"] = strings.Repeat("y", 3_000)
 	leaving := []room.Interface{room.PreRoomUserLeave}
 	b.Register(t, room.Manifest{ID: "exit", Implements: leaving, When: map[room.Interface]string{room.PreRoomUserLeave: `"guest" in actor.roles && actor != user`}})
 	b.Answer(t, room.PreRoomUserLeave, "exit", harness.Says(denies))
@@ -98,7 +98,7 @@ func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 		body, err := json.Marshal(request)
 		require.NoError(t, err)
 		e := refusedRequest(t, b, subject, body)
-		assert.Contains(t, e.Message, "bytes of JSON; at most 65536 are allowed", subject)
+		assert.Contains(t, e.Message, "bytes of JSON; at most 262144 are allowed", subject)
 	}
 	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: room.User{ID: "bob"}})
 	require.NoError(t, err)

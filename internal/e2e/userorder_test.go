@@ -113,7 +113,7 @@ func TestUserOrder_CommandsSentWithoutWaitingKeepTheirOrder(t *testing.T) {
 	sub, err := b.NC.ChanSubscribe(inbox, replies)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	const users = 200
+	const users = 40
 	for n := range users {
 		body := fmt.Appendf(nil, `{"roomId":"r","user":{"id":"u%d"}}`, n)
 		for _, command := range []string{"join", "leave", "join", "leave"} {

@@ -23,10 +23,14 @@ import (
 func sized(t *testing.T, id string, size int) []byte {
 	t.Helper()
 	r := harness.NewRoom(id)
-	r.Members = []room.User{{ID: "m", Name: "-"}}
+	const each = 100 << 10
+	for n := range size / each {
+		r.Members = append(r.Members, room.User{ID: fmt.Sprint("m", n), Name: strings.Repeat("n", each-100)})
+	}
+	r.Members = append(r.Members, room.User{ID: "m", Name: "-"})
 	body, err := json.Marshal(r)
 	require.NoError(t, err)
-	r.Members[0].Name = strings.Repeat("n", size-len(body)+1)
+	r.Members[len(r.Members)-1].Name = strings.Repeat("n", size-len(body)+1)
 	body, err = json.Marshal(r)
 	require.NoError(t, err)
 	require.Len(t, body, size)
