@@ -124,7 +124,8 @@ func (f *filled) Set(s string) error {
 func (*filled) Type() string { return "string" }
 
 func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
-	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI")}, opts...)...)
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the command's own error says it
+	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI"), quiet}, opts...)...)
 }
 
 // jetStream connects to NATS for what reads its streams. The caller closes the connection.
@@ -153,8 +154,17 @@ func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Wri
 		}
 		defer nc.Close()
 		client := roomclient.New(nc, roomclient.Config{Timeout: c.timeout})
-		return do(cmd.Context(), client, cmd.OutOrStdout(), args)
+		return denied(nc, do(cmd.Context(), client, cmd.OutOrStdout(), args))
 	}
+}
+
+// denied adds to an error which permission the connection lacks, if NATS has refused one: a request that
+// may not be sent only runs out of time.
+func denied(nc *nats.Conn, err error) error {
+	if refused := nc.LastError(); err != nil && errors.Is(refused, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w", refused, err)
+	}
+	return err
 }
 
 // noteUnknownApp says on stderr if no app of the id is registered: that is why nothing was found of it.

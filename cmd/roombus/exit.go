@@ -69,6 +69,8 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return exitFailed
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
 	case errors.As(err, &traceless), errors.As(err, &noLetter):
@@ -115,6 +117,8 @@ func hint(err error) string {
 		return "stop it, or choose another folder with --store-dir"
 	case errors.Is(err, bus.ErrStoreUnwritable):
 		return "make it writable, or choose another folder with --store-dir"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "give the NATS user of this connection permission for that subject; docs/delivery.md lists what each part needs"
 	case errors.As(err, &coded):
 		return "" // it says itself what there is to do
 	case errors.Is(err, bus.ErrNoJetStream), errors.Is(err, nats.ErrNoResponders):

@@ -119,7 +119,7 @@ func (s *serve) run(c *cobra.Command) error {
 	s.service.Logger = log
 	service, err := roomsvc.Start(c.Context(), nc, s.service)
 	if err != nil {
-		return err
+		return denied(nc, err)
 	}
 	if s.conn.elsewhere() {
 		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
