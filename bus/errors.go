@@ -18,6 +18,8 @@ var (
 	ErrNoJetStream = errors.New("JetStream is not enabled")
 	// ErrServerTooOld is returned when the server lacks what the commits rest on.
 	ErrServerTooOld = errors.New("the NATS server is too old")
+	// ErrNoCluster is returned when a server that is alone is to keep copies of a stream.
+	ErrNoCluster = errors.New("a NATS server alone keeps no copies")
 	// ErrUnreachable is returned when no server answers at the address.
 	ErrUnreachable = errors.New("cannot reach NATS")
 )
@@ -27,6 +29,7 @@ var (
 type StreamDiffersError struct {
 	Stream      string
 	Differences []string // each as "field is A, must be B"
+	Storage     bool     // the storage is among them, which NATS does not change
 }
 
 func (e *StreamDiffersError) Error() string {

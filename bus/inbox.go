@@ -1,6 +1,9 @@
 package bus
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // IsInbox reports whether an answer may be published to the reply subject: it is an inbox
 // of a client (_INBOX…), of a request across accounts (_R_.…), or has one of the extra
@@ -19,4 +22,9 @@ func IsInbox(reply string, extra ...string) bool {
 		}
 	}
 	return false
+}
+
+// IsInboxPrefix reports whether subjects can begin with the prefix and a dot.
+func IsInboxPrefix(prefix string) bool {
+	return !strings.ContainsAny(prefix, "*> \t\r\n") && !slices.Contains(strings.Split(prefix, "."), "")
 }

@@ -50,8 +50,26 @@ func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 	if err != nil {
 		return fmt.Errorf("looking up stream %s: %w", want.Name, err)
 	}
-	if d := differences(s.CachedInfo().Config, want); exactly && len(d) > 0 {
-		return &StreamDiffersError{Stream: want.Name, Differences: d}
+	is := s.CachedInfo().Config
+	if d := differences(is, want); exactly && len(d) > 0 {
+		return &StreamDiffersError{Stream: want.Name, Differences: d, Storage: is.Storage != want.Storage}
+	}
+	return nil
+}
+
+// codeNoCluster is the error of JetStream for copies on a server that is alone; the client library has
+// no name for it.
+const codeNoCluster = 10074
+
+// CreateStream makes a stream. It returns ErrNoCluster if there can be no copies of it.
+func CreateStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
+	_, err := js.CreateStream(ctx, cfg)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == codeNoCluster {
+		err = ErrNoCluster
+	}
+	if err != nil {
+		return fmt.Errorf("creating stream %s with %d copies: %w", cfg.Name, cfg.Replicas, err)
 	}
 	return nil
 }

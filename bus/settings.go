@@ -91,8 +91,12 @@ const (
 // Connect connects to the first server that answers, at 127.0.0.1:4222 if neither a URL nor a
 // context is set. Unless an option says otherwise, what is published while the connection is down
 // fails at once instead of leaving later. A context that is merely selected in the nats CLI is not used: what starts
-// on this machine is meant for this machine. It returns ErrUnreachable if no server answers.
+// on this machine is meant for this machine. It returns the *SettingsError of Check, and ErrUnreachable if
+// no server answers.
 func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
 	c, err := s.resolve()
 	if err != nil {
 		return nil, err

@@ -52,7 +52,11 @@ func (s *Service) open(ctx context.Context) error {
 	var errs []error
 	for _, n := range needs(s.cfg.Replicas) {
 		if n.lost == "" {
-			errs = append(errs, s.have(ctx, n))
+			err := s.have(ctx, n)
+			if errors.Is(err, bus.ErrNoCluster) {
+				return err // it is the same for every stream
+			}
+			errs = append(errs, err)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -125,9 +129,8 @@ func (s *Service) have(ctx context.Context, n needed) error {
 	if s.cfg.NoProvision || !errors.As(err, &missing) {
 		return err
 	}
-	_, err = s.js.CreateStream(ctx, n.config)
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return fmt.Errorf("creating stream %s: %w", n.config.Name, err)
+	if err = bus.CreateStream(ctx, s.js, n.config); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return err
 	}
 	s.log.Info("stream created", "stream", n.config.Name, "storage", strings.ToLower(n.config.Storage.String()), "copies", n.config.Replicas)
 	return bus.CheckStream(ctx, s.js, n.config, !n.asIs)

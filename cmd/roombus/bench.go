@@ -158,8 +158,8 @@ func (b *benching) check(c *cobra.Command) error {
 	if b.chart && b.out.json {
 		return usage(c, "--chart does not go with --json")
 	}
-	if err := b.conn.checkServer(c, b.cfg.Replicas, b.sync); err != nil {
-		return err
+	if mistakes := b.conn.serverMistakes(c, b.cfg.Replicas, b.sync); len(mistakes) > 0 {
+		return usage(c, "%s", strings.Join(mistakes, "; "))
 	}
 	b.cfg.Synced = b.sync == "always"
 	b.cfg.Commands = nil

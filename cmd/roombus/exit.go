@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -57,16 +58,19 @@ var exitOf = map[room.Code]int{
 
 func exitStatus(err error) int {
 	var wrong *usageError
+	var settings *bus.SettingsError
 	var coded *room.Error
 	var traceless *audit.NotFoundError
 	var noLetter *dead.NotFoundError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &wrong):
+	case errors.As(err, &wrong), errors.As(err, &settings), errors.Is(err, bus.ErrNoCluster):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return exitFailed
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
 		return exitOf[coded.Code]
 	case errors.As(err, &traceless), errors.As(err, &noLetter):
@@ -86,11 +90,9 @@ func inOneLine(err error) string {
 	return line
 }
 
-// Error codes of the JetStream API that the client library has no names for.
-const (
-	codeNoCluster = 10074 // more than one replica on a lone server
-	codeOverlap   = 10065 // another stream takes some of the subjects
-)
+// codeOverlap is the error of the JetStream API, which the client library has no name for, that another
+// stream takes some of the subjects.
+const codeOverlap = 10065
 
 func hint(err error) string {
 	var differs *bus.StreamDiffersError
@@ -98,6 +100,8 @@ func hint(err error) string {
 	var api *jetstream.APIError
 	var coded *room.Error
 	var traceless *audit.NotFoundError
+	var unknownCA x509.UnknownAuthorityError
+	var otherHost x509.HostnameError
 	switch {
 	case errors.As(err, &traceless) && (traceless.Query.Room != "" || !traceless.Query.Since.IsZero()):
 		return "look everywhere, without --room and --since"
@@ -113,6 +117,8 @@ func hint(err error) string {
 		return "stop it, or choose another folder with --store-dir"
 	case errors.Is(err, bus.ErrStoreUnwritable):
 		return "make it writable, or choose another folder with --store-dir"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "give the NATS user of this connection permission for that subject; docs/delivery.md lists what each part needs"
 	case errors.As(err, &coded):
 		return "" // it says itself what there is to do
 	case errors.Is(err, bus.ErrNoJetStream), errors.Is(err, nats.ErrNoResponders):
@@ -125,16 +131,24 @@ func hint(err error) string {
 		return "start a server there (roombus serve has one inside), or say with --nats where it is"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return "start the room service with roombus serve"
-	case errors.As(err, &api) && api.ErrorCode == codeNoCluster:
-		return "--replicas above 1 needs a NATS cluster"
+	case errors.Is(err, bus.ErrNoCluster):
+		return "this NATS server is in no cluster: leave --replicas out, or say with --nats where the cluster is"
 	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
 		return "another stream takes some of its subjects, which begin with room.: find it with nats stream ls --subject 'room.>' and change or remove it"
 	case errors.Is(err, nats.ErrAuthorization):
 		return "say who you are with --creds, --nkey, --user and --password, or --token"
+	case errors.As(err, &unknownCA):
+		return "if the server's certificate is of an authority of your own, name its file with --tlsca"
+	case errors.As(err, &otherHost):
+		return "use a name or address in --nats that the server's certificate has"
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return "the server has no TLS: leave out --tlsca, --tlscert and --tlskey, and tls:// in --nats"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "it is no address of this machine; choose another with --listen"
 	case bus.NotReady(err):
 		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
+	case errors.As(err, &differs) && differs.Storage:
+		return fmt.Sprintf("NATS does not change the storage of a stream: remove it and restore a backup of one with storage %s, or begin again with --new-events", jetstream.FileStorage)
 	case errors.As(err, &differs):
 		return fmt.Sprintf("change it with: nats stream edit %s (for the number of replicas there is serve --replicas too)", differs.Stream)
 	}

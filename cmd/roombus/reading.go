@@ -82,7 +82,10 @@ func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer nc.Close()
+	defer func() {
+		err = denied(nc, err)
+		nc.Close()
+	}()
 	if r.room != "" && len(v.room) > 0 && !exists(c.Context(), js, v.room) {
 		fmt.Fprintf(c.ErrOrStderr(), "roombus: there is no room %q, and nothing is known of one\n", r.room)
 	}

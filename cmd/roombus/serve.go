@@ -5,9 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,8 +54,9 @@ without it.`,
 	s.conn.addFlags(c)
 	def := roomsvc.Defaults()
 	f := c.Flags()
-	f.StringVar(&s.listen, "listen", defaultListen, "address of the NATS server inside; port 0 takes a free one")
-	f.StringVar(&s.storeDir, "store-dir", "", "folder of the NATS server inside (default "+defaultStoreDir()+")")
+	s.listen = defaultListen
+	f.Var((*filled)(&s.listen), "listen", "address of the NATS server inside; port 0 takes a free one")
+	f.Var((*filled)(&s.storeDir), "store-dir", "folder of the NATS server inside (default "+defaultStoreDir()+")")
 	f.StringVar(&s.sync, "sync", "interval", "when the NATS server inside syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
 	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
 	f.BoolVar(&s.service.NoProvision, "no-provision", false, "make no streams and buckets, only check those there are; roombus streams shows them")
@@ -106,8 +105,8 @@ func (*retention) Type() string { return "duration" }
 func defaultStoreDir() string { return filepath.Join(xdg.StateHome, "roombus") }
 
 func (s *serve) run(c *cobra.Command) error {
-	if err := s.check(c); err != nil {
-		return err
+	if mistakes := s.mistakes(c); len(mistakes) > 0 {
+		return usage(c, "%s", strings.Join(mistakes, "; "))
 	}
 	s.service.GroupCommits = s.sync == "always"
 	log := s.logger(c)
@@ -120,7 +119,7 @@ func (s *serve) run(c *cobra.Command) error {
 	s.service.Logger = log
 	service, err := roomsvc.Start(c.Context(), nc, s.service)
 	if err != nil {
-		return err
+		return denied(nc, err)
 	}
 	if s.conn.elsewhere() {
 		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
@@ -138,48 +137,6 @@ func (s *serve) run(c *cobra.Command) error {
 	}
 	log.Info("stopped")
 	return nil
-}
-
-// check refuses flags that do not go together.
-func (s *serve) check(c *cobra.Command) error {
-	if err := s.conn.checkServer(c, s.service.Replicas, s.sync); err != nil {
-		return err
-	}
-	for _, prefix := range s.service.ReplyPrefixes {
-		if !strings.HasPrefix(prefix, "_") {
-			return usage(c, "--reply-prefix must begin with an underscore, lest answers go to subjects that mean something, not %q", prefix)
-		}
-	}
-	if s.service.SnapshotEvery == 0 {
-		return usage(c, "--snapshot-every must be more than 0, or -1 for only when the service ends")
-	}
-	for _, f := range []struct {
-		name     string
-		positive bool
-	}{
-		{"budget", s.service.Budget > 0},
-		{"max-in-flight", s.service.MaxInFlight > 0},
-		{"breaker-failures", s.service.BreakerFailures > 0},
-		{"breaker-pause", s.service.BreakerPause > 0},
-	} {
-		if !f.positive {
-			return usage(c, "--%s must be more than 0, not %s", f.name, c.Flags().Lookup(f.name).Value)
-		}
-	}
-	if !s.conn.elsewhere() {
-		if _, port, err := net.SplitHostPort(s.listen); err != nil || !isPort(port) {
-			return usage(c, "--listen must be host:port, such as %s, not %q", defaultListen, s.listen)
-		}
-		if c.Flags().Changed("store-dir") && s.storeDir == "" {
-			return usage(c, "--store-dir is empty; leave it out for the default")
-		}
-	}
-	return nil
-}
-
-func isPort(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 16)
-	return err == nil
 }
 
 // nats connects to NATS, starting it if it is to run inside.

@@ -23,8 +23,8 @@ roombus serve makes whatever is absent by itself, unless it is started with --no
 	}
 	c.Flags().IntVar(&replicas, "replicas", roomsvc.Defaults().Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := checkReplicas(c, replicas); err != nil {
-			return err
+		if err := checkReplicas(replicas); err != nil {
+			return usage(c, "%v", err)
 		}
 		found := false
 		for _, cfg := range roomsvc.Streams(replicas) {

@@ -219,26 +219,6 @@ func TestCLIUsage(t *testing.T) {
 	assert.Contains(t, c.ok("completion", "bash"), "roombus")
 }
 
-func TestServeUsage(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{
-		{"--replicas", "3"},
-		{"--listen", "nowhere"},
-		{"--listen", "127.0.0.1:99999"},
-		{"--store-dir", ""},
-		{"--budget", "0s"},
-		{"--max-in-flight", "0"},
-		{"--breaker-failures", "-1"},
-		{"--breaker-pause", "-1s"},
-		{"--breaker-pause", "soon"},
-		{"--snapshot-every", "0"},
-	} {
-		status, _, stderr := harness.RunProgram(t, harness.Binary(t), append([]string{"serve"}, args...)...)
-		assert.Equal(t, 2, status)
-		assert.Regexp(t, `^roombus: [^\n]+\n$`, stderr)
-	}
-}
-
 // What apps and users have written cannot move the terminal.
 func TestCLIShowsControlCharactersAsDots(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -77,6 +79,39 @@ func TestServeWithCredentials(t *testing.T) {
 			serves(nil, s.env)
 			assert.NotEmpty(t, wontServe(t, append([]string{"--nats", url}, s.wrong...)...))
 		})
+	}
+}
+
+// The server and the settings differ about TLS: the line names the flag that mends it.
+func TestServe_TLSMistakeNamesTheFlag(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := withTLS(t, dir)
+	config := filepath.Join(dir, "nats.conf")
+	write(t, config, fmt.Sprintf("listen: \"127.0.0.1:-1\"\n%s\n", s.config))
+	server := harness.Start(t, harness.Tool(t, harness.NATSServer), "--config", config)
+	url := "nats://" + server.Stderr.Await(t, `Listening for client connections on (\S+)`)[1]
+	server.Stderr.Await(t, "Server is ready")
+	assert.Contains(t, wontServe(t, "--nats", url), "name its file with --tlsca")
+	assert.Contains(t, wontServe(t, append([]string{"--nats", strings.Replace(url, "127.0.0.1", "localhost", 1)}, s.flags...)...), "use a name or address in --nats that the server's certificate has")
+	assert.Contains(t, wontServe(t, "--nats", natsServer(t, harness.NATSServer), "--tlsca", filepath.Join(dir, "ca.pem")), "the server has no TLS: leave out --tlsca")
+}
+
+// A user whose permissions are too narrow is told so, and not that JetStream is away.
+func TestCLI_MissingPermissionIsNamed(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(t.TempDir(), "nats.conf")
+	write(t, config, fmt.Sprintf(`listen: "127.0.0.1:-1"
+jetstream { store_dir: %q }
+authorization { users: [ { user: u, password: p, permissions: { publish: ["nothing"], subscribe: ["_INBOX.>"] } } ] }`, t.TempDir()))
+	server := harness.Start(t, harness.Tool(t, harness.NATSServer), "--config", config)
+	url := server.Stderr.Await(t, `Listening for client connections on (\S+)`)[1]
+	server.Stderr.Await(t, "Server is ready")
+	c := cli{t, "nats://u:p@" + url}
+	for permission, command := range map[string][]string{"$JS.API": {"events"}, "room.svc.list": {"room", "ls", "--timeout", "1s"}} {
+		said := c.fails(1, command...)
+		assert.Regexp(t, `(?i)permissions violation.* "`+regexp.QuoteMeta(permission), said)
+		assert.Contains(t, said, "give the NATS user of this connection permission for that subject")
 	}
 }
 

@@ -46,11 +46,16 @@ func TestServeOnUnfitServer(t *testing.T) {
 			status: 1,
 			says:   []string{"stream ROOM_EVENTS", "max_age is 1h0m0s, must be 0s", "nats stream edit ROOM_EVENTS"},
 		},
+		"with a stream of that name in memory": {
+			url:    streamInMemory,
+			status: 1,
+			says:   []string{"storage is Memory, must be File", "NATS does not change the storage of a stream: remove it and restore a backup"},
+		},
 		"alone, asked for three copies": {
 			url:    func(t *testing.T) string { return harness.NewServer(t).URL() },
 			args:   []string{"--replicas", "3"},
-			status: 1,
-			says:   []string{"replicas > 1 not supported in non-clustered mode"},
+			status: 2,
+			says:   []string{"creating stream", "with 3 copies: a NATS server alone keeps no copies; this NATS server is in no cluster: leave --replicas out"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +66,7 @@ func TestServeOnUnfitServer(t *testing.T) {
 			assert.Empty(t, stdout)
 			line := complaint(t, stderr)
 			for _, part := range c.says {
-				assert.Contains(t, line, part)
+				assert.Equal(t, 1, strings.Count(line, part), "%q in %s", part, line)
 			}
 		})
 	}
@@ -97,12 +102,20 @@ func natsServer(t *testing.T, version string, args ...string) string {
 // them for an hour.
 func streamThatForgets(t *testing.T) string {
 	t.Helper()
+	return withStream(t, jetstream.StreamConfig{Name: subjects.Events, Subjects: []string{subjects.AllEvents}, MaxAge: time.Hour})
+}
+
+func streamInMemory(t *testing.T) string {
+	t.Helper()
+	return withStream(t, jetstream.StreamConfig{Name: subjects.Events, Subjects: []string{subjects.AllEvents}, Storage: jetstream.MemoryStorage})
+}
+
+func withStream(t *testing.T, cfg jetstream.StreamConfig) string {
+	t.Helper()
 	server := harness.NewServer(t)
 	js, err := jetstream.New(harness.Connect(t, server))
 	require.NoError(t, err)
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: subjects.Events, Subjects: []string{subjects.AllEvents}, MaxAge: time.Hour,
-	})
+	_, err = js.CreateStream(t.Context(), cfg)
 	require.NoError(t, err)
 	return server.URL()
 }
