@@ -67,6 +67,7 @@ without it.`,
 	f.IntVar(&s.service.MaxInFlight, "max-in-flight", def.MaxInFlight, "requests in progress; one room may have a quarter of them, more are refused as overloaded")
 	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row of an app, for one interface, that keep it from being asked")
 	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long such an app is not asked before a probe")
+	f.DurationVar(&s.service.WorkerWait, "worker-wait", def.WorkerWait, "how long to wait at the start for workers of apps that are essential; -1s: not at all")
 	s.service.RetainDeleted = def.RetainDeleted
 	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "how long the history of a deleted room is kept at least, or "+keepForever)
 	f.IntVar(&s.service.SnapshotEvery, "snapshot-every", def.SnapshotEvery, "events after which a snapshot is written, for a fast start; -1: only when the service ends")
@@ -149,6 +150,9 @@ func (s *serve) check(c *cobra.Command) error {
 		if !strings.HasPrefix(prefix, "_") {
 			return usage(c, "--reply-prefix must begin with an underscore, lest answers go to subjects that mean something, not %q", prefix)
 		}
+	}
+	if s.service.WorkerWait == 0 {
+		return usage(c, "--worker-wait must be more than 0, or -1s for not at all")
 	}
 	if s.service.SnapshotEvery == 0 {
 		return usage(c, "--snapshot-every must be more than 0, or -1 for only when the service ends")
