@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-func call(t *testing.T, rooms appworker.RoomService, method, path, body string, header http.Header) (*http.Response, string) {
+func call(t *testing.T, rooms appworker.RoomService, method, path, body string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for name, values := range header {
@@ -27,9 +27,7 @@ func call(t *testing.T, rooms appworker.RoomService, method, path, body string, 
 	}
 	w := httptest.NewRecorder()
 	front{rooms: rooms, log: slog.New(slog.DiscardHandler)}.handler().ServeHTTP(w, r)
-	response := w.Result()
-	t.Cleanup(func() { _ = response.Body.Close() })
-	return response, w.Body.String()
+	return w
 }
 
 func TestFront_Commands(t *testing.T) {
@@ -52,9 +50,9 @@ func TestFront_Commands(t *testing.T) {
 		{"DELETE", "/rooms/lobby/members/bob", "", 200, `"changed":true`},
 		{"POST", "/rooms/lobby", "", 405, "Method Not Allowed"},
 	} {
-		response, body := call(t, rooms, c.method, c.path, c.body, nil)
-		assert.Equal(t, c.status, response.StatusCode, "%s %s: %s", c.method, c.path, body)
-		assert.Contains(t, body, c.says, "%s %s", c.method, c.path)
+		w := call(t, rooms, c.method, c.path, c.body, nil)
+		assert.Equal(t, c.status, w.Code, "%s %s", c.method, c.path)
+		assert.Contains(t, w.Body.String(), c.says, "%s %s", c.method, c.path)
 	}
 }
 
@@ -66,8 +64,8 @@ func TestFront_RequestWithTheSameKeyIsDoneOnce(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for range 2 {
-		_, body := call(t, rooms, "PUT", "/rooms/lobby/members/bob", "", http.Header{"Idempotency-Key": {"key-1"}})
-		assert.Contains(t, body, `"changed":true`)
+		w := call(t, rooms, "PUT", "/rooms/lobby/members/bob", "", http.Header{"Idempotency-Key": {"key-1"}})
+		assert.Contains(t, w.Body.String(), `"changed":true`)
 	}
 }
 
@@ -95,15 +93,18 @@ func TestFront_Errors(t *testing.T) {
 	}{
 		"a denial": {
 			&room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it", CommandID: "c", App: "guard", Reason: "you are banned here", Apps: secret},
-			403, "", refusal{room.CodeUserNotAllowed, "you are banned here", "c"},
+			403, "",
+			refusal{room.CodeUserNotAllowed, "you are banned here", "c"},
 		},
 		"a request that is invalid": {
 			room.Errorf(room.CodeInvalidRequest, "user.id is required"),
-			400, "", refusal{room.CodeInvalidRequest, "user.id is required", ""},
+			400, "",
+			refusal{room.CodeInvalidRequest, "user.id is required", ""},
 		},
 		"an essential app that failed": {
 			&room.Error{Code: room.CodeEssentialAppUnavailable, Message: "panic: secret", CommandID: "c", App: "guard", Reason: "panic: secret", Apps: secret},
-			503, "1", refusal{room.CodeEssentialAppUnavailable, "try again later", "c"},
+			503, "1",
+			refusal{room.CodeEssentialAppUnavailable, "try again later", "c"},
 		},
 		"a command whose time ran out": {
 			room.Errorf(room.CodeDeadlineExceeded, "secret"), 504, "1", refusal{room.CodeDeadlineExceeded, "try again later", ""},
@@ -112,13 +113,13 @@ func TestFront_Errors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			response, body := call(t, refusing{err: c.err}, "PUT", "/rooms/lobby/members/mallory", "", nil)
-			assert.Equal(t, c.status, response.StatusCode)
-			assert.Equal(t, c.retry, response.Header.Get("Retry-After"))
+			w := call(t, refusing{err: c.err}, "PUT", "/rooms/lobby/members/mallory", "", nil)
+			assert.Equal(t, c.status, w.Code)
+			assert.Equal(t, c.retry, w.Header().Get("Retry-After"))
 			var got refusal
-			require.NoError(t, json.Unmarshal([]byte(body), &got))
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
 			assert.Equal(t, c.want, got)
-			assert.NotContains(t, body, "secret")
+			assert.NotContains(t, w.Body.String(), "secret")
 		})
 	}
 }

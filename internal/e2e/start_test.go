@@ -47,7 +47,7 @@ func newStartPage(t *testing.T) *startPage {
 	text, err := os.ReadFile(filepath.Join(root, "docs/start.md"))
 	require.NoError(t, err)
 	assert.Len(t, regexp.MustCompile("(?m)^```").FindAllString(string(text), -1),
-		2*(len(fenced(t, "docs/start.md", "sh"))), "every block is one of commands")
+		2*len(fenced(t, "docs/start.md", "sh")), "every block is one of commands")
 	marked := notRun.ReplaceAllString(string(text), "```text\n")
 	var blocks []string
 	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(marked, -1) {
@@ -95,7 +95,7 @@ func clients(t *testing.T, url, block string) {
 	}
 }
 
-func TestStartPage(t *testing.T) {
+func TestStartPage(t *testing.T) { //nolint:tparallel // one block after the other
 	t.Parallel()
 	p := newStartPage(t)
 	p.run(p.clone, "") // roombus
