@@ -15,6 +15,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
 )
 
 // foreign is an example worker in another language: an app that denies joins of users without a name.
@@ -30,11 +31,12 @@ func TestForeignWorker(t *testing.T) {
 			t.Parallel()
 			f := prepare(t)
 			for name, test := range map[string]func(*testing.T, foreign){
-				"decides":                            decides,
-				"answers as the wire contract says":  answersAsTheContractSays,
-				"waits for the room service":         waitsForTheService,
-				"answers what it has before it ends": answersBeforeItEnds,
-				"registers again after a reconnect":  registersAfterReconnect,
+				"decides":                               decides,
+				"answers as the wire contract says":     answersAsTheContractSays,
+				"waits for the room service":            waitsForTheService,
+				"answers what it has before it ends":    answersBeforeItEnds,
+				"registers again after a reconnect":     registersAfterReconnect,
+				"registers again after a lost registry": registersAfterLoss,
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
@@ -155,5 +157,17 @@ func registersAfterReconnect(t *testing.T, f foreign) {
 	worker.Stdout.Await(t, "registered")
 	proxy.Close()
 	proxy.Open()
+	worker.Stdout.Await(t, "(?s)registered.*registered")
+}
+
+// The worker looks every 30 seconds.
+func registersAfterLoss(t *testing.T, f foreign) {
+	t.Helper()
+	b := harness.New(t, roomsvc.Config{})
+	worker := f.start(t, b.Server.URL())
+	worker.Stdout.Await(t, "registered")
+	require.NoError(t, b.Service.Stop(t.Context()))
+	require.NoError(t, b.JS.DeleteKeyValue(t.Context(), subjects.AppsBucket))
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{NewRegistry: true})
 	worker.Stdout.Await(t, "(?s)registered.*registered")
 }
