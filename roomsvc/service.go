@@ -55,6 +55,9 @@ type Config struct {
 	// BreakerPause is how long an open breaker keeps the app from being asked before a probe.
 	// Default 5 s.
 	BreakerPause time.Duration
+	// WorkerWait is how long a starting service waits, before it serves, for a live worker of each app
+	// that is essential for something, enabled and no shadow. Default 5 s; negative: it does not wait.
+	WorkerWait time.Duration
 	// RetainDeleted is how long the history of a deleted room is kept in the stream at least; 0
 	// is no longer than it takes to see that nobody has yet to read it. KeepDeleted, or whatever
 	// else is negative, is for ever. Default, for nil, 30 days.
@@ -95,6 +98,7 @@ func (c Config) withDefaults() Config {
 	def(&c.BreakerFailures, 5)
 	def(&c.SnapshotEvery, 100_000)
 	defTime(&c.BreakerPause, 5*time.Second)
+	defTime(&c.WorkerWait, 5*time.Second)
 	defTime(&c.Budget, 4*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
 	defTime(&c.CommitPatience, 2*time.Second)
@@ -190,8 +194,8 @@ type Service struct {
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has
-// read the stream, from the latest snapshot on if there is one, and serves requests; the context
-// bounds the starting only. The
+// read the stream, from the latest snapshot on if there is one, has waited for workers of essential
+// apps (Config.WorkerWait), and serves requests; the context bounds the starting only. The
 // caller closes the connection.
 //
 // If the stream of events or the registry of apps has been lost, Start answers every request with an
@@ -259,6 +263,9 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
 	s.running.Go(func() { s.checkRegistry(s.ctx) })
+	if err := s.awaitWorkers(ctx); err != nil {
+		return err
+	}
 	var err error
 	s.micro, err = bus.NewService(s.out, bus.ServiceConfig{
 		Name:          subjects.Service,

@@ -66,6 +66,7 @@ without it.`,
 	f.IntVar(&s.service.MaxInFlight, "max-in-flight", def.MaxInFlight, "requests in progress; one room may have a quarter of them, more are refused as overloaded")
 	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row of an app, for one interface, that keep it from being asked")
 	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long such an app is not asked before a probe")
+	f.DurationVar(&s.service.WorkerWait, "worker-wait", def.WorkerWait, "how long to wait at the start for workers of apps that are essential; -1s: not at all")
 	s.service.RetainDeleted = def.RetainDeleted
 	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "how long the history of a deleted room is kept at least, or "+keepForever)
 	f.IntVar(&s.service.SnapshotEvery, "snapshot-every", def.SnapshotEvery, "events after which a snapshot is written, for a fast start; -1: only when the service ends")

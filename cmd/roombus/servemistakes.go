@@ -41,6 +41,9 @@ func (s *serve) mistakes(c *cobra.Command) []string {
 	if s.service.BreakerPause <= 0 {
 		say("--breaker-pause must be more than 0, not %s", s.service.BreakerPause)
 	}
+	if s.service.WorkerWait == 0 {
+		say("--worker-wait must be more than 0, or -1s for not at all, not 0s")
+	}
 	if s.service.SnapshotEvery == 0 || s.service.SnapshotEvery < -1 {
 		say("--snapshot-every must be more than 0, or -1 for only when the service ends, not %d", s.service.SnapshotEvery)
 	}

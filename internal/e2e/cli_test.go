@@ -186,6 +186,7 @@ func TestCLIUsage(t *testing.T) {
 		{"replay", "-"},
 		{"serve", "--sync", "never"},
 		{"serve", "--replicas", "2"},
+		{"serve", "--worker-wait", "0s"},
 		{"serve", "--log-level", "loud"},
 		{"room", "get", "a", "--timeout", "0"},
 		{"replay", "-", "--timeout", "-1s"},

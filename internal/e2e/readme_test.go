@@ -32,14 +32,14 @@ func fenced(t *testing.T, file, language string) []string {
 	return blocks
 }
 
-// example builds an example app and runs it against the bus.
-func example(t *testing.T, name, url string) *harness.Process {
+// example builds an example and runs it against the bus.
+func example(t *testing.T, name, url string, env ...string) *harness.Process {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), name)
 	out, err := exec.Command("go", "build", "-o", binary, "github.com/roombus/roombus/examples/"+name).CombinedOutput()
 	require.NoError(t, err, string(out))
 	cmd := exec.Command(binary)
-	cmd.Env = harness.Env(t.TempDir(), "NATS_URL="+url)
+	cmd.Env = harness.Env(t.TempDir(), append(env, "NATS_URL="+url)...)
 	return harness.StartCmd(t, cmd)
 }
 
@@ -83,7 +83,10 @@ func TestREADME(t *testing.T) {
 		_, err := busAt(t, url).NC.Request("room.pre.userjoin.closed", nil, replyTime)
 		return err == nil
 	}, replyTime, tick, "the app answers")
-	nats(strings.TrimSpace(blocks[6])).Stdout.Await(t, `"code":"user_not_allowed".*"reason":"closed for today"`)
+	requests := strings.Split(strings.TrimSpace(blocks[6]), "\n")
+	require.Len(t, requests, 2)
+	nats(requests[0]).Stdout.Await(t, `"code":"user_not_allowed".*"reason":"closed for today"`)
+	nats(requests[1]).Stdout.Await(t, `"id":"closed"`)
 
 	rejected := jsonLines[room.Rejection](t, c.ok("rejections", "--json"))
 	for line := range strings.Lines(strings.ReplaceAll(blocks[7], "COMMAND-ID", rejected[0].ID)) {

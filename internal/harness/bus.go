@@ -74,11 +74,15 @@ func Asker(t testing.TB, nc *nats.Conn) *bus.Asker {
 	return a
 }
 
-// Serve starts a room service on the connection.
+// Serve starts a room service on the connection. It does not wait for workers unless the configuration
+// says so.
 func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
 	t.Helper()
 	if cfg.Logger == nil {
 		cfg.Logger = Log(t)
+	}
+	if cfg.WorkerWait == 0 {
+		cfg.WorkerWait = -1
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

@@ -215,10 +215,10 @@ func (o *Output) Await(t testing.TB, pattern string) []string {
 }
 
 // ServeProcess starts "roombus serve" with a NATS server inside on a free port, and returns its URL
-// once it serves.
+// once it serves. It does not wait for workers unless the arguments say so.
 func ServeProcess(t testing.TB, args ...string) (p *Process, url string) {
 	t.Helper()
-	p = Start(t, Binary(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	p = Start(t, Binary(t), append([]string{"serve", "--listen", "127.0.0.1:0", "--worker-wait", "-1s"}, args...)...)
 	url = p.Stderr.Await(t, `url=(nats://\S+)`)[1]
 	p.Stderr.Await(t, `msg=serving`)
 	return p, url

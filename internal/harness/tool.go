@@ -42,3 +42,22 @@ func Tool(t testing.TB, pkg string) string {
 	require.NoError(t, err, string(out))
 	return program
 }
+
+// Program is the path of a program that the system has. Without it the test is skipped, and fails in CI.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	program, err := exec.LookPath(name)
+	if err != nil {
+		SkipOutsideCI(t, "needs %s: %v", name, err)
+	}
+	return program
+}
+
+// SkipOutsideCI skips the test, for lack of something that CI must have: there the test fails.
+func SkipOutsideCI(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
