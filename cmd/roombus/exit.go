@@ -136,7 +136,18 @@ func hint(err error) string {
 	case bus.NotReady(err):
 		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
 	case errors.As(err, &differs):
-		return fmt.Sprintf("change it with: nats stream edit %s (for the number of replicas there is serve --replicas too)", differs.Stream)
+		return mend(differs)
 	}
 	return ""
+}
+
+// mend says how streams that differ are mended.
+func mend(differs *bus.StreamDiffersError) string {
+	if differs.InMemory {
+		return storageRemedy
+	}
+	if differs.Copies > differs.WantCopies {
+		return fmt.Sprintf("start with --replicas %d if the streams are to have so many copies", differs.Copies)
+	}
+	return fmt.Sprintf("mend all that can be changed with: roombus streams --apply --replicas %d", differs.WantCopies)
 }
