@@ -80,8 +80,8 @@ func checkReplicas(cmd *cobra.Command, n int) error {
 	return nil
 }
 
-func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
-	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI")}, opts...)...)
+func (c *connection) connect() (*nats.Conn, error) {
+	return c.settings().Connect(nats.Name("roombus CLI"))
 }
 
 // jetStream connects to NATS for what reads its streams. The caller closes the connection.
