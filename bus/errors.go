@@ -29,7 +29,10 @@ var (
 type StreamDiffersError struct {
 	Stream      string
 	Differences []string // each as "field is A, must be B"
-	Storage     bool     // the storage is among them, which NATS does not change
+	// Copies is how many the stream has, WantCopies how many it must have.
+	Copies, WantCopies int
+	// InMemory says that it has memory storage and must not, which JetStream cannot change.
+	InMemory bool
 }
 
 func (e *StreamDiffersError) Error() string {

@@ -40,9 +40,19 @@ func NotReady(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 }
 
-// CheckStream returns a *StreamMissingError if the stream is not there. If it must be exactly as
-// wanted, a *StreamDiffersError names whatever is not and could lose or reorder messages.
-func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, exactly bool) error {
+// Demand is what of a stream's configuration must be as wanted.
+type Demand int
+
+// The demands.
+const (
+	Exists  Demand = iota // nothing
+	Durable               // storage and copies: limits are the operator's
+	Exact                 // everything that could lose or reorder messages
+)
+
+// CheckStream returns a *StreamMissingError if the stream does not exist, and a *StreamDiffersError if
+// its configuration does not meet the demand.
+func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, demand Demand) error {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return &StreamMissingError{Stream: want.Name}
@@ -51,8 +61,10 @@ func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 		return fmt.Errorf("looking up stream %s: %w", want.Name, err)
 	}
 	is := s.CachedInfo().Config
-	if d := differences(is, want); exactly && len(d) > 0 {
-		return &StreamDiffersError{Stream: want.Name, Differences: d, Storage: is.Storage != want.Storage}
+	if d := differences(is, want, demand); len(d) > 0 {
+		return &StreamDiffersError{
+			Stream: want.Name, Differences: d, Copies: is.Replicas, WantCopies: want.Replicas, InMemory: is.Storage != want.Storage,
+		}
 	}
 	return nil
 }
@@ -74,16 +86,32 @@ func CreateStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.Str
 	return nil
 }
 
-func differences(is, must jetstream.StreamConfig) []string {
+type setting struct {
+	name     string
+	is, must any
+}
+
+func differences(is, must jetstream.StreamConfig, demand Demand) []string {
+	var settings []setting
+	if demand >= Durable {
+		settings = append(settings, setting{"storage", is.Storage, must.Storage}, setting{"num_replicas", is.Replicas, must.Replicas})
+	}
+	if demand >= Exact {
+		settings = append(settings, orderingAndLimits(is, must)...)
+	}
 	var d []string
-	for _, f := range []struct {
-		name     string
-		is, must any
-	}{
+	for _, f := range settings {
+		if f.is != f.must {
+			d = append(d, fmt.Sprintf("%s is %v, must be %v", f.name, f.is, f.must))
+		}
+	}
+	return d
+}
+
+func orderingAndLimits(is, must jetstream.StreamConfig) []setting {
+	return []setting{
 		{"subjects", fmt.Sprint(is.Subjects), fmt.Sprint(must.Subjects)},
 		{"retention", is.Retention, must.Retention},
-		{"storage", is.Storage, must.Storage},
-		{"num_replicas", is.Replicas, must.Replicas},
 		{"max_age", is.MaxAge, must.MaxAge},
 		{"max_bytes", unlimited(is.MaxBytes), unlimited(must.MaxBytes)},
 		{"max_msgs", unlimited(is.MaxMsgs), unlimited(must.MaxMsgs)},
@@ -106,12 +134,36 @@ func differences(is, must jetstream.StreamConfig) []string {
 		{"mirror", is.Mirror != nil, must.Mirror != nil},
 		{"sources", len(is.Sources), len(must.Sources)},
 		{"subject_transform", is.SubjectTransform != nil, must.SubjectTransform != nil},
-	} {
-		if f.is != f.must {
-			d = append(d, fmt.Sprintf("%s is %v, must be %v", f.name, f.is, f.must))
+	}
+}
+
+// MendStream changes the configuration of a stream to meet the demand, as far as JetStream can change it.
+// It never lowers the number of copies.
+func MendStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, demand Demand) error {
+	s, err := js.Stream(ctx, want.Name)
+	if err != nil {
+		return fmt.Errorf("looking up stream %s: %w", want.Name, err)
+	}
+	is := s.CachedInfo().Config
+	copies := is
+	copies.Replicas = max(is.Replicas, want.Replicas)
+	if demand == Exact {
+		all := want
+		all.Storage, all.Replicas = is.Storage, copies.Replicas
+		all.Description, all.Metadata, all.Placement = is.Description, is.Metadata, is.Placement
+		all.Compression, all.AllowAtomicPublish = is.Compression, is.AllowAtomicPublish
+		if _, err = js.UpdateStream(ctx, all); err == nil {
+			return nil
 		}
 	}
-	return d
+	// One setting that cannot be changed must not keep the stream from having its copies.
+	if _, e := js.UpdateStream(ctx, copies); e != nil {
+		return fmt.Errorf("updating stream %s: %w", want.Name, e)
+	}
+	if err != nil {
+		return fmt.Errorf("updating stream %s: %w", want.Name, err)
+	}
+	return nil
 }
 
 // unlimited makes the ways of saying "no limit" one.

@@ -109,6 +109,9 @@ type Figures struct {
 	Failed      uint64 `json:"failed"`
 	TimedOut    uint64 `json:"timedOut"`
 	Unavailable uint64 `json:"unavailable"` // not asked for being disabled or behind an open breaker is among these, not among the calls
+	// FailOpen is how often an action went on without a verdict of the app: it is optional, and was
+	// disabled, unavailable, failed or late.
+	FailOpen uint64 `json:"failOpen"`
 	// WouldHaveDenied is how many of the denials were not enforced, for the app was a shadow.
 	WouldHaveDenied uint64 `json:"wouldHaveDenied"`
 	Retried         uint64 `json:"retried"` // calls that were sent to another worker too
@@ -130,6 +133,7 @@ func (f *Figures) Add(o Figures) {
 	f.Failed += o.Failed
 	f.TimedOut += o.TimedOut
 	f.Unavailable += o.Unavailable
+	f.FailOpen += o.FailOpen
 	f.WouldHaveDenied += o.WouldHaveDenied
 	f.Retried += o.Retried
 	f.Late += o.Late

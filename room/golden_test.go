@@ -38,7 +38,7 @@ var (
 	}
 	cut     = room.Cut{Outcomes: 1, Reasons: 2, Changed: 3, Warnings: 4}
 	figures = room.Figures{
-		Calls: 20, Allowed: 10, Denied: 5, Skipped: 1, Failed: 1, TimedOut: 3, Unavailable: 2, WouldHaveDenied: 1,
+		Calls: 20, Allowed: 10, Denied: 5, Skipped: 1, Failed: 1, TimedOut: 3, Unavailable: 2, FailOpen: 4, WouldHaveDenied: 1,
 		Retried: 4, Late: 2, P50Ms: 0.25, P99Ms: 1000, Breaker: room.BreakerHalfOpen,
 	}
 )

@@ -23,15 +23,18 @@ const (
 )
 
 // prepareDurables makes or updates the app's consumers before the manifest counts. They get what it
-// implements, and lose nothing: if the registration cannot be stored, the manifest before it counts on.
-func (s *Service) prepareDurables(ctx context.Context, m room.Manifest, isNew bool) error {
+// implements, and lose nothing: if the registration cannot be stored, the manifest before it counts on. was is the registration that counts, nil if the app is new.
+func (s *Service) prepareDurables(ctx context.Context, m room.Manifest, was *room.Registration) error {
+	if was == nil {
+		s.depends.forget(m.ID)
+	}
 	if !m.HasPost() {
 		return nil
 	}
-	if err := s.ensureDurable(ctx, s.stream, eventsDurable(m), isNew); err != nil {
+	if err := s.ensureDurable(ctx, s.stream, eventsDurable(m), was); err != nil {
 		return err
 	}
-	return s.ensureDurable(ctx, s.replays, replaysDurable(m), isNew)
+	return s.ensureDurable(ctx, s.replays, replaysDurable(m), was)
 }
 
 // settleDurables brings the app's consumers to what its manifest implements, once the manifest is
@@ -137,9 +140,12 @@ func durable(m room.Manifest) jetstream.ConsumerConfig {
 // ensureDurable makes the consumer or updates it. One that is there goes on where it is, and keeps
 // the events that it gets. Of an app that is new it is what a registration that failed has left, or
 // the registry has been lost: only one that nothing waits in is made anew, so that no event is lost.
-func (s *Service) ensureDurable(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig, isNew bool) error {
+func (s *Service) ensureDurable(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig, was *room.Registration) error {
+	isNew := was == nil
 	there, err := stream.Consumer(ctx, want.Durable)
 	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound) && !isNew && was.HasPost():
+		return s.remake(ctx, stream, want)
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		return create(ctx, stream, want)
 	case err != nil:
@@ -251,6 +257,7 @@ func filtersOf(c jetstream.ConsumerConfig) []string {
 
 // deleteDurables deletes the app's consumers, if it has some, with whatever waits in them.
 func (s *Service) deleteDurables(ctx context.Context, app string) error {
+	s.depends.forget(app)
 	name := subjects.Durable(app)
 	for _, stream := range []jetstream.Stream{s.stream, s.replays} {
 		err := stream.DeleteConsumer(ctx, name)

@@ -16,6 +16,7 @@ type figures struct {
 	mu     sync.Mutex
 	counts room.Figures
 	times  *hdrhistogram.Histogram // in microseconds; nil before the first
+	open   failOpen
 }
 
 // newTimes is a histogram of microseconds up to the longest timeout there is, to two digits.

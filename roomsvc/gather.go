@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -126,7 +127,7 @@ func (s *Service) leave(ctx context.Context, asking *bus.Asking, g *gathering) {
 	case s.listening <- struct{}{}:
 	default:
 		asking.Close()
-		rest.conclude()
+		rest.conclude(s.log)
 		return
 	}
 	s.running.Go(func() {
@@ -134,13 +135,13 @@ func (s *Service) leave(ctx context.Context, asking *bus.Asking, g *gathering) {
 		defer asking.Close()
 		for rest.hear(s.ctx, asking) {
 		}
-		rest.conclude()
+		rest.conclude(s.log)
 	})
 }
 
 // conclude counts what came of the round and tells the circuits, once it is combined: only
 // then is it known whether what an app said could be used.
-func (g *gathering) conclude() {
+func (g *gathering) conclude(log *slog.Logger) {
 	for n, a := range g.answers {
 		if !a.Unheard {
 			g.contacts[n].figures.count(a)
@@ -149,6 +150,9 @@ func (g *gathering) conclude() {
 	for _, k := range g.calls {
 		if a := g.answers[k.n]; !a.Unheard {
 			k.done(a)
+			if a.Outcome.Answered() {
+				k.figures.failOpenEnded(k.contact, log)
+			}
 		}
 	}
 }

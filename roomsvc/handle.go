@@ -58,6 +58,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
 	defer place.at(nil)
 	first := *draft
+	var without []failedOpen
 	for _, r := range s.apps.rounds(draft.Event) {
 		if r.again && !draft.Differs(first) {
 			continue
@@ -65,10 +66,14 @@ func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, dr
 		place.at(&step{asked: r.contacts})
 		asked := s.gather(ctx, c, *draft, r)
 		next, refusal := room.Combine(*draft, r.phase, asked.answers)
-		asked.conclude()
+		asked.conclude(s.log)
 		if *draft = next; refusal != nil {
 			return refusal
 		}
+		without = append(without, asked.failedOpen()...)
+	}
+	for _, f := range without {
+		f.count(s.log)
 	}
 	return nil
 }

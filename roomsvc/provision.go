@@ -66,6 +66,10 @@ func (s *Service) open(ctx context.Context) error {
 	if s.stream, err = s.js.Stream(ctx, subjects.Events); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Events, err)
 	}
+	if info := s.stream.CachedInfo(); s.cfg.Replicas == 1 && info.Cluster != nil && info.Cluster.Name != "" {
+		s.log.Warn("the streams have one copy on a NATS cluster: without the node that has it every command is unavailable, and its disk is the only one",
+			"cluster", info.Cluster.Name, "remedy", "roombus streams --apply --replicas 3, then roombus serve --replicas 3")
+	}
 	if err = s.allowGroups(ctx); err != nil {
 		return fmt.Errorf("letting the stream %s take batches: %w", subjects.Events, err)
 	}
@@ -117,7 +121,7 @@ func (s *Service) haveOptional(ctx context.Context) {
 
 // haveSnapshots sees to the bucket of snapshots, which may have been removed.
 func (s *Service) haveSnapshots(ctx context.Context) error {
-	n := needed{config: snapshotsConfig(), asIs: true}
+	n := needed{config: snapshotsConfig()}
 	n.config.Replicas = s.cfg.Replicas
 	return s.have(ctx, n)
 }
@@ -125,7 +129,7 @@ func (s *Service) haveSnapshots(ctx context.Context) error {
 // have returns nil if the stream is there and as it must be, and makes it before if it may.
 func (s *Service) have(ctx context.Context, n needed) error {
 	var missing *bus.StreamMissingError
-	err := bus.CheckStream(ctx, s.js, n.config, !n.asIs)
+	err := bus.CheckStream(ctx, s.js, n.config, n.demand)
 	if s.cfg.NoProvision || !errors.As(err, &missing) {
 		return err
 	}
@@ -133,5 +137,5 @@ func (s *Service) have(ctx context.Context, n needed) error {
 		return err
 	}
 	s.log.Info("stream created", "stream", n.config.Name, "storage", strings.ToLower(n.config.Storage.String()), "copies", n.config.Replicas)
-	return bus.CheckStream(ctx, s.js, n.config, !n.asIs)
+	return bus.CheckStream(ctx, s.js, n.config, n.demand)
 }

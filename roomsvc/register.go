@@ -53,7 +53,7 @@ func (s *Service) changeManifest(ctx context.Context, id string, revised revise)
 		next, changed, err := revised(was)
 		if err == nil {
 			next = forgetOldest(next, eventBounds(int(s.nc.MaxPayload())).MaxBytes)
-			err = s.prepareDurables(ctx, next.Manifest, was == nil)
+			err = s.prepareDurables(ctx, next.Manifest, was)
 		}
 		return next, changed, err
 	}

@@ -69,6 +69,9 @@ type Config struct {
 	// for a single NATS server that syncs each commit to disk: there it is faster. Elsewhere it
 	// is slower, and with Replicas it is refused.
 	GroupCommits bool
+	// StreamCheck is how often the service looks whether the streams, their events and the consumers of
+	// apps are as they must be. Default 1 min.
+	StreamCheck time.Duration
 	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
 	ReplyPrefixes []string
 	// Logger gets what operators should know. Default: nowhere.
@@ -102,6 +105,7 @@ func (c Config) withDefaults() Config {
 	defTime(&c.Budget, 4*time.Second)
 	defTime(&c.AckWait, 2*time.Second)
 	defTime(&c.CommitPatience, 2*time.Second)
+	defTime(&c.StreamCheck, time.Minute)
 	if c.RetainDeleted == nil {
 		c.RetainDeleted = new(30 * 24 * time.Hour)
 	}
@@ -123,6 +127,7 @@ func (c Config) validate() error {
 		{"Budget", int64(c.Budget)},
 		{"AckWait", int64(c.AckWait)},
 		{"CommitPatience", int64(c.CommitPatience)},
+		{"StreamCheck", int64(c.StreamCheck)},
 		{"BreakerFailures", int64(c.BreakerFailures)},
 		{"BreakerPause", int64(c.BreakerPause)},
 	} {
@@ -173,6 +178,7 @@ type Service struct {
 	unwritten bus.Outage  // of the record of the registry
 	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
 
+	depends    dependencies
 	apps       *apps
 	projection *projection
 	snapshots  *snapshots
@@ -263,6 +269,7 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
 	s.running.Go(func() { s.checkRegistry(s.ctx) })
+	s.running.Go(func() { s.checkDependencies(s.ctx) })
 	if err := s.awaitWorkers(ctx); err != nil {
 		return err
 	}

@@ -18,12 +18,18 @@ type EndpointData struct {
 	// forgotten the same deleted rooms; it is left out while a replica is ahead with a commit of
 	// its own.
 	ProjectionHash string `json:"projection_hash,omitempty"`
-	Quarantined    uint64 `json:"quarantined"`      // messages of the stream not applied
-	Lost           uint64 `json:"lost"`             // messages of the stream damaged on disk, as far as was seen at the start
-	Conflicts      uint64 `json:"conflicts"`        // commits that another replica was faster than, for the same room
-	LateVerdicts   uint64 `json:"late_verdicts"`    // came after their pre-event had ended
-	Surplus        uint64 `json:"surplus_verdicts"` // second ones to the same pre-event
-	RefusedReplies uint64 `json:"refused_replies"`  // requests dropped for their reply subject
+	Quarantined    uint64 `json:"quarantined"` // messages of the stream not applied
+	Lost           uint64 `json:"lost"`        // messages of the stream damaged on disk, as far as was seen at the start
+	// Misconfigured is how many streams are missing or not as they must be, EventsMissing how many events of live
+	// rooms the stream lacks, both as of the last look, once a minute.
+	Misconfigured uint64 `json:"misconfigured"`
+	EventsMissing uint64 `json:"events_missing"`
+	// ConsumersRemade counts the consumers of apps that were missing.
+	ConsumersRemade uint64 `json:"consumers_remade"`
+	Conflicts       uint64 `json:"conflicts"`        // commits that another replica was faster than, for the same room
+	LateVerdicts    uint64 `json:"late_verdicts"`    // came after their pre-event had ended
+	Surplus         uint64 `json:"surplus_verdicts"` // second ones to the same pre-event
+	RefusedReplies  uint64 `json:"refused_replies"`  // requests dropped for their reply subject
 	// RejectionsDropped counts the rejections that are not in the stream.
 	RejectionsDropped uint64 `json:"rejections_dropped"`
 }
@@ -68,6 +74,7 @@ func (s *Service) endpointData(endpoint string) any {
 	return EndpointData{
 		Errors: s.errors.of(endpoint).snapshot(),
 		Rooms:  n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
+		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.depends.remade.Load(),
 		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),

@@ -5,26 +5,30 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
 // needed is a stream that a service uses, or the one that a bucket is made of.
 type needed struct {
 	config jetstream.StreamConfig
-	asIs   bool   // one that is there is used however it is configured: its limits are its operator's
+	demand bus.Demand
 	lost   string // what is lost without it; if nothing is said, the service does not start
 }
 
 // needs is everything there must be in JetStream; what may be absent comes last.
+//
+// A stream that a guarantee rests on must be on disk and have its copies. Its limits are its operator's, but for
+// those of the stream of events.
 func needs(replicas int) []needed {
 	all := []needed{
-		{config: eventsConfig()},
-		{config: bucketConfig(subjects.AppsBucket, "the manifests of the registered apps, by id", 5), asIs: true},
-		{config: deadLettersConfig(), asIs: true},
-		{config: replaysConfig(), asIs: true},
-		{config: givenUpConfig(), asIs: true},
-		{config: rejectionsConfig(), asIs: true, lost: "rejections"},
-		{config: snapshotsConfig(), asIs: true, lost: "snapshots"},
+		{config: eventsConfig(), demand: bus.Exact},
+		{config: bucketConfig(subjects.AppsBucket, "the manifests of the registered apps, by id", 5), demand: bus.Durable},
+		{config: deadLettersConfig(), demand: bus.Durable},
+		{config: replaysConfig(), demand: bus.Durable},
+		{config: givenUpConfig(), demand: bus.Durable},
+		{config: rejectionsConfig(), lost: "rejections"},
+		{config: snapshotsConfig(), lost: "snapshots"},
 	}
 	for n := range all {
 		all[n].config.Replicas = replicas

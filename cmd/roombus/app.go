@@ -38,7 +38,9 @@ func newApp() *cobra.Command {
 			Long: `ls lists the apps in the order in which they are asked, and how they are doing. Interfaces
 that an app is essential for have a star. WORKERS are the live ones that speak the NATS micro
 protocol, as those made with the Go SDK do; with ? there are others only, which cannot be counted. The figures are sums over the replicas of the
-room service, each since it started; P50 and P99 are times from asking to knowing. BACKLOG is how
+room service, each since it started; P50 and P99 are times from asking to knowing. FAIL OPEN is how
+often an action went on without a verdict of the app: an optional one that was disabled, absent, late,
+failed, or behind an open breaker. BACKLOG is how
 many post-events wait for the app, and the age of the oldest; DEAD is how many dead letters it has. An app is stuck on a room if its
 workers have as many events in hand as they may and do not acknowledge the oldest, one of that
 room: then the events of all rooms wait. app info has the event.`,
@@ -115,11 +117,11 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		}
 		return nil
 	}
-	t := newTable(w, "APP\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tP50\tP99\tBREAKER\tBACKLOG\tDEAD\tINTERFACES")
+	t := newTable(w, "APP\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tFAIL OPEN\tP50\tP99\tBREAKER\tBACKLOG\tDEAD\tINTERFACES")
 	for _, m := range apps {
 		s := stateOf(m)
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
-			workers(s), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, quantile(s.P50Ms), quantile(s.P99Ms),
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
+			workers(s), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, s.FailOpen, quantile(s.P50Ms), quantile(s.P99Ms),
 			s.Breaker, backlog(s.Waiting), s.DeadLetters, interfaces(m.Manifest))
 	}
 	return t.Flush()
@@ -194,11 +196,11 @@ func showApp(w io.Writer, m room.App) {
 		return
 	}
 	fmt.Fprintf(w, "\nfigures of %d room service%s, each since it started\n", s.Replicas, map[bool]string{false: "s"}[s.Replicas == 1])
-	t = newTable(w, "INTERFACE\tCALLS\tALLOWED\tDENIED\tWOULD DENY\tSKIPPED\tFAILED\tTIMED OUT\tUNAVAILABLE\tRETRIED\tLATE\tP50\tP99\tBREAKER")
+	t = newTable(w, "INTERFACE\tCALLS\tALLOWED\tDENIED\tWOULD DENY\tSKIPPED\tFAILED\tTIMED OUT\tUNAVAILABLE\tFAIL OPEN\tRETRIED\tLATE\tP50\tP99\tBREAKER")
 	for _, i := range slices.Sorted(maps.Keys(s.Interfaces)) {
 		f := s.Interfaces[i]
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i, f.Calls, f.Allowed, f.Denied-f.WouldHaveDenied,
-			f.WouldHaveDenied, f.Skipped, f.Failed, f.TimedOut, f.Unavailable, f.Retried, f.Late,
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i, f.Calls, f.Allowed, f.Denied-f.WouldHaveDenied,
+			f.WouldHaveDenied, f.Skipped, f.Failed, f.TimedOut, f.Unavailable, f.FailOpen, f.Retried, f.Late,
 			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, f.Breaker))
 	}
 	_ = t.Flush()

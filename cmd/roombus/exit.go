@@ -147,10 +147,21 @@ func hint(err error) string {
 		return "it is no address of this machine; choose another with --listen"
 	case bus.NotReady(err):
 		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
-	case errors.As(err, &differs) && differs.Storage:
+	case errors.As(err, &differs) && differs.InMemory:
 		return fmt.Sprintf("NATS does not change the storage of a stream: remove it and restore a backup of one with storage %s, or begin again with --new-events", jetstream.FileStorage)
 	case errors.As(err, &differs):
-		return fmt.Sprintf("change it with: nats stream edit %s (for the number of replicas there is serve --replicas too)", differs.Stream)
+		return mend(differs)
 	}
 	return ""
+}
+
+// mend says how streams that differ are mended.
+func mend(differs *bus.StreamDiffersError) string {
+	if differs.InMemory {
+		return storageRemedy
+	}
+	if differs.Copies > differs.WantCopies {
+		return fmt.Sprintf("start with --replicas %d if the streams are to have so many copies", differs.Copies)
+	}
+	return fmt.Sprintf("mend all that can be changed with: roombus streams --apply --replicas %d", differs.WantCopies)
 }

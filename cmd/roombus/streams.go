@@ -1,16 +1,33 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/roomsvc"
 )
 
+// streams shows how the streams must be, and how they are.
+type streams struct {
+	conn     connection
+	out      output
+	replicas int
+	check    bool
+	apply    bool
+}
+
+// errStreamsDiffer is returned when a stream that the service needs is not as it must be.
+var errStreamsDiffer = errors.New("the streams are not as they must be")
+
 func newStreams() *cobra.Command {
-	var replicas int
+	s := &streams{}
 	c := &cobra.Command{
 		Use:   "streams [STREAM]",
-		Short: "Show how the streams must be configured, for who makes them by other means",
+		Short: "Show how the streams must be configured, compare those there are, and mend them",
 		Long: `streams writes the configuration of every stream that the room service needs, or of STREAM,
 as one line of JSON each. A bucket is a stream too, named KV_ and the bucket's name. The
 configuration is what nats stream add takes:
@@ -18,28 +35,117 @@ configuration is what nats stream add takes:
   roombus streams ROOM_EVENTS --replicas 3 >events.json
   nats stream add --config events.json
 
+With --check it compares the streams on NATS with that instead, and exits with status 1 if one
+that the service needs is missing, lost, in memory, without its copies, or otherwise not as it
+must be. With --apply it creates what is missing and changes what can be changed first. It never
+lowers the number of copies, and does not create a stream whose content is lost: that must be
+restored. Without --replicas, both take the number of copies that ROOM_EVENTS has.
+
 roombus serve makes whatever is absent by itself, unless it is started with --no-provision.`,
 		Args: between(0, "STREAM"),
+		RunE: s.run,
 	}
-	c.Flags().IntVar(&replicas, "replicas", roomsvc.Defaults().Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := checkReplicas(replicas); err != nil {
-			return usage(c, "%v", err)
+	s.conn.addFlags(c)
+	s.out.addFlags(c)
+	f := c.Flags()
+	f.IntVar(&s.replicas, "replicas", roomsvc.Defaults().Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.BoolVar(&s.check, "check", false, "compare the streams on NATS with how they must be")
+	f.BoolVar(&s.apply, "apply", false, "create and change streams on NATS to be as they must be")
+	return c
+}
+
+func (s *streams) run(c *cobra.Command, args []string) error {
+	if err := checkReplicas(s.replicas); err != nil {
+		return usage(c, "%v", err)
+	}
+	if s.check || s.apply {
+		if len(args) > 0 {
+			return usage(c, "--check and --apply are about all streams")
 		}
-		found := false
-		for _, cfg := range roomsvc.Streams(replicas) {
-			if len(args) > 0 && cfg.Name != args[0] {
-				continue
-			}
-			found = true
-			if err := writeJSON(c.OutOrStdout(), cfg); err != nil {
+		return s.compare(c)
+	}
+	found := false
+	for _, cfg := range roomsvc.Streams(s.replicas) {
+		if len(args) > 0 && cfg.Name != args[0] {
+			continue
+		}
+		found = true
+		if err := writeJSON(c.OutOrStdout(), cfg); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return usage(c, "the room service needs no stream %q", args[0])
+	}
+	return nil
+}
+
+// compare shows how the streams on NATS compare with how they must be, after it has mended them if it is to.
+func (s *streams) compare(c *cobra.Command) error {
+	nc, err := s.conn.connect()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	replicas := s.replicas
+	if !c.Flags().Changed("replicas") {
+		replicas = 0
+	}
+	look := roomsvc.CheckStreams
+	if s.apply {
+		look = roomsvc.ApplyStreams
+	}
+	all, err := look(c.Context(), nc, replicas)
+	if err != nil {
+		return err
+	}
+	if err := s.show(c.OutOrStdout(), all); err != nil {
+		return err
+	}
+	for _, check := range all {
+		if !check.OK() {
+			return errStreamsDiffer
+		}
+	}
+	return nil
+}
+
+func (s *streams) show(w io.Writer, all []roomsvc.StreamCheck) error {
+	if s.out.json {
+		for _, check := range all {
+			if err := writeJSON(w, check); err != nil {
 				return err
 			}
 		}
-		if !found {
-			return usage(c, "the room service needs no stream %q", args[0])
-		}
 		return nil
 	}
-	return c
+	t := newTable(w, "STREAM\tCOPIES\tSTATE")
+	for _, check := range all {
+		fmt.Fprintf(t, "%s\t%d\t%s\n", check.Stream, check.Copies, plain(stateOfStream(check)))
+	}
+	return t.Flush()
+}
+
+// storageRemedy is what to do about a stream in memory.
+const storageRemedy = "its storage cannot be changed: stop the services, back it up, remove it, and restore it with file storage"
+
+func stateOfStream(c roomsvc.StreamCheck) string {
+	var parts []string
+	add := func(holds bool, part string) {
+		if holds {
+			parts = append(parts, part)
+		}
+	}
+	add(c.Lost != "", c.Lost)
+	add(c.Missing && c.Lost == "", "missing")
+	add(c.Created, "created")
+	add(c.Changed, "changed")
+	parts = append(parts, c.Differences...)
+	add(c.InMemory, storageRemedy)
+	add(c.Failed != "", c.Failed)
+	add(c.Optional && (c.Missing || len(c.Differences) > 0), "the service starts all the same")
+	if len(parts) == 0 {
+		return "ok"
+	}
+	return strings.Join(parts, "; ")
 }

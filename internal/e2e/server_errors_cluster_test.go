@@ -44,7 +44,7 @@ func TestServeOnUnfitServer(t *testing.T) {
 		"with another stream of that name": {
 			url:    streamThatForgets,
 			status: 1,
-			says:   []string{"stream ROOM_EVENTS", "max_age is 1h0m0s, must be 0s", "nats stream edit ROOM_EVENTS"},
+			says:   []string{"stream ROOM_EVENTS", "max_age is 1h0m0s, must be 0s", "roombus streams --apply --replicas 1"},
 		},
 		"with a stream of that name in memory": {
 			url:    streamInMemory,

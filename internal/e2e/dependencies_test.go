@@ -1,0 +1,164 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/appworker"
+	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// lookedAfter is a bus whose service looks at the streams all the time, and its log.
+func lookedAfter(t *testing.T) (*harness.Bus, *harness.Output) {
+	t.Helper()
+	log := harness.NewOutput()
+	return harness.New(t, roomsvc.Config{StreamCheck: 50 * time.Millisecond, AckWait: time.Second, Logger: slog.New(slog.NewTextHandler(log, nil))}), log
+}
+
+func requireFigures(t *testing.T, b *harness.Bus, holds func(roomsvc.EndpointData) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return holds(figuresOf(t, b.NC)) }, 3*replyTime, tick)
+}
+
+func TestDependencies_StreamEditedByHand(t *testing.T) {
+	t.Parallel()
+	b, log := lookedAfter(t)
+	cfg := configOf(t, b.JS, subjects.Events)
+	cfg.MaxMsgs = 5
+	_, err := b.JS.UpdateStream(t.Context(), cfg)
+	require.NoError(t, err)
+	log.Await(t, `level=ERROR msg="streams are not as they must be" found="stream ROOM_EVENTS is configured differently: max_msgs is 5, must be -1" remedy="roombus streams --apply`)
+	requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.Misconfigured == 1 })
+	require.NoError(t, b.JS.DeleteStream(t.Context(), subjects.DeadLetters))
+	log.Await(t, `level=ERROR msg="streams are not as they must be" found=".*max_msgs is 5, must be -1; stream ROOM_DEAD_LETTERS does not exist"`)
+	requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.Misconfigured == 2 })
+	cli{t, b.Server.URL()}.ok("streams", "--apply")
+	log.Await(t, `level=INFO msg="no longer: streams are not as they must be"`)
+	requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.Misconfigured == 0 })
+	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "one line for each change, not one for each look")
+}
+
+// The history of a deleted room may go; what a live room rests on may not.
+func TestDependencies_EventsRemovedByHand(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*testing.T, *harness.Bus){
+		"history of one room": func(t *testing.T, b *harness.Bus) {
+			s, err := b.JS.Stream(t.Context(), subjects.Events)
+			require.NoError(t, err)
+			require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSubject("room.post.*.one")))
+		},
+		"everything so far": func(t *testing.T, b *harness.Bus) {
+			s, err := b.JS.Stream(t.Context(), subjects.Events)
+			require.NoError(t, err)
+			require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSequence(3)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, log := lookedAfter(t)
+			b.Create(t, "one")
+			_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "one", User: alice})
+			require.NoError(t, err)
+			b.Create(t, "two")
+			requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.LastSeq == 3 && d.EventsMissing == 0 })
+			require.NotContains(t, log.String(), "level=ERROR")
+			remove(t, b)
+			log.Await(t, `level=ERROR msg="the stream lacks events of rooms" .*stream=ROOM_EVENTS missing=2`)
+			requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.EventsMissing == 2 })
+			assert.Equal(t, 1, strings.Count(log.String(), "the stream lacks events of rooms"))
+		})
+	}
+}
+
+// A consumer that was deleted is made again from where the app was: no event is lost to it, whether a worker
+// registers at once or none is there.
+func TestDependencies_ConsumerDeletedByHand(t *testing.T) {
+	t.Parallel()
+	for name, working := range map[string]bool{"worker running": true, "no worker": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, log := lookedAfter(t)
+			m := room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomCreate}}
+			seen := make(chan string, 100)
+			handler := appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+				seen <- e.Room.ID
+				return nil
+			})
+			stop := b.Work(t, m, handler)
+			b.Create(t, "before")
+			require.Equal(t, "before", <-seen)
+			requireFloor(t, b, "ledger", 1)
+			if !working {
+				require.NoError(t, stop())
+			}
+			b.Create(t, "due")
+			if working {
+				require.Equal(t, "due", <-seen)
+			}
+			require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
+			b.Create(t, "between")
+			log.Await(t, `level=ERROR msg="the consumer of an app was missing and is made again from its last known ack floor: events since may come twice" app=ledger begins=[123] `)
+			b.Create(t, "after")
+			if !working {
+				b.Work(t, m, handler)
+			}
+			due := map[string]bool{"between": true, "after": true}
+			if !working {
+				due["due"] = true
+			}
+			for len(due) > 0 {
+				delete(due, <-seen)
+			}
+			requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.ConsumersRemade == 1 })
+		})
+	}
+}
+
+func requireFloor(t *testing.T, b *harness.Bus, app string, floor uint64) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := b.JS.Consumer(t.Context(), subjects.Events, app)
+		return err == nil && c.CachedInfo().AckFloor.Stream == floor
+	}, 3*replyTime, tick)
+}
+
+// What a service that starts after the loss cannot know, it says.
+func TestDependencies_ConsumerDeletedBeforeStart(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	b.Register(t, room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomCreate}})
+	b.Create(t, "r")
+	b.Create(t, "s")
+	require.NoError(t, b.Service.Stop(t.Context()))
+	require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
+	log := harness.NewOutput()
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{AckWait: time.Second, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	log.Await(t, `level=ERROR msg="the consumer of an app was missing and is made again: the events before that it had not acknowledged never come" app=ledger begins=3 never_come_from=1 never_come_to=2`)
+	b.Create(t, "t")
+	requireFloor(t, b, "ledger", 2)
+}
+
+// figuresOf are the figures of the one service.
+func figuresOf(t *testing.T, nc *nats.Conn) roomsvc.EndpointData {
+	t.Helper()
+	msg, err := nc.RequestWithContext(t.Context(), "$SRV.STATS.rooms", nil)
+	require.NoError(t, err)
+	var stats struct {
+		Endpoints []struct{ Data roomsvc.EndpointData }
+	}
+	require.NoError(t, json.Unmarshal(msg.Data, &stats))
+	require.NotEmpty(t, stats.Endpoints)
+	return stats.Endpoints[0].Data
+}

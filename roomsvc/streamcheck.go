@@ -1,0 +1,128 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+// StreamCheck is how a stream that the service needs compares with how it must be.
+type StreamCheck struct {
+	Stream  string `json:"stream"`
+	Copies  int    `json:"copies"` // that it must have
+	Missing bool   `json:"missing,omitempty"`
+	// Optional says that the service starts without it, or with fewer copies of it.
+	Optional    bool     `json:"optional,omitempty"`
+	Differences []string `json:"differences,omitempty"` // each as "field is A, must be B"
+	InMemory    bool     `json:"inMemory,omitempty"`    // JetStream cannot change that
+	// Lost says that what the stream had is lost: it must be restored, not created.
+	Lost string `json:"lost,omitempty"`
+	// Created and Changed say what ApplyStreams did, Failed why it could not do all.
+	Created bool   `json:"created,omitempty"`
+	Changed bool   `json:"changed,omitempty"`
+	Failed  string `json:"failed,omitempty"`
+}
+
+// OK reports whether the service can rely on the stream.
+func (c StreamCheck) OK() bool {
+	return c.Lost == "" && (c.Optional || !c.Missing && len(c.Differences) == 0)
+}
+
+// CheckStreams compares the streams with how they must be, with so many copies. 0 is as many as the stream of
+// events has, or 1.
+func CheckStreams(ctx context.Context, nc *nats.Conn, replicas int) ([]StreamCheck, error) {
+	return compareStreams(ctx, nc, replicas, false)
+}
+
+// ApplyStreams creates the streams that are missing and changes those that differ, as far as JetStream can change
+// them. It never lowers the number of copies, and creates no stream whose content is lost.
+func ApplyStreams(ctx context.Context, nc *nats.Conn, replicas int) ([]StreamCheck, error) {
+	return compareStreams(ctx, nc, replicas, true)
+}
+
+func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool) ([]StreamCheck, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	if err := bus.CheckServer(ctx, nc, js); err != nil {
+		return nil, err
+	}
+	s := &Service{js: js, nc: nc, log: slog.New(slog.DiscardHandler), snapshots: newSnapshots(js)}
+	lost, err := s.losses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if replicas == 0 {
+		events, err := s.lookUp(ctx, subjects.Events)
+		if err != nil {
+			return nil, err
+		}
+		if replicas = 1; events != nil {
+			replicas = events.Config.Replicas
+		}
+	}
+	var all []StreamCheck
+	for _, n := range needs(replicas) {
+		c, err := checkStream(ctx, js, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range lost {
+			if l.stream == c.Stream {
+				c.Lost = l.Error()
+			}
+		}
+		if apply && c.Lost == "" && (c.Missing || len(c.Differences) > 0) {
+			if err := c.apply(ctx, js, n); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func checkStream(ctx context.Context, js jetstream.JetStream, n needed) (StreamCheck, error) {
+	c := StreamCheck{Stream: n.config.Name, Copies: n.config.Replicas, Optional: n.lost != ""}
+	err := bus.CheckStream(ctx, js, n.config, max(n.demand, bus.Durable))
+	var differs *bus.StreamDiffersError
+	var missing *bus.StreamMissingError
+	switch {
+	case errors.As(err, &missing):
+		c.Missing = true
+	case errors.As(err, &differs):
+		c.Differences, c.InMemory = differs.Differences, differs.InMemory
+	case err != nil:
+		return c, err
+	}
+	return c, nil
+}
+
+// apply mends what differs, and says what still does.
+func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n needed) error {
+	var err error
+	if c.Missing {
+		_, err = js.CreateStream(ctx, n.config)
+		c.Created = err == nil
+	} else {
+		err = bus.MendStream(ctx, js, n.config, n.demand)
+	}
+	now, checking := checkStream(ctx, js, n)
+	if checking != nil {
+		return checking
+	}
+	c.Changed = !c.Created && len(now.Differences) < len(c.Differences)
+	c.Missing, c.Differences = now.Missing, now.Differences
+	if err != nil && (c.Missing || len(c.Differences) > 0) { // else it was done, though no answer came in time
+		c.Failed = err.Error()
+	}
+	return nil
+}
