@@ -147,8 +147,6 @@ func hint(err error) string {
 		return "it is no address of this machine; choose another with --listen"
 	case bus.NotReady(err):
 		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
-	case errors.As(err, &differs) && differs.InMemory:
-		return fmt.Sprintf("NATS does not change the storage of a stream: remove it and restore a backup of one with storage %s, or begin again with --new-events", jetstream.FileStorage)
 	case errors.As(err, &differs):
 		return mend(differs)
 	}

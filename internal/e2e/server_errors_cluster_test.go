@@ -49,7 +49,7 @@ func TestServeOnUnfitServer(t *testing.T) {
 		"with a stream of that name in memory": {
 			url:    streamInMemory,
 			status: 1,
-			says:   []string{"storage is Memory, must be File", "NATS does not change the storage of a stream: remove it and restore a backup"},
+			says:   []string{"storage is Memory, must be File", "its storage cannot be changed: stop the services, back it up, remove it, and restore it with file storage"},
 		},
 		"alone, asked for three copies": {
 			url:    func(t *testing.T) string { return harness.NewServer(t).URL() },
