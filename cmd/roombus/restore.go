@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -54,6 +55,9 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 	}
 	if _, err := backup.ReadManifest(dir); err != nil {
 		return err
+	}
+	if r.storeDir != "" && r.conn.flags.URL+r.conn.flags.Context != "" {
+		return usage(c, "--store-dir is about the NATS server inside roombus serve: leave --nats and --context out")
 	}
 	nc, stop, err := r.connect(c)
 	if err != nil {
@@ -109,17 +113,20 @@ func showRestored(w io.Writer, r *backup.Restored) {
 	fmt.Fprintf(t, "apps\t%s\t%s\n", appsOf(was), appsOf(is))
 	for n, s := range was.Streams {
 		now := is.Streams[n]
-		fmt.Fprintf(t, "%s messages\t%d\t%d\n", s.Name, s.Messages, now.Messages)
-		fmt.Fprintf(t, "%s last sequence\t%d\t%d\n", s.Name, s.LastSeq, now.LastSeq)
-		fmt.Fprintf(t, "%s copies\t%d\t%d\n", s.Name, s.Copies, now.Copies)
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, sizeOf(s), sizeOf(now))
 		for _, c := range s.Consumers {
-			for _, o := range now.Consumers {
-				if o.Name == c.Name {
-					fmt.Fprintf(t, "%s %s ack floor, pending\t%d, %d\t%d, %d\n", s.Name, plain(c.Name), c.AckFloor, c.Pending, o.AckFloor, o.Pending)
-				}
-			}
+			at := slices.IndexFunc(now.Consumers, func(o backup.Consumer) bool { return o.Name == c.Name })
+			fmt.Fprintf(t, "  consumer %s\t%s\t%s\n", plain(c.Name), positionOf(c), positionOf(now.Consumers[at]))
 		}
 	}
 	_ = t.Flush()
 	fmt.Fprintln(w, "restored; start the room services")
+}
+
+func sizeOf(s backup.Stream) string {
+	return fmt.Sprintf("messages %d, last seq %d, copies %d", s.Messages, s.LastSeq, s.Copies)
+}
+
+func positionOf(c backup.Consumer) string {
+	return fmt.Sprintf("ack floor %d, pending %d", c.AckFloor, c.Pending)
 }

@@ -48,7 +48,7 @@ func Take(ctx context.Context, cfg Config, withoutRejections bool) (*Manifest, e
 		return nil, errors.Join(err, clear(cfg.Dir, made))
 	}
 	if err := t.finish(m); err != nil {
-		return nil, fmt.Errorf("%w in %s: %w", ErrFolder, cfg.Dir, err)
+		return nil, errors.Join(fmt.Errorf("%w in %s: %w", ErrFolder, cfg.Dir, err), clear(cfg.Dir, made))
 	}
 	return m, nil
 }
@@ -72,13 +72,19 @@ func prepare(dir string) (made bool, err error) {
 	return made, nil
 }
 
-// clear removes what a failed backup has written.
+// clear removes what a failed backup has written: the folder, or what is in it if that was empty.
 func clear(dir string, made bool) error {
+	written := []string{dir}
 	if !made {
-		dir = filepath.Join(dir, partialFolder)
+		written = nil
+		for _, name := range append(order(), manifestFile, partialFolder) {
+			written = append(written, filepath.Join(dir, name))
+		}
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("removing the backup that failed: %w", err)
+	for _, path := range written {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("removing the backup that failed: %w", err)
+		}
 	}
 	return nil
 }
