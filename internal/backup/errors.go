@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -53,7 +54,11 @@ func (e *IncompleteError) Error() string {
 	if e.Partly != "" {
 		restored += "; " + e.Partly + " may be there in part"
 	}
-	return fmt.Sprintf("the restore is not complete (%s): %v", restored, e.Err)
+	why := e.Err.Error()
+	if errors.Is(e.Err, context.Canceled) {
+		why = "interrupted"
+	}
+	return fmt.Sprintf("the restore is not complete (%s): %s", restored, why)
 }
 
 func (e *IncompleteError) Unwrap() error { return e.Err }

@@ -55,10 +55,14 @@ func Restore(ctx context.Context, cfg Config, copies int, force bool) (*Restored
 	r := &Restored{Backup: m, Replaced: exist}
 	for _, name := range exist {
 		if err := t.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil, fmt.Errorf("removing stream %s: %w", name, err)
+			return nil, &IncompleteError{Err: fmt.Errorf("removing stream %s: %w", name, err)}
 		}
 	}
 	if err := t.loadAll(ctx, m, copies); err != nil {
+		var incomplete *IncompleteError
+		if errors.As(err, &incomplete) && incomplete.Partly == "" && len(incomplete.Restored)+len(exist) == 0 {
+			return nil, incomplete.Err // nothing has changed
+		}
 		return nil, err
 	}
 	if r.Now, err = t.verify(ctx, m, copies); err == nil {
@@ -110,8 +114,8 @@ func namesOf(streams []Stream) []string {
 	return names
 }
 
-// loadAll restores the streams, the registry first: without it a service that is started creates no stream. An
-// error before the first stream changed nothing.
+// loadAll restores the streams, the registry first: a service that is started where it is, but no events, creates
+// no stream. It returns an *IncompleteError.
 func (t *transfer) loadAll(ctx context.Context, m *Manifest, copies int) error {
 	names := namesOf(m.Streams)
 	if n := slices.Index(names, subjects.AppsStream); n > 0 {
@@ -120,11 +124,11 @@ func (t *transfer) loadAll(ctx context.Context, m *Manifest, copies int) error {
 	var done []string
 	for _, name := range names {
 		if err := t.loadStream(ctx, name, copies); err != nil {
-			var refused *jetstream.APIError
-			if errors.As(err, &refused) && len(done) == 0 {
-				return fmt.Errorf("restoring stream %s: %w", name, err)
+			e := &IncompleteError{Restored: done, Partly: name, Err: fmt.Errorf("restoring stream %s: %w", name, err)}
+			if _, missing := t.js.Stream(ctx, name); errors.Is(missing, jetstream.ErrStreamNotFound) {
+				e.Partly = ""
 			}
-			return &IncompleteError{Restored: done, Partly: name, Err: err}
+			return e
 		}
 		done = append(done, name)
 	}
@@ -145,35 +149,7 @@ func (t *transfer) loadStream(ctx context.Context, name string, copies int) erro
 		}
 		d.Config.Metadata[subjects.Restoring] = time.Now().UTC().Format(time.RFC3339)
 	}
-	if err := t.load(ctx, name, dir, d.Config); err != nil {
-		return err
-	}
-	return t.removeEphemerals(ctx, name)
-}
-
-// removeEphemerals removes the consumers of services that ran when the backup was made. They would count as
-// readers of the stream until the server forgets them.
-func (t *transfer) removeEphemerals(ctx context.Context, name string) error {
-	stream, err := t.js.Stream(ctx, name)
-	if err != nil {
-		return err
-	}
-	list := stream.ListConsumers(ctx)
-	var gone []string
-	for c := range list.Info() {
-		if c.Config.Durable == "" {
-			gone = append(gone, c.Name)
-		}
-	}
-	if err := list.Err(); err != nil {
-		return err
-	}
-	for _, c := range gone {
-		if err := stream.DeleteConsumer(ctx, c); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return err
-		}
-	}
-	return nil
+	return t.load(ctx, name, dir, d.Config)
 }
 
 // release lets services start.

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,20 +14,26 @@ import (
 const (
 	settleTimeout = 2 * time.Minute
 	settleRetry   = 250 * time.Millisecond
+	// strayTimeout is how long ephemeral consumers are removed. Those that still come are of another reader.
+	strayTimeout = 10 * time.Second
 )
 
 // verify waits until what is restored agrees with the manifest. It returns a *DiffersError if it does not.
 func (t *transfer) verify(ctx context.Context, m *Manifest, copies int) (Contents, error) {
-	deadline := time.Now().Add(settleTimeout)
+	began := time.Now()
 	for {
 		now, differ, err := t.compareStreams(ctx, m, copies)
 		if err != nil {
 			return now, err
 		}
-		if len(differ) == 0 {
+		stray, err := t.removeEphemerals(ctx, m)
+		if err != nil {
+			return now, err
+		}
+		if len(differ) == 0 && (stray == 0 || time.Since(began) > strayTimeout) {
 			return t.compareRest(ctx, m, now)
 		}
-		if time.Now().After(deadline) {
+		if len(differ) > 0 && time.Since(began) > settleTimeout {
 			return now, &DiffersError{Differences: differ}
 		}
 		select {
@@ -48,6 +55,34 @@ func (t *transfer) compareStreams(ctx context.Context, m *Manifest, copies int) 
 		differ = append(differ, lagging(info, copies)...)
 	}
 	return now, differ, nil
+}
+
+// removeEphemerals removes the consumers of services that ran when the backup was made. They would count as
+// readers of the stream until the server forgets them. It returns how many there were.
+func (t *transfer) removeEphemerals(ctx context.Context, m *Manifest) (n int, err error) {
+	for _, s := range m.Streams {
+		stream, err := t.js.Stream(ctx, s.Name)
+		if err != nil {
+			return n, fmt.Errorf("looking up stream %s: %w", s.Name, err)
+		}
+		var ephemerals []string
+		list := stream.ListConsumers(ctx)
+		for c := range list.Info() {
+			if c.Config.Durable == "" {
+				ephemerals = append(ephemerals, c.Name)
+			}
+		}
+		if err := list.Err(); err != nil {
+			return n, fmt.Errorf("listing the consumers of stream %s: %w", s.Name, err)
+		}
+		n += len(ephemerals)
+		for _, c := range ephemerals {
+			if err := stream.DeleteConsumer(ctx, c); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return n, fmt.Errorf("removing consumer %s of stream %s: %w", c, s.Name, err)
+			}
+		}
+	}
+	return n, nil
 }
 
 // compare lists how a restored stream differs from its copy. Servers before 2.15 may copy more messages than

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -41,7 +42,7 @@ func newSite(t *testing.T, nodes *harness.Cluster) *site {
 	require.NoError(t, err)
 	return &site{
 		Bus: &harness.Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})},
-		cli: cli{t, nodes.URL()}, nats: nodes, replicas: fmt.Sprint(len(nodes.Nodes)),
+		cli: cli{t, nodes.URL()}, nats: nodes, replicas: strconv.Itoa(len(nodes.Nodes)),
 	}
 }
 
@@ -194,10 +195,12 @@ func requireRestored(t *testing.T, s *site, made *backup.Manifest, restored back
 		require.NoError(t, err)
 		assert.Equal(t, len(s.nats.Nodes), stream.CachedInfo().Config.Replicas)
 		assert.NotContains(t, stream.CachedInfo().Config.Metadata, subjects.Restoring)
-		list := stream.ListConsumers(t.Context())
-		for c := range list.Info() {
-			assert.NotEmpty(t, c.Config.Durable, "a consumer of a service that ran is left on %s", is.Name)
-		}
+		assert.EventuallyWithT(t, func(c *assert.CollectT) { // the restore's own readers are removed a little later
+			list := stream.ListConsumers(t.Context())
+			for info := range list.Info() {
+				assert.NotEmpty(c, info.Config.Durable, "a consumer of a service that ran is left on %s", is.Name)
+			}
+		}, patience, 20*tick)
 	}
 }
 
@@ -351,9 +354,10 @@ func TestBackup_InterruptedLeavesNothing(t *testing.T) {
 			assert.NoDirExists(t, dir)
 		}
 	}
+	kill := sync.OnceFunc(s.nats.Nodes[0].Kill)
 	_, err := backup.Take(t.Context(), backup.Config{Conn: lasting(t, s), Dir: empty, Progress: func(what string, _, _ uint64) {
 		if what == subjects.DeadLetters {
-			s.nats.Nodes[0].Kill()
+			kill()
 		}
 	}}, false)
 	require.Error(t, err)
