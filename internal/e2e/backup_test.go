@@ -389,6 +389,28 @@ func TestBackup_DeadLetterReplayedMeanwhile(t *testing.T) {
 	assert.Len(t, messages, 6)
 }
 
+// An app that is registered while the streams are copied does not make the registry of the backup one that is
+// older than its events know.
+func TestBackup_AppRegisteredMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, harness.NewNode(t))
+	s.serve()
+	s.Create(t, "r")
+	register := sync.OnceFunc(func() {
+		s.Register(t, keeper())
+		require.Eventually(t, func() bool {
+			return configOf(t, s.JS, subjects.Events).Metadata[subjects.RegistryApps] == "keeper"
+		}, patience, tick)
+	})
+	dir := filepath.Join(t.TempDir(), "backup")
+	_, err := backup.Take(t.Context(), backup.Config{Conn: lasting(t, s), Dir: dir, Progress: func(string, uint64, uint64) { register() }}, true)
+	require.NoError(t, err)
+	stop(t, s.service)
+	s.restore(dir, "--force")
+	s.serve()
+	s.service.Stderr.Await(t, `msg=serving rooms=1 apps=1`)
+}
+
 // The nats CLI restores what roombus has copied, stream by stream.
 func TestBackup_NATSCLIRestoresStream(t *testing.T) {
 	t.Parallel()
