@@ -297,6 +297,27 @@ func TestRestore_ServiceStartedMeanwhileWaits(t *testing.T) {
 	service.Stderr.Await(t, `msg=serving rooms=1`)
 }
 
+// A restore whose events do not make what the manifest says fails, and services do not start with it.
+func TestRestore_DiffersFromManifest(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, harness.NewNode(t))
+	s.serve()
+	s.Create(t, "r")
+	dir := filepath.Join(t.TempDir(), "backup")
+	s.ok("backup", dir)
+	stop(t, s.service)
+	m, err := backup.ReadManifest(dir)
+	require.NoError(t, err)
+	m.Rooms.Hash = "0123456789abcdef"
+	data, err := json.Marshal(m)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "manifest.json"), data, 0o600))
+	assert.Regexp(t, `the restore is not complete \(restored are ROOM_EVENTS, .*\): what is restored differs from the backup: the events make 1 rooms with hash \w+, not 1 with hash 0123456789abcdef; services stay unavailable`,
+		s.fails(1, "restore", dir, "--replicas", "1", "--force"))
+	p := harness.Start(t, harness.Binary(t), "serve", "--nats", s.url)
+	p.Stderr.Await(t, `a backup is being restored since`)
+}
+
 // An interrupted restore says how far it came. Services do not start with it, and it is done again with --force.
 func TestRestore_Interrupted(t *testing.T) {
 	t.Parallel()
