@@ -149,7 +149,7 @@ func (t *transfer) loadStream(ctx context.Context, name string, copies int) erro
 		}
 		d.Config.Metadata[subjects.Restoring] = time.Now().UTC().Format(time.RFC3339)
 	}
-	return t.load(ctx, name, dir, d.Config)
+	return t.load(ctx, name, dir, d)
 }
 
 // release lets services start.

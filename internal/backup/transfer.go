@@ -119,19 +119,3 @@ func (w *watch) look(received uint64) {
 		w.stop(ErrStalled)
 	}
 }
-
-// load restores a stream from a folder with this configuration. If the context ends, the connection is closed:
-// the library's last request, for which the server takes as long as it needs, ends with nothing else.
-func (t *transfer) load(ctx context.Context, name, dir string, cfg api.StreamConfig) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, t.Conn.Close)
-	_, _, err := t.jsm.RestoreSnapshotFromDirectory(ctx, name, dir, jsm.RestoreConfiguration(cfg), jsm.RestoreNotify(func(p jsm.RestoreProgress) {
-		t.Progress(name, uint64(p.ChunksSent()), uint64(p.ChunksToSend()))
-	}))
-	stop()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return asJetStream(err)
-}
