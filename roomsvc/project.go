@@ -17,6 +17,7 @@ type Projected struct {
 	Deleted     int    // ones whose history is still there
 	Quarantined uint64 // messages not applied
 	Hash        string // the projection hash
+	LastSeq     uint64 // of the last message read
 }
 
 // Project reads the stream of events, without a snapshot, up to the sequence. It calls progress with the
@@ -39,5 +40,5 @@ func Project(ctx context.Context, js jetstream.JetStream, last uint64, progress 
 		progress(msg.Sequence)
 	}
 	n := p.counts()
-	return Projected{Rooms: n.rooms, Deleted: n.deleted, Quarantined: n.quarantined, Hash: n.hash}, nil
+	return Projected{Rooms: n.rooms, Deleted: n.deleted, Quarantined: n.quarantined, Hash: n.hash, LastSeq: n.seq}, nil
 }

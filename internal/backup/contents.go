@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -54,11 +55,27 @@ func (t *transfer) apps(ctx context.Context) ([]string, error) {
 	return append([]string{}, keys...), nil
 }
 
+// A cluster that has just restored a stream may put a reader where the copy is not complete yet. That the last
+// event has been removed is the other reason why a reading ends before it.
+const (
+	readRetry   = 250 * time.Millisecond
+	readTimeout = 10 * time.Second
+)
+
 // rooms reads the events up to the sequence.
 func (t *transfer) rooms(ctx context.Context, last uint64) (*Rooms, error) {
-	p, err := roomsvc.Project(ctx, t.js, last, func(seq uint64) { t.Progress("rooms", seq, last) })
-	if err != nil {
-		return nil, err
+	for began := time.Now(); ; {
+		p, err := roomsvc.Project(ctx, t.js, last, func(seq uint64) { t.Progress("rooms", seq, last) })
+		if err != nil {
+			return nil, err
+		}
+		if p.LastSeq >= last || time.Since(began) > readTimeout {
+			return &Rooms{LastSeq: last, Live: p.Rooms, Deleted: p.Deleted, Quarantined: p.Quarantined, Hash: p.Hash}, nil
+		}
+		select {
+		case <-time.After(readRetry):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	return &Rooms{LastSeq: last, Live: p.Rooms, Deleted: p.Deleted, Quarantined: p.Quarantined, Hash: p.Hash}, nil
 }
