@@ -20,7 +20,7 @@ import (
 // streams for signs that there was one:
 //
 //	ROOM_EVENTS  is lost if it is missing although there is a registry, which is created after it; or if it has
-//	             no event and there is a snapshot with events
+//	             no event and there is a snapshot with events; or if its metadata says that it is being restored
 //	ROOM_APPS    is lost if its last revision is lower than the one recorded in the metadata of ROOM_EVENTS; without
 //	             a record, if it has no revision and ROOM_EVENTS has consumers of apps, or events about which
 //	             apps were asked
@@ -121,6 +121,13 @@ func (s *Service) lookUp(ctx context.Context, name string) (*jetstream.StreamInf
 }
 
 func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {
+	if events != nil && events.Config.Metadata[subjects.Restoring] != "" {
+		return &lostError{
+			stream: subjects.Events,
+			why:    "a backup is being restored since " + events.Config.Metadata[subjects.Restoring],
+			remedy: "wait until roombus restore has ended; if it was interrupted, run it again with --force",
+		}, nil
+	}
 	if endOf(events) > 0 {
 		return nil, nil
 	}

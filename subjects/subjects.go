@@ -53,8 +53,10 @@ const (
 	// the bucket, and the apps registered then.
 	RegistryRevision = "roombus.registry.revision"
 	RegistryApps     = "roombus.registry.apps"
-	bucketStream     = "KV_"
-	bucketKeys       = "$KV."
+	// Restoring is a key in the metadata of ROOM_EVENTS while a backup is restored: when that began.
+	Restoring    = "roombus.restoring"
+	bucketStream = "KV_"
+	bucketKeys   = "$KV."
 
 	Snapshots       = "ROOM_SNAPSHOTS"
 	SnapshotsStream = "OBJ_" + Snapshots // that the object store is made of

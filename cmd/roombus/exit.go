@@ -14,6 +14,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/audit"
+	"github.com/roombus/roombus/internal/backup"
 	"github.com/roombus/roombus/internal/bench"
 	"github.com/roombus/roombus/internal/dead"
 	"github.com/roombus/roombus/room"
@@ -62,6 +63,8 @@ func exitStatus(err error) int {
 	var coded *room.Error
 	var traceless *audit.NotFoundError
 	var noLetter *dead.NotFoundError
+	var running *backup.ServicesRunError
+	var exist *backup.ExistsError
 	switch {
 	case err == nil:
 		return exitDone
@@ -75,6 +78,12 @@ func exitStatus(err error) int {
 		return exitOf[coded.Code]
 	case errors.As(err, &traceless), errors.As(err, &noLetter):
 		return exitNotFound
+	case errors.As(err, &running), errors.As(err, &exist):
+		return exitConflict
+	case errors.Is(err, backup.ErrFolder), errors.Is(err, backup.ErrNoBackup):
+		return exitUsage
+	case errors.Is(err, backup.ErrDisconnected), errors.Is(err, backup.ErrStalled):
+		return exitUnavailable
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
@@ -102,7 +111,16 @@ func hint(err error) string {
 	var traceless *audit.NotFoundError
 	var unknownCA x509.UnknownAuthorityError
 	var otherHost x509.HostnameError
+	var running *backup.ServicesRunError
+	var exist *backup.ExistsError
+	var incomplete *backup.IncompleteError
 	switch {
+	case errors.As(err, &running):
+		return "stop them first; they would answer with what is being restored"
+	case errors.As(err, &exist):
+		return "remove them with nats stream rm, or say --force to have them removed, with all that is in them"
+	case errors.As(err, &incomplete):
+		return "services stay unavailable until it is; run it again with --force"
 	case errors.As(err, &traceless) && (traceless.Query.Room != "" || !traceless.Query.Since.IsZero()):
 		return "look everywhere, without --room and --since"
 	case errors.As(err, &traceless):

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/roombus/roombus/internal/backup"
 	"github.com/roombus/roombus/room"
 )
 
@@ -18,7 +19,8 @@ func report(w io.Writer, err error, c *cobra.Command) {
 	var e *room.Error
 	isCoded := errors.As(err, &e)
 	says := inOneLine(err)
-	if errors.Is(err, context.Canceled) {
+	var incomplete *backup.IncompleteError
+	if errors.Is(err, context.Canceled) && !errors.As(err, &incomplete) {
 		says = "interrupted" // what was going on is of no interest
 	}
 	if f := c.Flag("json"); f != nil && f.Value.String() == "true" {

@@ -51,7 +51,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 n
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
-	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newVersion())
+	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newBackup(), newRestore(), newVersion())
 	return root
 }
 

@@ -1,0 +1,81 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/subjects"
+)
+
+// look describes a stream as it is on the server. It returns jetstream.ErrStreamNotFound if there is none.
+func (t *transfer) look(ctx context.Context, name string) (Stream, *jetstream.StreamInfo, error) {
+	stream, err := t.js.Stream(ctx, name)
+	if err != nil {
+		return Stream{}, nil, fmt.Errorf("looking up stream %s: %w", name, err)
+	}
+	info := stream.CachedInfo()
+	s := Stream{
+		Name: name, Copies: info.Config.Replicas, Consumers: []Consumer{},
+		Messages: info.State.Msgs, FirstSeq: info.State.FirstSeq, LastSeq: info.State.LastSeq,
+	}
+	list := stream.ListConsumers(ctx)
+	for c := range list.Info() {
+		if c.Config.Durable != "" {
+			s.Consumers = append(s.Consumers, Consumer{Name: c.Name, AckFloor: c.AckFloor.Stream, Pending: c.NumPending + uint64(c.NumAckPending)})
+		}
+	}
+	if err := list.Err(); err != nil {
+		return s, info, fmt.Errorf("listing the consumers of stream %s: %w", name, err)
+	}
+	slices.SortFunc(s.Consumers, func(a, b Consumer) int { return cmp.Compare(a.Name, b.Name) })
+	return s, info, nil
+}
+
+// gone is how many messages of a stream have been removed.
+func (s Stream) gone() uint64 { return s.LastSeq - min(s.Messages, s.LastSeq) }
+
+// apps are the ids of the registered apps.
+func (t *transfer) apps(ctx context.Context) ([]string, error) {
+	kv, err := t.js.KeyValue(ctx, subjects.AppsBucket)
+	if err != nil {
+		return nil, fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
+	}
+	keys, err := kv.Keys(ctx)
+	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
+		return nil, fmt.Errorf("reading the bucket %s: %w", subjects.AppsBucket, err)
+	}
+	slices.Sort(keys)
+	return append([]string{}, keys...), nil
+}
+
+// A cluster that has just restored a stream may put a reader where the copy is not complete yet. That the last
+// event has been removed is the other reason why a reading ends before it.
+const (
+	readRetry   = 250 * time.Millisecond
+	readTimeout = 10 * time.Second
+)
+
+// rooms reads the events up to the sequence.
+func (t *transfer) rooms(ctx context.Context, last uint64) (*Rooms, error) {
+	for began := time.Now(); ; {
+		p, err := roomsvc.Project(ctx, t.js, last, func(seq uint64) { t.Progress("rooms", seq, last) })
+		if err != nil {
+			return nil, err
+		}
+		if p.LastSeq >= last || time.Since(began) > readTimeout {
+			return &Rooms{LastSeq: last, Live: p.Rooms, Deleted: p.Deleted, Quarantined: p.Quarantined, Hash: p.Hash}, nil
+		}
+		select {
+		case <-time.After(readRetry):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
