@@ -123,9 +123,9 @@ func (f *filled) Set(s string) error {
 
 func (*filled) Type() string { return "string" }
 
-func (c *connection) connect() (*nats.Conn, error) {
+func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
 	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the command's own error says it
-	return c.settings().Connect(nats.Name("roombus CLI"), quiet)
+	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI"), quiet}, opts...)...)
 }
 
 // jetStream connects to NATS for what reads its streams. The caller closes the connection.

@@ -50,8 +50,8 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 	if !c.Flags().Changed("replicas") {
 		return usage(c, "--replicas is missing: say 1 for a lone NATS server, 3 or 5 for a cluster")
 	}
-	if err := checkReplicas(c, r.replicas); err != nil {
-		return err
+	if err := checkReplicas(r.replicas); err != nil {
+		return usage(c, "%v", err)
 	}
 	if _, err := backup.ReadManifest(dir); err != nil {
 		return err
