@@ -26,7 +26,7 @@ type Config struct {
 	Conn    *nats.Conn
 	Dir     string
 	Version string // of roombus
-	// Progress is called with what is done of a stream, in bytes or messages. It may be nil.
+	// Progress is called with what is done of a stream, in bytes or messages, never twice at once. It may be nil.
 	Progress func(stream string, done, all uint64)
 	// Warn is called with what does not end the backup or restore. It may be nil.
 	Warn func(string)
@@ -40,9 +40,7 @@ type transfer struct {
 }
 
 func newTransfer(c Config) (*transfer, error) {
-	if c.Progress == nil {
-		c.Progress = func(string, uint64, uint64) {}
-	}
+	c.Progress = oneByOne(c.Progress)
 	if c.Warn == nil {
 		c.Warn = func(string) {}
 	}
@@ -55,6 +53,19 @@ func newTransfer(c Config) (*transfer, error) {
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
 	return &transfer{Config: c, js: js, jsm: manager}, nil
+}
+
+// oneByOne makes calls go one after the other: the library makes them from several goroutines.
+func oneByOne(progress func(string, uint64, uint64)) func(string, uint64, uint64) {
+	var mu sync.Mutex
+	return func(stream string, done, all uint64) {
+		if progress == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		progress(stream, done, all)
+	}
 }
 
 // description is what is copied of a stream beside its messages and consumers.
