@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -359,4 +360,24 @@ func TestBreaker_FailuresInFlightTogetherCountOnce(t *testing.T) {
 	app, err = b.Client.App(t.Context(), "app")
 	require.NoError(t, err)
 	assert.Equal(t, room.BreakerOpen, app.State.Breaker)
+}
+
+// A worker that hung until its breaker was open is killed and started again: its app is asked at once,
+// though the breaker would be open for an hour.
+func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
+	b.Create(t, "r")
+	worker := example(t, "guard", b.Server.URL())
+	worker.Stderr.Await(t, "INFO serving app=guard")
+	reply := func(user string) *nats.Msg {
+		return request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"`+user+`"}}`)
+	}
+	assert.Contains(t, string(reply("first").Data), `"changed":true`)
+	worker.Signal(syscall.SIGSTOP)
+	require.Eventually(t, func() bool { return strings.Contains(string(reply("hung").Data), "breaker open") }, 4*replyTime, tick)
+	worker.Signal(syscall.SIGKILL)
+	example(t, "guard", b.Server.URL()).Stderr.Await(t, "INFO serving app=guard")
+	assert.Contains(t, string(reply("second").Data), `"changed":true`)
+	refused(t, reply("mallory"), room.CodeUserNotAllowed)
 }
