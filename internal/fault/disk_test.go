@@ -34,7 +34,7 @@ func TestDiskFullOfEvents(t *testing.T) {
 	disk := harness.NewDisk(t, 100)
 	p, url := serveOn(t, disk)
 	disk.Fill(t, 28<<20)
-	client := roomclient.New(harness.ConnectTo(t, url), roomclient.Config{Timeout: 6 * time.Second})
+	client := roomclient.New(harness.ConnectTo(t, url), roomclient.Config{Timeout: 15 * time.Second})
 	large := harness.NewRoom("large")
 	for n := range room.MaxNewMembers {
 		large.Members = append(large.Members, room.User{ID: fmt.Sprintf("user-%d", n), Name: strings.Repeat("n", 100)})
