@@ -118,7 +118,7 @@ func (p *projection) liveEvents(before uint64) (events, last uint64) {
 	defer p.mu.RUnlock()
 	p.live.Scan(func(_ string, s *room.State) bool {
 		if before == 0 || s.Seq < before {
-			events += uint64(s.Room.Version)
+			events += s.Room.Version
 		}
 		last = max(last, s.Seq)
 		return true

@@ -118,9 +118,14 @@ func TestDependencies_ConsumerDeletedByHand(t *testing.T) {
 			if !working {
 				due["due"] = true
 			}
-			for len(due) > 0 {
-				delete(due, <-seen)
-			}
+			require.Eventually(t, func() bool {
+				select {
+				case id := <-seen:
+					delete(due, id)
+				default:
+				}
+				return len(due) == 0
+			}, 3*replyTime, tick, "the app does not get %v", due)
 			requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.ConsumersRemade == 1 })
 		})
 	}
