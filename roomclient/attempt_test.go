@@ -93,6 +93,24 @@ func TestAttempt_AfterSilenceOnesAreShorterAndDoNotOverlap(t *testing.T) {
 	}
 }
 
+// A service that answers no more has said why before.
+func TestAttempt_SilenceDoesNotHideWhyTheServiceIsUnavailable(t *testing.T) {
+	t.Parallel()
+	_, nc := connect(t)
+	answered := false
+	sent := silentFor(t, nc, 0, func(msg *nats.Msg) {
+		if !answered {
+			answered = true
+			assert.NoError(t, msg.RespondMsg(refusal("unavailable", "503", `{"code":"unavailable","message":"the disk is full"}`)))
+		}
+	})
+	client := roomclient.New(nc, roomclient.Config{Timeout: time.Second, AttemptTimeout: 200 * time.Millisecond})
+	_, err := client.Join(t.Context(), room.JoinRequest{RoomID: "r"})
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
+	require.ErrorContains(t, err, "the disk is full")
+	assert.Greater(t, len(sent), 2)
+}
+
 // The service refuses what comes after its deadline, by its own clock, and says what that clock shows.
 func TestAttempt_DeadlineIsByTheServicesClock(t *testing.T) {
 	t.Parallel()

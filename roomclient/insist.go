@@ -32,7 +32,8 @@ func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body
 	reply, err := backoff.Retry(ctx, func() (*nats.Msg, error) {
 		reply, err := attempts.send(ctx, subject, h, body)
 		cut := ctx.Err() != nil && !attempts.down || errors.Is(err, &room.Error{Code: room.CodeDeadlineExceeded})
-		if !cut || last == nil { // an attempt that the end cut short says less than the one before
+		mute := attempts.silent && errors.Is(last, &room.Error{Code: room.CodeUnavailable})
+		if last == nil || !cut && !mute { // else it says less than the one before
 			last = err
 		}
 		if err != nil && !worthRepeating(err) {
