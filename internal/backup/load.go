@@ -9,9 +9,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/jsm.go"
 	"github.com/nats-io/jsm.go/api"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -20,6 +22,9 @@ const (
 	// is with may not know yet where the node that restores has subscribed.
 	interestRetry   = 50 * time.Millisecond
 	interestTimeout = 10 * time.Second
+
+	noSuitablePeers jetstream.ErrorCode = 10005 // the server's code
+	peersTimeout                        = 10 * time.Second
 )
 
 // load restores a stream from a folder, as it is described. The library's own function cannot be interrupted, and
@@ -42,12 +47,9 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 	if err != nil {
 		return fmt.Errorf("encoding the configuration: %w", err)
 	}
-	var begun api.JSApiStreamRestoreResponse
-	if err := t.ask(ctx, fmt.Sprintf(api.JSApiStreamRestoreT, name), request, requestTimeout, &begun); err != nil {
+	to, err := t.begin(ctx, name, request)
+	if err != nil {
 		return err
-	}
-	if begun.IsError() {
-		return asJetStream(begun.ToError())
 	}
 	part := make([]byte, min(partBytes, t.Conn.MaxPayload()))
 	var sent uint64
@@ -60,7 +62,7 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 			return err
 		}
 		var taken api.JSApiResponse
-		if err := t.ask(ctx, begun.DeliverSubject, part[:n], requestTimeout, &taken); err != nil {
+		if err := t.ask(ctx, to, part[:n], requestTimeout, &taken); err != nil {
 			return err
 		}
 		if taken.IsError() {
@@ -70,13 +72,33 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 		t.Progress(name, sent, uint64(info.Size()))
 	}
 	var created api.JSApiStreamCreateResponse
-	if err := t.ask(ctx, begun.DeliverSubject, nil, time.Hour, &created); err != nil { // it takes as long as it needs
+	if err := t.ask(ctx, to, nil, time.Hour, &created); err != nil { // it takes as long as it needs
 		return err
 	}
 	if created.IsError() {
 		return asJetStream(created.ToError())
 	}
 	return nil
+}
+
+// begin asks for the restore of a stream and returns the subject to send it to. A node that has just started may
+// count as offline for a moment: as long as it does there are too few for the copies.
+func (t *transfer) begin(ctx context.Context, name string, request []byte) (string, error) {
+	return backoff.Retry(ctx, func() (string, error) {
+		var begun api.JSApiStreamRestoreResponse
+		if err := t.ask(ctx, fmt.Sprintf(api.JSApiStreamRestoreT, name), request, requestTimeout, &begun); err != nil {
+			return "", backoff.Permanent(err)
+		}
+		if !begun.IsError() {
+			return begun.DeliverSubject, nil
+		}
+		err := asJetStream(begun.ToError())
+		var refused *jetstream.APIError
+		if errors.As(err, &refused) && refused.ErrorCode == noSuitablePeers {
+			return "", err
+		}
+		return "", backoff.Permanent(err)
+	}, backoff.WithMaxElapsedTime(peersTimeout))
 }
 
 // ask sends a request and reads the reply, if it has a body.
