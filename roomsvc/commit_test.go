@@ -13,14 +13,21 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
+// brieflyAsked is a service with a room, and the context of a command to it that has little time.
+func brieflyAsked(t *testing.T) (*Service, context.Context) {
+	t.Helper()
+	s, _ := twoServices(t)
+	createRoom(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	t.Cleanup(cancel)
+	return s, ctx
+}
+
 // What has been published is waited for, though the command's own time is over: it may be stored,
 // and the client must not be told that it is not.
 func TestCommit_PublishOutlivesTheCommandsTime(t *testing.T) {
 	t.Parallel()
-	s, _ := twoServices(t)
-	createRoom(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
+	s, ctx := brieflyAsked(t)
 	publish := s.append
 	s.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		<-ctx.Done()
@@ -34,10 +41,7 @@ func TestCommit_PublishOutlivesTheCommandsTime(t *testing.T) {
 // An acknowledgement that is lost is looked for, and found, after the command's time is over.
 func TestCommit_LostAcknowledgementIsFoundAfterTheCommandsTime(t *testing.T) {
 	t.Parallel()
-	s, _ := twoServices(t)
-	createRoom(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
+	s, ctx := brieflyAsked(t)
 	publish := s.append
 	s.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		_, err := publish(waiting, msg, id, g)
@@ -53,10 +57,7 @@ func TestCommit_LostAcknowledgementIsFoundAfterTheCommandsTime(t *testing.T) {
 // While it is not known what became of a publish, nothing else is said of the command.
 func TestCommit_UnknownOutcomeIsUnavailable(t *testing.T) {
 	t.Parallel()
-	s, _ := twoServices(t)
-	createRoom(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
+	s, ctx := brieflyAsked(t)
 	s.append = func(context.Context, *nats.Msg, string, bus.Guard) (uint64, error) {
 		<-ctx.Done()
 		return 0, bus.ErrUncertain

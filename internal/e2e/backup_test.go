@@ -46,6 +46,17 @@ func newSite(t *testing.T, nodes *harness.Cluster) *site {
 	}
 }
 
+// backedUp is one node with room r, its service, and the folder of its backup.
+func backedUp(t *testing.T) (*site, string) {
+	t.Helper()
+	s := newSite(t, harness.NewNode(t))
+	s.serve()
+	s.Create(t, "r")
+	dir := filepath.Join(t.TempDir(), "backup")
+	s.ok("backup", dir)
+	return s, dir
+}
+
 func (s *site) serve() {
 	s.t.Helper()
 	s.service = serveOn(s.t, s.nats, "--replicas", s.replicas)
@@ -242,11 +253,7 @@ func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint6
 // What is refused changes nothing, and is said in one line.
 func TestRestore_Refused(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, harness.NewNode(t))
-	s.serve()
-	s.Create(t, "r")
-	dir := filepath.Join(t.TempDir(), "backup")
-	s.ok("backup", dir)
+	s, dir := backedUp(t)
 	damaged := filepath.Join(t.TempDir(), "damaged")
 	s.ok("backup", damaged)
 	archive := filepath.Join(damaged, subjects.Events, "stream.arc.s2")
@@ -280,11 +287,7 @@ func TestRestore_Refused(t *testing.T) {
 // A service that is started while a backup is restored waits, as long as it takes, and then serves.
 func TestRestore_ServiceStartedMeanwhileWaits(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, harness.NewNode(t))
-	s.serve()
-	s.Create(t, "r")
-	dir := filepath.Join(t.TempDir(), "backup")
-	s.ok("backup", dir)
+	s, dir := backedUp(t)
 	stop(t, s.service)
 	var service *harness.Process
 	_, err := backup.Restore(t.Context(), backup.Config{Conn: lasting(t, s), Dir: dir, Progress: func(what string, _, _ uint64) {
@@ -300,11 +303,7 @@ func TestRestore_ServiceStartedMeanwhileWaits(t *testing.T) {
 // A restore whose events do not make what the manifest says fails, and services do not start with it.
 func TestRestore_DiffersFromManifest(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, harness.NewNode(t))
-	s.serve()
-	s.Create(t, "r")
-	dir := filepath.Join(t.TempDir(), "backup")
-	s.ok("backup", dir)
+	s, dir := backedUp(t)
 	stop(t, s.service)
 	m, err := backup.ReadManifest(dir)
 	require.NoError(t, err)
@@ -321,11 +320,7 @@ func TestRestore_DiffersFromManifest(t *testing.T) {
 // An interrupted restore says how far it came. Services do not start with it, and it is done again with --force.
 func TestRestore_Interrupted(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, harness.NewNode(t))
-	s.serve()
-	s.Create(t, "r")
-	dir := filepath.Join(t.TempDir(), "backup")
-	s.ok("backup", dir)
+	s, dir := backedUp(t)
 	stop(t, s.service)
 	for _, at := range []string{subjects.AppsStream, subjects.Events, subjects.DeadLetters, "rooms"} {
 		ctx, cancel := context.WithCancel(t.Context())
