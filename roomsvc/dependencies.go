@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ type dependencies struct {
 	missing       atomic.Uint64 // events of live rooms, likewise
 	remade        atomic.Uint64 // consumers of apps
 
-	logged map[string]string // what has been logged of a finding, by its message; of the one who looks only
+	logged map[string][]string // what has been logged of a finding, by its message; of the one who looks only
 	mu     sync.Mutex
 	floors map[string]uint64 // the last known ack floor of an app's consumer of post-events, by app
 }
@@ -39,21 +40,22 @@ func (s *Service) checkDependencies(ctx context.Context) {
 	}
 }
 
-// finding logs something that is amiss when it begins or changes, and once when it is over (detail is empty).
-func (d *dependencies) finding(s *Service, message, detail string, attrs ...any) {
+// finding logs what is amiss: an error when something comes to it, information when something goes.
+func (d *dependencies) finding(s *Service, message string, found []string, attrs ...any) {
 	was := d.logged[message]
-	if was == detail {
-		return
-	}
 	if d.logged == nil {
-		d.logged = make(map[string]string)
+		d.logged = make(map[string][]string)
 	}
-	d.logged[message] = detail
-	if detail == "" {
-		s.log.Info("no longer: "+message, "was", was)
-		return
+	d.logged[message] = found
+	if len(without(found, was)) > 0 {
+		s.log.Error(message, append([]any{"found", strings.Join(found, "; ")}, attrs...)...)
+	} else if mended := without(was, found); len(mended) > 0 {
+		s.log.Info("no longer: "+message, "was", strings.Join(mended, "; "), "still", strings.Join(found, "; "))
 	}
-	s.log.Error(message, append([]any{"found", detail}, attrs...)...)
+}
+
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(some, one) })
 }
 
 // checkStreams compares the streams that a guarantee rests on with how they must be. What cannot be looked at now
@@ -77,7 +79,7 @@ func (s *Service) checkStreams(ctx context.Context) {
 		}
 	}
 	s.depends.misconfigured.Store(uint64(len(found)))
-	s.depends.finding(s, "streams are not as they must be", strings.Join(found, "; "),
+	s.depends.finding(s, "streams are not as they must be", found,
 		"remedy", fmt.Sprintf("roombus streams --apply --replicas %d", s.cfg.Replicas))
 }
 
@@ -103,11 +105,11 @@ func (s *Service) checkEvents(ctx context.Context) {
 		}
 	}
 	s.depends.missing.Store(missing)
-	detail := ""
+	var found []string
 	if missing > 0 {
-		detail = "events of live rooms were purged, deleted, or removed by a limit"
+		found = []string{"events of live rooms were purged, deleted, or removed by a limit"}
 	}
-	s.depends.finding(s, "the stream lacks events of rooms", detail, "stream", subjects.Events, "missing", missing,
+	s.depends.finding(s, "the stream lacks events of rooms", found, "stream", subjects.Events, "missing", missing,
 		"remedy", "restore the stream from a backup")
 }
 
