@@ -22,11 +22,6 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-const (
-	waiting = 30 * time.Second
-	tick    = 20 * time.Millisecond
-)
-
 // While the disk is full of events, commands are unavailable and queries go on. When there is
 // room, commands go on too, on the same connections, and nothing that was acknowledged is lost.
 func TestDiskFullOfEvents(t *testing.T) {
