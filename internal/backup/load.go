@@ -23,8 +23,10 @@ const (
 	interestRetry   = 50 * time.Millisecond
 	interestTimeout = 10 * time.Second
 
-	noSuitablePeers jetstream.ErrorCode = 10005 // the server's code
-	peersTimeout                        = 10 * time.Second
+	// The server's codes of what may be over in a moment, and how long that is waited for.
+	noSuitablePeers jetstream.ErrorCode = 10005
+	streamExists    jetstream.ErrorCode = 10130
+	beginTimeout                        = 10 * time.Second
 )
 
 // load restores a stream from a folder, as it is described. The library's own function cannot be interrupted, and
@@ -82,7 +84,8 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 }
 
 // begin asks for the restore of a stream and returns the subject to send it to. A node that has just started may
-// count as offline for a moment: as long as it does there are too few for the copies.
+// count as offline for a moment: as long as it does there are too few for the copies. A restore that was interrupted
+// may end after the streams to replace were removed: then its stream is removed too.
 func (t *transfer) begin(ctx context.Context, name string, request []byte) (string, error) {
 	return backoff.Retry(ctx, func() (string, error) {
 		var begun api.JSApiStreamRestoreResponse
@@ -94,11 +97,16 @@ func (t *transfer) begin(ctx context.Context, name string, request []byte) (stri
 		}
 		err := asJetStream(begun.ToError())
 		var refused *jetstream.APIError
-		if errors.As(err, &refused) && refused.ErrorCode == noSuitablePeers {
+		switch {
+		case !errors.As(err, &refused):
+		case refused.ErrorCode == noSuitablePeers:
+			return "", err
+		case refused.ErrorCode == streamExists && t.replace:
+			_ = t.js.DeleteStream(ctx, name) // if it fails, so does the next try
 			return "", err
 		}
 		return "", backoff.Permanent(err)
-	}, backoff.WithMaxElapsedTime(peersTimeout))
+	}, backoff.WithMaxElapsedTime(beginTimeout))
 }
 
 // ask sends a request and reads the reply, if it has a body.

@@ -52,6 +52,7 @@ func Restore(ctx context.Context, cfg Config, copies int, force bool) (*Restored
 	if len(exist) > 0 && !force {
 		return nil, &ExistsError{Streams: exist}
 	}
+	t.replace = force
 	r := &Restored{Backup: m, Replaced: exist}
 	for _, name := range exist {
 		if err := t.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -35,8 +35,9 @@ type Config struct {
 // transfer copies streams from and to a server.
 type transfer struct {
 	Config
-	js  jetstream.JetStream
-	jsm *jsm.Manager
+	js      jetstream.JetStream
+	jsm     *jsm.Manager
+	replace bool // streams that exist
 }
 
 func newTransfer(c Config) (*transfer, error) {

@@ -349,6 +349,25 @@ func TestRestore_Interrupted(t *testing.T) {
 	assert.Equal(t, 1, s.figures().Rooms)
 }
 
+// The server may end a restore that was interrupted after the next one has removed the streams.
+func TestRestore_StreamThatAppearsMeanwhileIsReplaced(t *testing.T) {
+	t.Parallel()
+	s, dir := backedUp(t)
+	stop(t, s.service)
+	var once sync.Once
+	_, err := backup.Restore(t.Context(), backup.Config{Conn: lasting(t, s), Dir: dir, Progress: func(what string, _, _ uint64) {
+		if what == subjects.AppsStream {
+			once.Do(func() {
+				_, err := s.JS.CreateStream(t.Context(), jetstream.StreamConfig{Name: subjects.Events})
+				assert.NoError(t, err)
+			})
+		}
+	}}, 1, true)
+	require.NoError(t, err)
+	s.serve()
+	assert.Equal(t, 1, s.figures().Rooms)
+}
+
 // A backup that is interrupted, or fails, leaves nothing that could be taken for one.
 func TestBackup_InterruptedLeavesNothing(t *testing.T) {
 	t.Parallel()
