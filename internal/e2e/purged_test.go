@@ -150,7 +150,10 @@ func TestPurgedRoom_CreatedByAnotherServiceIsTakenOver(t *testing.T) {
 	seat(t, b, "lobby", alice)
 	purge(t, b, "room.post.*.lobby")
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
-	b.Create(t, "lobby") // sent again until the second service has got it
+	require.Eventually(t, func() bool { // the first service refuses it
+		_, err := b.Client.Create(t.Context(), harness.NewRoom("lobby"))
+		return err == nil
+	}, 3*replyTime, tick)
 	for range 10 {
 		seat(t, b, "lobby", bob)
 		_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "lobby", User: bob})

@@ -111,7 +111,9 @@ func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
 	}
 	b.Create(t, "r")
 	b.Register(t, onJoin)
-	b.Register(t, at("2.0.0", beforeLeave))
+	withoutWorker := at("2.0.0", beforeLeave)
+	withoutWorker.TimeoutMs = new(50)
+	b.Register(t, withoutWorker)
 	for range 5 {
 		rollback(t, b, "1.0.0")
 		for range 9 { // the three answer in turns

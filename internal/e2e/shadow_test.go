@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,15 @@ func TestShadow(t *testing.T) {
 	b.Answer(t, room.PreRoomCreatePrevent, "shade", harness.Says(`{"verdict":"deny","reason":"not here","warnings":["w"]}`))
 	b.Answer(t, room.PreRoomCreateExtend, "shade", harness.Says(`{"verdict":"allow","extend":{"customFields":{"k":"v"},"members":[{"id":"x"}]}}`))
 	b.Answer(t, room.PreRoomCreateModify, "shade", harness.Says(`{"verdict":"allow","modify":{"displayName":"Shade"}}`))
-	r := b.Create(t, "r")
+	var r room.Result
+	denied := 0
+	for n := 0; r.Apps == nil || slices.ContainsFunc(r.Apps, func(a room.AppOutcome) bool { return a.Outcome == room.Skipped }); n++ {
+		require.Less(t, n, 100, "it is never waited for")
+		r = b.Create(t, strconv.Itoa(n))
+		if r.Apps[0].Outcome == room.Denied {
+			denied++
+		}
+	}
 	assert.Empty(t, r.Room.DisplayName)
 	assert.Empty(t, r.Room.CustomFields)
 	assert.Equal(t, 1, r.Room.MemberCount)
@@ -38,11 +47,11 @@ func TestShadow(t *testing.T) {
 	assert.Equal(t, "not here", r.Apps[0].Reason)
 	assert.Equal(t, []string{"members", "customFields.k"}, r.Apps[1].Changed, "what it would have changed")
 	assert.Equal(t, []string{"displayName"}, r.Apps[2].Changed)
-	assert.Equal(t, r.Apps, b.Decoded(t)[0].Data.Apps)
+	assert.Equal(t, r.Apps, b.Decoded(t)[r.Event.Seq-1].Data.Apps)
 	app, err := b.Client.App(t.Context(), "shade")
 	require.NoError(t, err)
-	assert.EqualValues(t, 1, app.State.WouldHaveDenied)
-	assert.EqualValues(t, 1, app.State.Denied)
+	assert.EqualValues(t, denied, app.State.WouldHaveDenied)
+	assert.EqualValues(t, denied, app.State.Denied)
 }
 
 // A shadow that hangs costs nothing, alone, beside others, or in the middle of the chain.

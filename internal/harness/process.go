@@ -46,6 +46,9 @@ func Main(m *testing.M) {
 		panic(err)
 	}
 	binDir = dir
+	if os.Getenv("GORACE") == "" { // a program with the race detector sleeps for a second before it exits
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
 		_ = os.RemoveAll(dir)
 		os.Exit(status)
