@@ -34,14 +34,9 @@ type worker struct {
 	preSlots chan struct{}
 	pool     *pool // of post-event handlers
 	figures  *postFigures
-	ballast  []byte
 	leaving  context.Context // ends when the worker is asked to stop
 	stopping context.Context // ends when handlers must
 }
-
-// ballast is memory that is never touched, and so is none but for the garbage collector, which would
-// have to run very often in a program that keeps as little as most apps do.
-const ballast = 16 << 20
 
 // Run serves the app until the context ends, then finishes what was begun and returns nil.
 // It registers the app when it is ready to serve it, and waits for a room service that is
@@ -52,7 +47,7 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	if err != nil {
 		return err
 	}
-	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn, ballast: make([]byte, ballast)}
+	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn}
 	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
 	if w.nc == nil {
 		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),

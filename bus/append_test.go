@@ -1,9 +1,6 @@
 package bus_test
 
 import (
-	"net"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -13,35 +10,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 )
-
-func TestEmbeddedRefuses(t *testing.T) {
-	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = taken.Close() })
-	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: taken.Addr().String()})
-	require.ErrorIs(t, err, bus.ErrAddressInUse)
-	for _, address := range []string{"nowhere", "127.0.0.1:http", "127.0.0.1:70000"} {
-		_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: address})
-		require.ErrorContains(t, err, address)
-	}
-
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: filepath.Join(file, "below")})
-	require.ErrorIs(t, err, bus.ErrStoreUnwritable)
-
-	dir := t.TempDir()
-	first, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: dir})
-	require.NoError(t, err)
-	assert.Empty(t, first.URL())
-	_, err = bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: dir})
-	require.ErrorIs(t, err, bus.ErrStoreLocked)
-	first.Shutdown()
-	second, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: dir, SyncAlways: true})
-	require.NoError(t, err, "the folder is free again")
-	second.Shutdown()
-}
 
 func TestAppendSortsItsErrors(t *testing.T) {
 	t.Parallel()

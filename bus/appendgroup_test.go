@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // crowd is a group that is held up until a batch full of appends waits for its turn.
@@ -28,7 +29,7 @@ const held, crowded = "held", 40
 
 func newCrowd(t *testing.T) *crowd {
 	t.Helper()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), SyncAlways: true})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), SyncAlways: true})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()

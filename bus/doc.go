@@ -1,8 +1,7 @@
 // Package bus is the NATS plumbing under roombus. It knows no rooms.
 //
-//	embedded.go    a NATS server with JetStream inside this process, on a locked folder
-//	disk.go        what keeps it going when its disk is full
 //	settings.go    a connection from flags, environment and contexts of the nats CLI
+//	context.go     such a context, read from its file
 //	provision.go   a server new enough, streams as they must be
 //	service.go     requests served, any number at once, as the nats CLI sees a micro service
 //	ask.go         many requests at once, replies collected on one wildcard inbox

@@ -8,12 +8,6 @@ import (
 
 // Errors of starting up.
 var (
-	// ErrAddressInUse is returned when another process listens on the address.
-	ErrAddressInUse = errors.New("address in use")
-	// ErrStoreLocked is returned when another server runs on the storage folder.
-	ErrStoreLocked = errors.New("another server runs on this folder")
-	// ErrStoreUnwritable is returned when the storage folder cannot be made or written.
-	ErrStoreUnwritable = errors.New("cannot write to the folder")
 	// ErrNoJetStream is returned when the server, or the account, has no JetStream.
 	ErrNoJetStream = errors.New("JetStream is not enabled")
 	// ErrServerTooOld is returned when the server lacks what the commits rest on.

@@ -5,12 +5,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // Connection is one to a server inside, until the test ends.
 func Connection(t *testing.T) *nats.Conn {
 	t.Helper()
-	server, err := StartEmbedded(t.Context(), EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()
@@ -21,11 +23,20 @@ func Connection(t *testing.T) *nats.Conn {
 
 // Address is the servers to connect to, as the settings and the context say.
 func (s Settings) Address() (string, error) {
-	c, err := s.resolve()
+	r, err := s.resolve()
 	if err != nil {
 		return "", err
 	}
-	return c.ServerURL(), nil
+	return r.URL, nil
+}
+
+// Options are those of a connection with the settings.
+func (s Settings) Options() ([]nats.Option, error) {
+	r, err := s.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return r.options(), nil
 }
 
 // Waiting is the number of replies that are expected.

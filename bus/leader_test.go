@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // The sequence is known also of a message whose headers no client can read: a room behind such a
 // one must not be stuck.
 func TestLeaderLastOfWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // What many publish at once arrives, each goroutine's in its order, once.
@@ -71,7 +73,7 @@ func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
 // A commit or a question that lay in the reconnect buffer would leave when its sender has given it up.
 func TestPublisher_UnbufferedMessageFailsWhileDisconnected(t *testing.T) {
 	t.Parallel()
-	server, err := StartEmbedded(t.Context(), EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	nc, err := server.Connect(nats.MaxReconnects(-1)) // it has a reconnect buffer
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // A service that has stopped stops again without waiting for what has ended long ago.
@@ -80,7 +81,7 @@ func (l *slowLink) release(t *testing.T) {
 
 func connectSlowly(t *testing.T) (slow *nats.Conn, link *slowLink, fast *nats.Conn) {
 	t.Helper()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	fast, err = server.Connect()

@@ -7,24 +7,23 @@ import (
 	"os"
 	"time"
 
-	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats.go"
 )
 
 // Settings say how to reach a NATS server: what the nats CLI knows, under the same names. A
-// field that is set goes before what the context says.
+// field that is set goes before the same field of the context. The JSON names are those of a context.
 type Settings struct {
-	URL         string // comma-separated servers
-	Context     string // of the nats CLI
-	Creds       string // file
-	NKey        string // file of a seed
-	User        string
-	Password    string
-	Token       string
-	TLSCert     string // file
-	TLSKey      string // file
-	TLSCA       string // file
-	InboxPrefix string
+	URL         string `json:"url"` // comma-separated servers
+	Context     string `json:"-"`   // of the nats CLI
+	Creds       string `json:"creds"`
+	NKey        string `json:"nkey"` // file of a seed
+	User        string `json:"user"`
+	Password    string `json:"password"`
+	Token       string `json:"token"`
+	TLSCert     string `json:"cert"` // file
+	TLSKey      string `json:"key"`  // file
+	TLSCA       string `json:"ca"`   // file
+	InboxPrefix string `json:"inbox_prefix"`
 }
 
 // variable is an environment variable, and the field that it sets.
@@ -73,11 +72,15 @@ func (s Settings) Or(o Settings) Settings {
 	if s.Context != "" { // it names servers too: the one said goes before the one in the environment
 		o.URL = ""
 	}
+	s.fill(o)
+	return s
+}
+
+func (s *Settings) fill(o Settings) {
 	others := o.variables()
 	for n, v := range s.variables() {
 		*v.field = cmp.Or(*v.field, *others[n].field)
 	}
-	return s
 }
 
 // A connection over which two pings in a row bring nothing back is given up for another. The
@@ -94,47 +97,86 @@ const (
 // on this machine is meant for this machine. It returns the *SettingsError of Check, and ErrUnreachable if
 // no server answers.
 func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	if err := s.Check(); err != nil {
-		return nil, err
+	all, err := s.resolve()
+	if err == nil {
+		err = all.check(s.Context)
 	}
-	c, err := s.resolve()
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.NATSOptions()
-	if err != nil {
-		return nil, fmt.Errorf("reading the NATS settings: %w", err)
-	}
-	if s.InboxPrefix != "" {
-		all = append(all, nats.CustomInboxPrefix(s.InboxPrefix))
-	}
-	all = append(all, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut), nats.ReconnectBufSize(-1))
-	nc, err := nats.Connect(c.ServerURL(), append(all, opts...)...)
+	given := all.options()
+	given = append(given, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut), nats.ReconnectBufSize(-1))
+	nc, err := nats.Connect(all.URL, append(given, opts...)...)
 	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.ServerURL(), err)
+		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, all.URL, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", c.ServerURL(), err)
+		return nil, fmt.Errorf("connecting to %s: %w", all.URL, err)
 	}
 	return nc, nil
 }
 
-func (s Settings) resolve() (*natscontext.Context, error) {
+// resolved is settings with those of their context, and with defaults.
+type resolved struct {
+	Settings
+	context contextOnly
+}
+
+// resolve reads the context. It returns a *SettingsError if that cannot be read.
+func (s Settings) resolve() (*resolved, error) {
 	if s.User != "" && s.Password == "" && s.Token == "" { // as the nats CLI has it
 		s.User, s.Token = "", s.User
 	}
-	c, err := natscontext.New(s.Context, s.Context != "",
-		natscontext.WithServerURL(s.URL),
-		natscontext.WithCreds(s.Creds),
-		natscontext.WithNKey(s.NKey),
-		natscontext.WithUser(s.User),
-		natscontext.WithPassword(s.Password),
-		natscontext.WithToken(s.Token),
-		natscontext.WithCertificate(s.TLSCert),
-		natscontext.WithKey(s.TLSKey),
-		natscontext.WithCA(s.TLSCA))
-	if err != nil {
-		return nil, fmt.Errorf("loading NATS context %q: %w", s.Context, err)
+	r := &resolved{Settings: s}
+	if s.Context != "" {
+		context, err := readContext(s.Context)
+		if err != nil {
+			return nil, &SettingsError{[]string{fmt.Sprintf("loading NATS context %q: %v", s.Context, err)}}
+		}
+		r.context = context.contextOnly
+		r.fill(context.Settings)
 	}
-	return c, nil
+	r.URL = cmp.Or(r.URL, nats.DefaultURL)
+	return r, nil
+}
+
+// options are those of a connection, except for its servers.
+func (r *resolved) options() []nats.Option {
+	var opts []nats.Option
+	add := func(given string, opt func() nats.Option) {
+		if given != "" {
+			opts = append(opts, opt())
+		}
+	}
+	add(r.User, func() nats.Option { return nats.UserInfo(r.User, r.Password) })
+	add(r.Token, func() nats.Option { return nats.Token(r.Token) })
+	add(r.Creds, func() nats.Option { return nats.UserCredentials(r.Creds) })
+	add(r.NKey, func() nats.Option { return seed(r.NKey) })
+	add(r.context.UserJWT, func() nats.Option { return bearer(r.context.UserJWT, r.context.UserSeed) })
+	add(r.TLSCert, func() nats.Option { return nats.ClientCert(r.TLSCert, r.TLSKey) })
+	add(r.TLSCA, func() nats.Option { return nats.RootCAs(r.TLSCA) })
+	add(r.InboxPrefix, func() nats.Option { return nats.CustomInboxPrefix(r.InboxPrefix) })
+	if r.context.TLSFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
+	return opts
+}
+
+// seed signs with the seed of a file, which is read when the option is used.
+func seed(file string) nats.Option {
+	return func(o *nats.Options) error {
+		opt, err := nats.NkeyOptionFromSeed(file)
+		if err != nil {
+			return err
+		}
+		return opt(o)
+	}
+}
+
+// bearer presents a JWT, and signs if there is a seed.
+func bearer(jwt, seed string) nats.Option {
+	if seed != "" {
+		return nats.UserJWTAndSeed(jwt, seed)
+	}
+	return nats.UserJWT(func() (string, error) { return jwt, nil }, func([]byte) ([]byte, error) { return nil, nil })
 }

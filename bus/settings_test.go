@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 func TestSettingsOr(t *testing.T) {
@@ -72,7 +73,7 @@ func TestSettingsFromEnvAndContexts(t *testing.T) {
 
 func TestSettings_ConnectionDoesNotBufferWhileDisconnected(t *testing.T) {
 	t.Parallel()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	nc, err := bus.Settings{URL: server.URL()}.Connect(nats.MaxReconnects(-1))
 	require.NoError(t, err)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats.go"
 )
 
@@ -23,19 +22,23 @@ func (e *SettingsError) Error() string { return strings.Join(e.Problems, "; ") }
 // Check reads the context and the files that the settings name, without connecting. It returns a
 // *SettingsError with every problem there is.
 func (s Settings) Check() error {
-	c, err := s.resolve()
+	all, err := s.resolve()
 	if err != nil {
-		return &SettingsError{[]string{err.Error() + ": nats context ls shows which there are"}}
+		return err
 	}
-	problems := slices.Concat(urlProblems(c.ServerURL()), halves(c), s.fileProblems(c))
-	if ways := waysToAuthenticate(c); len(ways) > 1 {
+	return all.check(s.Context)
+}
+
+func (r *resolved) check(context string) error {
+	problems := slices.Concat(urlProblems(r.URL), r.halves(), r.fileProblems())
+	if ways := r.waysToAuthenticate(); len(ways) > 1 {
 		problems = append(problems, fmt.Sprintf("NATS credentials are given in %d ways: %s: keep one", len(ways), strings.Join(ways, ", ")))
 	}
 	if len(problems) == 0 {
 		return nil
 	}
-	if s.Context != "" {
-		problems[len(problems)-1] += fmt.Sprintf(" (what context %q says counts too)", s.Context)
+	if context != "" {
+		problems[len(problems)-1] += fmt.Sprintf(" (what context %q says counts too)", context)
 	}
 	return &SettingsError{problems}
 }
@@ -70,12 +73,12 @@ func urlProblems(servers string) []string {
 }
 
 // halves finds what only counts as a pair, and would be ignored alone.
-func halves(c *natscontext.Context) []string {
+func (r *resolved) halves() []string {
 	var problems []string
 	for _, pair := range []struct{ one, other, oneName, otherName string }{
-		{c.Certificate(), c.Key(), "--tlscert (NATS_CERT)", "--tlskey (NATS_KEY)"},
-		{c.Key(), c.Certificate(), "--tlskey (NATS_KEY)", "--tlscert (NATS_CERT)"},
-		{c.Password(), c.User(), "--password (NATS_PASSWORD)", "--user (NATS_USER)"},
+		{r.TLSCert, r.TLSKey, "--tlscert (NATS_CERT)", "--tlskey (NATS_KEY)"},
+		{r.TLSKey, r.TLSCert, "--tlskey (NATS_KEY)", "--tlscert (NATS_CERT)"},
+		{r.Password, r.User, "--password (NATS_PASSWORD)", "--user (NATS_USER)"},
 	} {
 		if pair.one != "" && pair.other == "" {
 			problems = append(problems, fmt.Sprintf("%s is given without %s: give both or neither", pair.oneName, pair.otherName))
@@ -86,14 +89,14 @@ func halves(c *natscontext.Context) []string {
 
 // waysToAuthenticate names the kinds of credentials that are set. The client would use one of them
 // and ignore the others.
-func waysToAuthenticate(c *natscontext.Context) []string {
+func (r *resolved) waysToAuthenticate() []string {
 	var ways []string
 	for _, way := range []struct{ value, name string }{
-		{c.User(), "--user (NATS_USER)"},
-		{c.Token(), "--token (NATS_TOKEN, or --user without --password)"},
-		{c.Creds(), "--creds (NATS_CREDS)"},
-		{c.NKey(), "--nkey (NATS_NKEY)"},
-		{c.UserJWT(), "user_jwt of the context"},
+		{r.User, "--user (NATS_USER)"},
+		{r.Token, "--token (NATS_TOKEN, or --user without --password)"},
+		{r.Creds, "--creds (NATS_CREDS)"},
+		{r.NKey, "--nkey (NATS_NKEY)"},
+		{r.context.UserJWT, "user_jwt of the context"},
 	} {
 		if way.value != "" {
 			ways = append(ways, way.name)
@@ -104,48 +107,36 @@ func waysToAuthenticate(c *natscontext.Context) []string {
 
 // fileProblems reads the files in the way in which a connection does, since that would read some of
 // them only when the server asks for them.
-func (s Settings) fileProblems(c *natscontext.Context) []string {
+func (r *resolved) fileProblems() []string {
 	var problems []string
 	for _, file := range []struct {
 		name  string
 		given bool
-		as    []natscontext.Option
+		as    nats.Option
 	}{
-		{"--creds (NATS_CREDS)", c.Creds() != "", []natscontext.Option{natscontext.WithCreds(c.Creds())}},
-		{"--nkey (NATS_NKEY)", c.NKey() != "", []natscontext.Option{natscontext.WithNKey(c.NKey())}},
-		{
-			"--tlscert (NATS_CERT) and --tlskey (NATS_KEY)", c.Certificate() != "" && c.Key() != "",
-			[]natscontext.Option{natscontext.WithCertificate(c.Certificate()), natscontext.WithKey(c.Key())},
-		},
-		{"--tlsca (NATS_CA)", c.CA() != "", []natscontext.Option{natscontext.WithCA(c.CA())}},
+		{"--creds (NATS_CREDS)", r.Creds != "", nats.UserCredentials(r.Creds)},
+		{"--nkey (NATS_NKEY)", r.NKey != "", seed(r.NKey)},
+		{"--tlscert (NATS_CERT) and --tlskey (NATS_KEY)", r.TLSCert != "" && r.TLSKey != "", nats.ClientCert(r.TLSCert, r.TLSKey)},
+		{"--tlsca (NATS_CA)", r.TLSCA != "", nats.RootCAs(r.TLSCA)},
 	} {
 		if !file.given {
 			continue
 		}
-		if err := readFiles(file.as...); err != nil {
+		if err := read(file.as); err != nil {
 			problems = append(problems, fmt.Sprintf("the file of %s cannot be used: %v", file.name, err))
 		}
 	}
-	if s.InboxPrefix != "" && !IsInboxPrefix(s.InboxPrefix) {
-		problems = append(problems, fmt.Sprintf("--inbox-prefix (NATS_INBOX_PREFIX) must be a subject without wildcards, such as _INBOX_rooms, not %q", s.InboxPrefix))
+	if r.InboxPrefix != "" && !IsInboxPrefix(r.InboxPrefix) {
+		problems = append(problems, fmt.Sprintf("--inbox-prefix (NATS_INBOX_PREFIX) must be a subject without wildcards, such as _INBOX_rooms, not %q", r.InboxPrefix))
 	}
 	return problems
 }
 
-func readFiles(named ...natscontext.Option) error {
-	c, err := natscontext.New("", false, named...)
-	if err != nil {
-		return err
-	}
-	opts, err := c.NATSOptions()
-	if err != nil {
-		return err
-	}
+// read reads the files of an option.
+func read(opt nats.Option) error {
 	o := nats.GetDefaultOptions()
-	for _, opt := range opts {
-		if err := opt(&o); err != nil {
-			return err
-		}
+	if err := opt(&o); err != nil {
+		return err
 	}
 	if o.UserJWT != nil {
 		if _, err := o.UserJWT(); err != nil {
@@ -153,7 +144,9 @@ func readFiles(named ...natscontext.Option) error {
 		}
 	}
 	if o.SignatureCB != nil {
-		_, err = o.SignatureCB([]byte("any nonce"))
+		if _, err := o.SignatureCB([]byte("any nonce")); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -29,7 +29,7 @@ type grown struct {
 }
 
 func newGrown(b *testing.B, rooms int) *grown {
-	server, err := bus.StartEmbedded(b.Context(), bus.EmbeddedConfig{StoreDir: b.TempDir()})
+	server, err := embedded.Start(b.Context(), embedded.Config{StoreDir: b.TempDir()})
 	require.NoError(b, err)
 	b.Cleanup(server.Shutdown)
 	g := &grown{rooms: rooms}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -44,7 +45,7 @@ func TestARoomIsLeftToTheServiceOfTheLowerID(t *testing.T) {
 // twoServices run on one server; the first has the lower id.
 func twoServices(t *testing.T) (first, second *Service) {
 	t.Helper()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	start := func() *Service {

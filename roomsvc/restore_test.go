@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -17,7 +17,7 @@ import (
 // Both ways to look for the events of live rooms find the same.
 func TestRestore_EventsOfLiveRoomsAreLookedFor(t *testing.T) {
 	t.Parallel()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := nats.Connect(server.URL())

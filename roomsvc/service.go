@@ -146,10 +146,6 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// ballast is memory that is never touched, and so is none but for the garbage collector: with few
-// rooms in memory it would have to run every few milliseconds.
-const ballast = 32 << 20
-
 // startTimeout bounds starting: a long stream takes its time to read.
 const startTimeout = 10 * time.Minute
 
@@ -191,7 +187,6 @@ type Service struct {
 
 	reconnected chan nats.Status // the connection was lost and is back
 	connection  chan nats.Status // the same, and that it was lost
-	ballast     []byte
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
@@ -224,7 +219,6 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		id:          nuid.Next(),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
-		ballast:     make([]byte, ballast),
 		behind:      make(chan struct{}, 1),
 		listening:   make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),

@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/subjects"
 )
 
 // storeOn is the store of snapshots on a server of its own.
 func storeOn(t *testing.T) *snapshots {
 	t.Helper()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()

@@ -7,13 +7,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // server is a NATS server in this process, as in "roombus serve", which apps reach over TCP. Each peer
 // that needs one has its own.
 type server struct {
-	*bus.Embedded
+	*embedded.Server
 	nc  *nats.Conn // of the asker, inside the process
 	dir string
 }
@@ -24,7 +24,7 @@ func startServer(ctx context.Context) (*server, error) {
 		return nil, fmt.Errorf("making a folder for the server: %w", err)
 	}
 	s := &server{dir: dir}
-	if s.Embedded, err = bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: "127.0.0.1:0"}); err != nil {
+	if s.Server, err = embedded.Start(ctx, embedded.Config{StoreDir: dir, Listen: "127.0.0.1:0"}); err != nil {
 		s.stop()
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (s *server) stop() {
 	if s.nc != nil {
 		s.nc.Close()
 	}
-	if s.Embedded != nil {
+	if s.Server != nil {
 		s.Shutdown()
 	}
 	_ = os.RemoveAll(s.dir) // a temporary folder

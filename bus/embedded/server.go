@@ -1,4 +1,6 @@
-package bus
+// Package embedded runs a NATS server with JetStream inside this process, on a locked folder, and keeps it
+// going when its disk is full.
+package embedded
 
 import (
 	"context"
@@ -18,8 +20,15 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// EmbeddedConfig says how the NATS server inside this process runs.
-type EmbeddedConfig struct {
+// Clients that do not answer two pings in a row are cut off: a worker behind a broken link must not be
+// sent requests for minutes.
+const (
+	pingInterval = 2 * time.Second
+	maxPingsOut  = 2
+)
+
+// Config says how the NATS server inside this process runs.
+type Config struct {
 	// StoreDir is the folder of JetStream. Required; made if absent.
 	StoreDir string
 	// Listen is the host:port for other processes; port 0 takes a free one. Empty: none, the
@@ -32,19 +41,18 @@ type EmbeddedConfig struct {
 	Logger *slog.Logger
 }
 
-// Embedded is a NATS server with JetStream inside this process. It holds a lock on its
-// folder while it runs. While less than 64 MiB of the disk are free it refuses what is to be
-// stored.
-type Embedded struct {
+// Server is a NATS server with JetStream inside this process. It holds a lock on its folder while it
+// runs. While less than 64 MiB of the disk are free it refuses messages that are to be stored.
+type Server struct {
 	server   *server.Server
 	lock     *flock.Flock
 	stop     context.CancelFunc // watching the disk
 	watching sync.WaitGroup
 }
 
-// StartEmbedded returns when the server is ready for connections. It returns ErrAddressInUse,
+// Start returns when the server is ready for connections. It returns ErrAddressInUse,
 // ErrStoreUnwritable, ErrStoreLocked, or what else the server gives as the reason not to run.
-func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
+func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -54,7 +62,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		JetStream:       true,
 		StoreDir:        cfg.StoreDir,
 		SyncAlways:      cfg.SyncAlways,
-		PingInterval:    pingInterval, // who is cut off must not be given requests for minutes
+		PingInterval:    pingInterval,
 		MaxPingsOut:     maxPingsOut,
 		NoSigs:          true,
 		NoSystemAccount: false,
@@ -68,7 +76,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedded{lock: lock}
+	e := &Server{lock: lock}
 	if err := e.start(ctx, opts, cfg.Logger); err != nil {
 		e.Shutdown()
 		return nil, err
@@ -76,7 +84,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 	return e, nil
 }
 
-func (e *Embedded) start(ctx context.Context, opts *server.Options, logger *slog.Logger) error {
+func (e *Server) start(ctx context.Context, opts *server.Options, logger *slog.Logger) error {
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return fmt.Errorf("configuring the embedded NATS server: %w", err)
@@ -141,7 +149,7 @@ func lockStore(dir string) (*flock.Flock, error) {
 }
 
 // Connect returns a connection inside this process.
-func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) {
+func (e *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect("", append(opts, nats.InProcessServer(e.server))...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the embedded NATS server: %w", err)
@@ -150,7 +158,7 @@ func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) {
 }
 
 // URL is where other processes connect, empty if the server does not listen.
-func (e *Embedded) URL() string {
+func (e *Server) URL() string {
 	if e.server.Addr() == nil {
 		return ""
 	}
@@ -158,7 +166,7 @@ func (e *Embedded) URL() string {
 }
 
 // Shutdown stops the server, waits until it has, and gives the folder up.
-func (e *Embedded) Shutdown() {
+func (e *Server) Shutdown() {
 	if e.stop != nil {
 		e.stop()
 		e.watching.Wait()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/bench"
 	"github.com/roombus/roombus/internal/trace"
 )
@@ -229,7 +230,7 @@ func (b *benching) nats(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for NATS: %w", err)
 	}
-	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: "127.0.0.1:0", SyncAlways: b.cfg.Synced})
+	server, err := embedded.Start(ctx, embedded.Config{StoreDir: dir, Listen: "127.0.0.1:0", SyncAlways: b.cfg.Synced})
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err

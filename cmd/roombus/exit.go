@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/audit"
 	"github.com/roombus/roombus/internal/backup"
 	"github.com/roombus/roombus/internal/bench"
@@ -129,11 +130,11 @@ func hint(err error) string {
 		return "use an account that has no rooms, or say no NATS at all for one inside"
 	case errors.Is(err, bench.ErrLost):
 		return "once the server is back, remove the streams that were made for the benchmark: nats stream rm"
-	case errors.Is(err, bus.ErrAddressInUse):
+	case errors.Is(err, embedded.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
-	case errors.Is(err, bus.ErrStoreLocked):
+	case errors.Is(err, embedded.ErrStoreLocked):
 		return "stop it, or choose another folder with --store-dir"
-	case errors.Is(err, bus.ErrStoreUnwritable):
+	case errors.Is(err, embedded.ErrStoreUnwritable):
 		return "make it writable, or choose another folder with --store-dir"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "give the NATS user of this connection permission for that subject; docs/delivery.md lists what each part needs"

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/backup"
 )
 
@@ -89,7 +89,7 @@ func (r *restoring) connect(c *cobra.Command) (nc *nats.Conn, stop func(), err e
 		}
 		return nc, nc.Close, nil
 	}
-	server, err := bus.StartEmbedded(c.Context(), bus.EmbeddedConfig{StoreDir: r.storeDir})
+	server, err := embedded.Start(c.Context(), embedded.Config{StoreDir: r.storeDir})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 )
 
@@ -51,7 +52,7 @@ func TestExitStatuses(t *testing.T) {
 	coded := func(c room.Code) error { return fmt.Errorf("wrapped: %w", &room.Error{Code: c}) }
 	for status, errs := range map[int][]error{
 		exitDone:        {nil},
-		exitFailed:      {errors.New("other"), coded("from a newer service"), bus.ErrStoreLocked, &bus.StreamDiffersError{}},
+		exitFailed:      {errors.New("other"), coded("from a newer service"), embedded.ErrStoreLocked, &bus.StreamDiffersError{}},
 		exitUsage:       {&usageError{"m"}, coded(room.CodeInvalidRequest), coded(room.CodeTooLarge)},
 		exitDenied:      {coded(room.CodePrevented), coded(room.CodeUserNotAllowed)},
 		exitNotFound:    {coded(room.CodeRoomNotFound), coded(room.CodeAppNotFound)},

@@ -13,7 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
+	"github.com/roombus/roombus/internal/gcpace"
 	"github.com/roombus/roombus/roomsvc"
 )
 
@@ -116,6 +117,7 @@ func (s *serve) run(c *cobra.Command) error {
 		return err
 	}
 	defer stop()
+	go gcpace.Run(c.Context())
 
 	s.service.Logger = log
 	service, err := roomsvc.Start(c.Context(), nc, s.service)
@@ -153,7 +155,7 @@ func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop
 	if s.storeDir == "" {
 		s.storeDir = defaultStoreDir()
 	}
-	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{
+	server, err := embedded.Start(ctx, embedded.Config{
 		StoreDir: s.storeDir, Listen: s.listen, SyncAlways: s.sync == "always", Logger: log.With("part", "nats"),
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/gcpace"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
 )
@@ -65,6 +66,7 @@ func Play(ctx context.Context, p Part, settings bus.Settings, in io.Reader, out 
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	switch p.Role {
 	case RoleService:
+		go gcpace.Run(ctx) // as serve does
 		service, err := roomsvc.Start(ctx, nc, roomsvc.Config{Replicas: p.Replicas, GroupCommits: p.Synced, Logger: log})
 		if err != nil {
 			return err

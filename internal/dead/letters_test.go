@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/dead"
 	"github.com/roombus/roombus/subjects"
 )
@@ -18,7 +18,7 @@ import (
 // A letter that comes back while letters are replayed is not replayed again.
 func TestReadEndsWithWhatWasThere(t *testing.T) {
 	t.Parallel()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()

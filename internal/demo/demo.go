@@ -12,7 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/audit"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -40,7 +40,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("making a folder for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{StoreDir: dir, Listen: cfg.Listen})
+	server, err := embedded.Start(ctx, embedded.Config{StoreDir: dir, Listen: cfg.Listen})
 	if err != nil {
 		return err
 	}

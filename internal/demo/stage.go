@@ -9,14 +9,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/appworker"
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
 
 // stage is where the story takes place: the apps, and a client to act with.
 type stage struct {
-	server *bus.Embedded
+	server *embedded.Server
 	client *roomclient.Client
 	js     jetstream.JetStream
 	wrote  chan note
@@ -34,7 +34,7 @@ type worker struct {
 	err   error
 }
 
-func newStage(ctx context.Context, server *bus.Embedded, client *roomclient.Client, js jetstream.JetStream) *stage {
+func newStage(ctx context.Context, server *embedded.Server, client *roomclient.Client, js jetstream.JetStream) *stage {
 	st := &stage{server: server, client: client, js: js, wrote: make(chan note, 16)}
 	st.working, st.end = context.WithCancel(ctx)
 	return st

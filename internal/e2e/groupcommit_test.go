@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
@@ -45,7 +45,7 @@ func grouped(t *testing.T, b *harness.Bus) (n int) {
 // The answer to a batch is lost: each of its commands ends as what it is, done, and done once.
 func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", SyncAlways: true})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", SyncAlways: true})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	b := busOn(t, server)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/appworker"
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
@@ -327,7 +327,7 @@ func TestLostRegistry_OlderBackupUnderRunningService(t *testing.T) {
 // A server that comes back with an earlier state of its disk has the same bucket, which ends earlier.
 func TestLostRegistry_RevisionGoesBackwards(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	log := harness.NewOutput()

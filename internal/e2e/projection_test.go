@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -97,13 +98,13 @@ func TestAForgedPredecessorIsQuarantined(t *testing.T) {
 
 // restartable is a server on a fixed port and folder that can be stopped and started.
 type restartable struct {
-	cfg    bus.EmbeddedConfig
-	server *bus.Embedded
+	cfg    embedded.Config
+	server *embedded.Server
 }
 
 func (r *restartable) start(t *testing.T) {
 	t.Helper()
-	server, err := bus.StartEmbedded(t.Context(), r.cfg)
+	server, err := embedded.Start(t.Context(), r.cfg)
 	require.NoError(t, err)
 	r.server = server
 	if r.cfg.Listen == "127.0.0.1:0" {
@@ -115,7 +116,7 @@ func (r *restartable) start(t *testing.T) {
 // committed by others meanwhile.
 func TestTheServerGoesAndComesBack(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
@@ -145,7 +146,7 @@ func mustGet(t *testing.T, b *harness.Bus, n int) room.Room {
 func TestAStreamMadeAnew(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
@@ -168,7 +169,7 @@ func TestAStreamMadeAnew(t *testing.T) {
 }
 
 // busOn is a bus without a service of its own.
-func busOn(t *testing.T, server *bus.Embedded) *harness.Bus {
+func busOn(t *testing.T, server *embedded.Server) *harness.Bus {
 	t.Helper()
 	b := busAt(t, server.URL())
 	b.Server = server

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/appworker"
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
@@ -142,7 +142,7 @@ func TestTheBucketIsMendedByRegistering(t *testing.T) {
 func TestWorkersRegisterAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	service := harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
@@ -206,7 +206,7 @@ func TestAConditionOfAnotherVersionFails(t *testing.T) {
 // registered with one of them is asked by all, at once.
 func TestTheRegistryIsReadAnewAfterALostConnection(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	for range 3 {

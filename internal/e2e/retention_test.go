@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -97,7 +97,7 @@ func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
 // When all that was ever stored is removed, the stream still goes on where it was.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	log := harness.NewOutput()

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -181,7 +182,7 @@ func TestASnapshotThatIsNotThere(t *testing.T) {
 func TestASnapshotAheadOfTheStream(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := &restartable{cfg: bus.EmbeddedConfig{StoreDir: filepath.Join(dir, "now"), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "now"), Listen: "127.0.0.1:0"}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	b := busOn(t, s.server)

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -59,15 +59,15 @@ func BenchmarkSync(b *testing.B) {
 	}
 }
 
-func serverThatSyncs(b *testing.B, always bool) *bus.Embedded {
+func serverThatSyncs(b *testing.B, always bool) *embedded.Server {
 	b.Helper()
-	server, err := bus.StartEmbedded(b.Context(), bus.EmbeddedConfig{StoreDir: b.TempDir(), Listen: "127.0.0.1:0", SyncAlways: always})
+	server, err := embedded.Start(b.Context(), embedded.Config{StoreDir: b.TempDir(), Listen: "127.0.0.1:0", SyncAlways: always})
 	require.NoError(b, err)
 	b.Cleanup(server.Shutdown)
 	return server
 }
 
-func joinsOn(b *testing.B, server *bus.Embedded, grouped bool, users int) func(user int) {
+func joinsOn(b *testing.B, server *embedded.Server, grouped bool, users int) func(user int) {
 	b.Helper()
 	inside, err := server.Connect()
 	require.NoError(b, err)
@@ -86,7 +86,7 @@ func joinsOn(b *testing.B, server *bus.Embedded, grouped bool, users int) func(u
 	}
 }
 
-func publishesOn(b *testing.B, server *bus.Embedded) func(user int) {
+func publishesOn(b *testing.B, server *embedded.Server) func(user int) {
 	b.Helper()
 	nc := harness.Connect(b, server)
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))

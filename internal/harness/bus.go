@@ -14,6 +14,7 @@ import (
 
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
@@ -22,7 +23,7 @@ import (
 
 // Bus is a NATS server with a room service on it, and a client of both.
 type Bus struct {
-	Server  *bus.Embedded
+	Server  *embedded.Server
 	NC      *nats.Conn // the test's own
 	JS      jetstream.JetStream
 	Client  *roomclient.Client
@@ -30,9 +31,9 @@ type Bus struct {
 }
 
 // NewServer starts an embedded server that listens on a free port of 127.0.0.1.
-func NewServer(t testing.TB) *bus.Embedded {
+func NewServer(t testing.TB) *embedded.Server {
 	t.Helper()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	return server
@@ -51,7 +52,7 @@ func New(t testing.TB, cfg roomsvc.Config) *Bus {
 }
 
 // Connect connects to the server over TCP, as another process would.
-func Connect(t testing.TB, server *bus.Embedded) *nats.Conn {
+func Connect(t testing.TB, server *embedded.Server) *nats.Conn {
 	t.Helper()
 	return ConnectTo(t, server.URL())
 }

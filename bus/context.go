@@ -1,0 +1,86 @@
+package bus
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// savedContext is a context that the nats CLI has saved.
+type savedContext struct {
+	Settings
+	contextOnly
+}
+
+// contextOnly are the settings that only a context can have.
+type contextOnly struct {
+	UserJWT  string `json:"user_jwt"`
+	UserSeed string `json:"user_seed"`
+	TLSFirst bool   `json:"tls_first"`
+	// What is not supported: a connection without it would be another one than is meant.
+	NSC              string `json:"nsc"`
+	SOCKSProxy       string `json:"socks_proxy"`
+	WindowsCertStore string `json:"windows_cert_store"`
+}
+
+// readContext reads a context where the nats CLI keeps them.
+func readContext(name string) (*savedContext, error) {
+	if strings.ContainsAny(name, `/\`) || strings.Contains(name, "..") {
+		return nil, errors.New("it must be a name that nats context ls shows, not a path")
+	}
+	home, err := os.UserHomeDir()
+	config := os.Getenv("XDG_CONFIG_HOME")
+	if config == "" {
+		if err != nil {
+			return nil, fmt.Errorf("looking for the home directory: %w", err)
+		}
+		config = filepath.Join(home, ".config")
+	}
+	data, err := os.ReadFile(filepath.Join(config, "nats", "context", name+".json")) //nolint:gosec // name is no path, config the user's own
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("there is none: nats context ls shows which there are")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &savedContext{}
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("it is not a context of the nats CLI: %w", err)
+	}
+	for _, file := range []*string{&c.Creds, &c.NKey, &c.TLSCert, &c.TLSKey, &c.TLSCA} {
+		if *file, err = localPath(*file, home); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.supported()
+}
+
+// localPath expands variables and the home directory in the path of a file, as the nats CLI does.
+func localPath(path, home string) (string, error) {
+	path = strings.TrimPrefix(os.ExpandEnv(path), "file://")
+	if scheme, _, found := strings.Cut(path, "://"); found {
+		return "", fmt.Errorf("it has credentials by %s://, which only the nats CLI reads: use a file", scheme)
+	}
+	if rest, found := strings.CutPrefix(path, "~"); found {
+		path = home + rest
+	}
+	return path, nil
+}
+
+// supported returns an error for a setting that a connection here would ignore.
+func (c *contextOnly) supported() error {
+	for _, s := range []struct{ value, name, instead string }{
+		{c.NSC, "nsc", "a file of credentials (nsc generate creds)"},
+		{c.SOCKSProxy, "socks_proxy", "a server that can be reached without it"},
+		{c.WindowsCertStore, "windows_cert_store", "cert and key"},
+	} {
+		if s.value != "" {
+			return fmt.Errorf("it has %s, which only the nats CLI supports: use %s", s.name, s.instead)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+// Package gcpace keeps Go's garbage collector from running all the time in a program that keeps little and
+// allocates much, as a room service with few rooms does.
+package gcpace
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// allowance is how much a program may allocate between two collections in addition to what it keeps.
+	allowance = 64 << 20
+	usual     = 100 // percent, Go's default
+	interval  = time.Second
+)
+
+// Run sets the collector's percentage by the size of the heap until the context ends, and then as it was.
+// It does nothing if GOGC is set: then its user has decided. GOMEMLIMIT bounds the heap as usual.
+func Run(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		<-ctx.Done()
+		return
+	}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	set := usual
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		metrics.Read(live)
+		if percent := percentFor(live[0].Value.Uint64()); percent != set { // setting it stops the program for a moment
+			debug.SetGCPercent(percent)
+			set = percent
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			debug.SetGCPercent(usual)
+			return
+		}
+	}
+}
+
+// percentFor is the percentage for a heap of so many bytes: a multiple of the usual one.
+func percentFor(live uint64) int {
+	const least = 4 << 20 // what a collection is worth in any case
+	return usual * int(1+allowance/max(live, least))
+}
