@@ -90,8 +90,8 @@ type readiness struct {
 	told   Readiness // to Config.OnReadiness
 }
 
-// notCommitted takes note of a commit that ended with the error. A conflict is none of JetStream's failures, nor
-// is an event that is too large.
+// notCommitted takes note of a commit that ended with the error. A conflict, or an event that is too large, does
+// not mean that JetStream takes no commits.
 func (r *readiness) notCommitted(err error, at time.Time) {
 	if errors.Is(err, bus.ErrRefused) || errors.Is(err, bus.ErrUncertain) {
 		r.failure.Store(&commitFailure{err, at})
