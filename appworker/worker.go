@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/identity"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
@@ -23,6 +24,7 @@ type worker struct {
 	app   *App
 	cfg   Config
 	log   *slog.Logger
+	is    identity.Process
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	rooms *roomclient.Client
@@ -47,10 +49,10 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	if err != nil {
 		return err
 	}
-	w := &worker{app: app, cfg: cfg.withDefaults(), nc: cfg.Conn}
+	w := &worker{app: app, cfg: cfg.withDefaults(), is: identity.This(), nc: cfg.Conn}
 	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
 	if w.nc == nil {
-		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(app.Manifest.ID), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(fmt.Sprintf("%s %s %d", app.Manifest.ID, w.is.Host, w.is.PID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 			nats.ReconnectBufSize(nats.DefaultReconnectBufSize)); err != nil { // for acknowledgements of events
 			return err
 		}

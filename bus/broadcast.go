@@ -24,7 +24,13 @@ const (
 func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) ([]*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
-	replies, err := natsext.RequestMany(ctx, nc, subject, data, natsext.RequestManyStall(broadcastStall))
+	return broadcast(ctx, nc, subject, data, broadcastStall)
+}
+
+// broadcast waits for the first reply until the context ends, and after each for the next one until the
+// stall has passed.
+func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, stall time.Duration) ([]*nats.Msg, error) {
+	replies, err := natsext.RequestMany(ctx, nc, subject, data, natsext.RequestManyStall(stall))
 	if err != nil {
 		return nil, fmt.Errorf("asking everybody on %s: %w", subject, err)
 	}
@@ -44,7 +50,9 @@ func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) 
 // Ping returns every live instance of the micro service of that name, or with an empty name
 // of every micro service.
 func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdentity, error) {
-	pings, err := everyService[micro.Ping](ctx, nc, micro.PingVerb, name)
+	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
+	defer cancel()
+	pings, err := everyService[micro.Ping](ctx, nc, micro.PingVerb, name, broadcastStall)
 	all := make([]micro.ServiceIdentity, 0, len(pings))
 	for _, p := range pings {
 		all = append(all, p.ServiceIdentity)
@@ -54,15 +62,23 @@ func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdent
 
 // Stats returns the statistics of every live instance of the micro service of that name.
 func Stats(ctx context.Context, nc *nats.Conn, name string) ([]micro.Stats, error) {
-	return everyService[micro.Stats](ctx, nc, micro.StatsVerb, name)
+	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
+	defer cancel()
+	return StatsWithin(ctx, nc, name, broadcastStall)
 }
 
-func everyService[T any](ctx context.Context, nc *nats.Conn, verb micro.Verb, name string) ([]T, error) {
+// StatsWithin is Stats for a caller that has its own patience: it waits for the first reply until the
+// context ends, and after each for the next one until the stall has passed.
+func StatsWithin(ctx context.Context, nc *nats.Conn, name string, stall time.Duration) ([]micro.Stats, error) {
+	return everyService[micro.Stats](ctx, nc, micro.StatsVerb, name, stall)
+}
+
+func everyService[T any](ctx context.Context, nc *nats.Conn, verb micro.Verb, name string, stall time.Duration) ([]T, error) {
 	subject, err := micro.ControlSubject(verb, name, "")
 	if err != nil {
 		return nil, fmt.Errorf("naming the service's subject: %w", err)
 	}
-	replies, err := Broadcast(ctx, nc, subject, nil)
+	replies, err := broadcast(ctx, nc, subject, nil, stall)
 	if err != nil {
 		return nil, err
 	}

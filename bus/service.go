@@ -46,6 +46,8 @@ type ServiceConfig struct {
 	ID          string // of this instance; default: a new one
 	Version     string // SemVer
 	Description string
+	// Metadata is shown beside the id. Default: none.
+	Metadata map[string]string
 	// MaxInFlight bounds the requests in progress; more are answered with ErrOverloaded at
 	// once. 0 is no bound.
 	MaxInFlight int
@@ -101,11 +103,13 @@ var (
 // NewService subscribes to the subjects of the endpoints, and to those of the protocol. The
 // server knows of them when it has been flushed.
 func NewService(out *Publisher, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
+	if cfg.Metadata == nil {
+		cfg.Metadata = map[string]string{} // the nats CLI cannot read a null there
+	}
 	s := &Service{
 		nc: out.nc, out: out, cfg: cfg, started: time.Now().UTC(),
 		of: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread), stopped: make(chan struct{}),
-		// The nats CLI cannot read a null where it expects metadata.
-		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: map[string]string{}},
+		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: cfg.Metadata},
 	}
 	if out.nc.Opts.InboxPrefix != "" {
 		s.cfg.ReplyPrefixes = append([]string{out.nc.Opts.InboxPrefix}, cfg.ReplyPrefixes...)

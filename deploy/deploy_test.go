@@ -5,7 +5,9 @@ package deploy_test
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/roombus/roombus/internal/harness"
+	"github.com/roombus/roombus/internal/identity"
 )
 
 func TestMain(m *testing.M) { harness.Main(m) }
@@ -116,18 +119,31 @@ func TestComposeRunsRoombusWithFlagsThatItHas(t *testing.T) {
 	require.Len(t, rooms, 2)
 	for name, s := range rooms {
 		assert.Greater(t, s.StopGrace, drain, name)
-		command := strings.Join(s.Command, " ")
 		for node := range nodes {
-			assert.Contains(t, command, "nats://"+node+":4222", name)
+			assert.Contains(t, s.Environment["NATS_URL"], "nats://"+node+":4222", name)
 		}
-		requireGoodCommand(t, name, strings.Fields(regexp.MustCompile(`nats://n\d:4222`).ReplaceAllString(command, "nats://127.0.0.1:1")))
+		requireGoodCommand(t, name, s.Command)
 	}
+}
+
+// The health check of the image, and that the linker sets a variable there is: it does not complain if not.
+func TestImageHasFlagsThatRoombusHas(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("Dockerfile")
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "-X "+reflect.TypeFor[identity.Process]().PkgPath()+".revision=${REVISION}")
+	check := regexp.MustCompile(`(?m)^HEALTHCHECK .* CMD \["/roombus", (.*)\]$`).FindSubmatch(text)
+	require.NotNil(t, check)
+	requireGoodCommand(t, "health check", strings.Split(strings.ReplaceAll(string(check[1]), `"`, ""), ", "))
 }
 
 // requireGoodCommand runs the command where no NATS is: it gets as far as that.
 func requireGoodCommand(t *testing.T, name string, args []string) {
 	t.Helper()
-	status, _, stderr := harness.RunProgram(t, harness.Binary(t), args...)
+	cmd := exec.Command(harness.Binary(t), args...)
+	cmd.Env = harness.Env(t.TempDir(), "NATS_URL=nats://127.0.0.1:1")
+	p := harness.StartCmd(t, cmd)
+	status, stderr := p.Wait(), p.Stderr.String()
 	assert.Equal(t, 5, status, "%s: %s", name, stderr)
 	assert.Contains(t, stderr, "roombus: cannot reach NATS", name)
 }
@@ -141,6 +157,8 @@ func TestUnitRunsRoombusWithFlagsThatItHas(t *testing.T) {
 	line := strings.NewReplacer("%S/roombus", t.TempDir(), "$ROOMBUS_FLAGS", "--listen=127.0.0.1:0").Replace(string(command[1]))
 	p := harness.Start(t, harness.Binary(t), strings.Fields(line)...)
 	p.Stderr.Await(t, `msg=serving`)
+	assert.Regexp(t, `(?m)^Type=notify$`, string(unit))
+	assert.Regexp(t, `(?m)^RestrictAddressFamilies=.*\bAF_UNIX\b`, string(unit), "the socket of systemd")
 
 	stop := regexp.MustCompile(`(?m)^TimeoutStopSec=(\S+)$`).FindSubmatch(unit)
 	require.NotNil(t, stop)

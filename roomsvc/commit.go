@@ -45,12 +45,16 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	if err != nil {
 		confirmed := s.confirm(ctx, c, v)
 		var moved *movedError
-		if errors.Is(err, bus.ErrConflict) && errors.As(confirmed, &moved) { // it may be spurious
+		if !errors.As(confirmed, &moved) {
+			s.readiness.notCommitted(err, time.Now())
+		}
+		if errors.Is(err, bus.ErrConflict) && moved != nil { // it may be spurious
 			s.conflicts.Add(1)
 			s.handovers.meet(e.Room, s.id, moved.by)
 		}
 		return room.Event{}, errors.Join(err, confirmed)
 	}
+	s.readiness.committed()
 	s.projection.commit(e)
 	return e, nil
 }

@@ -59,7 +59,7 @@ func (s *Service) followOnce(ctx context.Context) error {
 	s.gone.Store(false)
 	start := s.projection.last() + 1
 	consumer, err := s.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		Description:       "a room service reading its projection",
+		Description:       "room service " + s.id + " reading its projection",
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       start,
 		AckPolicy:         jetstream.AckNonePolicy,

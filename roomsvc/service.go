@@ -1,6 +1,7 @@
 package roomsvc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -23,6 +25,13 @@ const Version = "0.1.0"
 
 // Config says how a service runs. The zero Config is a good one.
 type Config struct {
+	// ID tells this service from all others: a subject token. Default: a new one.
+	ID string
+	// Metadata is what the micro protocol shows beside the id, such as the host. Default: nothing.
+	Metadata map[string]string
+	// OnReadiness is called when the service becomes ready or unready and when the reason changes, also
+	// before Start returns. Calls come one after the other and must not block. Default: nothing is called.
+	OnReadiness func(Readiness)
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
 	// NoProvision says that somebody else makes the streams and buckets, as Streams has them:
@@ -109,6 +118,9 @@ func (c Config) withDefaults() Config {
 	if c.RetainDeleted == nil {
 		c.RetainDeleted = new(30 * 24 * time.Hour)
 	}
+	if c.OnReadiness == nil {
+		c.OnReadiness = func(Readiness) {}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -134,6 +146,9 @@ func (c Config) validate() error {
 		if f.value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", f.name))
 		}
+	}
+	if c.ID != "" {
+		errs = append(errs, room.ValidateToken("ID", c.ID))
 	}
 	if c.GroupCommits && c.Replicas > 1 {
 		errs = append(errs, fmt.Errorf("GroupCommits is for streams without copies, not for Replicas %d", c.Replicas))
@@ -175,6 +190,7 @@ type Service struct {
 	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
 
 	depends    dependencies
+	readiness  readiness
 	apps       *apps
 	projection *projection
 	snapshots  *snapshots
@@ -216,7 +232,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewPublisher(nc),
-		id:          nuid.Next(),
+		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
 		behind:      make(chan struct{}, 1),
@@ -237,12 +253,14 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
+	s.tellReadiness()
 	if err := s.openInboxes(); err != nil {
 		return err
 	}
 	if err := s.provisionOrStandBy(ctx); err != nil {
 		return err
 	}
+	s.tellReadiness()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.restore(ctx)
@@ -267,11 +285,13 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.awaitWorkers(ctx); err != nil {
 		return err
 	}
+	s.readiness.started.Store(true)
 	var err error
 	s.micro, err = bus.NewService(s.out, bus.ServiceConfig{
 		Name:          subjects.Service,
 		ID:            s.id,
 		Version:       Version,
+		Metadata:      s.cfg.Metadata,
 		Description:   "roombus room service: creates and deletes rooms, lets users join and leave",
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
@@ -286,6 +306,7 @@ func (s *Service) start(ctx context.Context) error {
 		return fmt.Errorf("starting to serve: %w", err)
 	}
 	s.running.Go(func() { s.takeSnapshots(s.ctx) })
+	s.running.Go(func() { s.watchReadiness(s.ctx) })
 	n := s.projection.counts()
 	s.log.Info("serving", "rooms", n.rooms, "apps", len(s.apps.list()), "last_seq", n.seq, "quarantined", n.quarantined)
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,10 +38,12 @@ func (s *Service) provisionOrStandBy(ctx context.Context) error {
 // standBy answers every request with what is lost until it is restored. It returns an error if the context
 // ends before.
 func (s *Service) standBy(ctx context.Context, lost *lostError) error {
-	var current atomic.Pointer[lostError]
+	current := &s.readiness.lost
+	defer current.Store(nil)
 	said := func(e *lostError) {
 		s.log.Error("unavailable until what is lost is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
 		current.Store(e)
+		s.tellReadiness()
 	}
 	current.Store(lost)
 	// Replicas ask each other what they know of the apps. This one knows nothing, and leaves that to the others.
@@ -52,12 +53,12 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 		endpoints[n].Serve = func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, current.Load() }
 	}
 	service, err := bus.NewService(s.out, bus.ServiceConfig{
-		Name: subjects.Service, ID: s.id, Version: Version,
+		Name: subjects.Service, ID: s.id, Version: Version, Metadata: s.cfg.Metadata,
 		Description:   "roombus room service, unavailable: " + lost.why,
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
 		Refuse:        func(string, error) *nats.Msg { return lostFailure(current.Load()) },
-		Data:          func(string) any { return json.RawMessage("{}") },
+		Data:          func(string) any { return s.isReady(time.Now()) },
 		Logger:        s.log,
 	}, endpoints...)
 	if err != nil {

@@ -3,6 +3,7 @@ package roomsvc
 import (
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/roombus/roombus/room"
 )
@@ -10,10 +11,11 @@ import (
 // EndpointData is what "nats micro stats" shows of an endpoint beside its requests, errors and
 // times: the errors by code, and the same for every endpoint, how the service is.
 type EndpointData struct {
-	Errors  map[room.Code]uint64 `json:"errors"`
-	Rooms   int                  `json:"rooms"`    // live ones
-	Deleted int                  `json:"deleted"`  // ones whose history is still there
-	LastSeq uint64               `json:"last_seq"` // of the stream, read so far
+	Errors map[room.Code]uint64 `json:"errors"`
+	Readiness
+	Rooms   int    `json:"rooms"`    // live ones
+	Deleted int    `json:"deleted"`  // ones whose history is still there
+	LastSeq uint64 `json:"last_seq"` // of the stream, read so far
 	// ProjectionHash is the same in all replicas that have the same last_seq, once they have
 	// forgotten the same deleted rooms; it is left out while a replica is ahead with a commit of
 	// its own.
@@ -72,8 +74,8 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 func (s *Service) endpointData(endpoint string) any {
 	n := s.projection.counts()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(),
-		Rooms:  n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
+		Errors: s.errors.of(endpoint).snapshot(), Readiness: s.isReady(time.Now()),
+		Rooms: n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
 		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.depends.remade.Load(),
 		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),

@@ -85,7 +85,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, backup.ErrDisconnected), errors.Is(err, backup.ErrStalled):
 		return exitUnavailable
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, errNotReady), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
 	return exitFailed

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/roombus/roombus/internal/identity"
 	"github.com/roombus/roombus/roomsvc"
 )
 
@@ -46,12 +47,12 @@ apps concerned; after it has, it tells them.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 not found,
 5 unavailable, 6 conflict, 130 interrupted.`,
-		Version:       roomsvc.Version,
+		Version:       fmt.Sprintf("%s (revision %s)", roomsvc.Version, identity.Revision()),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
-	group(root, newServe(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newBackup(), newRestore(), newVersion())
+	group(root, newServe(), newHealth(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newBackup(), newRestore(), newVersion())
 	return root
 }
 

@@ -11,10 +11,12 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/gcpace"
+	"github.com/roombus/roombus/internal/identity"
 	"github.com/roombus/roombus/roomsvc"
 )
 
@@ -112,7 +114,12 @@ func (s *serve) run(c *cobra.Command) error {
 	}
 	s.service.GroupCommits = s.sync == "always"
 	log := s.logger(c)
-	nc, stop, err := s.nats(c.Context(), log)
+	me := identity.This()
+	s.service.ID, s.service.Metadata = nuid.Next(), me.Metadata()
+	log.Info("starting", "version", roomsvc.Version, "revision", me.Revision, "id", s.service.ID, "host", me.Host, "pid", me.PID)
+	manager := systemd{log}
+	s.service.OnReadiness = manager.status
+	nc, stop, err := s.nats(c.Context(), fmt.Sprintf("roombus serve %s %s", me.Host, s.service.ID), log)
 	if err != nil {
 		return err
 	}
@@ -127,11 +134,13 @@ func (s *serve) run(c *cobra.Command) error {
 	if s.conn.elsewhere() {
 		log.Info("connected", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
 	}
+	manager.ready()
 	select {
 	case <-c.Context().Done():
 	case <-nc.StatusChanged(nats.CLOSED):
 		return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(nc.LastError(), nats.ErrConnectionClosed))
 	}
+	manager.stopping()
 	log.Info("draining; a second signal ends at once")
 	draining, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), drainTimeout)
 	defer cancel()
@@ -142,9 +151,9 @@ func (s *serve) run(c *cobra.Command) error {
 	return nil
 }
 
-// nats connects to NATS, starting it if it is to run inside.
-func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
-	opts := serviceOptions(log)
+// nats connects to NATS under the name, starting it if it is to run inside.
+func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
+	opts := append(serviceOptions(log), nats.Name(name))
 	if s.conn.elsewhere() {
 		nc, err = s.conn.settings().Connect(opts...)
 		if err != nil {
@@ -173,7 +182,6 @@ func (s *serve) nats(ctx context.Context, log *slog.Logger) (nc *nats.Conn, stop
 // and credentials are mended.
 func serviceOptions(log *slog.Logger) []nats.Option {
 	return []nats.Option{
-		nats.Name("roombus serve"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.IgnoreAuthErrorAbort(),

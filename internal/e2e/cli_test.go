@@ -178,6 +178,8 @@ func TestCLIUsage(t *testing.T) {
 		{"room", "get", "--colour", "a"},
 		{"room", "create", "a", "--field", "novalue"},
 		{"events", "extra"},
+		{"health", "--host", "a", "--local"},
+		{"health", "--timeout", "0s"},
 		{"demo", "--listen", "127.0.0.1:0"},
 		{"replay"},
 		{"replay", "/nonexistent"},
@@ -211,9 +213,10 @@ func TestCLIUsage(t *testing.T) {
 	} {
 		c.fails(2, args...)
 	}
-	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"rejections"}, {"explain", "a"}, {"serve"}} {
+	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"rejections"}, {"explain", "a"}, {"health"}} {
 		assert.Contains(t, c.fails(5, args...), "roombus serve has one inside", args)
 	}
+	assert.Contains(t, wontServe(t, "--nats", c.url), "roombus serve has one inside")
 	status, stdout, _ := c.run("room")
 	assert.Zero(t, status)
 	assert.Contains(t, stdout, "history")

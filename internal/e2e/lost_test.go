@@ -139,6 +139,9 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 			refused(t, request(t, b, "room.svc.get", `{"roomId":"r"}`), room.CodeUnavailable)
 			refused(t, request(t, b, "room.app.register", `{"id":"x","version":"1.0.0","implements":["PostRoomCreate"]}`), room.CodeUnavailable)
 			assert.Regexp(t, row.says, cli{t, b.Server.URL()}.fails(5, "room", "join", "r", "alice"))
+			is := figuresOf(t, b.NC).Readiness
+			assert.False(t, is.Ready)
+			assert.Regexp(t, row.says, is.NotReady)
 			assert.Equal(t, before, streams(t, b.JS), "nothing is created, so that a backup can be restored")
 			assert.NotContains(t, p.Stderr.String(), "msg=serving")
 			p.Signal(syscall.SIGTERM)

@@ -1,0 +1,203 @@
+package roomsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
+)
+
+const (
+	// readinessLook is how often the service looks at what its commits depend on.
+	readinessLook = 2 * time.Second
+	// failureFades is how long a failed commit counts. Without commands nothing shows that commits succeed
+	// again, and a service that is not ready may get none.
+	failureFades = 15 * time.Second
+	// leastStorage is what the account must have left: a little more than a usual event takes.
+	leastStorage = 4 << 10
+)
+
+// Readiness says whether a service can commit.
+type Readiness struct {
+	Ready    bool   `json:"ready"`
+	NotReady string `json:"not_ready,omitempty"` // the reason
+}
+
+// facts are what the readiness of a service follows from.
+type facts struct {
+	look
+	lost         *lostError // the service stands by
+	starting     bool
+	disconnected bool
+	failure      *commitFailure // since which no commit has succeeded
+}
+
+// look is what a look at NATS has found.
+type look struct {
+	leader error  // why the stream of events cannot be looked at
+	full   bool   // the JetStream account has no storage left
+	apps   string // why no command is decided
+	behind uint64 // events of the stream that the projection lacks
+}
+
+// commitFailure is a commit that JetStream did not take.
+type commitFailure struct {
+	err error
+	at  time.Time
+}
+
+// verdict is the readiness at that time. Of several reasons it names the one that the others may follow from.
+func (f facts) verdict(now time.Time) Readiness {
+	var reason string
+	switch {
+	case f.lost != nil:
+		reason = f.lost.Error()
+	case f.starting:
+		reason = "the service is starting"
+	case f.disconnected:
+		reason = "the connection to NATS is down"
+	case errors.Is(f.leader, jetstream.ErrStreamNotFound):
+		reason = fmt.Sprintf("the stream %s is gone", subjects.Events)
+	case f.leader != nil:
+		reason = fmt.Sprintf("the leader of stream %s does not answer: %v", subjects.Events, f.leader)
+	case f.full:
+		reason = "the JetStream account has no storage left"
+	case f.failure != nil && now.Sub(f.failure.at) < failureFades:
+		reason = fmt.Sprintf("the last commit failed: %v", f.failure.err)
+	case f.apps != "":
+		reason = f.apps
+	case f.behind > 0:
+		reason = fmt.Sprintf("the service has yet to read %d events of stream %s", f.behind, subjects.Events)
+	}
+	return Readiness{Ready: reason == "", NotReady: reason}
+}
+
+// readiness collects the facts.
+type readiness struct {
+	lost    atomic.Pointer[lostError]
+	started atomic.Bool
+	found   atomic.Pointer[look]
+	failure atomic.Pointer[commitFailure]
+
+	// These two are of the one goroutine that tells.
+	outage bus.Outage
+	told   Readiness // to Config.OnReadiness
+}
+
+// notCommitted takes note of a commit that ended with the error. A conflict, or an event that is too large, does
+// not mean that JetStream takes no commits.
+func (r *readiness) notCommitted(err error, at time.Time) {
+	if errors.Is(err, bus.ErrRefused) || errors.Is(err, bus.ErrUncertain) {
+		r.failure.Store(&commitFailure{err, at})
+	}
+}
+
+func (r *readiness) committed() {
+	if r.failure.Load() != nil {
+		r.failure.Store(nil)
+	}
+}
+
+// isReady is the readiness at that time, as of the last look.
+func (s *Service) isReady(now time.Time) Readiness {
+	f := facts{
+		lost: s.readiness.lost.Load(), starting: !s.readiness.started.Load(),
+		disconnected: !s.nc.IsConnected(), failure: s.readiness.failure.Load(),
+	}
+	if found := s.readiness.found.Load(); found != nil {
+		f.look = *found
+	}
+	return f.verdict(now)
+}
+
+// watchReadiness looks at what commits depend on, now and then until the context ends. It logs when the service
+// is not ready, and when it is again.
+func (s *Service) watchReadiness(ctx context.Context) {
+	for {
+		found := s.look(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.readiness.found.Store(&found)
+		s.logReadiness(s.tellReadiness())
+		if !sleep(ctx, readinessLook) {
+			return
+		}
+	}
+}
+
+// tellReadiness tells Config.OnReadiness what has changed.
+func (s *Service) tellReadiness() Readiness {
+	is := s.isReady(time.Now())
+	if is != s.readiness.told {
+		s.readiness.told = is
+		s.cfg.OnReadiness(is)
+	}
+	return is
+}
+
+func (s *Service) logReadiness(is Readiness) {
+	now := time.Now()
+	if !is.Ready {
+		if s.readiness.outage.Failed(now) {
+			s.log.Warn("not ready: changes of rooms cannot be committed", "reason", is.NotReady)
+		}
+		return
+	}
+	if lasted, log := s.readiness.outage.Ended(now); log {
+		s.log.Info("ready again", "outage", lasted.Round(time.Millisecond))
+	}
+}
+
+// look asks the leader of the stream of events where the stream ends. The registry and the projection have the
+// rest of Config.AckWait to be up to date.
+func (s *Service) look(ctx context.Context) look {
+	if !s.nc.IsConnected() {
+		return look{} // that is reason enough
+	}
+	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	info, err := s.stream.Info(asking)
+	if err != nil {
+		return look{leader: err}
+	}
+	var l look
+	if err := s.apps.wait(asking); err != nil {
+		l.apps = withCode(err).Message
+	}
+	end := info.State.LastSeq
+	if s.projection.reach(asking, end) != nil && !s.endsBefore(ctx, s.projection.last()+1) {
+		l.behind = end - min(end, s.projection.last())
+	}
+	l.full = s.isFull(ctx, info.Config.Replicas)
+	return l
+}
+
+// isFull reports whether the JetStream account has no storage left for a stream with so many copies. As long as
+// that cannot be asked, what was found last holds.
+func (s *Service) isFull(ctx context.Context, copies int) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	defer cancel()
+	account, err := s.js.AccountInfo(ctx)
+	if err != nil {
+		found := s.readiness.found.Load()
+		return found != nil && found.full
+	}
+	return !hasStorage(account, copies)
+}
+
+// hasStorage reports whether the account may store more. It may have limits by the number of copies.
+func hasStorage(account *jetstream.AccountInfo, copies int) bool {
+	tier := account.Tier
+	if len(account.Tiers) > 0 {
+		tier = account.Tiers[fmt.Sprintf("R%d", copies)]
+	}
+	most := tier.Limits.MaxStore
+	return most < 0 || tier.Store+leastStorage <= uint64(most)
+}
