@@ -270,6 +270,7 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.retain(s.ctx) })
 	s.running.Go(func() { s.checkRegistry(s.ctx) })
 	s.running.Go(func() { s.checkDependencies(s.ctx) })
+	s.running.Go(func() { s.findNewWorkers(s.ctx) })
 	if err := s.awaitWorkers(ctx); err != nil {
 		return err
 	}
