@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -77,5 +78,46 @@ func TestAge_IsShownInItsLargestUnit(t *testing.T) {
 		"0s": -time.Second, "59s": time.Minute - 1, "3m": 3*time.Minute + 59*time.Second, "23h": 24*time.Hour - 1, "400d": 400 * 24 * time.Hour,
 	} {
 		assert.Equal(t, shown, age(d))
+	}
+}
+
+func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
+	t.Parallel()
+	for command, says := range map[string]string{
+		"events lobby":     `there is an argument too many: "lobby"; choose a room with --room (see roombus events --help)`,
+		"rejections lobby": "choose a room with --room, an app with --app",
+		"dead ls guard":    "choose with --app, --event or --room",
+		"app ls guard":     "roombus app info APP shows one app",
+		"room ls lobby":    "roombus room get ROOM shows one room",
+		"serve nats://x":   "say with --nats which NATS server to use",
+		"bench nats://x":   "say with --nats which NATS server to use",
+	} {
+		var stderr bytes.Buffer
+		assert.Equal(t, exitUsage, Run(t.Context(), strings.Fields(command), strings.NewReader(""), io.Discard, &stderr), command)
+		assert.Contains(t, stderr.String(), says)
+	}
+}
+
+func TestUserValue(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]room.User{
+		"bob":           {ID: "bob"},
+		`{"id":"{bob"}`: {ID: "{bob"},
+		`{"id":"bob","username":"bobby","name":"Bob","roles":["admin"],"attributes":{"age":7}}`: {
+			ID: "bob", Username: "bobby", Name: "Bob", Roles: []string{"admin"}, Attributes: map[string]any{"age": json.Number("7")},
+		},
+	} {
+		var u userValue
+		require.NoError(t, u.Set(given))
+		assert.Equal(t, want, room.User(u))
+	}
+	for given, says := range map[string]string{
+		`{bob`:                   `it must be an id, or JSON such as {"id":"bob","name":"Bob"}: the body is not JSON`,
+		`{"name":"Bob"}`:         "user.id is required",
+		`{"id":"bob","nick":""}`: `nick`,
+	} {
+		u := userValue{ID: "before"}
+		require.ErrorContains(t, u.Set(given), says)
+		assert.Equal(t, "before", u.ID)
 	}
 }

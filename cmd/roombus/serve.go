@@ -48,7 +48,7 @@ in the environment, it uses that one; any number of services may share it.
 If the stream of events or the registry of apps has been lost, serve answers every request as
 unavailable until it is restored, and goes on then. --new-events and --new-registry begin
 without it.`,
-		Args: exactly(),
+		Args: none("say with --nats which NATS server to use"),
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
 	s.conn.addFlags(c)
