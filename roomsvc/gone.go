@@ -25,19 +25,34 @@ func (s *Service) haveStream() error {
 	return nil
 }
 
-// brokeOff takes note that reading the stream has failed.
-func (s *Service) brokeOff(err error) {
-	if errors.Is(err, jetstream.ErrStreamNotFound) && !s.gone.Swap(true) {
-		s.log.Error("the stream is gone; every command ends as unavailable until it is back", "stream", subjects.Events)
-	}
-	if s.outage.Failed(time.Now()) {
-		s.log.Warn("reading the stream broke off; trying again", "after", s.projection.last(), "error", err)
+// brokeOff takes note that reading the stream has failed: while it was read, or before it could be.
+func (s *Service) brokeOff(reading bool, err error) {
+	now := time.Now()
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		first := !s.gone.Swap(true)
+		if s.outage.Failed(now) || first {
+			s.log.Error("the stream is gone; every command ends as unavailable until it is back", "stream", subjects.Events)
+		}
+	case errors.Is(err, errReconnected), !s.nc.IsConnected():
+		// The loss of the connection is logged.
+	case reading: // the next try, at once, tells whether JetStream answers
+		if s.brokenOff.Failed(now) {
+			s.log.Info("reading the stream broke off; trying again", "after", s.projection.last(), "error", err)
+		}
+	case s.outage.Failed(now):
+		s.log.Warn("JetStream does not answer: commands are unavailable", "error", err)
 	}
 }
 
 // readsAgain takes note that reading the stream has begun.
 func (s *Service) readsAgain() {
-	if lasted, log := s.outage.Ended(time.Now()); log {
-		s.log.Info("reading the stream again", "after", s.projection.last(), "outage", lasted.Round(time.Millisecond))
+	now := time.Now()
+	s.brokenOff.Ended(now)
+	if lasted, log := s.outage.Ended(now); log {
+		s.log.Info("JetStream answers, and the stream is read again", "after", s.projection.last(), "outage", lasted.Round(time.Millisecond))
 	}
 }
+
+// isAway reports whether NATS or JetStream is away, which is logged. What fails meanwhile is not logged besides.
+func (s *Service) isAway() bool { return !s.nc.IsConnected() || s.outage.Lasts() }

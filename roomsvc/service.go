@@ -169,12 +169,14 @@ type Service struct {
 	commits *bus.Asker
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
+	ignored roomLines     // about late verdicts, by app
 	lost    atomic.Uint64 // messages of the stream
 	// conflicts are the commits that another service was faster than.
 	conflicts atomic.Uint64
 	lacking   roomLines   // about rooms that the stream lacks events of
 	gone      atomic.Bool // the stream of events does not exist
-	outage    bus.Outage  // of reading it
+	outage    bus.Outage  // of JetStream, or of the stream
+	brokenOff bus.Outage  // of reading the stream, which is tried again at once
 	unwritten bus.Outage  // of the record of the registry
 	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 )
 
@@ -95,6 +96,24 @@ func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
 		var stderr bytes.Buffer
 		assert.Equal(t, exitUsage, Run(t.Context(), strings.Fields(command), strings.NewReader(""), io.Discard, &stderr), command)
 		assert.Contains(t, stderr.String(), says)
+	}
+}
+
+func TestServe_LogsAsEnvironmentSaysUnlessFlagsDo(t *testing.T) {
+	t.Setenv("ROOMBUS_LOG", "json")
+	t.Setenv("ROOMBUS_LOG_LEVEL", "debug")
+	for flags, first := range map[string]string{
+		"":                                  `^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
+		"--log-json=false --log-level info": `^time=\S+ level=INFO msg="NATS inside"`,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		stderr := harness.NewOutput()
+		args := append([]string{"serve", "--listen", "127.0.0.1:0", "--store-dir", t.TempDir()}, strings.Fields(flags)...)
+		ended := make(chan int)
+		go func() { ended <- Run(ctx, args, strings.NewReader(""), io.Discard, stderr) }()
+		stderr.Await(t, first)
+		cancel()
+		<-ended
 	}
 }
 

@@ -371,7 +371,7 @@ func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
 	b.Create(t, "r")
 	worker := example(t, "guard", b.Server.URL())
-	worker.Stderr.Await(t, "INFO serving app=guard")
+	worker.Stderr.Await(t, "msg=serving app=guard")
 	reply := func(user string) *nats.Msg {
 		return request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"`+user+`"}}`)
 	}
@@ -379,7 +379,7 @@ func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
 	worker.Signal(syscall.SIGSTOP)
 	require.Eventually(t, func() bool { return strings.Contains(string(reply("hung").Data), "breaker open") }, 4*replyTime, tick)
 	worker.Signal(syscall.SIGKILL)
-	example(t, "guard", b.Server.URL()).Stderr.Await(t, "INFO serving app=guard")
+	example(t, "guard", b.Server.URL()).Stderr.Await(t, "msg=serving app=guard")
 	assert.Contains(t, string(reply("second").Data), `"changed":true`)
 	refused(t, reply("mallory"), room.CodeUserNotAllowed)
 }
