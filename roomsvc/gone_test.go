@@ -6,7 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,4 +51,44 @@ func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
 	s.brokeOff(false, context.DeadlineExceeded)
 	s.notBuried(&burying, context.DeadlineExceeded)
 	assert.Empty(t, out.String(), "the loss of the connection is logged")
+}
+
+// A node that is cut off from the others still gives the stream to read, though its leader is silent.
+func TestOutageLog_LeaderIsSilentWhileTheStreamIsRead(t *testing.T) {
+	t.Parallel()
+	out := &lockedBuffer{}
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	s, err := Start(t.Context(), nc, Config{Logger: slog.New(slog.NewTextHandler(out, nil))})
+	require.NoError(t, err)
+	for range 3 {
+		s.silent(context.DeadlineExceeded)
+	}
+	assert.True(t, s.isAway())
+	require.Eventually(t, func() bool { return !s.isAway() }, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, s.Stop(t.Context()))
+	assert.Equal(t, 1, strings.Count(out.String(), `WARN msg="JetStream does not answer: commands are unavailable"`), out)
+	assert.Equal(t, 1, strings.Count(out.String(), `INFO msg="JetStream answers, and the stream is read again"`), out)
+}
+
+// lockedBuffer is a log that goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

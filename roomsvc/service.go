@@ -177,6 +177,8 @@ type Service struct {
 	gone      atomic.Bool // the stream of events does not exist
 	outage    bus.Outage  // of JetStream, or of the stream
 	brokenOff bus.Outage  // of reading the stream, which is tried again at once
+	unread    atomic.Bool // the stream cannot be read
+	asking    atomic.Bool // silent asks whether JetStream answers
 	unwritten bus.Outage  // of the record of the registry
 	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
 
