@@ -9,7 +9,7 @@ import (
 
 // Config says how a worker runs. The zero Config is a good one.
 type Config struct {
-	// Conn is the connection to use; the caller closes it. Default: one of the worker's own,
+	// Conn is the connection to use; the caller closes it, and logs when it is lost. Default: one of the worker's own,
 	// as the environment says (NATS_URL, NATS_CONTEXT, NATS_CREDS and the others that the
 	// nats CLI knows), which waits for a server that is not there yet.
 	Conn *nats.Conn

@@ -28,9 +28,7 @@ func (w *worker) receive(ctx context.Context, s *source) {
 	for ctx.Err() == nil {
 		err := s.bind(ctx)
 		if err == nil {
-			if lasted, log := s.outage.Ended(time.Now()); log {
-				w.log.Info("receiving post-events again", "stream", s.stream, "outage", lasted.Round(time.Millisecond))
-			}
+			s.receives()
 			err = s.read(ctx)
 		}
 		if ctx.Err() != nil {
@@ -39,9 +37,7 @@ func (w *worker) receive(ctx context.Context, s *source) {
 		wait := removedWait
 		if !removed {
 			wait = rebindWait
-			if s.outage.Failed(time.Now()) {
-				w.log.Warn("receiving post-events broke off; trying again", "stream", s.stream, "error", err)
-			}
+			s.cannotReceive(err)
 		}
 		select {
 		case <-time.After(wait):
@@ -62,6 +58,31 @@ func (w *worker) receive(ctx context.Context, s *source) {
 		if err := w.register(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("cannot register again", "error", err)
 		}
+	}
+}
+
+// cannotReceive takes note that receiving from the source has failed. While JetStream is away it fails from all sources.
+func (s *source) cannotReceive(err error) {
+	if !s.isCutOff {
+		s.isCutOff = true
+		s.cutOff.Add(1)
+	}
+	if s.nc.IsConnected() && s.unreceived.Failed(time.Now()) { // otherwise the loss of the connection is logged
+		s.log.Warn("receiving post-events broke off; trying again", "stream", s.stream, "error", err)
+	}
+}
+
+// receives takes note that receiving from the source has begun.
+func (s *source) receives() {
+	if !s.isCutOff {
+		return
+	}
+	s.isCutOff = false
+	if s.cutOff.Add(-1) > 0 {
+		return
+	}
+	if lasted, log := s.unreceived.Ended(time.Now()); log {
+		s.log.Info("receiving post-events again", "stream", s.stream, "outage", lasted.Round(time.Millisecond))
 	}
 }
 

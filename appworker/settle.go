@@ -74,10 +74,15 @@ func (s *source) acknowledge(d *delivery, how settlement) (done bool, err error)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-		s.log.Error("cannot store a dead letter", "event", d.event.ID, "error", err, "again_in", next.Round(time.Millisecond))
+		if s.unburied.Failed(time.Now()) {
+			s.log.Error("cannot store a dead letter", "event", d.event.ID, "error", err, "again_in", next.Round(time.Millisecond))
+		}
 	}))
 	if err != nil {
 		return false, fmt.Errorf("storing the dead letter: %w", err)
+	}
+	if lasted, log := s.unburied.Ended(time.Now()); log {
+		s.log.Info("dead letters are stored again", "outage", lasted.Round(time.Millisecond))
 	}
 	// gofail: var betweenDeadLetterAndAck struct{}
 	s.log.Error("an event is a dead letter", "event", d.event.ID, "seq", d.of.Seq, "attempts", d.attempt, "error", how.bury)

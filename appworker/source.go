@@ -22,15 +22,16 @@ import (
 // of the replays of dead letters.
 type source struct {
 	*worker
-	stream  string
-	ordered bool
-	lines   *lines
-	wanting chan struct{} // an event waits for another worker's
-	begun   atomic.Int64  // how many events have begun and not ended
-	done    atomic.Int64  // how many are done
-	aged    chan struct{} // the floor is worth a look
-	ended   chan struct{} // one has
-	outage  bus.Outage
+	stream   string
+	ordered  bool
+	lines    *lines
+	wanting  chan struct{} // an event waits for another worker's
+	begun    atomic.Int64  // how many events have begun and not ended
+	done     atomic.Int64  // how many are done
+	aged     chan struct{} // the floor is worth a look
+	ended    chan struct{} // one has
+	unburied bus.Outage    // of storing dead letters
+	isCutOff bool          // receiving has failed; of receive only
 
 	bound    atomic.Pointer[binding]
 	guarding sync.WaitGroup // what goes on as long as events are in hand

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -29,13 +30,18 @@ type worker struct {
 	js    jetstream.JetStream
 	rooms *roomclient.Client
 
-	sources  []*source // of post-events
-	inHand   inHand
-	counting counting
-	running  *running
-	preSlots chan struct{}
-	pool     *pool // of post-event handlers
-	figures  *postFigures
+	sources      []*source // of post-events
+	inHand       inHand
+	counting     counting
+	running      *running
+	preSlots     chan struct{}
+	pool         *pool // of post-event handlers
+	figures      *postFigures
+	unregistered bus.Outage   // of registering
+	unreceived   bus.Outage   // of receiving post-events, from any source
+	cutOff       atomic.Int32 // sources from which none are received
+	registered   atomic.Value // the version that the room service last said is registered
+
 	leaving  context.Context // ends when the worker is asked to stop
 	stopping context.Context // ends when handlers must
 }
@@ -52,14 +58,13 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	w := &worker{app: app, cfg: cfg.withDefaults(), is: identity.This(), nc: cfg.Conn}
 	w.log = w.cfg.Logger.With("app", app.Manifest.ID)
 	if w.nc == nil {
-		if w.nc, err = bus.SettingsFromEnv().Connect(nats.Name(fmt.Sprintf("%s %s %d", app.Manifest.ID, w.is.Host, w.is.PID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-			nats.ReconnectBufSize(nats.DefaultReconnectBufSize)); err != nil { // for acknowledgements of events
+		opts := append(bus.LogConnection(w.log, "this worker is not reached"),
+			nats.Name(fmt.Sprintf("%s %s %d", app.Manifest.ID, w.is.Host, w.is.PID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+			nats.ReconnectBufSize(nats.DefaultReconnectBufSize)) // for acknowledgements of events
+		if w.nc, err = bus.SettingsFromEnv().Connect(opts...); err != nil {
 			return err
 		}
 		defer w.nc.Close()
-	}
-	if !w.nc.IsConnected() {
-		w.log.Warn("waiting for a NATS server", "servers", w.nc.Servers())
 	}
 	return w.run(ctx)
 }
@@ -76,11 +81,8 @@ func (w *worker) run(ctx context.Context) error {
 	w.leaving = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
 	w.running = newRunning(w.log, w.cfg.Concurrency)
-	statuses := w.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED, nats.CLOSED)
-	defer w.nc.RemoveStatusListener(statuses)
 	var watching sync.WaitGroup
 	watching.Go(func() { w.running.watch(w.stopping) })
-	watching.Go(func() { w.logConnection(w.stopping, statuses) })
 	defer watching.Wait()
 	defer abort() // runs first
 
@@ -143,7 +145,6 @@ func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 
 // register makes the app known, however long the room service is away.
 func (w *worker) register(ctx context.Context) error {
-	var outage bus.Outage
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
 	timeout := firstRegisterTimeout
@@ -157,15 +158,20 @@ func (w *worker) register(ctx context.Context) error {
 			return m, backoff.Permanent(fmt.Errorf("the room service refuses the app: %w", err))
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return m, backoff.Permanent(err)
-		case err == nil && m.Version != w.app.Manifest.Version:
+		case err == nil && w.registered.Swap(m.Version) != m.Version && m.Version != w.app.Manifest.Version:
 			w.log.Warn("another version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
-		if outage.Failed(time.Now()) {
+		if w.nc.IsConnected() && w.unregistered.Failed(time.Now()) {
 			w.log.Warn("cannot register yet; trying on", "error", err)
 		}
 	}))
+	if err == nil {
+		if lasted, log := w.unregistered.Ended(time.Now()); log {
+			w.log.Info("registered", "outage", lasted.Round(time.Millisecond))
+		}
+	}
 	return err
 }
 

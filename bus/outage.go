@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// The intervals between two log lines about one outage.
 const (
-	firstInterval = 15 * time.Second
-	maxInterval   = 5 * time.Minute
+	firstInterval = time.Minute      // between the first two log lines about one outage
+	maxInterval   = 5 * time.Minute  // between later ones
+	flapInterval  = 15 * time.Second // between lines about two outages
 )
 
 // Outage decides which failures of something that is tried again and again are logged: the first
-// one, then one after 15 s, 30 s, 60 s and so on, up to 5 minutes. An outage that begins within 15 s
+// one, then one after 1, 2 and 4 minutes, then one each 5 minutes. An outage that begins within 15 s
 // after a line about the one before is logged when these have passed. It may be used from
 // any number of goroutines.
 type Outage struct {
@@ -28,14 +28,12 @@ func (o *Outage) Failed(at time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.began.IsZero() {
-		o.began, o.interval, o.told = at, firstInterval, false
+		o.began, o.interval, o.told = at, flapInterval, false
 	}
 	if !o.logged.IsZero() && at.Sub(o.logged) < o.interval {
 		return false
 	}
-	if o.told {
-		o.interval = min(2*o.interval, maxInterval)
-	}
+	o.interval = max(firstInterval, min(2*o.interval, maxInterval))
 	o.logged, o.told = at, true
 	return true
 }
@@ -50,4 +48,11 @@ func (o *Outage) Ended(at time.Time) (lasted time.Duration, log bool) {
 	}
 	lasted, o.began = at.Sub(o.began), time.Time{}
 	return lasted, o.told
+}
+
+// Lasts reports whether there is an outage.
+func (o *Outage) Lasts() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.began.IsZero()
 }

@@ -13,6 +13,7 @@ func TestOutage_LongOneIsLoggedAtGrowingIntervals(t *testing.T) {
 	t.Parallel()
 	var o bus.Outage
 	begin := time.Now()
+	assert.False(t, o.Lasts())
 	var logged []time.Duration
 	for after := time.Duration(0); after <= 15*time.Minute; after += time.Second / 4 {
 		if o.Failed(begin.Add(after)) {
@@ -20,8 +21,9 @@ func TestOutage_LongOneIsLoggedAtGrowingIntervals(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []time.Duration{
-		0, 15 * time.Second, 45 * time.Second, 105 * time.Second, 225 * time.Second, 465 * time.Second, 765 * time.Second,
+		0, time.Minute, 3 * time.Minute, 7 * time.Minute, 12 * time.Minute,
 	}, logged)
+	assert.True(t, o.Lasts())
 	lasted, log := o.Ended(begin.Add(time.Hour))
 	assert.True(t, log)
 	assert.Equal(t, time.Hour, lasted)

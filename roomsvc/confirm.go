@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,12 +15,15 @@ import (
 
 // confirm asks the stream's leader whether the room is still as the view has it. If not, it
 // waits until the projection has what the leader has, and returns errMoved.
-func (s *Service) confirm(ctx context.Context, c room.Command, v room.View) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+func (s *Service) confirm(command context.Context, c room.Command, v room.View) error {
+	ctx, cancel := context.WithTimeout(command, s.cfg.AckWait)
 	defer cancel()
 	last, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.PostsOf(c.Request.Target()))
 	switch {
 	case err != nil:
+		if command.Err() == nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // otherwise it had no time, or is gone
+			s.silent(err)
+		}
 		return fmt.Errorf("%w: %w", errSilent, err)
 	case last.Seq == v.Seq:
 		return nil

@@ -156,7 +156,7 @@ func (s *Service) checkConsumers(ctx context.Context) {
 	for _, m := range missing {
 		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 		if r, ok := s.apps.get(m.ID); ok && s.apps.reached() > 0 && r.HasPost() {
-			if err := s.prepareDurables(look, r.Manifest, &r); err != nil {
+			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.isAway() {
 				s.log.Warn("cannot make the consumers of an app again; trying again", "app", m.ID, "error", err)
 			}
 		}

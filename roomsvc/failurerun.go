@@ -47,6 +47,13 @@ func (r *run) hangs() bool {
 	return r.timeouts > 0
 }
 
+// hasBegun reports whether the last call that counted failed.
+func (r *run) hasBegun() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.timeouts > 0 || len(r.rooms) > 0
+}
+
 // failure takes note of an error. It reports whether the errors come from several rooms and users.
 func (r *run) failure(from origin, began time.Time) (spread bool) {
 	r.mu.Lock()

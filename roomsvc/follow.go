@@ -30,8 +30,8 @@ const (
 // stream is still the one it knows.
 func (s *Service) follow(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := s.followOnce(ctx); err != nil && ctx.Err() == nil {
-			s.brokeOff(err)
+		if reading, err := s.followOnce(ctx); err != nil && ctx.Err() == nil {
+			s.brokeOff(reading, err)
 		}
 		select {
 		case <-time.After(followRetry):
@@ -50,11 +50,12 @@ func (s *Service) forgetCommands(ctx context.Context) {
 
 // followOnce reads the stream in order, from behind what the projection has, until the
 // context ends, the connection was lost, or something is amiss with what it reads: then the
-// caller does it again. The consumer is this call's own and needs no acknowledgements.
-func (s *Service) followOnce(ctx context.Context) error {
+// caller does it again. The consumer is this call's own and needs no acknowledgements. It reports whether
+// reading had begun.
+func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
 	end, err := s.recognize(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.gone.Store(false)
 	start := s.projection.last() + 1
@@ -68,13 +69,13 @@ func (s *Service) followOnce(ctx context.Context) error {
 		Replicas:          1,
 	})
 	if err != nil {
-		return fmt.Errorf("reading the stream: %w", err)
+		return false, fmt.Errorf("reading the stream: %w", err)
 	}
 	defer s.unfollow(consumer)
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(followBatch), jetstream.PullExpiry(followExpiry),
 		jetstream.PullHeartbeat(followHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
-		return fmt.Errorf("reading the stream: %w", err)
+		return false, fmt.Errorf("reading the stream: %w", err)
 	}
 	defer messages.Stop()
 	s.readsAgain()
@@ -83,7 +84,6 @@ func (s *Service) followOnce(ctx context.Context) error {
 	go func() {
 		select {
 		case <-s.reconnected:
-			s.log.Info("connected again", "server", s.nc.ConnectedUrlRedacted())
 			cancel(errReconnected)
 		case <-ctx.Done():
 		}
@@ -93,17 +93,17 @@ func (s *Service) followOnce(ctx context.Context) error {
 	for next := uint64(1); ; next++ {
 		msg, err := s.next(ctx, messages, gaps, drained)
 		if err != nil {
-			return fmt.Errorf("reading the stream: %w", errors.Join(err, context.Cause(ctx)))
+			return true, fmt.Errorf("reading the stream: %w", errors.Join(err, context.Cause(ctx)))
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return fmt.Errorf("reading the stream: %w", err)
+			return true, fmt.Errorf("reading the stream: %w", err)
 		}
 		if meta.Sequence.Consumer != next {
-			return fmt.Errorf("reading the stream: message %d came where %d was due", meta.Sequence.Consumer, next)
+			return true, fmt.Errorf("reading the stream: message %d came where %d was due", meta.Sequence.Consumer, next)
 		}
 		if gaps.missed(s.projection.last(), meta.Sequence.Stream) {
-			return s.missed(meta.Sequence.Stream)
+			return true, s.missed(meta.Sequence.Stream)
 		}
 		s.consume(msg, meta)
 		drained = meta.NumPending == 0

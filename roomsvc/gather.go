@@ -183,7 +183,9 @@ func (s *Service) ignoring(app *contact, command string, given time.Duration) fu
 	return func(*nats.Msg) {
 		app.figures.late()
 		s.late.Add(1)
-		s.log.Warn("a verdict came late and was ignored", "app", app.manifest.ID, "interface", app.phase,
-			"command", command, "after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond))
+		if leftOut, log := s.ignored.admit(app.manifest.ID, time.Now()); log {
+			s.log.Warn("a verdict came late and was ignored", "app", app.manifest.ID, "interface", app.phase, "command", command,
+				"after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond), "left_out", leftOut)
+		}
 	}
 }

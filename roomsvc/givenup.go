@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -34,12 +35,15 @@ const (
 // context ends. What the server says of them is kept in a stream, so that it does not matter
 // whether a service was there to hear it; any one of the services takes a word of it.
 func (s *Service) buryGivenUp(ctx context.Context) {
+	var outage bus.Outage
 	for ctx.Err() == nil {
-		err := s.buryAll(ctx)
+		consuming, err := s.buryAll(ctx, &outage)
 		if ctx.Err() != nil {
 			return
 		}
-		s.log.Warn("events that the server gives up are not made dead letters at the moment", "error", err)
+		if !consuming { // otherwise the next try tells
+			s.notBuried(&outage, err)
+		}
 		select {
 		case <-time.After(burierRetry):
 		case <-ctx.Done():
@@ -47,7 +51,22 @@ func (s *Service) buryGivenUp(ctx context.Context) {
 	}
 }
 
-func (s *Service) buryAll(ctx context.Context) error {
+// notBuried takes note of a failure.
+func (s *Service) notBuried(outage *bus.Outage, err error) {
+	if !s.isAway() && outage.Failed(time.Now()) {
+		s.log.Warn("events that the server gives up are not made dead letters; trying again", "error", err)
+	}
+}
+
+// buried takes note that there is no failure.
+func (s *Service) buried(outage *bus.Outage) {
+	if lasted, log := outage.Ended(time.Now()); log {
+		s.log.Info("events that the server gives up are made dead letters again", "outage", lasted.Round(time.Millisecond))
+	}
+}
+
+// buryAll reports whether it could begin.
+func (s *Service) buryAll(ctx context.Context, outage *bus.Outage) (consuming bool, err error) {
 	consumer, err := s.js.CreateOrUpdateConsumer(ctx, subjects.GivenUp, jetstream.ConsumerConfig{
 		Durable:     burierName,
 		Description: "room services make dead letters of these",
@@ -55,23 +74,25 @@ func (s *Service) buryAll(ctx context.Context) error {
 		AckWait:     durableAckWait,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(100))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer messages.Stop()
+	s.buried(outage)
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return err
+			return true, err
 		}
 		if err := s.bury(ctx, msg.Data()); err != nil {
-			s.log.Error("cannot make a dead letter; trying again", "error", err, "advisory", string(msg.Data()))
+			s.notBuried(outage, fmt.Errorf("advisory %s: %w", msg.Data(), err))
 			_ = msg.NakWithDelay(burierRetry) // if it does not get through, it comes again later
 			continue
 		}
+		s.buried(outage)
 		_ = msg.Ack() // likewise
 	}
 }

@@ -23,6 +23,7 @@ const (
 // provision checks the server and opens the stream and the bucket, once everything that the
 // service needs is there.
 func (s *Service) provision(ctx context.Context) error {
+	var outage bus.Outage
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		try, cancel := context.WithTimeout(ctx, provisionTry)
 		defer cancel()
@@ -32,8 +33,10 @@ func (s *Service) provision(ctx context.Context) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(provisionTimeout),
-		backoff.WithNotify(func(err error, next time.Duration) {
-			s.log.Warn("JetStream is not ready yet", "error", err, "again_in", next.Round(time.Millisecond))
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			if outage.Failed(time.Now()) {
+				s.log.Warn("JetStream is not ready yet; trying again", "error", err, "at_most", provisionTimeout)
+			}
 		}))
 	if err != nil {
 		return err

@@ -69,10 +69,15 @@ func (s *Service) keepRecord(ctx context.Context) {
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		// Commands are unavailable, and that has been logged.
-	case err != nil && s.unwritten.Failed(time.Now()):
+	case err != nil:
+		if s.isAway() || !s.unwritten.Failed(time.Now()) {
+			return
+		}
 		s.log.Warn("cannot record the revision of the registry; if the registry is lost, that may not be noticed", "stream", subjects.Events, "error", err)
-	case err == nil:
-		s.unwritten.Ended(time.Now())
+	default:
+		if lasted, log := s.unwritten.Ended(time.Now()); log {
+			s.log.Info("the revision of the registry is recorded again", "outage", lasted.Round(time.Millisecond))
+		}
 	}
 }
 

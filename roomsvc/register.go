@@ -15,13 +15,17 @@ func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error)
 	if _, err := condition.CompileAll(m); err != nil {
 		return nil, err
 	}
-	stored, err := s.changeManifest(ctx, m.ID, func(was *room.Registration) (room.Registration, bool, error) {
-		return registered(was, m)
+	var changed bool
+	stored, err := s.changeManifest(ctx, m.ID, func(was *room.Registration) (next room.Registration, _ bool, err error) {
+		next, changed, err = registered(was, m)
+		return next, changed, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info("app registered", "app", m.ID, "version", stored.Version, "by", m.Version)
+	if changed { // workers register at every start and whenever they have connected
+		s.log.Info("app registered", "app", m.ID, "version", stored.Version)
+	}
 	return stored.Effective(), nil
 }
 

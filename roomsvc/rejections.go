@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -58,8 +59,8 @@ type recorder struct {
 
 	// What the log has been told.
 	mu     sync.Mutex
-	losing bool
-	before uint64 // dropped when all was well the last time
+	outage bus.Outage
+	before uint64 // dropped when that had ended the last time and was logged
 }
 
 type recording struct {
@@ -145,16 +146,18 @@ func (r *recorder) tell(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	lost := r.dropped.Load() - r.before
-	if lost > 0 && !r.losing {
-		r.losing = true
+	if lost > 0 && r.outage.Failed(time.Now()) {
 		why := err
 		if why == nil {
 			why = errQueueFull
 		}
-		r.log.Warn("rejections are being lost", "stream", subjects.Rejections, "error", why)
+		r.log.Warn("rejections are being lost", "stream", subjects.Rejections, "lost", lost, "error", why)
 	}
-	if r.losing && err == nil && len(r.queue) == 0 {
-		r.log.Info("rejections are recorded again", "stream", subjects.Rejections, "lost", lost)
-		r.losing, r.before = false, r.before+lost
+	if err != nil || len(r.queue) > 0 {
+		return
+	}
+	if lasted, log := r.outage.Ended(time.Now()); log {
+		r.log.Info("rejections are recorded again", "stream", subjects.Rejections, "lost", lost, "outage", lasted.Round(time.Millisecond))
+		r.before += lost
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -27,14 +28,22 @@ func (s *Service) retain(ctx context.Context) {
 	if *s.cfg.RetainDeleted < 0 {
 		return
 	}
+	var outage bus.Outage
 	pause := retainRound
 	for sleep(ctx, pause) {
 		began := time.Now()
 		removed, err := s.removeDue(ctx)
 		pause = retainRound
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn("cannot remove the histories of deleted rooms now", "error", err, "again_in", retainRetry)
+			if !s.isAway() && outage.Failed(time.Now()) {
+				s.log.Warn("cannot remove the histories of deleted rooms now", "error", err, "again_in", retainRetry)
+			}
 			pause = retainRetry
+		}
+		if err == nil {
+			if lasted, log := outage.Ended(time.Now()); log {
+				s.log.Info("the histories of deleted rooms are removed again", "outage", lasted.Round(time.Millisecond))
+			}
 		}
 		if removed > 0 {
 			s.log.Debug("removed the histories of deleted rooms", "rooms", removed, "took", time.Since(began))

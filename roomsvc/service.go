@@ -180,12 +180,16 @@ type Service struct {
 	commits *bus.Asker
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
+	ignored roomLines     // about late verdicts, by app
 	lost    atomic.Uint64 // messages of the stream
 	// conflicts are the commits that another service was faster than.
 	conflicts atomic.Uint64
 	lacking   roomLines   // about rooms that the stream lacks events of
 	gone      atomic.Bool // the stream of events does not exist
-	outage    bus.Outage  // of reading it
+	outage    bus.Outage  // of JetStream, or of the stream
+	brokenOff bus.Outage  // of reading the stream, which is tried again at once
+	unread    atomic.Bool // the stream cannot be read
+	asking    atomic.Bool // silent asks whether JetStream answers
 	unwritten bus.Outage  // of the record of the registry
 	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
 
@@ -282,6 +286,7 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.retain(s.ctx) })
 	s.running.Go(func() { s.checkRegistry(s.ctx) })
 	s.running.Go(func() { s.checkDependencies(s.ctx) })
+	s.running.Go(func() { s.findNewWorkers(s.ctx) })
 	if err := s.awaitWorkers(ctx); err != nil {
 		return err
 	}

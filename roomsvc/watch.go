@@ -23,17 +23,25 @@ const (
 // the connection is lost until the bucket has been read anew no command is decided: operators
 // may have changed everything meanwhile.
 func (s *Service) watchApps(ctx context.Context) {
+	var outage bus.Outage
 	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
-		err := s.watchOnce(ctx)
+		err := s.watchOnce(ctx, func() {
+			if lasted, log := outage.Ended(time.Now()); log {
+				s.log.Info("the apps are known again", "outage", lasted.Round(time.Millisecond))
+			}
+		})
 		s.apps.doubt(err)
 		if ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, errReconnected) || errors.Is(err, errBehindBucket) {
+		switch {
+		case errors.Is(err, errReconnected):
+			wait = firstWatchRetry
+		case errors.Is(err, errBehindBucket):
 			s.log.Info("reading the apps anew", "why", err)
 			wait = firstWatchRetry
-		} else {
-			s.log.Warn("no command is decided until the apps are known", "error", err, "again_in", wait)
+		case !s.isAway() && outage.Failed(time.Now()):
+			s.log.Warn("no command is decided until the apps are known", "error", err)
 		}
 		select {
 		case <-time.After(wait):
@@ -45,8 +53,8 @@ func (s *Service) watchApps(ctx context.Context) {
 }
 
 // watchOnce learns what is in the bucket, and what changes, until the context ends, the
-// connection was lost, or something is amiss with the bucket.
-func (s *Service) watchOnce(ctx context.Context) error {
+// connection was lost, or something is amiss with the bucket. It calls known once it has learnt what is there.
+func (s *Service) watchOnce(ctx context.Context, known func()) error {
 	if err := s.mendRegistry(ctx); err != nil {
 		return err
 	}
@@ -70,6 +78,7 @@ func (s *Service) watchOnce(ctx context.Context) error {
 				return errors.New("the watch has ended")
 			case e == nil: // what was there has come, but the replica it is from may lag behind
 				s.apps.know(last.Seq)
+				known()
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
 			default:

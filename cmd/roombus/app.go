@@ -44,7 +44,7 @@ failed, or behind an open breaker. BACKLOG is how
 many post-events wait for the app, and the age of the oldest; DEAD is how many dead letters it has. An app is stuck on a room if its
 workers have as many events in hand as they may and do not acknowledge the oldest, one of that
 room: then the events of all rooms wait. app info has the event.`,
-			Args: exactly(),
+			Args: none("roombus app info APP shows one app"),
 			RunE: a.conn.calling(a.list),
 		},
 		&cobra.Command{

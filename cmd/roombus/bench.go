@@ -53,7 +53,7 @@ there are rooms, however high the --concurrency.`,
   roombus bench --commands join --rooms 1,1000,100000 --duration 10s --json
   roombus bench --trace trace.csv.gz --limit 20000 --apps 3 --concurrency 64
   roombus bench --nats nats://nats.example.org --replicas 3`,
-		Args: exactly(),
+		Args: none("say with --nats which NATS server to use"),
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c) },
 	}
 	b.conn.addFlags(c)

@@ -42,19 +42,20 @@ dead letter of that app: it is kept until it is replayed or purged.`,
 	f.StringVar(&d.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
 	f.StringVar(&d.room, "room", "", "only events of this room")
 	return group(c,
-		d.command("ls", "List dead letters", "", 0, d.list),
+		d.command("ls", "List dead letters", "",
+			none("choose with --app, --event or --room; roombus dead show SEQ shows one dead letter"), d.list),
 		d.command("show [SEQ]", "Show dead letters whole, with the event's headers and body",
-			"show shows the dead letter of that sequence, as ls lists it, or those that the flags choose.", 1, d.show),
+			"show shows the dead letter of that sequence, as ls lists it, or those that the flags choose.", between(0, "SEQ"), d.show),
 		d.command("replay [SEQ]", "Hand dead letters to their apps again",
 			`replay hands the dead letter of that sequence, or those that the flags choose, to its app again:
 a worker gets it once more like any event, with as many attempts. It comes beside the other
-events of its room, not in order with them. What fails again becomes a dead letter again.`, 1, d.replay),
+events of its room, not in order with them. What fails again becomes a dead letter again.`, between(0, "SEQ"), d.replay),
 		d.purging())
 }
 
 func (d *deadLetters) purging() *cobra.Command {
 	c := d.command("purge [SEQ]", "Remove dead letters",
-		"purge removes the dead letter of that sequence, or those that the flags choose.", 1, d.purge)
+		"purge removes the dead letter of that sequence, or those that the flags choose.", between(0, "SEQ"), d.purge)
 	c.Flags().BoolVar(&d.all, "all", false, "remove every dead letter of every app")
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		chosen := len(args) > 0 || d.app != "" || d.event != "" || d.room != ""
@@ -70,10 +71,10 @@ func (d *deadLetters) purging() *cobra.Command {
 }
 
 // command makes a cobra command of what is done with the letters that are chosen.
-func (d *deadLetters) command(use, short, long string, args int, do func(context.Context, io.Writer, *dead.Stream, dead.Filter) error) *cobra.Command {
+func (d *deadLetters) command(use, short, long string, args cobra.PositionalArgs, do func(context.Context, io.Writer, *dead.Stream, dead.Filter) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Aliases: aliases(use), Short: short, Long: long,
-		Args: between(0, []string{"SEQ"}[:args]...),
+		Args: args,
 		RunE: func(c *cobra.Command, args []string) error {
 			filter, err := d.filter(c, args)
 			if err != nil {

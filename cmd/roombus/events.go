@@ -41,7 +41,7 @@ func newEvents() *cobra.Command {
 		Long: `events reads the stream of post-events from its beginning, from --since or with --last, to its
 end, or with --follow on and on. A line has the event's sequence, the room and its version, what the apps
 said and, in brackets at its end, the id of the command, for roombus explain.`,
-		Args: exactly(),
+		Args: none("choose a room with --room"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			e.where = []subjectOf{{subjects.Events, subjects.PostsOf(e.room)}}
 			_, err := e.run(c)

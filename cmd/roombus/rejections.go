@@ -38,7 +38,7 @@ A command is denied by an app, blocked by an essential app that gave no usable a
 aborted: nobody was against it, but it could not be committed. Rejections are kept for 7 days
 unless the stream is configured otherwise, and written as well as can be: when it does not
 take them they are dropped.`,
-		Args: exactly(),
+		Args: none("choose a room with --room, an app with --app"),
 		RunE: func(c *cobra.Command, _ []string) error { return r.run(c) },
 	}
 	r.addFlags(c, "rejections")

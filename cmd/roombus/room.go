@@ -37,13 +37,13 @@ func newRoom() *cobra.Command {
 
 func (r *rooms) create() *cobra.Command {
 	var req room.CreateRequest
-	var members, fields []string
+	var fields []string
 	var quiet bool
 	c := &cobra.Command{
 		Use:   "create [ROOM]",
 		Short: "Create a room",
 		Long: `create makes a room. Without ROOM it gets the id of the command, and so does the slug unless --slug
-says another.`,
+says another.` + userForms,
 		Args: between(0, "ROOM"),
 	}
 	f := c.Flags()
@@ -57,8 +57,12 @@ says another.`,
 	f.BoolVar(&req.Room.IsReadOnly, "read-only", false, "make it read-only")
 	f.BoolVar(&req.Room.IsDefault, "default", false, "make it a default room")
 	f.BoolVar(&quiet, "no-system-messages", false, "show no system messages in it")
-	f.StringVar(&req.Creator.ID, "creator", "", "user who creates it (default: the user running this)")
-	f.StringArrayVar(&members, "member", nil, "user who is a member from the start; may be repeated")
+	f.Var((*userValue)(&req.Creator), "creator", "user who creates it (default: the user running this)")
+	f.Func("member", "`user` who is a member from the start; may be repeated", func(s string) error {
+		var u room.User
+		defer func() { req.Members = append(req.Members, u) }()
+		return (*userValue)(&u).Set(s)
+	})
 	f.StringArrayVar(&fields, "field", nil, "custom field as key=value, the value as JSON or else as text; may be repeated")
 	c.PreRunE = func(c *cobra.Command, args []string) (err error) {
 		if len(args) > 0 {
@@ -70,9 +74,6 @@ says another.`,
 		if req.Creator.ID == "" {
 			req.Creator.ID = whoRuns()
 		}
-		for _, m := range members {
-			req.Members = append(req.Members, room.User{ID: m})
-		}
 		req.Room.DisplaySystemMessages = new(!quiet)
 		req.Room.CustomFields, err = parseFields(c, fields)
 		return err
@@ -83,29 +84,31 @@ says another.`,
 }
 
 func (r *rooms) delete() *cobra.Command {
-	var by string
-	c := &cobra.Command{Use: "delete ROOM", Short: "Delete a room", Args: exactly("ROOM")}
-	c.Flags().StringVar(&by, "by", "", "user who deletes it")
+	var by room.User
+	c := &cobra.Command{Use: "delete ROOM", Short: "Delete a room", Long: "delete deletes a room." + userForms, Args: exactly("ROOM")}
+	c.Flags().Var((*userValue)(&by), "by", "user who deletes it")
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
-		return client.Delete(ctx, room.DeleteRequest{RoomID: args[0], DeletedBy: optionalUser(by)}, opts...)
+		return client.Delete(ctx, room.DeleteRequest{RoomID: args[0], DeletedBy: optional(by)}, opts...)
 	})
 }
 
 func (r *rooms) join() *cobra.Command {
-	var inviter string
-	c := &cobra.Command{Use: "join ROOM USER", Short: "Let a user join a room", Args: exactly("ROOM", "USER")}
-	c.Flags().StringVar(&inviter, "inviter", "", "user who invited")
+	var joining, inviter room.User
+	c := &cobra.Command{Use: "join ROOM USER", Short: "Let a user join a room", Long: "join lets a user join a room." + userForms, Args: exactly("ROOM", "USER")}
+	c.Flags().Var((*userValue)(&inviter), "inviter", "user who invited")
+	c.PreRunE = userArgument(&joining)
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
-		return client.Join(ctx, room.JoinRequest{RoomID: args[0], User: room.User{ID: args[1]}, Inviter: optionalUser(inviter)}, opts...)
+		return client.Join(ctx, room.JoinRequest{RoomID: args[0], User: joining, Inviter: optional(inviter)}, opts...)
 	})
 }
 
 func (r *rooms) leave() *cobra.Command {
-	var by string
-	c := &cobra.Command{Use: "leave ROOM USER", Short: "Let a user leave a room", Args: exactly("ROOM", "USER")}
-	c.Flags().StringVar(&by, "removed-by", "", "user who removes the other")
+	var leaving, by room.User
+	c := &cobra.Command{Use: "leave ROOM USER", Short: "Let a user leave a room", Long: "leave lets a user leave a room." + userForms, Args: exactly("ROOM", "USER")}
+	c.Flags().Var((*userValue)(&by), "removed-by", "user who removes the other")
+	c.PreRunE = userArgument(&leaving)
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
-		return client.Leave(ctx, room.LeaveRequest{RoomID: args[0], User: room.User{ID: args[1]}, RemovedBy: optionalUser(by)}, opts...)
+		return client.Leave(ctx, room.LeaveRequest{RoomID: args[0], User: leaving, RemovedBy: optional(by)}, opts...)
 	})
 }
 
@@ -150,7 +153,7 @@ func (r *rooms) list() *cobra.Command {
 		Use:     "ls",
 		Aliases: aliases("ls"),
 		Short:   "List the rooms",
-		Args:    exactly(),
+		Args:    none("roombus room get ROOM shows one room"),
 		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {
 			t := newTable(tableOrNothing(w, r.out.json), "ROOM\tSLUG\tTYPE\tMEMBERS\tVERSION\tCREATED\tBY")
 			for found, err := range client.AllRooms(ctx) {
@@ -275,13 +278,6 @@ func parseFields(c *cobra.Command, fields []string) (map[string]any, error) {
 		}
 	}
 	return parsed, nil
-}
-
-func optionalUser(id string) *room.User {
-	if id == "" {
-		return nil
-	}
-	return &room.User{ID: id}
 }
 
 func whoRuns() string {

@@ -107,6 +107,16 @@ func exactly(names ...string) cobra.PositionalArgs {
 	return between(len(names), names...)
 }
 
+// none is exactly, for a command with which a name is a likely mistake: instead says where the name belongs.
+func none(instead string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage(c, "there is an argument too many: %q; %s", args[0], instead)
+		}
+		return nil
+	}
+}
+
 // between is exactly, with the arguments after the first few optional.
 func between(required int, names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
+	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 )
 
@@ -78,5 +80,64 @@ func TestAge_IsShownInItsLargestUnit(t *testing.T) {
 		"0s": -time.Second, "59s": time.Minute - 1, "3m": 3*time.Minute + 59*time.Second, "23h": 24*time.Hour - 1, "400d": 400 * 24 * time.Hour,
 	} {
 		assert.Equal(t, shown, age(d))
+	}
+}
+
+func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
+	t.Parallel()
+	for command, says := range map[string]string{
+		"events lobby":     `there is an argument too many: "lobby"; choose a room with --room (see roombus events --help)`,
+		"rejections lobby": "choose a room with --room, an app with --app",
+		"dead ls guard":    "choose with --app, --event or --room",
+		"app ls guard":     "roombus app info APP shows one app",
+		"room ls lobby":    "roombus room get ROOM shows one room",
+		"serve nats://x":   "say with --nats which NATS server to use",
+		"bench nats://x":   "say with --nats which NATS server to use",
+	} {
+		var stderr bytes.Buffer
+		assert.Equal(t, exitUsage, Run(t.Context(), strings.Fields(command), strings.NewReader(""), io.Discard, &stderr), command)
+		assert.Contains(t, stderr.String(), says)
+	}
+}
+
+func TestServe_LogsAsEnvironmentSaysUnlessFlagsDo(t *testing.T) {
+	t.Setenv("ROOMBUS_LOG", "json")
+	t.Setenv("ROOMBUS_LOG_LEVEL", "debug")
+	for flags, first := range map[string]string{
+		"":                                  `^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
+		"--log-json=false --log-level info": `^time=\S+ level=INFO msg="NATS inside"`,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		stderr := harness.NewOutput()
+		args := append([]string{"serve", "--listen", "127.0.0.1:0", "--store-dir", t.TempDir()}, strings.Fields(flags)...)
+		ended := make(chan int)
+		go func() { ended <- Run(ctx, args, strings.NewReader(""), io.Discard, stderr) }()
+		stderr.Await(t, first)
+		cancel()
+		<-ended
+	}
+}
+
+func TestUserValue(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]room.User{
+		"bob":           {ID: "bob"},
+		`{"id":"{bob"}`: {ID: "{bob"},
+		`{"id":"bob","username":"bobby","name":"Bob","roles":["admin"],"attributes":{"age":7}}`: {
+			ID: "bob", Username: "bobby", Name: "Bob", Roles: []string{"admin"}, Attributes: map[string]any{"age": json.Number("7")},
+		},
+	} {
+		var u userValue
+		require.NoError(t, u.Set(given))
+		assert.Equal(t, want, room.User(u))
+	}
+	for given, says := range map[string]string{
+		`{bob`:                   `it must be an id, or JSON such as {"id":"bob","name":"Bob"}: the body is not JSON`,
+		`{"name":"Bob"}`:         "user.id is required",
+		`{"id":"bob","nick":""}`: `nick`,
+	} {
+		u := userValue{ID: "before"}
+		require.ErrorContains(t, u.Set(given), says)
+		assert.Equal(t, "before", u.ID)
 	}
 }

@@ -14,9 +14,11 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/spf13/cobra"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/gcpace"
 	"github.com/roombus/roombus/internal/identity"
+	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/roomsvc"
 )
 
@@ -32,8 +34,7 @@ type serve struct {
 	storeDir string
 	sync     string
 	service  roomsvc.Config
-	logLevel slog.LevelVar
-	logJSON  bool
+	logs     logs.Settings // as the flags say
 }
 
 func newServe() *cobra.Command {
@@ -51,7 +52,7 @@ in the environment, it uses that one; any number of services may share it.
 If the stream of events or the registry of apps has been lost, serve answers every request as
 unavailable until it is restored, and goes on then. --new-events and --new-registry begin
 without it.`,
-		Args: exactly(),
+		Args: none("say with --nats which NATS server to use"),
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
 	s.conn.addFlags(c)
@@ -74,8 +75,8 @@ without it.`,
 	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "how long the history of a deleted room is kept at least, or "+keepForever)
 	f.IntVar(&s.service.SnapshotEvery, "snapshot-every", def.SnapshotEvery, "events after which a snapshot is written, for a fast start; -1: only when the service ends")
 	f.StringArrayVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
-	f.TextVar(&s.logLevel, "log-level", &s.logLevel, "debug, info, warn or error")
-	f.BoolVar(&s.logJSON, "log-json", false, "log as JSON")
+	f.TextVar(&s.logs.Level, "log-level", s.logs.Level, "debug, info, warn or error ("+logs.LevelVar+")")
+	f.BoolVar(&s.logs.JSON, "log-json", false, "log as JSON ("+logs.FormVar+"=json)")
 	return c
 }
 
@@ -109,11 +110,15 @@ func (*retention) Type() string { return "duration" }
 func defaultStoreDir() string { return filepath.Join(xdg.StateHome, "roombus") }
 
 func (s *serve) run(c *cobra.Command) error {
-	if mistakes := s.mistakes(c); len(mistakes) > 0 {
+	mistakes := s.mistakes(c)
+	log, err := s.logger(c)
+	if err != nil {
+		mistakes = append(mistakes, strings.Split(err.Error(), "\n")...)
+	}
+	if len(mistakes) > 0 {
 		return usage(c, "%s", strings.Join(mistakes, "; "))
 	}
 	s.service.GroupCommits = s.sync == "always"
-	log := s.logger(c)
 	me := identity.This()
 	s.service.ID, s.service.Metadata = nuid.Next(), me.Metadata()
 	log.Info("starting", "version", roomsvc.Version, "revision", me.Revision, "id", s.service.ID, "host", me.Host, "pid", me.PID)
@@ -181,30 +186,22 @@ func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *na
 // serviceOptions are those of a connection that must not give up: servers go and come back,
 // and credentials are mended.
 func serviceOptions(log *slog.Logger) []nats.Option {
-	return []nats.Option{
+	return append(bus.LogConnection(log, "commands are unavailable"),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectWait(250*time.Millisecond),
 		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(nats.DefaultReconnectBufSize), // for replies; commands and questions are not buffered
-		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
-			if !nc.IsClosed() && err != nil {
-				log.Warn("lost the connection to NATS", "error", err)
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			subject := ""
-			if sub != nil {
-				subject = sub.Subject
-			}
-			log.Error("NATS", "error", err, "subject", subject)
-		}),
-	}
+	)
 }
 
-func (s *serve) logger(c *cobra.Command) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: &s.logLevel}
-	if s.logJSON {
-		return slog.New(slog.NewJSONHandler(c.ErrOrStderr(), opts))
+// logger logs as the flags say, or else the environment.
+func (s *serve) logger(c *cobra.Command) (*slog.Logger, error) {
+	how, err := logs.FromEnv()
+	if c.Flags().Changed("log-level") {
+		how.Level = s.logs.Level
 	}
-	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), opts))
+	if c.Flags().Changed("log-json") {
+		how.JSON = s.logs.JSON
+	}
+	return how.New(c.ErrOrStderr()), err
 }

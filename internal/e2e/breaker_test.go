@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -369,7 +371,7 @@ func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
 	b.Create(t, "r")
 	worker := example(t, "guard", b.Server.URL())
-	worker.Stderr.Await(t, "INFO serving app=guard")
+	worker.Stderr.Await(t, "msg=serving app=guard")
 	reply := func(user string) *nats.Msg {
 		return request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"`+user+`"}}`)
 	}
@@ -377,7 +379,63 @@ func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
 	worker.Signal(syscall.SIGSTOP)
 	require.Eventually(t, func() bool { return strings.Contains(string(reply("hung").Data), "breaker open") }, 4*replyTime, tick)
 	worker.Signal(syscall.SIGKILL)
-	example(t, "guard", b.Server.URL()).Stderr.Await(t, "INFO serving app=guard")
+	example(t, "guard", b.Server.URL()).Stderr.Await(t, "msg=serving app=guard")
 	assert.Contains(t, string(reply("second").Data), `"changed":true`)
 	refused(t, reply("mallory"), room.CodeUserNotAllowed)
+}
+
+// handmade starts a worker that speaks the micro protocol and does not register. It returns the pings that it has
+// answered, and what ends it.
+func handmade(t *testing.T, b *harness.Bus, app string, answer nats.MsgHandler) (pings <-chan string, end func()) {
+	t.Helper()
+	id := rand.Text()
+	ping, err := json.Marshal(micro.Ping{ServiceIdentity: micro.ServiceIdentity{Name: app, ID: id, Version: "1.0.0"}})
+	require.NoError(t, err)
+	answered := make(chan string, 100)
+	nc := harness.Connect(t, b.Server)
+	_, err = nc.Subscribe("$SRV.PING."+app, func(msg *nats.Msg) {
+		_ = msg.Respond(ping)
+		answered <- id
+	})
+	require.NoError(t, err)
+	_, err = nc.QueueSubscribe("room.pre.userjoin."+app, app, answer)
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	return answered, nc.Close
+}
+
+// A worker that comes in place of one that hung, without registering, is asked at once, though the breaker would be
+// open for an hour. A worker that was there before is no news.
+func TestBreaker_NewWorkerThatDoesNotRegisterHalfOpensIt(t *testing.T) {
+	t.Parallel()
+	log := harness.NewOutput()
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	turn := travellers(t, b)
+	b.Register(t, room.Manifest{ID: "app", Implements: joined, Essentials: joined, TimeoutMs: new(150)})
+	reason := func() string {
+		_, err := b.Client.Join(t.Context(), turn())
+		if err == nil {
+			return ""
+		}
+		return code(t, err).Reason
+	}
+	pings, end := handmade(t, b, "app", func(*nats.Msg) {})
+	pinged := func() {
+		select {
+		case <-pings:
+		case <-time.After(replyTime):
+			require.FailNow(t, "the service does not look for workers")
+		}
+	}
+	require.Contains(t, reason(), "no verdict within")
+	pinged() // it is known as one of those that failed
+	require.Contains(t, reason(), "no verdict within")
+	require.Contains(t, reason(), "breaker open")
+	pinged()
+	pinged()
+	require.Contains(t, reason(), "breaker open", "it answers, but it did so while it failed")
+	end()
+	handmade(t, b, "app", harness.Says(allows))
+	require.Eventually(t, func() bool { return reason() == "" }, 3*time.Second, tick)
+	assert.Equal(t, 1, strings.Count(log.String(), "a new worker of an app answers"), log)
 }

@@ -72,7 +72,7 @@ func TestCLIRooms(t *testing.T) {
 	b.Register(t, room.Manifest{ID: "guard", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}})
 	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"deny","reason":"closed today"}`))
 
-	create := []string{"room", "create", "lobby", "--creator", "ada", "--member", "ben", "--member", "cleo", "--field", "limit=9007199254740993", "--field", "motto=be kind", "--id", "cmd-1"}
+	create := []string{"room", "create", "lobby", "--creator", "ada", "--member", `{"id":"ben","name":"Ben","roles":["admin"]}`, "--member", "cleo", "--field", "limit=9007199254740993", "--field", "motto=be kind", "--id", "cmd-1"}
 	out := c.ok(create...)
 	assert.Contains(t, out, "changed: room lobby, version 1, members 3 (event cmd-1, seq 1)")
 	assert.Contains(t, c.ok(create...), "changed:", "sent again")
@@ -86,7 +86,7 @@ func TestCLIRooms(t *testing.T) {
 	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo", "--removed-by", "ada"), "members 2")
 	assert.Contains(t, c.ok("room", "leave", "lobby", "cleo"), "unchanged:")
 	assert.Regexp(t, `(?m)^USER .*\nada .*\nben `, c.ok("room", "members", "lobby"))
-	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben"}}, jsonLines[room.User](t, c.ok("room", "members", "lobby", "--json")))
+	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben", Name: "Ben", Roles: []string{"admin"}}}, jsonLines[room.User](t, c.ok("room", "members", "lobby", "--json")))
 	assert.Regexp(t, `(?m)^lobby +lobby +channel +2 +2 `, c.ok("room", "ls"))
 	assert.Len(t, jsonLines[room.Room](t, c.ok("room", "ls", "--json")), 1)
 	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.ok("app", "ls"))

@@ -253,7 +253,7 @@ func TestTheDeadCommand(t *testing.T) {
 		{[]string{"replay", "1", "--app", "a"}, 2, "leave --app"},
 		{[]string{"ls", "--event", "explode"}, 2, "--event must be"},
 		{[]string{"ls", "--app", "a.b"}, 2, "--app"},
-		{[]string{"ls", "1"}, 2, "an argument too many"},
+		{[]string{"ls", "1"}, 2, "choose with --app, --event or --room"},
 	} {
 		status, _, stderr := dead(c.args...)
 		assert.Equal(t, c.status, status, c.args)

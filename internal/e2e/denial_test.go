@@ -118,7 +118,7 @@ func TestDenial_IsNotToldAfterALaterAskingAllowed(t *testing.T) {
 func TestGuardExample_LetsNoBannedUserIn(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	example(t, "guard", b.Server.URL()).Stderr.Await(t, "INFO serving app=guard")
+	example(t, "guard", b.Server.URL()).Stderr.Await(t, "msg=serving app=guard")
 	b.Create(t, "r")
 	refused(t, request(t, b, "room.svc.join", malloryJoins), room.CodeUserNotAllowed)
 	create := func(creator, rest string) *nats.Msg {

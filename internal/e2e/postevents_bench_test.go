@@ -186,7 +186,7 @@ func drain(b *testing.B, bus *harness.Bus, app, kind string, workers int) (took,
 		all = append(all, harness.StartCmd(b, cmd))
 	}
 	for _, p := range all {
-		p.Stderr.Await(b, "INFO serving")
+		p.Stderr.Await(b, "msg=serving")
 	}
 	consumer, err := bus.JS.Consumer(b.Context(), subjects.Events, app)
 	require.NoError(b, err)
@@ -267,7 +267,7 @@ func drainBare(ctx context.Context, app string, reads bool, gate <-chan struct{}
 		return err
 	}
 	defer reading.Stop()
-	fmt.Fprintln(os.Stderr, "INFO serving")
+	fmt.Fprintln(os.Stderr, "msg=serving")
 	<-ctx.Done()
 	return nil
 }

@@ -58,7 +58,7 @@ func TestREADME(t *testing.T) {
 	assert.Equal(t, "go run ./examples/guard\n", blocks[3])
 
 	_, url := harness.ServeProcess(t, "--store-dir", t.TempDir())
-	example(t, "guard", url).Stderr.Await(t, "INFO serving app=guard")
+	example(t, "guard", url).Stderr.Await(t, "msg=serving app=guard")
 	c := cli{t, url}
 	for line := range strings.Lines(blocks[4]) {
 		command, says, refuses := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "go run ./cmd/roombus ")), "#")
@@ -118,7 +118,7 @@ func TestAppsPage(t *testing.T) {
 	assert.Equal(t, shown, fenced(t, "docs/apps.md", "go"))
 
 	b := harness.New(t, roomsvc.Config{})
-	example(t, "moderator", b.Server.URL()).Stderr.Await(t, "INFO serving app=moderator")
+	example(t, "moderator", b.Server.URL()).Stderr.Await(t, "msg=serving app=moderator")
 	group, open := harness.NewRoom("group"), harness.NewRoom("open")
 	group.Room.Type = room.PrivateGroup
 	for _, r := range []room.CreateRequest{group, open} {

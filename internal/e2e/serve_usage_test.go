@@ -53,6 +53,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"snapshot negative":                   {args: []string{"--snapshot-every", "-2"}, says: []string{"for only when the service ends, not -2"}},
 		"retention negative":                  {args: []string{"--retain-deleted", "-1h"}, says: []string{`"--retain-deleted" flag`}},
 		"log level unknown":                   {args: []string{"--log-level", "loud"}, says: []string{`"--log-level" flag`}},
+		"log of another environment":          {env: []string{"ROOMBUS_LOG=xml", "ROOMBUS_LOG_LEVEL=loud"}, says: []string{`ROOMBUS_LOG must be text or json, not "xml"; ROOMBUS_LOG_LEVEL must be debug, info, warn or error, not "loud"`}},
 		"reply prefix of subjects that mean":  {args: []string{"--reply-prefix", "room"}, says: []string{`--reply-prefix must begin with an underscore`, `not "room"`}},
 		"reply prefix with a dot at its end":  {args: []string{"--reply-prefix", "_APP."}, says: []string{`no dot at its end, not "_APP."`}},
 		"reply prefix with a wildcard":        {args: []string{"--reply-prefix", "_APP.*"}, says: []string{`no wildcards`}},

@@ -107,10 +107,10 @@ func TestStartPage(t *testing.T) { //nolint:tparallel // one block after the oth
 	beside := t.TempDir()
 	require.NoError(t, os.Symlink(p.clone, filepath.Join(beside, "roombus")))
 	p.run(beside, url)
-	shell(t, filepath.Join(beside, "first"), p.gobin, url, "exec ./first").Stderr.Await(t, "INFO serving app=guard")
+	shell(t, filepath.Join(beside, "first"), p.gobin, url, "exec ./first").Stderr.Await(t, "msg=serving app=guard")
 
 	p.is("go run ./examples/onboarding\n")
-	example(t, "onboarding", url).Stderr.Await(t, "INFO serving app=onboarding")
+	example(t, "onboarding", url).Stderr.Await(t, "msg=serving app=onboarding")
 	clients(t, url, p.next())
 
 	p.is("cd examples/node\nnpm ci\nnpm start\n") // nodeWorker does so

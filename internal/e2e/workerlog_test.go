@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,19 +24,66 @@ func logged() (*harness.Output, *slog.Logger) {
 	return out, slog.New(slog.NewTextHandler(out, nil))
 }
 
-func TestWorkerLog_ConnectionLostAndRegained(t *testing.T) {
+// The service and a worker log an outage in the same form: when it begins and when it has ended.
+func TestLog_ConnectionLostAndRegained(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
-	proxy := harness.NewProxy(t, strings.TrimPrefix(b.Server.URL(), "nats://"))
-	out, log := logged()
-	allow := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
-	b.WorkWith(t, appworker.Config{Conn: harness.ConnectTo(t, proxy.URL()), Logger: log}, room.Manifest{ID: "far"}, allow)
-	assert.NotContains(t, out.String(), "NATS")
+	server := harness.NewServer(t)
+	proxy := harness.NewProxy(t, strings.TrimPrefix(server.URL(), "nats://"))
+	at := func(t *testing.T, p *harness.Process, attrs, meanwhile string) (awaitOutage, awaitEnd func()) {
+		t.Helper()
+		const time = `(?m)^time=\S+ `
+		p.Stderr.Await(t, time+`level=INFO msg=serving `+attrs)
+		return func() {
+				p.Stderr.Await(t, time+`level=WARN msg="no connection to NATS: `+meanwhile+`" `+attrs+`servers=\[`+proxy.URL()+`\] error=EOF$`)
+			}, func() {
+				p.Stderr.Await(t, time+`level=INFO msg="connected to NATS again" `+attrs+`server=`+proxy.URL()+` outage=\S+$`)
+			}
+	}
+	service := harness.Start(t, harness.Binary(t), "serve", "--nats", proxy.URL())
+	serviceLost, serviceBack := at(t, service, "", "commands are unavailable")
+	b := busOn(t, server)
+	worker := workerProcessAt(t, proxy.URL(), room.Manifest{ID: "far", Version: "1.0.0", Implements: joined})
+	workerLost, workerBack := at(t, worker, "app=far ", "this worker is not reached")
+	b.Create(t, "r")
 	proxy.Close()
-	lost := out.Await(t, `level=WARN msg="connection to NATS lost" app=far server=(\S+)`)
-	assert.Equal(t, proxy.URL(), lost[1])
+	serviceLost()
+	workerLost()
 	proxy.Open()
-	out.Await(t, `level=INFO msg="connected to NATS" app=far server=`+proxy.URL()+` outage=\S*[1-9]\S*s`)
+	serviceBack()
+	workerBack()
+	_, err := join(t, b, "alice")
+	require.NoError(t, err)
+	for _, p := range []*harness.Process{service, worker} {
+		assert.Equal(t, 1, strings.Count(p.Stderr.String(), "level=WARN"), p.Stderr)
+		assert.NotContains(t, p.Stderr.String(), "level=ERROR")
+	}
+}
+
+// A worker registers at its start and whenever it has connected: that changes nothing mostly.
+func TestLog_RegistrationThatChangesNothing(t *testing.T) {
+	t.Parallel()
+	out, log := logged()
+	b := harness.New(t, roomsvc.Config{Logger: log})
+	m := room.Manifest{ID: "guard", Version: "1.0.0", Implements: joined}
+	b.Register(t, m)
+	b.Register(t, m)
+	m.Version = "1.1.0"
+	b.Register(t, m)
+	assert.Equal(t, []string{`"app registered" app=guard version=1.0.0`, `"app registered" app=guard version=1.1.0`},
+		regexp.MustCompile(`"app registered".*`).FindAllString(out.String(), -1))
+}
+
+// The environment of a worker process says how it logs.
+func TestLog_WorkerLogsAsItsEnvironmentSays(t *testing.T) {
+	t.Parallel()
+	url := busOn(t, harness.NewServer(t)).Server.URL()
+	start := func(env ...string) *harness.Process {
+		return workerCommand(t, url, room.Manifest{ID: "far", Version: "1.0.0", Implements: joined}, env...)
+	}
+	start("ROOMBUS_LOG=json").Stderr.Await(t, `(?m)^\{"time":"\S+","level":"WARN","msg":"cannot register yet; trying on","app":"far",`)
+	wrong := start("ROOMBUS_LOG=xml", "ROOMBUS_LOG_LEVEL=loud")
+	assert.Equal(t, 1, wrong.Wait())
+	assert.Equal(t, "far: ROOMBUS_LOG must be text or json, not \"xml\"\nROOMBUS_LOG_LEVEL must be debug, info, warn or error, not \"loud\"\n", wrong.Stderr.String())
 }
 
 // A handler that ignores its context is logged once, while it still runs, and again when it ends.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,16 +56,24 @@ func workerMain(manifest string) {
 // serves.
 func workerProcess(t *testing.T, b *harness.Bus, m room.Manifest) *harness.Process {
 	t.Helper()
-	if m.Version == "" {
-		m.Version = "1.0.0"
-	}
+	return workerProcessAt(t, b.Server.URL(), m)
+}
+
+func workerProcessAt(t *testing.T, url string, m room.Manifest) *harness.Process {
+	t.Helper()
+	p := workerCommand(t, url, m)
+	p.Stderr.Await(t, "msg=serving app="+m.ID)
+	return p
+}
+
+func workerCommand(t *testing.T, url string, m room.Manifest, env ...string) *harness.Process {
+	t.Helper()
+	m.Version = cmp.Or(m.Version, "1.0.0")
 	manifest, err := json.Marshal(m)
 	require.NoError(t, err)
 	program, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(program)
-	cmd.Env = harness.Env(t.TempDir(), "NATS_URL="+b.Server.URL(), workerManifest+"="+string(manifest))
-	p := harness.StartCmd(t, cmd)
-	p.Stderr.Await(t, "INFO serving app="+m.ID)
-	return p
+	cmd.Env = harness.Env(t.TempDir(), append(env, "NATS_URL="+url, workerManifest+"="+string(manifest))...)
+	return harness.StartCmd(t, cmd)
 }

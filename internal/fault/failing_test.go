@@ -42,7 +42,7 @@ const picky = "picky"
 func workFailing(t *testing.T, b *harness.Bus, terms string) *harness.Process {
 	t.Helper()
 	p := startFailing(t, b, terms, picky)
-	p.Stderr.Await(t, "INFO serving app="+picky)
+	p.Stderr.Await(t, "msg=serving app="+picky)
 	return p
 }
 

@@ -99,7 +99,7 @@ func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
 		cmd.Env = env
 		return cmd
 	})
-	v.Output.Await(t, "INFO serving app="+app)
+	v.Output.Await(t, "msg=serving app="+app)
 	return v
 }
 

@@ -1,0 +1,50 @@
+// Package logs makes the logger of a program as its environment says, so that the room service and the workers of
+// apps log in one form.
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+)
+
+// The environment variables.
+const (
+	FormVar  = "ROOMBUS_LOG"
+	LevelVar = "ROOMBUS_LOG_LEVEL"
+)
+
+// Settings say how a program logs. The zero Settings are text and info.
+type Settings struct {
+	JSON  bool
+	Level slog.Level
+}
+
+// FromEnv returns what the environment says: ROOMBUS_LOG is text or json, ROOMBUS_LOG_LEVEL debug, info, warn or error.
+// A variable that is empty or not set leaves the default. The error names every variable that has another value.
+func FromEnv() (Settings, error) {
+	var s Settings
+	var form, level error
+	switch is := os.Getenv(FormVar); is {
+	case "", "text":
+	case "json":
+		s.JSON = true
+	default:
+		form = fmt.Errorf("%s must be text or json, not %q", FormVar, is)
+	}
+	if is := os.Getenv(LevelVar); is != "" && s.Level.UnmarshalText([]byte(is)) != nil {
+		level = fmt.Errorf("%s must be debug, info, warn or error, not %q", LevelVar, is)
+	}
+	return s, errors.Join(form, level)
+}
+
+// New returns a logger that writes to w.
+func (s Settings) New(w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: s.Level}
+	if s.JSON {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

@@ -1,0 +1,94 @@
+package roomsvc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/bus"
+)
+
+// While JetStream does not answer, one line says so, and what fails for that has no lines of its own.
+func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
+	t.Parallel()
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	var out bytes.Buffer
+	s := &Service{nc: nc, log: slog.New(slog.NewTextHandler(&out, nil)), projection: newProjection(streamMade)}
+	var burying bus.Outage
+
+	s.brokeOff(true, errors.New("no heartbeat"))
+	for range 10 {
+		s.brokeOff(false, context.DeadlineExceeded)
+		s.notBuried(&burying, context.DeadlineExceeded)
+	}
+	s.readsAgain()
+	s.notBuried(&burying, errors.New("stream is full"))
+	s.buried(&burying)
+	assert.Equal(t, []string{
+		`INFO msg="reading the stream broke off; trying again" after=0 error="no heartbeat"`,
+		`WARN msg="JetStream does not answer: commands are unavailable" error="context deadline exceeded"`,
+		`INFO msg="JetStream answers, and the stream is read again" after=0 outage=`,
+		`WARN msg="events that the server gives up are not made dead letters; trying again" error="stream is full"`,
+		`INFO msg="events that the server gives up are made dead letters again" outage=`,
+	}, regexp.MustCompile(`(?m)(?:INFO|WARN|ERROR) .*?(?:outage=|$)`).FindAllString(out.String(), -1))
+
+	out.Reset()
+	nc.Close()
+	s.brokeOff(false, context.DeadlineExceeded)
+	s.notBuried(&burying, context.DeadlineExceeded)
+	assert.Empty(t, out.String(), "the loss of the connection is logged")
+}
+
+// A node that is cut off from the others still gives the stream to read, though its leader is silent.
+func TestOutageLog_LeaderIsSilentWhileTheStreamIsRead(t *testing.T) {
+	t.Parallel()
+	out := &lockedBuffer{}
+	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	s, err := Start(t.Context(), nc, Config{Logger: slog.New(slog.NewTextHandler(out, nil))})
+	require.NoError(t, err)
+	for range 3 {
+		s.silent(context.DeadlineExceeded)
+	}
+	assert.True(t, s.isAway())
+	require.Eventually(t, func() bool { return !s.isAway() }, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, s.Stop(t.Context()))
+	assert.Equal(t, 1, strings.Count(out.String(), `WARN msg="JetStream does not answer: commands are unavailable"`), out)
+	assert.Equal(t, 1, strings.Count(out.String(), `INFO msg="JetStream answers, and the stream is read again"`), out)
+}
+
+// lockedBuffer is a log that goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
