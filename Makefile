@@ -20,7 +20,7 @@ build: ## build the binary ./roombus
 
 .PHONY: test
 test: ## run the tests under the race detector
-	go test -race -timeout 12m ./...
+	GORACE="atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/harness/race.supp" go test -race -timeout 12m -parallel 4 ./...
 
 .PHONY: fuzz
 fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each

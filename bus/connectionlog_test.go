@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/harness"
 )
 
 // connectLogging connects to a server and logs that.
-func connectLogging(t *testing.T, server *bus.Embedded, opts ...nats.Option) (*nats.Conn, *harness.Output) {
+func connectLogging(t *testing.T, server *embedded.Server, opts ...nats.Option) (*nats.Conn, *harness.Output) {
 	t.Helper()
 	out := harness.NewOutput()
 	opts = append(opts, bus.LogConnection(slog.New(slog.NewTextHandler(out, nil)), "commands are unavailable")...)
@@ -29,8 +30,8 @@ func connectLogging(t *testing.T, server *bus.Embedded, opts ...nats.Option) (*n
 
 func TestLogConnection_LostAndRegainedOnceEach(t *testing.T) {
 	t.Parallel()
-	cfg := bus.EmbeddedConfig{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}
-	server, err := bus.StartEmbedded(t.Context(), cfg)
+	cfg := embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}
+	server, err := embedded.Start(t.Context(), cfg)
 	require.NoError(t, err)
 	url := server.URL()
 	var attempts atomic.Int32
@@ -44,7 +45,7 @@ func TestLogConnection_LostAndRegainedOnceEach(t *testing.T) {
 	nc.ErrorHandler()(nc, nil, nats.ErrAuthorization)
 	nc.ErrorHandler()(nc, &nats.Subscription{}, nats.ErrConsumerNotActive)
 	cfg.Listen = strings.TrimPrefix(url, "nats://")
-	server, err = bus.StartEmbedded(t.Context(), cfg)
+	server, err = embedded.Start(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	out.Await(t, `level=INFO msg="connected to NATS again" server=`+url+` outage=\d\S*s`)

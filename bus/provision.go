@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
+	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -69,21 +71,39 @@ func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 	return nil
 }
 
-// codeNoCluster is the error of JetStream for copies on a server that is alone; the client library has
-// no name for it.
-const codeNoCluster = 10074
+// Error codes of JetStream that the client library has no names for.
+const (
+	// CodeNoPeers is returned when too few nodes can take the copies of a stream. A node that has just
+	// started counts as offline for a moment.
+	CodeNoPeers   jetstream.ErrorCode = 10005
+	codeNoCluster jetstream.ErrorCode = 10074 // copies on a server that is alone
+)
 
-// CreateStream makes a stream. It returns ErrNoCluster if there can be no copies of it.
+// PeersTimeout is how long to wait for nodes that may just have started.
+const PeersTimeout = 10 * time.Second
+
+// CreateStream makes a stream. It waits up to PeersTimeout for nodes that may have just started. It returns
+// ErrNoCluster if there can be no copies of it.
 func CreateStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
-	_, err := js.CreateStream(ctx, cfg)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == codeNoCluster {
+	_, err := backoff.Retry(ctx, func() (jetstream.Stream, error) {
+		stream, err := js.CreateStream(ctx, cfg)
+		if err != nil && !hasCode(err, CodeNoPeers) {
+			err = backoff.Permanent(err)
+		}
+		return stream, err
+	}, backoff.WithMaxElapsedTime(PeersTimeout))
+	if hasCode(err, codeNoCluster) {
 		err = ErrNoCluster
 	}
 	if err != nil {
 		return fmt.Errorf("creating stream %s with %d copies: %w", cfg.Name, cfg.Replicas, err)
 	}
 	return nil
+}
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
 }
 
 type setting struct {

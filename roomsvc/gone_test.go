@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // While JetStream does not answer, one line says so, and what fails for that has no lines of its own.
 func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
 	t.Parallel()
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()
@@ -57,7 +58,7 @@ func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
 func TestOutageLog_LeaderIsSilentWhileTheStreamIsRead(t *testing.T) {
 	t.Parallel()
 	out := &lockedBuffer{}
-	server, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{StoreDir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(server.Shutdown)
 	nc, err := server.Connect()

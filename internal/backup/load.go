@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/jsm.go/api"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
 )
 
 const (
@@ -23,10 +25,7 @@ const (
 	interestRetry   = 50 * time.Millisecond
 	interestTimeout = 10 * time.Second
 
-	// The server's codes of what may be over in a moment, and how long that is waited for.
-	noSuitablePeers jetstream.ErrorCode = 10005
-	streamExists    jetstream.ErrorCode = 10130
-	beginTimeout                        = 10 * time.Second
+	streamExists jetstream.ErrorCode = 10130 // the server's code
 )
 
 // load restores a stream from a folder, as it is described. The library's own function cannot be interrupted, and
@@ -99,14 +98,14 @@ func (t *transfer) begin(ctx context.Context, name string, request []byte) (stri
 		var refused *jetstream.APIError
 		switch {
 		case !errors.As(err, &refused):
-		case refused.ErrorCode == noSuitablePeers:
+		case refused.ErrorCode == bus.CodeNoPeers:
 			return "", err
 		case refused.ErrorCode == streamExists && t.replace:
 			_ = t.js.DeleteStream(ctx, name) // if it fails, so does the next try
 			return "", err
 		}
 		return "", backoff.Permanent(err)
-	}, backoff.WithMaxElapsedTime(beginTimeout))
+	}, backoff.WithMaxElapsedTime(bus.PeersTimeout))
 }
 
 // ask sends a request and reads the reply, if it has a body.

@@ -368,7 +368,7 @@ func TestBreaker_FailuresInFlightTogetherCountOnce(t *testing.T) {
 // though the breaker would be open for an hour.
 func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
+	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Create(t, "r")
 	worker := example(t, "guard", b.Server.URL())
 	worker.Stderr.Await(t, "msg=serving app=guard")
