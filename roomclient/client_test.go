@@ -52,7 +52,7 @@ func TestTheSameCommandIsSentUntilItIsAnswered(t *testing.T) {
 		n++
 	})
 	require.NoError(t, err)
-	c := roomclient.New(nc, roomclient.Config{AttemptTimeout: 20 * time.Millisecond})
+	c := roomclient.New(nc, roomclient.Config{AttemptTimeout: 250 * time.Millisecond})
 	r, err := c.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "u"}})
 	require.NoError(t, err)
 	assert.True(t, r.Changed)

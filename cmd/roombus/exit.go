@@ -93,7 +93,13 @@ func exitStatus(err error) int {
 
 // inOneLine makes one line of an error, with what to do about it where that is known.
 func inOneLine(err error) string {
-	line := plain(strings.Join(strings.Fields(err.Error()), " "))
+	var lines []string // one for each of the errors that are joined
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	line := plain(strings.Join(lines, "; "))
 	if hint := hint(err); hint != "" {
 		line += "; " + hint
 	}

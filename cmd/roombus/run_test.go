@@ -71,7 +71,7 @@ func TestExitStatuses(t *testing.T) {
 func TestAnErrorIsOneLine(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(bus.ErrServerTooOld, errors.New("and\nmore"))
-	assert.Equal(t, "the NATS server is too old and more; upgrade it", inOneLine(err))
+	assert.Equal(t, "the NATS server is too old; and; more; upgrade it", inOneLine(err))
 }
 
 func TestAge_IsShownInItsLargestUnit(t *testing.T) {
@@ -104,8 +104,8 @@ func TestServe_LogsAsEnvironmentSaysUnlessFlagsDo(t *testing.T) {
 	t.Setenv("ROOMBUS_LOG", "json")
 	t.Setenv("ROOMBUS_LOG_LEVEL", "debug")
 	for flags, first := range map[string]string{
-		"":                                  `^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
-		"--log-json=false --log-level info": `^time=\S+ level=INFO msg="NATS inside"`,
+		"":                                  `(?m)^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
+		"--log-json=false --log-level info": `(?m)^time=\S+ level=INFO msg="NATS inside"`,
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		stderr := harness.NewOutput()

@@ -60,9 +60,8 @@ func TestTheBucketIsALibrarysBucket(t *testing.T) {
 func TestNothingIsMadeWhereItMustNot(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
-	c := cli{t, b.Server.URL()}
-	said := c.fails(1, "serve", "--no-provision", "--nats", c.url)
-	for _, part := range []string{"stream ROOM_EVENTS does not exist", "stream KV_ROOM_APPS does not exist", "roombus streams ROOM_EVENTS"} {
+	said := wontServe(t, "--no-provision", "--nats", b.Server.URL())
+	for _, part := range []string{"stream ROOM_EVENTS does not exist; stream KV_ROOM_APPS does not exist; ", "roombus streams ROOM_EVENTS"} {
 		assert.Contains(t, said, part)
 	}
 	assert.NotContains(t, said, "ROOM_REJECTIONS", "it may be absent")

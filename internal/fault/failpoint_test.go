@@ -187,7 +187,7 @@ func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
 	next := workFailing(t, b, "")
 	next.Stdout.Await(t, `behind\n`)
 	next.Stdout.Await(t, `beside\n`)
-	next.Stderr.Await(t, `an event is a dead letter app=picky event=dead `)
+	next.Stderr.Await(t, `msg="an event is a dead letter" app=picky event=dead `)
 	b.RequireDrained(t, picky)
 	letters := b.Stored(t, subjects.DeadLetters)
 	require.Len(t, letters, 1)
