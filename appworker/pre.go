@@ -29,7 +29,7 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 			Serve: serve(w.answerRetry, i),
 		})
 	}
-	service, err := bus.NewService(bus.NewPublisher(w.nc), bus.ServiceConfig{
+	service, err := bus.NewService(bus.NewBatcher(w.nc), bus.ServiceConfig{
 		Name: m.ID, Version: m.Version, Description: m.Description, Metadata: w.is.Metadata(),
 		ReplyPrefixes: w.cfg.ReplyPrefixes, Refuse: failure, Logger: w.log,
 		Beside: w.figures.stats,

@@ -31,7 +31,7 @@ const (
 // Append publishes the message under the guard and its id, and waits until JetStream has
 // stored it. It returns the sequence, or one of the errors of appending. It is tried once. The
 // jetstream package would send each message by itself; here it leaves with what else is to be sent.
-func (a *Asker) Append(ctx context.Context, msg *nats.Msg, id string, g Guard) (uint64, error) {
+func (a *Requester) Append(ctx context.Context, msg *nats.Msg, id string, g Guard) (uint64, error) {
 	// gofail: var beforePublish struct{}
 	seq, err := a.append(ctx, withGuard(msg, id, g))
 	// gofail: var afterPublish struct{}
@@ -52,12 +52,12 @@ func withGuard(msg *nats.Msg, id string, g Guard) *nats.Msg {
 	return msg
 }
 
-func (a *Asker) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
+func (a *Requester) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	reply, err := a.request(ctx, msg)
 	if err != nil {
 		return 0, err
 	}
-	if isNobody(reply) {
+	if isNoResponders(reply) {
 		return 0, jetstream.ErrNoStreamResponse
 	}
 	var ack struct {

@@ -25,7 +25,7 @@ const (
 // it is on disk. It may be used from any number of goroutines.
 type AppendGroup struct {
 	js    jetstream.JetStream
-	asker *Asker
+	asker *Requester
 
 	mu      sync.Mutex
 	busy    bool
@@ -44,11 +44,11 @@ type grouped struct {
 }
 
 // NewAppendGroup returns a group whose batches are waited for as long as js waits by default.
-func NewAppendGroup(js jetstream.JetStream, asker *Asker) *AppendGroup {
+func NewAppendGroup(js jetstream.JetStream, asker *Requester) *AppendGroup {
 	return &AppendGroup{js: js, asker: asker}
 }
 
-// Append is like that of an Asker. It is not felt that a batch is all or nothing: if the
+// Append is like that of an Requester. It is not felt that a batch is all or nothing: if the
 // server refuses one, its messages are tried each alone.
 func (g *AppendGroup) Append(ctx context.Context, msg *nats.Msg, id string, guard Guard) (uint64, error) {
 	if msg.Size() > groupable {

@@ -4,11 +4,11 @@
 //	context.go     such a context, read from its file
 //	provision.go   a server new enough, streams as they must be
 //	service.go     requests served, any number at once, as the nats CLI sees a micro service
-//	ask.go         many requests at once, replies collected on one wildcard inbox
-//	asking.go      when a question is asked again, and how it ends
+//	requester.go   many requests at once, replies collected on one wildcard inbox
+//	requests.go    when a request is sent again, and how it ends
 //	append.go      one guarded publish, its failures sorted into what the caller can do
 //	appendgroup.go many of them in one batch, for a server that syncs each
-//	publisher.go   what all of these send leaves together
+//	batcher.go     messages of all goroutines leave in one write
 //	read.go        a stream read to its end, or on and on
 //	trace.go       W3C trace context
 package bus

@@ -40,10 +40,10 @@ func (e *StreamMissingError) Error() string { return fmt.Sprintf("stream %s does
 
 // Errors of asking.
 var (
-	// ErrNobody is returned when nobody is subscribed to the subject asked on.
-	ErrNobody = errors.New("no live worker")
-	// ErrLate is returned when no reply came within the question's time.
-	ErrLate = errors.New("no reply in time")
+	// ErrNoResponders is returned when nobody is subscribed to the subject asked on.
+	ErrNoResponders = errors.New("no live worker")
+	// ErrTimeout is returned when no reply came within the question's time.
+	ErrTimeout = errors.New("no reply in time")
 )
 
 // Errors of appending. After each of them but ErrTooLarge the stream must be looked at to

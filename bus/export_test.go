@@ -40,7 +40,7 @@ func (s Settings) Options() ([]nats.Option, error) {
 }
 
 // Waiting is the number of replies that are expected.
-func (a *Asker) Waiting() int {
+func (a *Requester) Waiting() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.waiting)

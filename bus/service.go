@@ -31,7 +31,7 @@ type Service struct {
 	admission chan struct{} // nil: no bound
 	requests  chan *nats.Msg
 	arriving  sync.Mutex // held by the reader that takes the next request
-	out       *Publisher
+	out       *Batcher
 	open      sync.WaitGroup // subscriptions of endpoints
 	readers   sync.WaitGroup
 	waiting   atomic.Int64 // readers that have no request
@@ -102,7 +102,7 @@ var (
 
 // NewService subscribes to the subjects of the endpoints, and to those of the protocol. The
 // server knows of them when it has been flushed.
-func NewService(out *Publisher, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
+func NewService(out *Batcher, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
 	if cfg.Metadata == nil {
 		cfg.Metadata = map[string]string{} // the nats CLI cannot read a null there
 	}
@@ -309,7 +309,7 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 	}
 	reply.Subject = msg.Reply
 	// gofail: var beforeReply struct{}
-	s.out.publish(outgoing{msg: reply, failed: func(err error) { s.unanswered(msg.Subject, reply, err) }})
+	s.out.publish(envelope{msg: reply, failed: func(err error) { s.unanswered(msg.Subject, reply, err) }})
 }
 
 // unanswered is what becomes of an answer that cannot be sent.

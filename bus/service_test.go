@@ -20,7 +20,7 @@ import (
 // A service that has stopped stops again without waiting for what has ended long ago.
 func TestServiceStopsTwice(t *testing.T) {
 	t.Parallel()
-	s, err := bus.NewService(bus.NewPublisher(connect(t)), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{
+	s, err := bus.NewService(bus.NewBatcher(connect(t)), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{
 		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, nil },
 	})
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestServiceStopsTwice(t *testing.T) {
 func TestServiceThatCannotSubscribe(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	_, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{Name: "good", Subject: "e"}, bus.Endpoint{Name: "bad", Subject: "bad subject"})
+	_, err := bus.NewService(bus.NewBatcher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{Name: "good", Subject: "e"}, bus.Endpoint{Name: "bad", Subject: "bad subject"})
 	require.ErrorIs(t, err, nats.ErrBadSubject)
 	assert.Zero(t, nc.NumSubscriptions())
 }
@@ -105,7 +105,7 @@ func TestServiceStopsInVain(t *testing.T) {
 			endpoint := func(name string) bus.Endpoint {
 				return bus.Endpoint{Name: name, Subject: name, Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, nil }}
 			}
-			s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0", Logger: slog.New(slog.DiscardHandler)}, endpoint("a"), endpoint("b"), endpoint("c"))
+			s, err := bus.NewService(bus.NewBatcher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0", Logger: slog.New(slog.DiscardHandler)}, endpoint("a"), endpoint("b"), endpoint("c"))
 			require.NoError(t, err)
 			require.NoError(t, nc.Flush())
 			link.hold()
@@ -141,7 +141,7 @@ func TestAnswersThatDoNotLeaveAreBounded(t *testing.T) {
 	nc, link, other := connectSlowly(t)
 	const asked, size = 600, 100 << 10
 	var refused, served atomic.Int64
-	s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{
+	s, err := bus.NewService(bus.NewBatcher(nc), bus.ServiceConfig{
 		Name: "s", Version: "1.0.0", MaxInFlight: 16, Logger: slog.New(slog.DiscardHandler),
 		Refuse: func(string, error) *nats.Msg { refused.Add(1); return nats.NewMsg("") },
 	}, bus.Endpoint{Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) {
@@ -171,7 +171,7 @@ func TestServiceRefusesWithFewGoroutines(t *testing.T) {
 	nc := connect(t)
 	const over = 100
 	begun, refusing, end := make(chan struct{}, 1+over), make(chan struct{}, over), make(chan struct{})
-	s, err := bus.NewService(bus.NewPublisher(nc), bus.ServiceConfig{
+	s, err := bus.NewService(bus.NewBatcher(nc), bus.ServiceConfig{
 		Name: "s", Version: "1.0.0", MaxInFlight: 1,
 		Refuse: func(string, error) *nats.Msg {
 			refusing <- struct{}{}

@@ -43,7 +43,7 @@ func (f *figures) took(r bus.Reply) {
 	if r.Retried {
 		f.counts.Retried++
 	}
-	if r.Err != nil && !errors.Is(r.Err, bus.ErrLate) {
+	if r.Err != nil && !errors.Is(r.Err, bus.ErrTimeout) {
 		return
 	}
 	if f.times == nil {

@@ -40,7 +40,7 @@ type call struct {
 func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) gathering {
 	g := gathering{round: r, draft: &d, began: time.Now(), answers: make([]room.Answer, len(r.contacts))}
 	g.calls = make([]call, 0, len(r.contacts))
-	questions := make([]bus.Question, 0, len(r.contacts))
+	questions := make([]bus.Request, 0, len(r.contacts))
 	body, err := preEvent(d.Data)
 	message := preMessage(c, r.phase, body)
 	for n, app := range r.contacts {
@@ -74,7 +74,7 @@ func isOpen(a room.Answer) bool { return a.Outcome == "" }
 
 // listen takes the answers that are waited for: until nothing depends on the rest, and a
 // moment more if one of the rest may come within it.
-func (g *gathering) listen(ctx context.Context, asking *bus.Asking) {
+func (g *gathering) listen(ctx context.Context, asking *bus.Requests) {
 	for !room.Settled(g.answers) {
 		if !g.hear(ctx, asking) {
 			return
@@ -90,7 +90,7 @@ func (g *gathering) listen(ctx context.Context, asking *bus.Asking) {
 }
 
 // hear takes the next answer. It returns false if none is left, or when the context ends.
-func (g *gathering) hear(ctx context.Context, asking *bus.Asking) bool {
+func (g *gathering) hear(ctx context.Context, asking *bus.Requests) bool {
 	k, reply, ok := asking.Next(ctx)
 	if ok {
 		app, a := g.calls[k], &g.answers[g.calls[k].n]
@@ -106,7 +106,7 @@ func (g *gathering) hear(ctx context.Context, asking *bus.Asking) bool {
 // leave records that the apps still open were not waited for. What they say all the same is
 // listened to in the background, as many rounds at once as commands may be in progress: it
 // counts, for the figures and the circuits.
-func (s *Service) leave(ctx context.Context, asking *bus.Asking, g *gathering) {
+func (s *Service) leave(ctx context.Context, asking *bus.Requests, g *gathering) {
 	rest := *g
 	rest.answers = slices.Clone(g.answers)
 	for n := range g.answers {
@@ -158,9 +158,9 @@ func (g *gathering) conclude(log *slog.Logger) {
 }
 
 // question is the pre-event for one app, and how it is asked.
-func (s *Service) question(c room.Command, app *contact, message func(time.Duration) *nats.Msg, given time.Duration) bus.Question {
+func (s *Service) question(c room.Command, app *contact, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
 	app.figures.called()
-	return bus.Question{
+	return bus.Request{
 		Subject: app.subject,
 		Retry:   app.retry,
 		Timeout: given,

@@ -175,9 +175,9 @@ type Service struct {
 	// replays is the stream of dead letters that apps get again.
 	replays jetstream.Stream
 	micro   *bus.Service
-	out     *bus.Publisher
-	asker   *bus.Asker
-	commits *bus.Asker
+	out     *bus.Batcher
+	asker   *bus.Requester
+	commits *bus.Requester
 	errors  errorCounts
 	late    atomic.Uint64 // verdicts
 	ignored roomLines     // about late verdicts, by app
@@ -235,7 +235,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
 	s := &Service{
-		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewPublisher(nc),
+		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   newSnapshots(js),
 		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
@@ -335,7 +335,7 @@ func (s *Service) end() {
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	s.nc.RemoveStatusListener(s.connection)
-	for _, a := range []*bus.Asker{s.asker, s.commits} {
+	for _, a := range []*bus.Requester{s.asker, s.commits} {
 		if a != nil {
 			_ = a.Close() // fails only if the connection is closed, and then it is gone
 		}
@@ -345,10 +345,10 @@ func (s *Service) end() {
 // openInboxes lets apps and JetStream answer. Acknowledgements have an inbox of their own: they do
 // not wait behind what has to be said of apps that are late.
 func (s *Service) openInboxes() (err error) {
-	if s.asker, err = bus.NewAsker(s.out); err != nil {
+	if s.asker, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
-	if s.commits, err = bus.NewAsker(s.out); err != nil {
+	if s.commits, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
 	if err = s.listenToReplicas(); err != nil {

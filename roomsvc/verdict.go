@@ -27,9 +27,9 @@ func preEvent(d room.Data) ([]byte, error) {
 func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply) {
 	a.Took = reply.Took
 	switch {
-	case errors.Is(reply.Err, bus.ErrNobody):
+	case errors.Is(reply.Err, bus.ErrNoResponders):
 		a.Outcome, a.Reason = room.Unavailable, "no live worker"
-	case errors.Is(reply.Err, bus.ErrLate):
+	case errors.Is(reply.Err, bus.ErrTimeout):
 		a.Outcome, a.Reason = room.TimedOut, fmt.Sprintf("no verdict within %d ms", a.Took.Milliseconds())
 	case reply.Err != nil:
 		a.Outcome, a.Reason = room.Unavailable, reply.Err.Error()

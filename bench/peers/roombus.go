@@ -54,7 +54,7 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 	if _, err := workers.start(ctx, apps, s.URL()); err != nil {
 		return nil, stop, err
 	}
-	asker, err := bus.NewAsker(bus.NewPublisher(s.nc))
+	asker, err := bus.NewRequester(bus.NewBatcher(s.nc))
 	if err != nil {
 		return nil, stop, err
 	}
@@ -64,16 +64,16 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 }
 
 // ask does what the room service's gather does when every app allows.
-func (roombus) ask(ctx context.Context, asker *bus.Asker, apps int, body []byte) ([]room.Verdict, error) {
+func (roombus) ask(ctx context.Context, asker *bus.Requester, apps int, body []byte) ([]room.Verdict, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
 	}
 	headers := subjects.PreHeaders(room.PreRoomUserJoined, id.String(), "lobby", bus.TraceParent(nil, id.String()), nil, time.Now())
 	message := func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
-	questions := make([]bus.Question, apps)
+	questions := make([]bus.Request, apps)
 	for n := range questions {
-		questions[n] = bus.Question{
+		questions[n] = bus.Request{
 			Subject: subjects.Pre(room.PreRoomUserJoined, appName(n)),
 			Retry:   subjects.PreRetry(room.PreRoomUserJoined, appName(n)),
 			Timeout: timeout,

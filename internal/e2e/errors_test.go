@@ -246,7 +246,7 @@ func moveRoom(t *testing.T, b *harness.Bus, r room.Room, n int) {
 	}
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(t, err)
-	_, err = harness.Asker(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+	_, err = harness.Requester(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
 		bus.Guard{Seq: last.Sequence, Filter: subjects.PostsOf(r.ID)})
 	require.NoError(t, err)
 }

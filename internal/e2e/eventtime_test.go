@@ -42,7 +42,7 @@ func TestEventTime_NeverRunsBackwards(t *testing.T) {
 	e := room.Event{ID: "ahead", Type: room.EventUserJoin, Room: "r", Time: ahead, Version: d.Room.Version, Data: room.Data{Room: d.Room, JoiningUser: &bob}}
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(t, err)
-	_, err = harness.Asker(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+	_, err = harness.Requester(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
 		bus.Guard{Seq: 1, Filter: subjects.PostsOf("r")})
 	require.NoError(t, err)
 	allow(held)

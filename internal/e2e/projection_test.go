@@ -72,7 +72,7 @@ func TestAForgedPredecessorIsQuarantined(t *testing.T) {
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(t, err)
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
-	_, err = harness.Asker(t, b.NC).Append(t.Context(), msg, "forged", bus.Guard{Seq: 99, Filter: subjects.PostsOf("r")})
+	_, err = harness.Requester(t, b.NC).Append(t.Context(), msg, "forged", bus.Guard{Seq: 99, Filter: subjects.PostsOf("r")})
 	require.ErrorIs(t, err, bus.ErrConflict)
 	delete(msg.Header, subjects.ExpectedSeq)
 	delete(msg.Header, subjects.ExpectedSeqSubject)
@@ -87,7 +87,7 @@ func TestAForgedPredecessorIsQuarantined(t *testing.T) {
 	e.ID, e.Version = "forged-2", 9
 	subject, headers, body, err = subjects.EncodePost(e, "")
 	require.NoError(t, err)
-	_, err = harness.Asker(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+	_, err = harness.Requester(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
 		bus.Guard{Seq: last[len(last)-1].Sequence, Filter: subjects.PostsOf("r")})
 	require.NoError(t, err)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: carol})

@@ -66,10 +66,10 @@ func ConnectTo(t testing.TB, url string) *nats.Conn {
 	return nc
 }
 
-// Asker asks, and appends to streams, over the connection.
-func Asker(t testing.TB, nc *nats.Conn) *bus.Asker {
+// Requester sends requests, and appends to streams, over the connection.
+func Requester(t testing.TB, nc *nats.Conn) *bus.Requester {
 	t.Helper()
-	a, err := bus.NewAsker(bus.NewPublisher(nc))
+	a, err := bus.NewRequester(bus.NewBatcher(nc))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = a.Close() }) // fails only if the connection is closed
 	return a

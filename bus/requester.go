@@ -16,26 +16,26 @@ import (
 // after all is known for what it is.
 const maxEnded = 1 << 14
 
-// Asker sends requests, many at once, and collects the replies on one wildcard inbox for the
+// Requester sends requests, many at once, and collects the replies on one wildcard inbox for the
 // whole process: a subscription for each call would be several times slower. It is safe for
 // concurrent use.
-type Asker struct {
-	out     *Publisher
+type Requester struct {
+	out     *Batcher
 	sub     *nats.Subscription
 	closed  chan struct{} // with the connection, or before
 	prefix  string
 	surplus atomic.Uint64
 
 	mu      sync.Mutex
-	waiting map[string]waiter // by the last token of the reply subject
+	waiting map[string]pending // by the last token of the reply subject
 	ended   []string          // the latest tokens that are remembered, in a ring
 	oldest  int
 }
 
-// waiter is who gets the reply to one sending of a question: the question's Asking or, once it
+// pending is who gets the reply to one sending of a question: the question's Requests or, once it
 // has ended, its late function.
-type waiter struct {
-	replies chan<- arrival // nil once the question has ended
+type pending struct {
+	replies chan<- arrived // nil once the question has ended
 	n       int            // of the question
 	late    func(*nats.Msg)
 	// shared: several got it, so that one of them who cannot is not the last word.
@@ -43,8 +43,8 @@ type waiter struct {
 	declined bool // one could not
 }
 
-// arrival is a reply to a sending, or why it has not been sent.
-type arrival struct {
+// arrived is a reply to a sending, or why it has not been sent.
+type arrived struct {
 	n     int
 	token string
 	msg   *nats.Msg
@@ -52,9 +52,9 @@ type arrival struct {
 	at    time.Time
 }
 
-// NewAsker subscribes to an inbox of its own. Close ends it.
-func NewAsker(out *Publisher) (*Asker, error) {
-	a := &Asker{out: out, closed: make(chan struct{}), prefix: out.nc.NewInbox() + ".", waiting: make(map[string]waiter)}
+// NewRequester subscribes to an inbox of its own. Close ends it.
+func NewRequester(out *Batcher) (*Requester, error) {
+	a := &Requester{out: out, closed: make(chan struct{}), prefix: out.nc.NewInbox() + ".", waiting: make(map[string]pending)}
 	sub, err := out.nc.Subscribe(a.prefix+"*", a.arrive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to the inbox: %w", err)
@@ -65,15 +65,15 @@ func NewAsker(out *Publisher) (*Asker, error) {
 }
 
 // Close gives the inbox up. Questions still open end late, appends at once.
-func (a *Asker) Close() error { return a.sub.Unsubscribe() }
+func (a *Requester) Close() error { return a.sub.Unsubscribe() }
 
 // Surplus is the number of replies that are one too many: to a sending that has been answered,
 // or that has ended too long ago to be remembered.
-func (a *Asker) Surplus() uint64 { return a.surplus.Load() }
+func (a *Requester) Surplus() uint64 { return a.surplus.Load() }
 
 // expect makes the token of a reply subject. It cannot be guessed: who is asked one question
 // must not be able to answer another.
-func (a *Asker) expect(w waiter) string {
+func (a *Requester) expect(w pending) string {
 	token := rand.Text()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,7 +81,7 @@ func (a *Asker) expect(w waiter) string {
 	return token
 }
 
-func (a *Asker) forget(tokens ...string) {
+func (a *Requester) forget(tokens ...string) {
 	if len(tokens) == 0 {
 		return
 	}
@@ -94,14 +94,14 @@ func (a *Asker) forget(tokens ...string) {
 
 // remember keeps the tokens of a question that has ended, in the place of the oldest. Only
 // what then comes to a question that nobody has answered is late.
-func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
+func (a *Requester) remember(tokens []string, late func(*nats.Msg)) {
 	if len(tokens) == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, token := range tokens {
-		a.waiting[token] = waiter{late: late, shared: a.waiting[token].shared}
+		a.waiting[token] = pending{late: late, shared: a.waiting[token].shared}
 		if len(a.ended) < maxEnded {
 			a.ended = append(a.ended, token)
 			continue
@@ -112,18 +112,18 @@ func (a *Asker) remember(tokens []string, late func(*nats.Msg)) {
 	}
 }
 
-// arrive runs for every reply, one at a time. It never blocks: the channel of an Asking has
+// arrive runs for every reply, one at a time. It never blocks: the channel of an Requests has
 // room for every reply it can get.
-func (a *Asker) arrive(msg *nats.Msg) {
+func (a *Requester) arrive(msg *nats.Msg) {
 	token := strings.TrimPrefix(msg.Subject, a.prefix)
 	a.mu.Lock()
 	w, ok := a.waiting[token]
 	declines := w.shared && isUnavailable(msg)
 	switch {
 	case declines:
-		a.waiting[token] = waiter{replies: w.replies, n: w.n, late: w.late, shared: true, declined: true}
-	case w.shared && !isNobody(msg): // others have got it too, and may answer
-		a.waiting[token] = waiter{shared: true}
+		a.waiting[token] = pending{replies: w.replies, n: w.n, late: w.late, shared: true, declined: true}
+	case w.shared && !isNoResponders(msg): // others have got it too, and may answer
+		a.waiting[token] = pending{shared: true}
 	default:
 		delete(a.waiting, token)
 	}
@@ -133,23 +133,23 @@ func (a *Asker) arrive(msg *nats.Msg) {
 	case !ok:
 		a.surplus.Add(1)
 	case w.replies != nil:
-		w.replies <- arrival{n: w.n, token: token, msg: msg, at: time.Now()}
-	case w.late != nil && !isNobody(msg) && !declines:
+		w.replies <- arrived{n: w.n, token: token, msg: msg, at: time.Now()}
+	case w.late != nil && !isNoResponders(msg) && !declines:
 		w.late(msg)
 	}
 }
 
 // request sends one message and waits for the reply to it.
-func (a *Asker) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+func (a *Requester) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	replies := make(chan arrival, 1)
-	token := a.expect(waiter{replies: replies})
+	replies := make(chan arrived, 1)
+	token := a.expect(pending{replies: replies})
 	msg.Reply = a.prefix + token
-	a.out.publish(outgoing{msg: msg, unbuffered: true, failed: func(err error) {
+	a.out.publish(envelope{msg: msg, unbuffered: true, failed: func(err error) {
 		a.forget(token)
-		replies <- arrival{err: err}
+		replies <- arrived{err: err}
 	}})
 	select {
 	case r := <-replies:
@@ -162,6 +162,6 @@ func (a *Asker) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	}
 }
 
-func isNobody(msg *nats.Msg) bool {
+func isNoResponders(msg *nats.Msg) bool {
 	return len(msg.Data) == 0 && msg.Header.Get("Status") == "503"
 }

@@ -13,23 +13,23 @@ const (
 	overhead = 1 << 10 // of a message: its subjects and headers
 )
 
-// Publisher sends the messages of many goroutines over one connection. The connection's lock is held
+// Batcher sends the messages of many goroutines over one connection. The connection's lock is held
 // while what it has buffered is written, and whoever publishes meanwhile would wait for it, each for
 // itself. Here who finds another one sending leaves the messages to it and goes on, and
 // what has come meanwhile leaves in one write.
-type Publisher struct {
+type Batcher struct {
 	nc *nats.Conn
 
 	mu      sync.Mutex
 	taken   sync.Cond // the queue has been
-	queue   []outgoing
+	queue   []envelope
 	size    int        // of the queue
-	spare   []outgoing // the queue before, to be used again
+	spare   []envelope // the queue before, to be used again
 	sending bool
 }
 
-// outgoing is a message, and what is called if it cannot be sent; that must not block.
-type outgoing struct {
+// envelope is a message, and what is called if it cannot be sent; that must not block.
+type envelope struct {
 	msg    *nats.Msg
 	failed func(error)
 	// unbuffered: it is not sent while the connection is down. In the connection's reconnect buffer it
@@ -37,16 +37,16 @@ type outgoing struct {
 	unbuffered bool
 }
 
-// NewPublisher returns the one for a connection: two would be in each other's way.
-func NewPublisher(nc *nats.Conn) *Publisher {
-	p := &Publisher{nc: nc}
+// NewBatcher returns the one for a connection: two would be in each other's way.
+func NewBatcher(nc *nats.Conn) *Batcher {
+	p := &Batcher{nc: nc}
 	p.taken.L = &p.mu
 	return p
 }
 
 // publish sends messages, or leaves them to who is sending already. It does not wait for them to be
 // sent then, and nobody is kept to send for others without end.
-func (p *Publisher) publish(all ...outgoing) {
+func (p *Batcher) publish(all ...envelope) {
 	p.mu.Lock()
 	for p.size > maxLeft {
 		p.taken.Wait()
@@ -68,7 +68,7 @@ func (p *Publisher) publish(all ...outgoing) {
 }
 
 // sendRest sends until nobody has left anything.
-func (p *Publisher) sendRest() {
+func (p *Batcher) sendRest() {
 	for more := true; more; {
 		more = p.send()
 	}
@@ -76,7 +76,7 @@ func (p *Publisher) sendRest() {
 
 // send sends what is in the queue, and reports whether there is more by then. If not, the next one
 // who publishes sends it.
-func (p *Publisher) send() (more bool) {
+func (p *Batcher) send() (more bool) {
 	p.mu.Lock()
 	batch := p.queue
 	p.queue, p.spare, p.size = p.spare[:0], nil, 0
@@ -98,7 +98,7 @@ func (p *Publisher) send() (more bool) {
 	return p.sending
 }
 
-func (p *Publisher) sendOne(o outgoing) error {
+func (p *Batcher) sendOne(o envelope) error {
 	if o.unbuffered && !p.nc.IsConnected() && !p.nc.IsClosed() {
 		return nats.ErrConnectionReconnecting
 	}
@@ -106,7 +106,7 @@ func (p *Publisher) sendOne(o outgoing) error {
 }
 
 // wait returns when what has been left to others is sent.
-func (p *Publisher) wait() {
+func (p *Batcher) wait() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.sending {

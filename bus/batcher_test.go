@@ -21,12 +21,12 @@ func TestPublisherSendsAll(t *testing.T) {
 	nc := Connection(t)
 	sub, err := nc.SubscribeSync("p.*")
 	require.NoError(t, err)
-	p := NewPublisher(nc)
+	p := NewBatcher(nc)
 	var all sync.WaitGroup
 	for s := range senders {
 		all.Go(func() {
 			for n := range each {
-				p.publish(outgoing{msg: &nats.Msg{Subject: "p." + strconv.Itoa(s), Data: []byte(strconv.Itoa(n))}, failed: func(err error) { assert.NoError(t, err) }})
+				p.publish(envelope{msg: &nats.Msg{Subject: "p." + strconv.Itoa(s), Data: []byte(strconv.Itoa(n))}, failed: func(err error) { assert.NoError(t, err) }})
 			}
 		})
 	}
@@ -51,12 +51,12 @@ func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
 	nc := Connection(t)
 	sub, err := nc.SubscribeSync("p")
 	require.NoError(t, err)
-	p := NewPublisher(nc)
+	p := NewBatcher(nc)
 	var failures []error
-	left := outgoing{msg: &nats.Msg{Subject: "", Data: []byte("bad")}, failed: func(err error) { failures = append(failures, err) }}
-	good := outgoing{msg: &nats.Msg{Subject: "p", Data: []byte("good")}, failed: func(err error) { failures = append(failures, err) }}
+	left := envelope{msg: &nats.Msg{Subject: "", Data: []byte("bad")}, failed: func(err error) { failures = append(failures, err) }}
+	good := envelope{msg: &nats.Msg{Subject: "p", Data: []byte("good")}, failed: func(err error) { failures = append(failures, err) }}
 	// The one that is sending is this very goroutine, while it is told of a failure.
-	p.publish(outgoing{msg: &nats.Msg{Subject: ""}, failed: func(err error) {
+	p.publish(envelope{msg: &nats.Msg{Subject: ""}, failed: func(err error) {
 		failures = append(failures, err)
 		p.publish(left, good)
 		assert.Len(t, failures, 1, "they are left to the one that is sending")
@@ -81,15 +81,15 @@ func TestPublisher_UnbufferedMessageFailsWhileDisconnected(t *testing.T) {
 	server.Shutdown()
 	require.Eventually(t, nc.IsReconnecting, 10*time.Second, time.Millisecond)
 	var failed error
-	p := NewPublisher(nc)
-	p.publish(outgoing{msg: &nats.Msg{Subject: "p"}, unbuffered: true, failed: func(err error) { failed = err }})
+	p := NewBatcher(nc)
+	p.publish(envelope{msg: &nats.Msg{Subject: "p"}, unbuffered: true, failed: func(err error) { failed = err }})
 	p.wait()
 	require.ErrorIs(t, failed, nats.ErrConnectionReconnecting)
 	assert.True(t, isUnsent(failed))
 	buffered, err := nc.Buffered()
 	require.NoError(t, err)
 	assert.Zero(t, buffered)
-	p.publish(outgoing{msg: &nats.Msg{Subject: "p"}, failed: func(err error) { assert.NoError(t, err) }})
+	p.publish(envelope{msg: &nats.Msg{Subject: "p"}, failed: func(err error) { assert.NoError(t, err) }})
 	p.wait()
 	buffered, err = nc.Buffered()
 	require.NoError(t, err)

@@ -24,16 +24,16 @@ const patience = 10 * time.Second
 
 func connect(t *testing.T) *nats.Conn { t.Helper(); return bus.Connection(t) }
 
-func asker(t *testing.T, nc *nats.Conn) *bus.Asker {
+func asker(t *testing.T, nc *nats.Conn) *bus.Requester {
 	t.Helper()
-	a, err := bus.NewAsker(bus.NewPublisher(nc))
+	a, err := bus.NewRequester(bus.NewBatcher(nc))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = a.Close() })
 	return a
 }
 
-func question(subject, data string, timeout time.Duration) bus.Question {
-	return bus.Question{
+func question(subject, data string, timeout time.Duration) bus.Request {
+	return bus.Request{
 		Subject: subject, Timeout: timeout,
 		Message: func(time.Duration) *nats.Msg { return &nats.Msg{Data: []byte(data)} },
 	}
@@ -51,7 +51,7 @@ func says(data string) nats.MsgHandler { return func(m *nats.Msg) { _ = m.Respon
 func silent(*nats.Msg) {}
 
 // replies waits for every question, in their order.
-func replies(ctx context.Context, a *bus.Asker, questions ...bus.Question) []bus.Reply {
+func replies(ctx context.Context, a *bus.Requester, questions ...bus.Request) []bus.Reply {
 	all := make([]bus.Reply, len(questions))
 	g := a.Ask(questions)
 	for {
@@ -82,11 +82,11 @@ func TestAskEndsEveryQuestion(t *testing.T) {
 		question("twice", "", time.Minute),
 		question("bad subject", "", time.Minute),
 	)
-	require.ErrorIs(t, all[0].Err, bus.ErrLate)
+	require.ErrorIs(t, all[0].Err, bus.ErrTimeout)
 	assert.GreaterOrEqual(t, all[0].Took, 30*time.Millisecond)
 	require.NoError(t, all[1].Err)
 	assert.Equal(t, "hello", string(all[1].Msg.Data))
-	require.ErrorIs(t, all[2].Err, bus.ErrNobody)
+	require.ErrorIs(t, all[2].Err, bus.ErrNoResponders)
 	require.NoError(t, all[3].Err)
 	assert.Equal(t, "1", string(all[3].Msg.Data))
 	require.Error(t, all[4].Err)
@@ -143,7 +143,7 @@ func TestAskingGoesOnWithAnotherContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	held := make(chan *nats.Msg, 1)
 	listen(t, nc, "held", func(m *nats.Msg) { cancel(); held <- m })
-	g := a.Ask([]bus.Question{question("held", "", time.Hour)})
+	g := a.Ask([]bus.Request{question("held", "", time.Hour)})
 	_, _, ok := g.Next(ctx)
 	require.False(t, ok)
 	require.NoError(t, (<-held).Respond([]byte("yes")))
@@ -237,7 +237,7 @@ func TestARetryFallsBackToTheSubject(t *testing.T) {
 	q := question("q", "", 600*time.Millisecond)
 	q.Retry = "q.retry"
 	assert.Equal(t, "second", string(replies(t.Context(), a, q)[0].Msg.Data))
-	assert.ErrorIs(t, replies(t.Context(), a, q)[0].Err, bus.ErrLate)
+	assert.ErrorIs(t, replies(t.Context(), a, q)[0].Err, bus.ErrTimeout)
 	assert.EqualValues(t, 4, times.Load())
 }
 
@@ -292,7 +292,7 @@ func TestLateRepliesAreForgotten(t *testing.T) {
 	q := question("q", "", 0)
 	q.Late = func(*nats.Msg) { t.Error("the first question was to be forgotten") }
 	for range 17 {
-		questions := make([]bus.Question, 1000)
+		questions := make([]bus.Request, 1000)
 		for n := range questions {
 			questions[n] = q
 		}
@@ -342,17 +342,17 @@ func TestPersist(t *testing.T) {
 	gone := question("nobody", "", between)
 	gone.Persist = true
 	r = untilAnswered(t, a, gone)
-	require.ErrorIs(t, r.Err, bus.ErrNobody)
+	require.ErrorIs(t, r.Err, bus.ErrNoResponders)
 	assert.GreaterOrEqual(t, r.Took, between)
 }
 
 // untilAnswered asks until no sending was on its way when the time was up, as one may be on a busy
 // machine.
-func untilAnswered(t *testing.T, a *bus.Asker, q bus.Question) (r bus.Reply) {
+func untilAnswered(t *testing.T, a *bus.Requester, q bus.Request) (r bus.Reply) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		r = replies(t.Context(), a, q)[0]
-		return !errors.Is(r.Err, bus.ErrLate)
+		return !errors.Is(r.Err, bus.ErrTimeout)
 	}, patience, time.Millisecond)
 	return r
 }
@@ -364,7 +364,7 @@ func TestCloseGivesUp(t *testing.T) {
 	a := asker(t, nc)
 	held := make(chan *nats.Msg, 1)
 	listen(t, nc, "q", func(m *nats.Msg) { held <- m })
-	g := a.Ask([]bus.Question{question("q", "", time.Hour)})
+	g := a.Ask([]bus.Request{question("q", "", time.Hour)})
 	msg := <-held
 	g.Close()
 	_, _, ok := g.Next(t.Context())

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Question is one request, and how it is asked.
-type Question struct {
+// Request is one request, and how it is asked.
+type Request struct {
 	// Subject is where it is sent, Message what; it is made anew for each sending, with the
 	// time that is left to answer.
 	Subject string
@@ -31,7 +31,7 @@ type Question struct {
 	Late func(*nats.Msg)
 }
 
-// Reply is how one question ended: with a message, or with ErrNobody, ErrLate, or the error
+// Reply is how one question ended: with a message, or with ErrNoResponders, ErrTimeout, or the error
 // of sending it.
 type Reply struct {
 	Msg     *nats.Msg
@@ -46,19 +46,19 @@ const (
 	maxPersist   = 100 * time.Millisecond
 )
 
-// Asking is questions on their way. It is for one goroutine at a time.
-type Asking struct {
-	asker    *Asker
+// Requests is questions on their way. It is for one goroutine at a time.
+type Requests struct {
+	asker    *Requester
 	start    time.Time
-	arrivals chan arrival
-	open     []*openQuestion // by the question's number, nil once it has ended
+	arrivals chan arrived
+	open     []*openRequest // by the question's number, nil once it has ended
 	left     int
 	unwound  bool            // the timer may be set to another time than what is due first
-	ended    []endedQuestion // not yet told
+	ended    []endedRequest // not yet told
 	timer    *time.Timer
 }
 
-// openQuestion is sent, and then
+// openRequest is sent, and then
 //
 //	tokens  next       what is due
 //	some    set        somebody has it; at next it is sent to Retry
@@ -67,8 +67,8 @@ type Asking struct {
 //	none    zero       nobody is known to have it, but who listens at Retry may
 //
 // until a reply comes, or its time is up.
-type openQuestion struct {
-	Question
+type openRequest struct {
+	Request
 	ends    time.Time
 	next    time.Time // when it is sent again; zero: not
 	waits   *backoff.ExponentialBackOff
@@ -78,24 +78,24 @@ type openQuestion struct {
 	refusal *nats.Msg // the last reply of one who cannot
 }
 
-type endedQuestion struct {
+type endedRequest struct {
 	n     int
 	reply Reply
 }
 
-// pending is how many replies to one question can be on their way at once: to the first
+// mostReplies is how many replies to one question can be on their way at once: to the first
 // sending, two to that to Retry, and one to that in its place.
-const pending = 4
+const mostReplies = 4
 
 // Ask sends every question. Next tells how they end, Close gives up those that have not.
-func (a *Asker) Ask(questions []Question) *Asking {
-	g := &Asking{
-		asker: a, start: time.Now(), open: make([]*openQuestion, len(questions)), left: len(questions), unwound: true,
-		arrivals: make(chan arrival, pending*len(questions)),
+func (a *Requester) Ask(questions []Request) *Requests {
+	g := &Requests{
+		asker: a, start: time.Now(), open: make([]*openRequest, len(questions)), left: len(questions), unwound: true,
+		arrivals: make(chan arrived, mostReplies*len(questions)),
 	}
-	open, all := make([]openQuestion, len(questions)), make([]outgoing, len(questions))
+	open, all := make([]openRequest, len(questions)), make([]envelope, len(questions))
 	for n, q := range questions {
-		open[n] = openQuestion{Question: q, ends: g.start.Add(q.Timeout)}
+		open[n] = openRequest{Request: q, ends: g.start.Add(q.Timeout)}
 		g.open[n] = &open[n]
 		all[n] = g.ask(n, g.start)
 	}
@@ -106,7 +106,7 @@ func (a *Asker) Ask(questions []Question) *Asking {
 // Next returns the number of a question that has ended and how, each question once, in the
 // order in which they end. It returns false when none is left, or when the context ends;
 // then those that are left may still be waited for with another context.
-func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
+func (g *Requests) Next(ctx context.Context) (n int, r Reply, ok bool) {
 	for len(g.ended) == 0 {
 		if g.left == 0 {
 			return 0, Reply{}, false
@@ -134,7 +134,7 @@ func (g *Asking) Next(ctx context.Context) (n int, r Reply, ok bool) {
 }
 
 // Close ends the questions that are left.
-func (g *Asking) Close() {
+func (g *Requests) Close() {
 	for n, q := range g.open {
 		if q != nil {
 			g.asker.forget(q.answerable()...)
@@ -147,7 +147,7 @@ func (g *Asking) Close() {
 	}
 }
 
-func (g *Asking) takeAll() {
+func (g *Requests) takeAll() {
 	for {
 		select {
 		case r := <-g.arrivals:
@@ -159,7 +159,7 @@ func (g *Asking) takeAll() {
 }
 
 // wind sets the timer to whatever is due first.
-func (g *Asking) wind() {
+func (g *Requests) wind() {
 	g.unwound = false
 	var due time.Time
 	for _, q := range g.open {
@@ -180,12 +180,12 @@ func (g *Asking) wind() {
 }
 
 // tick does what is due: questions end, or are sent again.
-func (g *Asking) tick(now time.Time) {
+func (g *Requests) tick(now time.Time) {
 	for n, q := range g.open {
 		switch {
 		case q == nil:
 		case !now.Before(q.ends):
-			r := Reply{Err: ErrLate, Took: now.Sub(g.start)}
+			r := Reply{Err: ErrTimeout, Took: now.Sub(g.start)}
 			if len(q.tokens) == 0 {
 				r.Msg, r.Err = q.refused()
 			}
@@ -201,7 +201,7 @@ func (g *Asking) tick(now time.Time) {
 
 // ask is a question on its way to its subject. Half of the time that is then left, it waits before it
 // tries another.
-func (g *Asking) ask(n int, now time.Time) outgoing {
+func (g *Requests) ask(n int, now time.Time) envelope {
 	q := g.open[n]
 	q.next = time.Time{}
 	if q.Retry != "" && !q.retried {
@@ -211,7 +211,7 @@ func (g *Asking) ask(n int, now time.Time) outgoing {
 }
 
 // retry sends a question to whoever else can answer it.
-func (g *Asking) retry(n int, now time.Time) {
+func (g *Requests) retry(n int, now time.Time) {
 	q := g.open[n]
 	q.retried, q.next = true, time.Time{}
 	o := g.sending(n, q.Retry, now)
@@ -220,21 +220,21 @@ func (g *Asking) retry(n int, now time.Time) {
 }
 
 // sending is a question ready to be sent. If it cannot be, that arrives in place of a reply.
-func (g *Asking) sending(n int, subject string, now time.Time) outgoing {
+func (g *Requests) sending(n int, subject string, now time.Time) envelope {
 	q := g.open[n]
-	token := g.asker.expect(waiter{replies: g.arrivals, n: n, shared: subject == q.Retry})
+	token := g.asker.expect(pending{replies: g.arrivals, n: n, shared: subject == q.Retry})
 	q.tokens, g.unwound = append(q.tokens, token), true
 	msg := q.Message(q.ends.Sub(now))
 	msg.Subject, msg.Reply = subject, g.asker.prefix+token
-	return outgoing{msg: msg, unbuffered: true, failed: func(err error) {
+	return envelope{msg: msg, unbuffered: true, failed: func(err error) {
 		g.asker.forget(token)
-		g.arrivals <- arrival{n: n, token: token, err: fmt.Errorf("asking on %s: %w", subject, err), at: time.Now()}
+		g.arrivals <- arrived{n: n, token: token, err: fmt.Errorf("asking on %s: %w", subject, err), at: time.Now()}
 	}}
 }
 
 // take sorts what has arrived: a reply ends its question, the word that nobody listens, or
 // that this one cannot, may not.
-func (g *Asking) take(r arrival) {
+func (g *Requests) take(r arrived) {
 	q := g.open[r.n]
 	if q == nil {
 		return // a second reply that was on its way when the first one came
@@ -244,7 +244,7 @@ func (g *Asking) take(r arrival) {
 		g.unsent(q, r)
 		return
 	}
-	nobody, elsewhere := isNobody(r.msg), isUnavailable(r.msg)
+	nobody, elsewhere := isNoResponders(r.msg), isUnavailable(r.msg)
 	if elsewhere {
 		q.refusal = r.msg
 	}
@@ -270,7 +270,7 @@ func (g *Asking) take(r arrival) {
 }
 
 // unsent ends a question that could not be sent, unless somebody has it already, or may have.
-func (g *Asking) unsent(q *openQuestion, r arrival) {
+func (g *Requests) unsent(q *openRequest, r arrived) {
 	if r.token == q.retry {
 		q.retry = ""
 	}
@@ -285,15 +285,15 @@ func (g *Asking) unsent(q *openQuestion, r arrival) {
 }
 
 // refused is how a question ends that nobody has in hand.
-func (q *openQuestion) refused() (*nats.Msg, error) {
+func (q *openRequest) refused() (*nats.Msg, error) {
 	if q.refusal != nil {
 		return q.refusal, nil
 	}
-	return nil, ErrNobody
+	return nil, ErrNoResponders
 }
 
 // shared is the token that several may answer.
-func (q *openQuestion) shared() []string {
+func (q *openRequest) shared() []string {
 	if q.retry == "" {
 		return nil
 	}
@@ -301,7 +301,7 @@ func (q *openQuestion) shared() []string {
 }
 
 // answerable are the tokens of all sendings to which a reply may come.
-func (q *openQuestion) answerable() []string {
+func (q *openRequest) answerable() []string {
 	if q.retry == "" || slices.Contains(q.tokens, q.retry) {
 		return q.tokens
 	}
@@ -311,7 +311,7 @@ func (q *openQuestion) answerable() []string {
 // isUnavailable reports whether the one who got the question says that another one should.
 func isUnavailable(msg *nats.Msg) bool { return msg.Header.Get(micro.ErrorCodeHeader) == "503" }
 
-func (q *openQuestion) wait() time.Duration {
+func (q *openRequest) wait() time.Duration {
 	if q.waits == nil {
 		q.waits = &backoff.ExponentialBackOff{InitialInterval: firstPersist, MaxInterval: maxPersist, Multiplier: 2, RandomizationFactor: 0.2}
 		q.waits.Reset()
@@ -319,7 +319,7 @@ func (q *openQuestion) wait() time.Duration {
 	return q.waits.NextBackOff()
 }
 
-func (g *Asking) end(n int, r Reply) {
+func (g *Requests) end(n int, r Reply) {
 	q := g.open[n]
 	r.Retried = q.retried
 	if r.Err == nil && !isUnavailable(r.Msg) {
@@ -331,5 +331,5 @@ func (g *Asking) end(n int, r Reply) {
 	}
 	g.open[n] = nil
 	g.left--
-	g.ended = append(g.ended, endedQuestion{n: n, reply: r})
+	g.ended = append(g.ended, endedRequest{n: n, reply: r})
 }
