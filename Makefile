@@ -12,15 +12,23 @@ TRACE ?= ../shared/traces/w3c-irc-2008-2009.csv.gz
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the binary ./roombus
 	go build -o roombus ./cmd/roombus
 
+# The race detector's second of sleep at the exit of each program is left out. Most tests wait for servers
+# and timeouts more than they compute: four at a time use two cores.
+GO_TEST := GORACE="atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/harness/race.supp" go test -race -parallel 4
+
 .PHONY: test
-test: ## run the tests under the race detector
-	GORACE="atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/harness/race.supp" go test -race -timeout 12m -parallel 4 ./...
+test: ## run the tests under the race detector, but for test-faults
+	$(GO_TEST) -timeout 8m $$(go list ./... | grep -v /internal/fault$$)
+
+.PHONY: test-faults
+test-faults: ## kill, stop and cut off what runs, for seconds; make soak does for minutes
+	$(GO_TEST) -timeout 8m ./internal/fault
 
 .PHONY: fuzz
 fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each
