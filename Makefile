@@ -1,4 +1,4 @@
-# What there is to run. "make help" lists it.
+# The targets of the project. "make help" lists them.
 
 GOLANGCI_LINT := v2.15.0
 TOOLS := $(CURDIR)/.tools
@@ -31,7 +31,7 @@ test-faults: ## kill, stop and cut off what runs, for seconds; make soak does fo
 	$(GO_TEST) -timeout 8m ./internal/fault
 
 .PHONY: fuzz
-fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each
+fuzz: ## fuzz every decoder for FUZZTIME (60s)
 	@for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
@@ -40,11 +40,11 @@ fuzz: ## throw bytes at every decoder, FUZZTIME (60s) at each
 	done
 
 .PHONY: soak
-soak: ## run the tests that break things for ROOMBUS_SOAK each, one after the other
+soak: ## run each fault test for ROOMBUS_SOAK (10m), one after the other
 	ROOMBUS_SOAK=$(ROOMBUS_SOAK) go test -race -count=1 -parallel 1 -timeout 6h -v ./internal/fault
 
 .PHONY: bench
-bench: ## run the Go benchmarks of the pure pieces, COUNT (6) times, for benchstat
+bench: ## run the Go benchmarks of the pure packages COUNT (6) times, for benchstat
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room ./condition
 
 .PHONY: lint
@@ -53,24 +53,28 @@ lint: $(LINT) ## check formatting, the module file and the code
 	$(LINT) run ./...
 	$(LINT) fmt --diff ./...
 
+.PHONY: words
+words: ## check the words of comments, messages and docs, and the line lengths of docs
+	.ci/words
+
 .PHONY: fmt
 fmt: $(LINT) ## format the code
 	$(LINT) fmt ./...
 
 .PHONY: golden
-golden: ## write the golden JSON of the wire types anew, to be looked at
+golden: ## rewrite the golden JSON of the wire types, for review
 	go test ./room -run TestGolden -update
 
 .PHONY: trace
-trace: build ## replay the whole two-year trace against fresh services, and through a kill -9
+trace: build ## replay the whole two-year trace on new services, once with a kill -9
 	ROOMBUS_TRACE=$(abspath $(TRACE)) go test -count=1 -timeout 30m -v -run TestWholeTrace ./internal/e2e
 
 .PHONY: memory
-memory: ## measure what a million memberships take of memory
+memory: ## measure the memory of a million memberships
 	go test ./roomsvc -run ^$$ -bench Memory -benchtime 1x -timeout 20m
 
 .PHONY: peers
-peers: ## measure roombus side by side with webhooks, plugins and others
+peers: ## measure roombus beside webhooks, plugins and other designs
 	cd bench/peers && go run .
 
 .PHONY: growth
@@ -78,7 +82,7 @@ growth: ## measure a service with a million rooms and five million memberships
 	go test ./roomsvc -run ^$$ -bench Growth -benchtime 1x -timeout 1h
 
 .PHONY: demo
-demo: ## watch apps veto, extend, modify and react
+demo: ## show apps that veto, extend, modify and react
 	go run ./cmd/roombus demo
 
 $(LINT):
