@@ -27,7 +27,7 @@ type apps struct {
 	mu       sync.Mutex
 	created  time.Time // of the bucket that the entries are from
 	entries  map[string]entry
-	figures  map[callKind]*figures
+	stats    map[callKind]*hookStats
 	revision uint64        // of the bucket, known so far
 	complete bool          // the watch has brought what it found
 	unknown  error         // why not everything in the bucket is known
@@ -42,7 +42,7 @@ type entry struct {
 	data         []byte // the registration as it is stored
 	conditions   map[room.Interface]*condition.Condition
 	broken       error                       // why there are no conditions, though there should be
-	circuits     map[room.Interface]*circuit // new ones whenever the registration changes
+	breakers     map[room.Interface]*breaker // new ones whenever the registration changes
 	revision     uint64
 	gone         bool
 }
@@ -50,18 +50,18 @@ type entry struct {
 // callKind is what figures are of.
 type callKind struct {
 	app   string
-	phase room.Interface
+	iface room.Interface
 }
 
 // schedule is what follows from the registrations, made when one changes.
 type schedule struct {
-	apps     []room.Manifest // in order
-	contacts []*contact      // likewise
-	rounds   map[room.EventType][]round
+	apps   []room.Manifest // in order
+	hooks  []*hook         // likewise
+	rounds map[room.EventType][]round
 }
 
 func newApps(kv jetstream.KeyValue, cfg Config) *apps {
-	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures), moved: make(chan struct{})}
+	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), stats: make(map[callKind]*hookStats), moved: make(chan struct{})}
 	a.reschedule()
 	return a
 }
@@ -73,13 +73,13 @@ func (a *apps) rounds(e room.EventType) []round { return a.schedule.Load().round
 func (a *apps) list() []room.Manifest { return a.schedule.Load().apps }
 
 // contacts is every app, in order, for each pre-interface that it implements.
-func (a *apps) contacts() []*contact { return a.schedule.Load().contacts }
+func (a *apps) hooks() []*hook { return a.schedule.Load().hooks }
 
 // revive has an app asked again whose breakers are open.
 func (a *apps) revive(id string) {
-	for _, k := range a.contacts() {
+	for _, k := range a.hooks() {
 		if k.manifest.ID == id {
-			k.circuit.revive()
+			k.breaker.revive()
 		}
 	}
 }
@@ -101,22 +101,22 @@ func (a *apps) wasRemoved(id string) bool {
 
 // reached is the revision of the bucket up to which this service knows it, 0 if it may have
 // missed something.
-func (a *apps) reached() uint64 {
+func (a *apps) syncedRevision() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.isKnown() {
+	if !a.isSynced() {
 		return 0
 	}
 	return a.revision
 }
 
 // isKnown reports whether everything in the bucket is known.
-func (a *apps) isKnown() bool { return a.complete && a.revision >= a.upTo }
+func (a *apps) isSynced() bool { return a.complete && a.revision >= a.upTo }
 
 // wait returns when everything in the bucket is known, or an error of code unavailable when
 // the context ends.
-func (a *apps) wait(ctx context.Context) error {
-	if a.until(ctx, a.isKnown) == nil {
+func (a *apps) awaitSync(ctx context.Context) error {
+	if a.await(ctx, a.isSynced) == nil {
 		return nil
 	}
 	err := room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
@@ -130,12 +130,12 @@ func (a *apps) wait(ctx context.Context) error {
 
 // reach returns when the bucket is known up to the revision, or an error when the context
 // ends.
-func (a *apps) reach(ctx context.Context, revision uint64) error {
-	return a.until(ctx, func() bool { return a.isKnown() && a.revision >= revision })
+func (a *apps) awaitRevision(ctx context.Context, revision uint64) error {
+	return a.await(ctx, func() bool { return a.isSynced() && a.revision >= revision })
 }
 
 // until returns when what is known of the bucket makes the condition hold.
-func (a *apps) until(ctx context.Context, holds func() bool) error {
+func (a *apps) await(ctx context.Context, holds func() bool) error {
 	for {
 		a.mu.Lock()
 		held, moved := holds(), a.moved
@@ -153,32 +153,32 @@ func (a *apps) until(ctx context.Context, holds func() bool) error {
 
 // know takes note that what was in the bucket when the watch began has come, which is everything up
 // to the revision.
-func (a *apps) know(upTo uint64) {
+func (a *apps) markSynced(upTo uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.complete, a.upTo, a.unknown = true, upTo, nil
-	a.arrived()
+	a.notify()
 }
 
 // doubt takes note that changes of the bucket may be missed, and why.
-func (a *apps) doubt(why error) {
+func (a *apps) markStale(why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.complete, a.upTo, a.unknown = false, 0, why
 }
 
 // pass takes note of a revision that has come.
-func (a *apps) pass(revision uint64) {
+func (a *apps) advance(revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.revision = max(a.revision, revision)
-	a.arrived()
+	a.notify()
 }
 
 // arrived wakes those who wait for the bucket to be known. Once it is, apps of a bucket before this one are
 // forgotten: until then a command that has begun still asks them.
-func (a *apps) arrived() {
-	if a.isKnown() {
+func (a *apps) notify() {
+	if a.isSynced() {
 		known := len(a.entries)
 		maps.DeleteFunc(a.entries, func(_ string, e entry) bool { return e.revision == 0 })
 		if len(a.entries) < known {
@@ -191,7 +191,7 @@ func (a *apps) arrived() {
 
 // recognize takes note of the bucket that is read from now on. If it is another one than before, or has
 // lost its end, its revisions begin again: what is known of apps is kept only until it has been read.
-func (a *apps) recognize(bucket *jetstream.StreamInfo) {
+func (a *apps) resetIfRecreated(bucket *jetstream.StreamInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.isOther(bucket) {
@@ -221,7 +221,7 @@ func (a *apps) update(id string, data []byte, revision uint64) {
 	e, err := a.entry(id, data, revision)
 	if err != nil {
 		a.cfg.Logger.Error("a registration in the bucket cannot be used; the app stays as it was", "app", id, "error", err)
-		a.pass(revision)
+		a.advance(revision)
 		return
 	}
 	a.set(id, e)
@@ -233,7 +233,7 @@ func (a *apps) forget(id string, revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.entries[id].gone {
-		maps.DeleteFunc(a.figures, func(k callKind, _ *figures) bool { return k.app == id })
+		maps.DeleteFunc(a.stats, func(k callKind, _ *hookStats) bool { return k.app == id })
 	}
 }
 
@@ -254,7 +254,7 @@ func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	if r.ID != id {
 		return entry{}, fmt.Errorf("it is that of app %q", r.ID)
 	}
-	e := entry{registration: r, data: data, circuits: make(map[room.Interface]*circuit), revision: revision}
+	e := entry{registration: r, data: data, breakers: make(map[room.Interface]*breaker), revision: revision}
 	if e.conditions, e.broken = condition.CompileAll(r.Manifest); e.broken != nil {
 		// Another version of the service has taken it. To pass over an essential app for that would
 		// let through what it may deny.
@@ -262,14 +262,14 @@ func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	}
 	for _, i := range r.Implements {
 		if i.Pre() {
-			e.circuits[i] = newCircuit(r.ID, i, a.cfg)
+			e.breakers[i] = newBreaker(r.ID, i, a.cfg)
 		}
 	}
 	return e, nil
 }
 
 func (a *apps) set(id string, e entry) {
-	defer a.pass(e.revision) // only then: who waits for it finds the app
+	defer a.advance(e.revision) // only then: who waits for it finds the app
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.entries[id].revision < e.revision {
@@ -287,30 +287,30 @@ func (a *apps) reschedule() {
 	}
 	slices.SortFunc(s.apps, room.Manifest.Compare)
 	for _, m := range s.apps {
-		s.contacts = append(s.contacts, a.contactsOf(m, a.entries[m.ID])...)
+		s.hooks = append(s.hooks, a.hooksOf(m, a.entries[m.ID])...)
 	}
 	for _, e := range room.EventTypes() {
-		s.rounds[e] = rounds(e, a.cfg.Budget, func(i room.Interface) []*contact {
-			return slices.DeleteFunc(slices.Clone(s.contacts), func(k *contact) bool { return k.phase != i })
+		s.rounds[e] = rounds(e, a.cfg.Budget, func(i room.Interface) []*hook {
+			return slices.DeleteFunc(slices.Clone(s.hooks), func(k *hook) bool { return k.iface != i })
 		})
 	}
 	a.schedule.Store(s)
 }
 
 // contactsOf is an app for each pre-interface that it implements.
-func (a *apps) contactsOf(m room.Manifest, e entry) []*contact {
-	var all []*contact
+func (a *apps) hooksOf(m room.Manifest, e entry) []*hook {
+	var all []*hook
 	for _, i := range room.Interfaces() {
 		if !i.Pre() || !m.Has(i) {
 			continue
 		}
-		kind := callKind{app: m.ID, phase: i}
-		if a.figures[kind] == nil {
-			a.figures[kind] = &figures{}
+		kind := callKind{app: m.ID, iface: i}
+		if a.stats[kind] == nil {
+			a.stats[kind] = &hookStats{}
 		}
-		k := &contact{
-			manifest: m, phase: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
-			condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind],
+		k := &hook{
+			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
+			condition: e.conditions[i], breaker: e.breakers[i], stats: a.stats[kind],
 		}
 		if m.When[i] != "" {
 			k.broken = e.broken

@@ -33,7 +33,7 @@ func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) 
 // appInfo waits until the replica knows the registry: workers rely on what it says about the
 // manifest.
 func (s *Service) appInfo(ctx context.Context, r room.AppRequest) (any, error) {
-	if err := s.apps.wait(ctx); err != nil {
+	if err := s.apps.awaitSync(ctx); err != nil {
 		return nil, err
 	}
 	m, err := s.app(r.ID)
@@ -173,7 +173,7 @@ func (s *Service) postFigures(ctx context.Context, app string) (map[room.Interfa
 
 // stateOf adds up what the replicas have counted of an app.
 func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
-	all, each := newSum(), make(map[room.Interface]*sum)
+	all, each := newMergedStats(), make(map[room.Interface]*mergedStats)
 	reports = slices.DeleteFunc(slices.Clone(reports), func(r replicaReport) bool { return r.Revision == nil })
 	for _, report := range reports {
 		for _, f := range report.Figures {
@@ -181,10 +181,10 @@ func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 				continue
 			}
 			if each[f.Interface] == nil {
-				each[f.Interface] = newSum()
+				each[f.Interface] = newMergedStats()
 			}
-			all.add(f.tally)
-			each[f.Interface].add(f.tally)
+			all.add(f.statsSnapshot)
+			each[f.Interface].add(f.statsSnapshot)
 		}
 	}
 	state := room.AppState{

@@ -39,11 +39,11 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 	if a.c, a.err = s.decode(e, msg); a.err != nil {
 		return a
 	}
-	if err := s.haveStream(); err != nil {
+	if err := s.streamError(); err != nil {
 		a.err = s.rejected(a.c, err)
 		return a
 	}
-	a.ticket, a.err = s.queue(a.c)
+	a.ticket, a.err = s.enterLane(a.c)
 	return a
 }
 
@@ -58,12 +58,12 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	if a.err != nil {
 		return nil, a.err
 	}
-	release, err := s.turn(ctx, a.c, a.ticket)
+	release, err := s.awaitTurn(ctx, a.c, a.ticket)
 	if err != nil {
 		return nil, s.rejected(a.c, err)
 	}
 	defer release()
-	defer s.tellWhenSlow(ctx, a.c, a.ticket)()
+	defer s.announceWhenSlow(ctx, a.c, a.ticket)()
 	for {
 		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
 		var elsewhere *elsewhereError

@@ -58,33 +58,33 @@ func (e *behindError) Unwrap() error { return errBehind }
 // more tries; trouble with JetStream is worth CommitPatience, also if it claims a conflict
 // where the room has not moved. Both end with the command's budget.
 type attempts struct {
-	cfg       Config
-	place     *ticket // of the command; nil if it has none
-	n         int
-	conflicts int
-	troubled  time.Time // since when; zero if never
-	last      error
-	away      error     // why JetStream cannot store the event; nil if it can as far as is known
-	unable    error     // the last one in which JetStream says that it cannot; nil if none
-	said      room.Data // what every app asked had said in the last try that asked
+	cfg          Config
+	place        *ticket // of the command; nil if it has none
+	n            int
+	conflicts    int
+	failingSince time.Time // since when; zero if never
+	last         error
+	unavailable  error     // why JetStream cannot store the event; nil if it can as far as is known
+	unable       error     // the last one in which JetStream says that it cannot; nil if none
+	data         room.Data // what every app asked had said in the last try that asked
 	// refusal is why apps did not let the command pass. It stands until a later try has asked them
 	// all and none of them was against it.
 	refusal *room.Error
 	// doubt is the guard of a publish that was never answered. While the room stands at that
 	// sequence the event may still appear.
-	doubt *uint64
+	uncertainSeq *uint64
 }
 
 func (s *Service) newAttempts(place *ticket) *attempts { return &attempts{cfg: s.cfg, place: place} }
 
 // again reports whether to try (again), after waiting a moment if the last try failed.
-func (a *attempts) again(ctx context.Context) bool {
+func (a *attempts) next(ctx context.Context) bool {
 	a.n++
 	if a.n == 1 {
 		return true
 	}
 	if a.conflicts > a.cfg.MaxConflicts || errors.Is(a.last, bus.ErrTooLarge) || errors.Is(a.last, jetstream.ErrStreamNotFound) ||
-		!a.troubled.IsZero() && time.Since(a.troubled) > a.cfg.CommitPatience {
+		!a.failingSince.IsZero() && time.Since(a.failingSince) > a.cfg.CommitPatience {
 		return false
 	}
 	// The wait doubles up to 64 ms, and its length is drawn: two services that collided once
@@ -102,13 +102,13 @@ func (a *attempts) again(ctx context.Context) bool {
 
 // isFresh reports whether nothing has come of the command so far: no publish that may have been
 // stored, and no word of an app against it.
-func (a *attempts) isFresh() bool { return a.doubt == nil && a.refusal == nil }
+func (a *attempts) isFresh() bool { return a.uncertainSeq == nil && a.refusal == nil }
 
 // asked takes note of how asking the apps about the draft ended, and returns why the change must not
 // be. A denial is only taken back by a later try in which every app had its say: not by one in which
 // an app failed, had no time or was away.
 func (a *attempts) asked(d room.Draft, refusal error) error {
-	a.said = d.Data
+	a.data = d.Data
 	var e *room.Error
 	if !errors.As(refusal, &e) {
 		if a.refusal != nil && a.refusal.IsDenial() && !d.EveryAppAnswered() {
@@ -126,38 +126,38 @@ func (a *attempts) asked(d room.Draft, refusal error) error {
 // standing is the error to answer with when a later try cannot even begin: apps' refusal stands if it
 // is only not known at the moment how things are.
 func (a *attempts) standing(err error) error {
-	if a.refusal != nil && a.doubt == nil && errors.Is(err, &room.Error{Code: room.CodeUnavailable}) {
+	if a.refusal != nil && a.uncertainSeq == nil && errors.Is(err, &room.Error{Code: room.CodeUnavailable}) {
 		return a.refusal
 	}
 	return err
 }
 
 // failed takes note of why a try that saw this view ended without an answer.
-func (a *attempts) failed(err error, v room.View) {
+func (a *attempts) record(err error, v room.View) {
 	a.last = err
 	if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrStored) {
-		a.doubt = &v.Seq
+		a.uncertainSeq = &v.Seq
 	}
 	if errors.Is(err, bus.ErrRefused) || errors.Is(err, errBehind) {
 		a.unable = err
 	}
 	if errors.Is(err, errMoved) {
 		a.conflicts++
-		a.away = nil
+		a.unavailable = nil
 		return
 	}
-	if isAway(err) {
-		a.away = err
-		a.place.at(&step{trouble: err})
+	if isUnavailable(err) {
+		a.unavailable = err
+		a.place.at(&step{storeErr: err})
 	}
-	if a.troubled.IsZero() {
-		a.troubled = time.Now()
+	if a.failingSince.IsZero() {
+		a.failingSince = time.Now()
 	}
 }
 
 // isAway reports whether JetStream has said that it cannot store an event, or says nothing at all. Of a
 // lost acknowledgement that is not known.
-func isAway(err error) bool {
+func isUnavailable(err error) bool {
 	var said *jetstream.APIError
 	return errors.Is(err, bus.ErrRefused) || errors.Is(err, errBehind) ||
 		errors.Is(err, bus.ErrUncertain) && (errors.Is(err, errSilent) || errors.As(err, &said))
@@ -166,12 +166,12 @@ func isAway(err error) bool {
 // settle is the error to answer with after a confirmed decision not to commit, nil for none. If
 // apps made that decision it is theirs. It cannot stand while an earlier try may still turn out to
 // have been stored.
-func (a *attempts) settle(decided error, v room.View) error {
+func (a *attempts) finalError(decided error, v room.View) error {
 	switch {
 	case decided == nil:
 		return nil
-	case a.doubt != nil && *a.doubt == v.Seq:
-		return a.withSaid(unknown())
+	case a.uncertainSeq != nil && *a.uncertainSeq == v.Seq:
+		return a.withAnswers(unknown())
 	case a.refusal != nil && room.IsRefusal(decided):
 		return a.refusal
 	}
@@ -184,19 +184,19 @@ func unknown() *room.Error {
 
 // giveUp is the error to answer with when there is no further try. The commands behind it that came
 // while JetStream was away are not tried.
-func (a *attempts) giveUp(ctx context.Context) error {
+func (a *attempts) exhausted(ctx context.Context) error {
 	// A command in a hurry says nothing about JetStream, unless it has waited for it in vain.
-	if a.place != nil && (ctx.Err() == nil || errors.Is(a.away, errSilent)) {
-		a.place.trouble = a.away
+	if a.place != nil && (ctx.Err() == nil || errors.Is(a.unavailable, errSilent)) {
+		a.place.storeErr = a.unavailable
 	}
-	if a.doubt == nil && a.refusal != nil {
+	if a.uncertainSeq == nil && a.refusal != nil {
 		return a.refusal
 	}
-	return a.withSaid(a.cause(ctx))
+	return a.withAnswers(a.cause(ctx))
 }
 
-func (a *attempts) withSaid(e *room.Error) *room.Error {
-	e.Apps, e.Cut = a.said.Apps, a.said.Cut
+func (a *attempts) withAnswers(e *room.Error) *room.Error {
+	e.Apps, e.Cut = a.data.Apps, a.data.Cut
 	return e
 }
 
@@ -207,7 +207,7 @@ func (a *attempts) cause(ctx context.Context) *room.Error {
 		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last)
 	case errors.Is(a.last, jetstream.ErrStreamNotFound):
 		return streamGone()
-	case a.doubt != nil:
+	case a.uncertainSeq != nil:
 		return unknown()
 	case errors.As(a.unable, &behind):
 		return room.Errorf(room.CodeUnavailable, "%v", behind)
@@ -215,7 +215,7 @@ func (a *attempts) cause(ctx context.Context) *room.Error {
 		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.unable)
 	case ctx.Err() != nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out; send it again with the same id")
-	case !a.troubled.IsZero():
+	case !a.failingSince.IsZero():
 		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.last)
 	}
 	return room.Errorf(room.CodeConflict, "the room changed %d times meanwhile; send the command again", a.conflicts)

@@ -16,14 +16,14 @@ import (
 
 // revise makes another registration of an app's; it is given nil for an app that has none. It
 // returns false if what there is stays. It may run more than once.
-type revise func(*room.Registration) (next room.Registration, changed bool, err error)
+type reviseFunc func(*room.Registration) (next room.Registration, changed bool, err error)
 
 // settle brings what else there is of an app to its registration, once that is stored.
-type settle func(stored room.Registration, revision uint64) error
+type settleFunc func(stored room.Registration, revision uint64) error
 
 // change stores a revised registration and settles it, and returns it with its revision, also if
 // what there was has stayed.
-func (a *apps) change(ctx context.Context, id string, revised revise, settled settle) (room.Registration, uint64, error) {
+func (a *apps) change(ctx context.Context, id string, revised reviseFunc, settled settleFunc) (room.Registration, uint64, error) {
 	defer a.lock(id)()
 	stored, revision, err := a.store(ctx, id, revised)
 	if err == nil {
@@ -32,7 +32,7 @@ func (a *apps) change(ctx context.Context, id string, revised revise, settled se
 	return stored, revision, err
 }
 
-func (a *apps) store(ctx context.Context, id string, revised revise) (room.Registration, uint64, error) {
+func (a *apps) store(ctx context.Context, id string, revised reviseFunc) (room.Registration, uint64, error) {
 	for {
 		was, err := a.read(ctx, id)
 		if err != nil {

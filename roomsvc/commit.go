@@ -36,8 +36,8 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	if err != nil {
 		return room.Event{}, err
 	}
-	s.ours.write(e, subject, body)
-	defer s.ours.forget(e.ID)
+	s.pending.add(e, subject, body)
+	defer s.pending.remove(e.ID)
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}

@@ -22,7 +22,7 @@ func (s *Service) confirm(command context.Context, c room.Command, v room.View) 
 	switch {
 	case err != nil:
 		if command.Err() == nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // otherwise it had no time, or is gone
-			s.silent(err)
+			s.leaderSilent(err)
 		}
 		return fmt.Errorf("%w: %w", errSilent, err)
 	case last.Seq == v.Seq:
@@ -31,12 +31,12 @@ func (s *Service) confirm(command context.Context, c room.Command, v room.View) 
 		s.projection.forget(c.Request.Target(), v.Seq) // another service was faster
 		return &movedError{}
 	case last.Seq < v.Seq:
-		if leftOut, log := s.lacking.admit(c.Request.Target(), time.Now()); log {
+		if leftOut, log := s.behindLines.admit(c.Request.Target(), time.Now()); log {
 			s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
 		}
 		return &behindError{room: c.Request.Target(), has: last.Seq, seen: v.Seq}
 	}
-	if err := s.projection.reach(ctx, last.Seq); err != nil {
+	if err := s.projection.awaitSeq(ctx, last.Seq); err != nil {
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
 	}
 	return &movedError{by: subjects.Committer(last.Header())}

@@ -62,7 +62,7 @@ func without(all, some []string) []string {
 // stays as it was found.
 func (s *Service) checkStreams(ctx context.Context) {
 	var found []string
-	for _, n := range needs(s.cfg.Replicas) {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.lost != "" {
 			continue
 		}
@@ -155,8 +155,8 @@ func (s *Service) checkConsumers(ctx context.Context) {
 	}
 	for _, m := range missing {
 		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-		if r, ok := s.apps.get(m.ID); ok && s.apps.reached() > 0 && r.HasPost() {
-			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.isAway() {
+		if r, ok := s.apps.get(m.ID); ok && s.apps.syncedRevision() > 0 && r.HasPost() {
+			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.isUnavailable() {
 				s.log.Warn("cannot make the consumers of an app again; trying again", "app", m.ID, "error", err)
 			}
 		}

@@ -50,7 +50,7 @@ func (s *Service) settleDurables(ctx context.Context, m room.Manifest, revision 
 			return err
 		}
 		// Another replica has stored a later registration and may have updated the consumers before.
-		if err := s.apps.reach(ctx, last.Seq); err != nil {
+		if err := s.apps.awaitRevision(ctx, last.Seq); err != nil {
 			return fmt.Errorf("waiting for revision %d of the apps: %w", last.Seq, err)
 		}
 		stored, ok := s.apps.get(m.ID)

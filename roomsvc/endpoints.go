@@ -39,7 +39,7 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("app-shadow", app(subjects.Shadow), query(s.shadowApp)),
 		s.endpoint("app-rollback", app(subjects.Rollback), query(s.rollbackApp)),
 		s.endpoint("app-remove", app(subjects.Remove), query(s.removeApp)),
-		everybody(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
+		everyReplica(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}
 	for _, e := range room.EventTypes() {
 		all = append(all, s.ordered("handover-"+e.Command(), subjects.Handover(s.id, e), s.command(e, false)))
@@ -73,7 +73,7 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 				result, err := do(ctx, msg)
 				if err != nil {
 					if errors.Is(err, jetstream.ErrStreamNotFound) {
-						err = errors.Join(s.haveStream(), err)
+						err = errors.Join(s.streamError(), err)
 					}
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply
@@ -86,7 +86,7 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 }
 
 // everybody makes every replica answer, not one of them, whatever else it has to do.
-func everybody(e bus.Endpoint) bus.Endpoint {
+func everyReplica(e bus.Endpoint) bus.Endpoint {
 	e.Queue, e.Always = "", true
 	return e
 }

@@ -19,7 +19,7 @@ func originOf(c room.Command) origin {
 // one user, and those of one user, or one room, never more than half of what opens the breaker.
 // Timeouts always count. Of calls that were in flight together one failure counts: a worker that dies
 // fails them all at once.
-type run struct {
+type failureRun struct {
 	most     uint32 // that the errors of one user or room weigh; 0: one
 	mu       sync.Mutex
 	counted  time.Time // when the last failure was
@@ -32,7 +32,7 @@ type run struct {
 const maxOrigins = 64
 
 // timeout takes note of one more, of a call that began at that time.
-func (r *run) timeout(began time.Time) {
+func (r *failureRun) timeout(began time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.counts(began) {
@@ -41,21 +41,21 @@ func (r *run) timeout(began time.Time) {
 }
 
 // hangs reports whether the last call that counted, or one shortly before, timed out.
-func (r *run) hangs() bool {
+func (r *failureRun) hangs() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.timeouts > 0
 }
 
 // hasBegun reports whether the last call that counted failed.
-func (r *run) hasBegun() bool {
+func (r *failureRun) hasBegun() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.timeouts > 0 || len(r.rooms) > 0
 }
 
 // failure takes note of an error. It reports whether the errors come from several rooms and users.
-func (r *run) failure(from origin, began time.Time) (spread bool) {
+func (r *failureRun) failure(from origin, began time.Time) (spread bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.counts(began) {
@@ -75,7 +75,7 @@ func add(errors map[string]uint32, of string) {
 }
 
 // counts reports whether a call was not in flight together with the last one that failed.
-func (r *run) counts(began time.Time) bool {
+func (r *failureRun) counts(began time.Time) bool {
 	if began.Before(r.counted) {
 		return false
 	}
@@ -84,14 +84,14 @@ func (r *run) counts(began time.Time) bool {
 }
 
 // fill makes a run of so many timeouts.
-func (r *run) fill(timeouts uint32) {
+func (r *failureRun) fill(timeouts uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timeouts = timeouts
 }
 
 // weight is how many failures in a row there are that say that the app is broken.
-func (r *run) weight() uint32 {
+func (r *failureRun) weight() uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.rooms) < 2 || len(r.users) < 2 {
@@ -108,7 +108,7 @@ func (r *run) weight() uint32 {
 }
 
 // end begins a new run, after a success or when the breaker has changed its state.
-func (r *run) end() {
+func (r *failureRun) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timeouts, r.rooms, r.users = 0, nil, nil

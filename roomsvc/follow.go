@@ -31,7 +31,7 @@ const (
 func (s *Service) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if reading, err := s.followOnce(ctx); err != nil && ctx.Err() == nil {
-			s.brokeOff(reading, err)
+			s.readFailed(reading, err)
 		}
 		select {
 		case <-time.After(followRetry):
@@ -43,7 +43,7 @@ func (s *Service) follow(ctx context.Context) {
 // forgetCommands keeps commands from being remembered only because no others come, until the
 // context ends.
 func (s *Service) forgetCommands(ctx context.Context) {
-	for sleep(ctx, recentFor) {
+	for sleep(ctx, dedupeFor) {
 		s.projection.expire(time.Now())
 	}
 }
@@ -53,7 +53,7 @@ func (s *Service) forgetCommands(ctx context.Context) {
 // caller does it again. The consumer is this call's own and needs no acknowledgements. It reports whether
 // reading had begun.
 func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
-	end, err := s.recognize(ctx)
+	end, err := s.resetIfRecreated(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -78,7 +78,7 @@ func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
 		return false, fmt.Errorf("reading the stream: %w", err)
 	}
 	defer messages.Stop()
-	s.readsAgain()
+	s.readStarted()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -88,7 +88,7 @@ func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
 		case <-ctx.Done():
 		}
 	}()
-	gaps := gaps{anew: start == 1, end: end}
+	gaps := gapCheck{fromStart: start == 1, end: end}
 	drained := consumer.CachedInfo().NumPending == 0
 	for next := uint64(1); ; next++ {
 		msg, err := s.next(ctx, messages, gaps, drained)
@@ -123,10 +123,10 @@ func (s *Service) unfollow(consumer jetstream.Consumer) {
 
 // next is the next message. As long as the stream's end, as it was at first, has not come, it
 // looks whether there is anything left that could: at once if nothing is on its way.
-func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, g gaps, drained bool) (jetstream.Msg, error) {
+func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, g gapCheck, drained bool) (jetstream.Msg, error) {
 	for s.projection.last() < g.end {
 		if drained {
-			if err := s.passOver(ctx, g); err != nil {
+			if err := s.skipToEnd(ctx, g); err != nil {
 				return nil, err
 			}
 		}
@@ -144,10 +144,10 @@ func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, 
 // consume applies one message of the stream, or quarantines it.
 func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq := meta.Sequence.Stream
-	if _, roomID, ok := subjects.ParsePost(msg.Subject()); ok && s.projection.passed(roomID, seq, stamp{msg.Headers().Get(subjects.ID), meta.Timestamp}) {
+	if _, roomID, ok := subjects.ParsePost(msg.Subject()); ok && s.projection.skipApplied(roomID, seq, stamp{msg.Headers().Get(subjects.ID), meta.Timestamp}) {
 		return
 	}
-	e, ok := s.ours.read(msg, seq)
+	e, ok := s.pending.find(msg, seq)
 	var err error
 	if !ok {
 		e, err = subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
@@ -170,7 +170,7 @@ var errReconnected = errors.New("the connection was lost and is back")
 // made anew, or one that lost its end with a server's power, would give known sequences to
 // other events: then the projection starts from nothing. It returns the last sequence that the
 // stream has given out; a purge does not take it back.
-func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
+func (s *Service) resetIfRecreated(ctx context.Context) (end uint64, err error) {
 	for look := 1; ; look++ {
 		info, err := s.stream.Info(ctx)
 		if err != nil {
@@ -178,14 +178,14 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 		}
 		same := info.Created.Equal(s.projection.created())
 		if same && info.State.LastSeq >= s.projection.highest() {
-			s.projection.begin(purged(info))
+			s.projection.notePurged(purged(info))
 			return info.State.LastSeq, nil
 		}
-		if !same || look == recognizeLooks {
+		if !same || look == recreatedLooks {
 			s.log.Error("the stream is not the one that was read before; the projection is made anew",
 				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
 			s.projection.reset(info.Created, info.State.LastSeq)
-			s.projection.begin(purged(info))
+			s.projection.notePurged(purged(info))
 			return info.State.LastSeq, nil
 		}
 		// A new leader may need a moment to have everything at hand.
@@ -197,7 +197,7 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 	}
 }
 
-const recognizeLooks = 8
+const recreatedLooks = 8
 
 // catchUp returns when the projection has everything that can be read of what the stream has
 // now. That is asked of the stream and not of its last message, whose bytes may be damaged.
@@ -207,20 +207,20 @@ func (s *Service) catchUp(ctx context.Context) error {
 		return fmt.Errorf("asking where the stream ends: %w", err)
 	}
 	for {
-		err := s.reach(ctx, info.State.LastSeq, s.cfg.AckWait)
+		err := s.awaitSeqWithin(ctx, info.State.LastSeq, s.cfg.AckWait)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if s.endsBefore(ctx, s.projection.last()+1) {
-			s.projection.pass(info.State.LastSeq)
+			s.projection.skipTo(info.State.LastSeq)
 		}
 	}
 }
 
-func (s *Service) reach(ctx context.Context, seq uint64, within time.Duration) error {
+func (s *Service) awaitSeqWithin(ctx context.Context, seq uint64, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return s.projection.reach(ctx, seq)
+	return s.projection.awaitSeq(ctx, seq)
 }
 
 // info is how the stream is. It is asked again as long as there is no answer: a stream without a

@@ -42,13 +42,13 @@ func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	if err != nil {
 		return room.Errorf(room.CodeInvalidRequest, "header %s must be a whole number, not %.80q", subjects.MinSeq, asked[0])
 	}
-	if s.projection.last() >= seq || s.reach(ctx, seq, usualLag) == nil {
+	if s.projection.last() >= seq || s.awaitSeqWithin(ctx, seq, usualLag) == nil {
 		return nil
 	}
 	if end, known := s.streamEnd(ctx); known && seq > end {
 		return room.Errorf(room.CodeConflict, "the stream ends at sequence %d, %d is not there to wait for", end, seq)
 	}
-	if s.projection.reach(ctx, seq) != nil {
+	if s.projection.awaitSeq(ctx, seq) != nil {
 		return room.Errorf(room.CodeDeadlineExceeded, "this replica has read the stream up to sequence %d, not yet up to %d", s.projection.last(), seq)
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 // another service decides an earlier command of its user. It must be the command's turn.
 func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
 	try := s.newAttempts(place)
-	for try.again(ctx) {
+	for try.next(ctx) {
 		mayHandOver = mayHandOver && try.isFresh()
 		if to := s.handovers.of(c.Request.Target()); mayHandOver && to != "" && s.timeToHandOver(ctx, c) {
 			return room.Result{}, &elsewhereError{service: to}
@@ -35,22 +35,22 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 		}
 		if draft == nil || refusal != nil {
 			if err := s.confirm(ctx, c, view); err != nil {
-				try.failed(err, view)
+				try.record(err, view)
 				continue
 			}
-			return room.Result{Room: view.Room}, s.rejected(c, try.settle(refusal, view))
+			return room.Result{Room: view.Room}, s.rejected(c, try.finalError(refusal, view))
 		}
 		place.at(committing)
 		event, err := s.commit(ctx, c, view, *draft) // 5
 		if err == nil {
 			return event.Result(), nil
 		}
-		try.failed(err, view)
+		try.record(err, view)
 	}
 	if done := s.resolve(c, try); done != nil {
 		return *done, nil
 	}
-	return room.Result{}, s.rejected(c, try.giveUp(ctx))
+	return room.Result{}, s.rejected(c, try.exhausted(ctx))
 }
 
 // consult asks the apps about the draft, round by round, and takes their answers into it. The
@@ -63,10 +63,10 @@ func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, dr
 		if r.again && !draft.Differs(first) {
 			continue
 		}
-		place.at(&step{asked: r.contacts})
+		place.at(&step{asked: r.hooks})
 		asked := s.gather(ctx, c, *draft, r)
-		next, refusal := room.Combine(*draft, r.phase, asked.answers)
-		asked.conclude(s.log)
+		next, refusal := room.Combine(*draft, r.iface, asked.answers)
+		asked.recordOutcomes(s.log)
 		if *draft = next; refusal != nil {
 			return refusal
 		}

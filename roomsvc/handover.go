@@ -171,8 +171,8 @@ func unanswered(roomID string) error {
 func (s *Service) timeToHandOver(ctx context.Context, c room.Command) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	needs := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *contact) bool {
-		return k.circuit.patient() && k.circuit.state() != room.BreakerOpen
+	needs := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *hook) bool {
+		return k.breaker.patient() && k.breaker.state() != room.BreakerOpen
 	})
 	return forApps(left/2*9/10) >= needs || forApps(left) < needs
 }

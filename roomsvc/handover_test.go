@@ -180,7 +180,7 @@ func TestACommandWhoseTimeRunsOutElsewhere(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.catchUp(t.Context()))
-	require.NoError(t, first.turns.enter("r", change("x"), nil)) // the room is busy there
+	require.NoError(t, first.lanes.enter("r", change("x"), nil)) // the room is busy there
 	second.handovers.meet("r", second.id, first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -216,7 +216,7 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	busy := change("x")
-	require.NoError(t, second.turns.enter("r", busy, nil))
+	require.NoError(t, second.lanes.enter("r", busy, nil))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
@@ -224,9 +224,9 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 		_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return second.turns.inLane("r") == 2 }, patience, tick)
+	require.Eventually(t, func() bool { return second.lanes.inLane("r") == 2 }, patience, tick)
 	second.handovers.meet("r", second.id, first.id)
-	second.turns.leave("r", busy)
+	second.lanes.leave("r", busy)
 	require.NoError(t, <-done)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
@@ -332,7 +332,7 @@ func TestHandover_CommandHasDeadlineBeforeTheClientsOwn(t *testing.T) {
 }
 
 // asking registers an app that is asked about every join and leave, and returns the questions.
-func asking(t *testing.T, s *Service) <-chan *nats.Msg {
+func holdAnswers(t *testing.T, s *Service) <-chan *nats.Msg {
 	t.Helper()
 	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}
 	_, err := s.registerApp(t.Context(), room.Manifest{ID: "slow", Version: "1.0.0", Implements: both, TimeoutMs: new(10_000)})
@@ -363,7 +363,7 @@ func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
 			first, second := twoServices(t)
 			createRoom(t, first)
 			require.NoError(t, second.catchUp(t.Context()))
-			asked := asking(t, first)
+			asked := holdAnswers(t, first)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			do := func(s *Service, e room.EventType) <-chan any {
@@ -380,7 +380,7 @@ func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
 			command := room.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
 			require.Eventually(t, func() bool { return second.undecided.of(command) == first.id }, patience, tick)
 			later := do(second, c.later)
-			require.Eventually(t, func() bool { return first.turns.inLane("r") == 2 }, patience, tick)
+			require.Eventually(t, func() bool { return first.lanes.inLane("r") == 2 }, patience, tick)
 			assert.Empty(t, later)
 			assert.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
 			assert.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))
@@ -400,7 +400,7 @@ func TestUndecided_ReplicaThatIsGoneIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	s, _ := twoServices(t)
 	createRoom(t, s)
-	s.undecided.hear(decidingWord{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
+	s.undecided.receive(decidingNotice{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	result, err := s.do(ctx, room.EventUserJoin, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"owner"}}`)})

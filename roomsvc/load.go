@@ -15,7 +15,7 @@ import (
 // the result of the command if it has been committed before: sent again, it is answered as it
 // was.
 func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Result, error) {
-	if err := s.apps.wait(ctx); err != nil {
+	if err := s.apps.awaitSync(ctx); err != nil {
 		return room.View{}, nil, err
 	}
 	view, seq := s.projection.view(c)
@@ -49,14 +49,14 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 // resolve finds out what became of a publish that was never answered, for a command that has no
 // time left: the result, if it was stored. If the room has moved past it, it was not.
 func (s *Service) resolve(c room.Command, try *attempts) *room.Result {
-	if try.doubt == nil {
+	if try.uncertainSeq == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
 	defer cancel()
 	view, done, err := s.load(ctx, c)
-	if err == nil && view.Seq != *try.doubt {
-		try.doubt = nil
+	if err == nil && view.Seq != *try.uncertainSeq {
+		try.uncertainSeq = nil
 	}
 	return done
 }

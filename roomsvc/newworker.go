@@ -61,11 +61,11 @@ func (s *Service) addNew(ctx context.Context, app string, to instances) (found b
 // failing lists the apps that block commands or may soon, since they fail; true are those with an open breaker.
 func (a *apps) failing() map[string]bool {
 	all := make(map[string]bool)
-	for _, k := range a.contacts() {
+	for _, k := range a.hooks() {
 		if !k.manifest.IsEnabled() || !k.enforcedEssential() {
 			continue
 		}
-		if state := k.circuit.state(); state != room.BreakerClosed || k.circuit.run.hasBegun() {
+		if state := k.breaker.state(); state != room.BreakerClosed || k.breaker.run.hasBegun() {
 			all[k.manifest.ID] = all[k.manifest.ID] || state == room.BreakerOpen
 		}
 	}

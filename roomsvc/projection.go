@@ -22,7 +22,7 @@ type projection struct {
 	stream time.Time                      // when the stream was created
 	rooms  map[string]*room.State         // live and deleted: a deleted room's last sequence guards its successor
 	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
-	recent recent
+	dedupe dedupe
 
 	deletions deletions // whose rooms' histories the stream may still have
 
@@ -66,7 +66,7 @@ func (p *projection) view(c room.Command) (v room.View, committed uint64) {
 	if s, ok := p.rooms[c.Request.Target()]; ok {
 		state = s
 	}
-	return state.View(c.Request), p.recent.find(c.ID)
+	return state.View(c.Request), p.dedupe.find(c.ID)
 }
 
 // commit applies an event that this service has just committed. If the stream was faster it
@@ -99,11 +99,11 @@ func (p *projection) consume(e room.Event, stored time.Time) error {
 
 // passed moves past an event that came as a commit, or in a snapshot. It reports whether it is one:
 // what somebody else has put between two of a room's events must still be looked at.
-func (p *projection) passed(roomID string, seq uint64, newest stamp) bool {
+func (p *projection) skipApplied(roomID string, seq uint64, newest stamp) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, ok := p.rooms[roomID]
-	if !ok || seq > s.Seq || p.recent.find(newest.id) != seq {
+	if !ok || seq > s.Seq || p.dedupe.find(newest.id) != seq {
 		return false
 	}
 	p.advance(seq, newest)
@@ -139,7 +139,7 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 		return err
 	}
 	p.sum += s.Hash(e.Room) - before
-	p.recent.add(e.ID, e.Seq, stored)
+	p.dedupe.add(e.ID, e.Seq, stored)
 	switch e.Type {
 	case room.EventCreate:
 		p.live.Set(s.Room.ID, s)
@@ -177,10 +177,10 @@ func (p *projection) state(roomID string) *room.State {
 // advance wakes whoever waits for the sequence.
 func (p *projection) advance(seq uint64, newest stamp) {
 	p.read++
-	p.arrive(seq, newest)
+	p.setConsumed(seq, newest)
 }
 
-func (p *projection) arrive(seq uint64, newest stamp) {
+func (p *projection) setConsumed(seq uint64, newest stamp) {
 	p.consumed, p.newest = seq, newest
 	still := p.waiting[:0]
 	for _, w := range p.waiting {
@@ -194,7 +194,7 @@ func (p *projection) arrive(seq uint64, newest stamp) {
 }
 
 // reach returns when everything up to the sequence has come from the stream.
-func (p *projection) reach(ctx context.Context, seq uint64) error {
+func (p *projection) awaitSeq(ctx context.Context, seq uint64) error {
 	p.mu.Lock()
 	if p.consumed >= seq {
 		p.mu.Unlock()
@@ -216,7 +216,7 @@ func (p *projection) reach(ctx context.Context, seq uint64) error {
 
 // unread is how many of the messages that the stream has did not come, 0 if it has gone on, or
 // if what came before a snapshot is not known.
-func (p *projection) unread(last, messages uint64) uint64 {
+func (p *projection) missingMessages(last, messages uint64) uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.consumed != last || p.counted > 0 || p.read >= messages {
@@ -243,20 +243,20 @@ func (p *projection) highest() uint64 {
 func (p *projection) expire(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.recent.expire(now)
+	p.dedupe.expire(now)
 }
 
 // pass goes on to the sequence: of what comes before it the stream has nothing left.
-func (p *projection) pass(seq uint64) {
+func (p *projection) skipTo(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if seq > p.consumed {
-		p.arrive(seq, stamp{})
+		p.setConsumed(seq, stamp{})
 	}
 }
 
 // begin takes note of how many messages have been purged from the stream, if none has been read yet.
-func (p *projection) begin(purged uint64) {
+func (p *projection) notePurged(purged uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if max(p.consumed, p.committed) == 0 {
@@ -279,7 +279,7 @@ func (p *projection) reset(stream time.Time, whole uint64) {
 	p.stream = stream
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
-	p.recent = recent{}
+	p.dedupe = dedupe{}
 	p.deletions = nil
 	p.consumed, p.newest, p.committed, p.read, p.whole = 0, stamp{}, 0, 0, whole
 	p.quarantined, p.counted, p.sum, p.purged = 0, 0, 0, nil
@@ -302,7 +302,7 @@ func (p *projection) room(id string) (room.Room, error) {
 func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.known(); err != nil {
+	if err := p.checkWhole(); err != nil {
 		return nil, err
 	}
 	page := make([]room.Room, 0, min(limit, p.live.Len()))
@@ -327,7 +327,7 @@ func (p *projection) membersAfter(roomID, id string, limit int) ([]room.User, er
 }
 
 func (p *projection) find(id string) (*room.State, error) {
-	if err := p.known(); err != nil {
+	if err := p.checkWhole(); err != nil {
 		return nil, err
 	}
 	s, ok := p.live.Get(id)
@@ -337,7 +337,7 @@ func (p *projection) find(id string) (*room.State, error) {
 	return s, nil
 }
 
-func (p *projection) known() error {
+func (p *projection) checkWhole() error {
 	if p.consumed < p.whole {
 		return room.Errorf(room.CodeUnavailable, "the stream is being read anew: not all rooms are known yet")
 	}

@@ -50,7 +50,7 @@ func TestNothingIsToldWhileTheStreamIsReadAnew(t *testing.T) {
 	for _, err := range ask() {
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable}, "there is more to come")
 	}
-	p.pass(2)
+	p.skipTo(2)
 	for _, err := range ask() {
 		require.NoError(t, err)
 	}
@@ -95,7 +95,7 @@ func TestADeletionIsNotDueBeforeItIsRead(t *testing.T) {
 	p.commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
 	_, due := p.due(noon.Add(time.Hour), math.MaxUint64)
 	assert.False(t, due)
-	p.pass(2)
+	p.skipTo(2)
 	_, due = p.due(noon.Add(time.Hour), math.MaxUint64)
 	assert.True(t, due)
 }
@@ -124,19 +124,19 @@ func TestARoomThatWentOnIsKept(t *testing.T) {
 func TestGaps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		gaps      gaps
+		gaps      gapCheck
 		last, seq uint64
 		missed    bool
 	}{
-		{gaps{anew: true, end: 10}, 0, 1, false},
-		{gaps{anew: true, end: 10}, 0, 7, false}, // removed before it was read for the first time
-		{gaps{anew: true, end: 10}, 3, 11, false},
-		{gaps{anew: true, end: 10}, 3, 12, true}, // removed since
-		{gaps{anew: true, end: 10}, 11, 12, false},
-		{gaps{anew: true, end: 10}, 11, 13, true},
-		{gaps{anew: false, end: 10}, 3, 4, false},
-		{gaps{anew: false, end: 10}, 3, 5, true},
-		{gaps{anew: false, end: 3}, 3, 5, true},
+		{gapCheck{fromStart: true, end: 10}, 0, 1, false},
+		{gapCheck{fromStart: true, end: 10}, 0, 7, false}, // removed before it was read for the first time
+		{gapCheck{fromStart: true, end: 10}, 3, 11, false},
+		{gapCheck{fromStart: true, end: 10}, 3, 12, true}, // removed since
+		{gapCheck{fromStart: true, end: 10}, 11, 12, false},
+		{gapCheck{fromStart: true, end: 10}, 11, 13, true},
+		{gapCheck{fromStart: false, end: 10}, 3, 4, false},
+		{gapCheck{fromStart: false, end: 10}, 3, 5, true},
+		{gapCheck{fromStart: false, end: 3}, 3, 5, true},
 	} {
 		assert.Equal(t, c.missed, c.gaps.missed(c.last, c.seq), "%+v", c)
 	}
@@ -173,12 +173,12 @@ func TestAForeignMessageBeforeACommitIsQuarantined(t *testing.T) {
 func TestProjection_PurgedCountIsThatOfBeforeItsFirstMessage(t *testing.T) {
 	t.Parallel()
 	p := newProjection(streamMade)
-	p.begin(3)
+	p.notePurged(3)
 	p.quarantine(room.Event{Seq: 5}, streamMade)
-	p.begin(4)
+	p.notePurged(4)
 	assert.Equal(t, new(uint64(3)), p.purged, "what was purged since has been read")
 	p.reset(streamMade, 0)
 	assert.Nil(t, p.purged)
-	p.begin(4)
+	p.notePurged(4)
 	assert.Equal(t, new(uint64(4)), p.purged)
 }

@@ -41,7 +41,7 @@ func (s *Service) provision(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.haveOptional(ctx)
+	s.ensureOptional(ctx)
 	return nil
 }
 
@@ -53,9 +53,9 @@ func (s *Service) open(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, n := range needs(s.cfg.Replicas) {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.lost == "" {
-			err := s.have(ctx, n)
+			err := s.ensure(ctx, n)
 			if errors.Is(err, bus.ErrNoCluster) {
 				return err // it is the same for every stream
 			}
@@ -109,13 +109,13 @@ func (s *Service) allowGroups(ctx context.Context) error {
 }
 
 // haveOptional sees to what the service can do without.
-func (s *Service) haveOptional(ctx context.Context) {
-	for _, n := range needs(s.cfg.Replicas) {
+func (s *Service) ensureOptional(ctx context.Context) {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.lost == "" {
 			continue
 		}
 		try, cancel := context.WithTimeout(ctx, provisionTry)
-		if err := s.have(try, n); err != nil {
+		if err := s.ensure(try, n); err != nil {
 			s.log.Warn("a stream is missing: until it is there, what should go to it is dropped", "stream", n.config.Name, "lost", n.lost, "error", err)
 		}
 		cancel()
@@ -123,14 +123,14 @@ func (s *Service) haveOptional(ctx context.Context) {
 }
 
 // haveSnapshots sees to the bucket of snapshots, which may have been removed.
-func (s *Service) haveSnapshots(ctx context.Context) error {
-	n := needed{config: snapshotsConfig()}
+func (s *Service) ensureSnapshots(ctx context.Context) error {
+	n := requirement{config: snapshotsConfig()}
 	n.config.Replicas = s.cfg.Replicas
-	return s.have(ctx, n)
+	return s.ensure(ctx, n)
 }
 
 // have returns nil if the stream is there and as it must be, and makes it before if it may.
-func (s *Service) have(ctx context.Context, n needed) error {
+func (s *Service) ensure(ctx context.Context, n requirement) error {
 	var missing *bus.StreamMissingError
 	err := bus.CheckStream(ctx, s.js, n.config, n.demand)
 	if s.cfg.NoProvision || !errors.As(err, &missing) {

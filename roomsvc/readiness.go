@@ -86,8 +86,8 @@ type readiness struct {
 	failure atomic.Pointer[commitFailure]
 
 	// These two are of the one goroutine that tells.
-	outage bus.Outage
-	told   Readiness // to Config.OnReadiness
+	outage   bus.Outage
+	reported Readiness // to Config.OnReadiness
 }
 
 // notCommitted takes note of a commit that ended with the error. A conflict, or an event that is too large, does
@@ -125,7 +125,7 @@ func (s *Service) watchReadiness(ctx context.Context) {
 			return
 		}
 		s.readiness.found.Store(&found)
-		s.logReadiness(s.tellReadiness())
+		s.logReadiness(s.reportReadiness())
 		if !sleep(ctx, readinessLook) {
 			return
 		}
@@ -133,10 +133,10 @@ func (s *Service) watchReadiness(ctx context.Context) {
 }
 
 // tellReadiness tells Config.OnReadiness what has changed.
-func (s *Service) tellReadiness() Readiness {
+func (s *Service) reportReadiness() Readiness {
 	is := s.isReady(time.Now())
-	if is != s.readiness.told {
-		s.readiness.told = is
+	if is != s.readiness.reported {
+		s.readiness.reported = is
 		s.cfg.OnReadiness(is)
 	}
 	return is
@@ -168,11 +168,11 @@ func (s *Service) look(ctx context.Context) look {
 		return look{leader: err}
 	}
 	var l look
-	if err := s.apps.wait(asking); err != nil {
+	if err := s.apps.awaitSync(asking); err != nil {
 		l.apps = withCode(err).Message
 	}
 	end := info.State.LastSeq
-	if s.projection.reach(asking, end) != nil && !s.endsBefore(ctx, s.projection.last()+1) {
+	if s.projection.awaitSeq(asking, end) != nil && !s.endsBefore(ctx, s.projection.last()+1) {
 		l.behind = end - min(end, s.projection.last())
 	}
 	l.full = s.isFull(ctx, info.Config.Replicas)

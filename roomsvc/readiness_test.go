@@ -100,7 +100,7 @@ func TestReadiness_ProjectionAndRegistryBehind(t *testing.T) {
 	s.end() // it reads no more
 	createRoom(t, other)
 	s.cfg.AckWait = 100 * time.Millisecond
-	s.apps.doubt(nats.ErrDisconnected)
+	s.apps.markStale(nats.ErrDisconnected)
 	l := s.look(t.Context())
 	assert.EqualValues(t, 1, l.behind)
 	assert.Contains(t, l.apps, "it is not known at the moment which apps are to be asked")
@@ -151,10 +151,10 @@ func TestReadiness_BeginAndEndAreLoggedAndTold(t *testing.T) {
 	s.end()
 	s.cfg.OnReadiness = func(r Readiness) { told <- r }
 	s.log = slog.New(slog.NewTextHandler(&log, nil))
-	s.readiness.told = Readiness{Ready: true}
+	s.readiness.reported = Readiness{Ready: true}
 	step := func(l look) {
 		s.readiness.found.Store(&l)
-		s.logReadiness(s.tellReadiness())
+		s.logReadiness(s.reportReadiness())
 	}
 	step(look{})
 	step(look{full: true})

@@ -52,7 +52,7 @@ func registered(was *room.Registration, m room.Manifest) (next room.Registration
 
 // changeManifest changes which manifest of an app counts. The app's consumers get what it implements
 // before it counts, so that from then on no event passes it by, and lose the rest only afterwards.
-func (s *Service) changeManifest(ctx context.Context, id string, revised revise) (room.Registration, error) {
+func (s *Service) changeManifest(ctx context.Context, id string, revised reviseFunc) (room.Registration, error) {
 	prepared := func(was *room.Registration) (room.Registration, bool, error) {
 		next, changed, err := revised(was)
 		if err == nil {
@@ -123,7 +123,7 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 	}
 	s.log.Info("app removed", "app", r.ID)
 	s.keepRecord(ctx)
-	s.announce(ctx, revision)
+	s.awaitReplicas(ctx, revision)
 	if was == nil { // what was stored could not be used
 		return room.Manifest{ID: r.ID}, nil
 	}
@@ -131,14 +131,14 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 }
 
 // changeApp changes an app's registration, and returns when every service knows it.
-func (s *Service) changeApp(ctx context.Context, id string, revised revise, settled settle) (room.Registration, error) {
+func (s *Service) changeApp(ctx context.Context, id string, revised reviseFunc, settled settleFunc) (room.Registration, error) {
 	stored, revision, err := s.apps.change(ctx, id, revised, settled)
 	if err != nil {
 		return stored, err
 	}
 	s.keepRecord(ctx)
-	s.tellAlive(id)
-	s.announce(ctx, revision)
+	s.announceAlive(id)
+	s.awaitReplicas(ctx, revision)
 	return stored, nil
 }
 

@@ -92,7 +92,7 @@ func (r *recorder) run(ctx context.Context) {
 			for r.last.Err() == nil && ctx.Err() == nil {
 				select {
 				case next := <-r.queue:
-					r.tell(r.write(ctx, next))
+					r.logLosses(r.write(ctx, next))
 				case <-r.last.Done():
 				case <-ctx.Done():
 				}
@@ -100,7 +100,7 @@ func (r *recorder) run(ctx context.Context) {
 		})
 	}
 	writing.Wait()
-	r.rest(ctx)
+	r.drain(ctx)
 }
 
 // finish returns when what is queued has been written, or cannot be, or the context ends.
@@ -114,7 +114,7 @@ func (r *recorder) finish(ctx context.Context) {
 
 // rest writes what is queued, up to the first that cannot be: a stop does not wait for a
 // JetStream that does not answer, once for each.
-func (r *recorder) rest(ctx context.Context) {
+func (r *recorder) drain(ctx context.Context) {
 	for len(r.queue) > 0 {
 		if r.write(ctx, <-r.queue) != nil {
 			r.dropped.Add(uint64(len(r.queue)))
@@ -142,7 +142,7 @@ func (r *recorder) write(ctx context.Context, next recording) error {
 
 // tell says in the log when rejections begin to be lost and, once one has been written and
 // none waits, how many were.
-func (r *recorder) tell(err error) {
+func (r *recorder) logLosses(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	lost := r.dropped.Load() - r.before

@@ -106,10 +106,10 @@ func TestWhatJetStreamRefusesIsCountedAndSaidOnce(t *testing.T) {
 	var log bytes.Buffer
 	r := newRecorder(&js, patience, 1, slog.New(slog.NewTextHandler(&log, nil)))
 	for n := range len(js) {
-		r.tell(r.write(t.Context(), recording{rejection: denied(n)}))
+		r.logLosses(r.write(t.Context(), recording{rejection: denied(n)}))
 	}
 	assert.Equal(t, uint64(4), r.dropped.Load())
-	r.rest(t.Context())
+	r.drain(t.Context())
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	require.Len(t, lines, 3, log)
 	assert.Contains(t, lines[0], jetstream.ErrNoStreamResponse.Error())

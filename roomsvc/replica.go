@@ -34,7 +34,7 @@ type replicaReport struct {
 type callReport struct {
 	App       string         `json:"app"`
 	Interface room.Interface `json:"interface"`
-	tally
+	statsSnapshot
 }
 
 // overdue is how long a change of the bucket takes to come at most, if nothing is amiss.
@@ -45,26 +45,26 @@ const overdue = 75 * time.Millisecond
 func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, overdue)
 	defer cancel()
-	if r.Revision > 0 && s.apps.reach(ctx, r.Revision) != nil {
+	if r.Revision > 0 && s.apps.awaitRevision(ctx, r.Revision) != nil {
 		select {
-		case s.behind <- struct{}{}:
+		case s.resync <- struct{}{}:
 		default: // it is about to
 		}
 	}
 	if r.Alive != "" {
 		s.apps.revive(r.Alive)
 	}
-	report := replicaReport{Revision: new(s.apps.reached())}
+	report := replicaReport{Revision: new(s.apps.syncedRevision())}
 	if !r.Figures {
 		return report, nil
 	}
-	for _, k := range s.apps.contacts() {
+	for _, k := range s.apps.hooks() {
 		if r.App != "" && r.App != k.manifest.ID {
 			continue
 		}
-		t := k.figures.tally()
-		t.Breaker = k.circuit.state()
-		report.Figures = append(report.Figures, callReport{App: k.manifest.ID, Interface: k.phase, tally: t})
+		t := k.stats.statsSnapshot()
+		t.Breaker = k.breaker.state()
+		report.Figures = append(report.Figures, callReport{App: k.manifest.ID, Interface: k.iface, statsSnapshot: t})
 	}
 	return report, nil
 }
@@ -90,7 +90,7 @@ func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaRepo
 
 // tellAlive tells every replica that an app has been heard of: a worker registers when it starts. An
 // older replica, which does not know the word, says nothing.
-func (s *Service) tellAlive(app string) {
+func (s *Service) announceAlive(app string) {
 	body, err := json.Marshal(replicaRequest{Alive: app})
 	if err == nil {
 		err = s.nc.Publish(subjects.App(subjects.Replica), body)
@@ -101,14 +101,14 @@ func (s *Service) tellAlive(app string) {
 }
 
 // announceTimeout is how long a change of an app waits for the replicas to know it.
-const announceTimeout = time.Second
+const awaitReplicasTimeout = time.Second
 
 // announce returns when every replica that answers knows the bucket up to the revision, so
 // that whoever has been told of a change finds it in force wherever it asks. It does not wait
 // for ever for one that is behind, nor at all for one that does not answer: that one is cut
 // off, and decides nothing before it has read the bucket anew.
-func (s *Service) announce(ctx context.Context, revision uint64) {
-	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+func (s *Service) awaitReplicas(ctx context.Context, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, awaitReplicasTimeout)
 	defer cancel()
 	for behind := 1; behind > 0; {
 		reports, err := s.replicas(ctx, replicaRequest{Revision: revision})

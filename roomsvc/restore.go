@@ -62,14 +62,14 @@ func (s *Service) readObject(ctx context.Context, stream *jetstream.StreamInfo, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.isOf(ctx, stream, p, tail); err != nil {
+	if err := s.checkOrigin(ctx, stream, p, tail); err != nil {
 		return nil, err
 	}
-	return p, s.isWhole(ctx, stream, p, tail)
+	return p, s.checkComplete(ctx, stream, p, tail)
 }
 
 // isOf returns an error unless what the projection has come from is the beginning of the stream.
-func (s *Service) isOf(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
+func (s *Service) checkOrigin(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	if !p.stream.Equal(stream.Created) {
 		return fmt.Errorf("it is of a stream created at %s, this one was at %s", p.stream, stream.Created)
 	}
@@ -97,12 +97,12 @@ func purged(stream *jetstream.StreamInfo) uint64 {
 // isWhole returns an error if the last event of any type of a live room was purged from the stream.
 // The events are only looked for if messages have been purged since they were known to be there. The
 // retention, which removes the histories of deleted rooms, is such a reason.
-func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
+func (s *Service) checkComplete(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	purged := purged(stream)
 	if tail.Purged == nil || *tail.Purged != purged {
-		look := s.haveEvents
+		look := s.checkEventsBySeq
 		if stream.State.NumDeleted > maxDeleted {
-			look = s.haveSubjects
+			look = s.checkEventsBySubject
 		}
 		if err := look(ctx, p); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *
 const maxDeleted = 1_000_000
 
 // haveEvents looks for sequences of live rooms among those that were purged.
-func (s *Service) haveEvents(ctx context.Context, p *projection) error {
+func (s *Service) checkEventsBySeq(ctx context.Context, p *projection) error {
 	info, err := s.stream.Info(ctx, jetstream.WithDeletedDetails(true))
 	if err != nil {
 		return fmt.Errorf("listing the messages that were purged: %w", err)
@@ -136,7 +136,7 @@ func (s *Service) haveEvents(ctx context.Context, p *projection) error {
 
 // haveSubjects looks for the subjects of live rooms. That takes longer: the server lists all subjects
 // once for every 100,000 of them.
-func (s *Service) haveSubjects(ctx context.Context, p *projection) error {
+func (s *Service) checkEventsBySubject(ctx context.Context, p *projection) error {
 	for _, e := range room.EventTypes() { // one at a time: a million rooms make a long list
 		info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsLike(e)))
 		if err != nil {

@@ -42,7 +42,7 @@ func TestRestore_EventsOfLiveRoomsAreLookedFor(t *testing.T) {
 	lives("lobby", room.Latest{Create: 2, UserJoin: 3})
 	p.rooms["gone"] = &room.State{Latest: room.Latest{Create: 4, Delete: 5}}
 	s := &Service{stream: stream}
-	looks := map[string]func(context.Context, *projection) error{"events": s.haveEvents, "subjects": s.haveSubjects}
+	looks := map[string]func(context.Context, *projection) error{"events": s.checkEventsBySeq, "subjects": s.checkEventsBySubject}
 	for name, look := range looks {
 		require.NoError(t, look(t.Context(), p), name)
 	}

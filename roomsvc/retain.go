@@ -35,7 +35,7 @@ func (s *Service) retain(ctx context.Context) {
 		removed, err := s.removeDue(ctx)
 		pause = retainRound
 		if err != nil && ctx.Err() == nil {
-			if !s.isAway() && outage.Failed(time.Now()) {
+			if !s.isUnavailable() && outage.Failed(time.Now()) {
 				s.log.Warn("cannot remove the histories of deleted rooms now", "error", err, "again_in", retainRetry)
 			}
 			pause = retainRetry
@@ -100,7 +100,7 @@ func (s *Service) remove(ctx context.Context, d deletion) error {
 // it. A snapshot may need more: a service that starts from it reads the whole stream instead when
 // it finds a gap behind it.
 func (s *Service) floor(ctx context.Context) (uint64, error) {
-	settled, err := s.settled(ctx)
+	settled, err := s.readByAllCopies(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -117,7 +117,7 @@ func (s *Service) floor(ctx context.Context) (uint64, error) {
 
 // settled is a sequence that every copy of the stream has had for a moment, so that a consumer,
 // whichever copy it reads, has counted what comes before it.
-func (s *Service) settled(ctx context.Context) (uint64, error) {
+func (s *Service) readByAllCopies(ctx context.Context) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
 	info, err := s.stream.Info(try)

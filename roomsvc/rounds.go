@@ -12,8 +12,8 @@ import (
 // round is one asking: of several apps in parallel, or of one in a chain. Shadows are asked
 // beside the app that comes after them, as they change nothing for it.
 type round struct {
-	phase    room.Interface
-	contacts []*contact // in order
+	iface room.Interface
+	hooks []*hook // in order
 	// again: the apps have been asked, and are asked once more if the draft has changed since.
 	again bool
 	share time.Duration // how long the round may take, of a command with the whole budget
@@ -22,23 +22,23 @@ type round struct {
 // rounds are the apps that are asked before an event, in order: all apps of a phase at once, but
 // those that modify one after the other, each with what the last one made. Before a creation the
 // apps that want to check what the others made of it come last.
-func rounds(e room.EventType, budget time.Duration, contacts func(room.Interface) []*contact) []round {
+func rounds(e room.EventType, budget time.Duration, hooks func(room.Interface) []*hook) []round {
 	var all []round
-	for _, phase := range e.Phases() {
-		concerned := contacts(phase)
+	for _, iface := range e.Phases() {
+		concerned := hooks(iface)
 		for len(concerned) > 0 {
 			size := len(concerned)
-			if phase.Content() == room.ContentModify {
-				size = 1 + slices.IndexFunc(concerned, func(k *contact) bool { return !k.manifest.Shadow })
+			if iface.Content() == room.ContentModify {
+				size = 1 + slices.IndexFunc(concerned, func(k *hook) bool { return !k.manifest.Shadow })
 				if size == 0 {
 					size = len(concerned) // shadows only
 				}
 			}
-			all = append(all, round{phase: phase, contacts: concerned[:size]})
+			all = append(all, round{iface: iface, hooks: concerned[:size]})
 			concerned = concerned[size:]
 		}
 	}
-	if last := reinvoked(e, contacts); len(last.contacts) > 0 {
+	if last := reinvoked(e, hooks); len(last.hooks) > 0 {
 		all = append(all, last)
 	}
 	level := level(all, forRounds(budget))
@@ -77,14 +77,14 @@ func level(rounds []round, most time.Duration) time.Duration {
 }
 
 // reinvoked is the round of the apps that are asked again about the final draft of a creation.
-func reinvoked(e room.EventType, contacts func(room.Interface) []*contact) round {
-	r := round{phase: room.PreRoomCreatePrevent, again: true}
-	if r.phase.Event() != e {
+func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) round {
+	r := round{iface: room.PreRoomCreatePrevent, again: true}
+	if r.iface.Event() != e {
 		return r
 	}
-	for _, k := range contacts(r.phase) {
+	for _, k := range hooks(r.iface) {
 		if k.manifest.ReinvocationPolicy == room.ReinvokeIfNeeded {
-			r.contacts = append(r.contacts, k)
+			r.hooks = append(r.hooks, k)
 		}
 	}
 	return r
@@ -93,7 +93,7 @@ func reinvoked(e room.EventType, contacts func(room.Interface) []*contact) round
 // longest is how long the round takes if every app uses its time up.
 func (r round) longest() time.Duration {
 	var longest time.Duration
-	for _, k := range r.contacts {
+	for _, k := range r.hooks {
 		if k.manifest.IsEnabled() && !k.manifest.Shadow {
 			longest = max(longest, k.manifest.Timeout())
 		}
@@ -130,11 +130,11 @@ func (r round) time(ctx context.Context, app *room.Manifest) time.Duration {
 }
 
 // timeNeeded is the time that a command must have left for those apps to have their fair time.
-func timeNeeded(rounds []round, of func(*contact) bool) time.Duration {
+func timeNeeded(rounds []round, of func(*hook) bool) time.Duration {
 	var needed time.Duration
 	for _, r := range rounds {
 		var longest time.Duration
-		for _, k := range r.contacts {
+		for _, k := range r.hooks {
 			if k.manifest.IsEnabled() && !k.manifest.Shadow && of(k) {
 				longest = max(longest, r.fair(&k.manifest))
 			}

@@ -173,25 +173,25 @@ type Service struct {
 	stream jetstream.Stream
 	append appender
 	// replays is the stream of dead letters that apps get again.
-	replays jetstream.Stream
-	micro   *bus.Service
-	out     *bus.Batcher
-	asker   *bus.Requester
-	commits *bus.Requester
-	errors  errorCounts
-	late    atomic.Uint64 // verdicts
-	ignored roomLines     // about late verdicts, by app
-	lost    atomic.Uint64 // messages of the stream
+	replays   jetstream.Stream
+	micro     *bus.Service
+	out       *bus.Batcher
+	requester *bus.Requester
+	commits   *bus.Requester
+	errors    errorCounts
+	late      atomic.Uint64 // verdicts
+	lateLines roomLines     // about late verdicts, by app
+	lost      atomic.Uint64 // messages of the stream
 	// conflicts are the commits that another service was faster than.
-	conflicts atomic.Uint64
-	lacking   roomLines   // about rooms that the stream lacks events of
-	gone      atomic.Bool // the stream of events does not exist
-	outage    bus.Outage  // of JetStream, or of the stream
-	brokenOff bus.Outage  // of reading the stream, which is tried again at once
-	unread    atomic.Bool // the stream cannot be read
-	asking    atomic.Bool // silent asks whether JetStream answers
-	unwritten bus.Outage  // of the record of the registry
-	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
+	conflicts   atomic.Uint64
+	behindLines roomLines   // about rooms that the stream lacks events of
+	gone        atomic.Bool // the stream of events does not exist
+	outage      bus.Outage  // of JetStream, or of the stream
+	brokenOff   bus.Outage  // of reading the stream, which is tried again at once
+	unread      atomic.Bool // the stream cannot be read
+	probing     atomic.Bool // silent asks whether JetStream answers
+	unwritten   bus.Outage  // of the record of the registry
+	stale       atomic.Bool // the registry lacks what this service knows, and that was logged
 
 	depends    dependencies
 	readiness  readiness
@@ -199,10 +199,10 @@ type Service struct {
 	projection *projection
 	snapshots  *snapshots
 	id         string // of this one among all of them
-	turns      *turns
+	lanes      *lanes
 	handovers  handovers
 	undecided  undecided
-	ours       ours
+	pending    pendingCommits
 	recorder   *recorder
 
 	reconnected chan nats.Status // the connection was lost and is back
@@ -210,7 +210,7 @@ type Service struct {
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
-	behind      chan struct{} // the registry lacks what another service knows
+	resync      chan struct{} // the registry lacks what another service knows
 	listening   chan struct{} // rounds that are listened to though nobody waits for them
 }
 
@@ -238,8 +238,8 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   newSnapshots(js),
-		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
-		behind:      make(chan struct{}, 1),
+		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
+		resync:      make(chan struct{}, 1),
 		listening:   make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
@@ -257,14 +257,14 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
-	s.tellReadiness()
+	s.reportReadiness()
 	if err := s.openInboxes(); err != nil {
 		return err
 	}
 	if err := s.provisionOrStandBy(ctx); err != nil {
 		return err
 	}
-	s.tellReadiness()
+	s.reportReadiness()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.restore(ctx)
@@ -272,15 +272,15 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.follow(s.ctx) })
 	s.running.Go(func() { s.forgetCommands(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
-	s.running.Go(func() { s.buryGivenUp(s.ctx) })
-	if err := s.apps.wait(ctx); err != nil {
+	s.running.Go(func() { s.deadLetterUndelivered(s.ctx) })
+	if err := s.apps.awaitSync(ctx); err != nil {
 		return err
 	}
 	s.keepRecord(ctx)
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
-	if err := s.inspect(ctx); err != nil {
+	if err := s.checkIntegrity(ctx); err != nil {
 		return err
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
@@ -335,7 +335,7 @@ func (s *Service) end() {
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	s.nc.RemoveStatusListener(s.connection)
-	for _, a := range []*bus.Requester{s.asker, s.commits} {
+	for _, a := range []*bus.Requester{s.requester, s.commits} {
 		if a != nil {
 			_ = a.Close() // fails only if the connection is closed, and then it is gone
 		}
@@ -345,13 +345,13 @@ func (s *Service) end() {
 // openInboxes lets apps and JetStream answer. Acknowledgements have an inbox of their own: they do
 // not wait behind what has to be said of apps that are late.
 func (s *Service) openInboxes() (err error) {
-	if s.asker, err = bus.NewRequester(s.out); err != nil {
+	if s.requester, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
 	if s.commits, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
-	if err = s.listenToReplicas(); err != nil {
+	if err = s.subscribeDeciding(); err != nil {
 		return fmt.Errorf("listening to the other replicas: %w", err)
 	}
 	s.append = s.commits.Append

@@ -104,7 +104,7 @@ func (s *snapshotWriter) write(ctx context.Context, w io.Writer) error {
 	if err := s.rooms(&out); err != nil {
 		return err
 	}
-	if err := s.p.reach(ctx, s.p.highest()); err != nil {
+	if err := s.p.awaitSeq(ctx, s.p.highest()); err != nil {
 		return err
 	}
 	remembered, err := s.end()
@@ -173,7 +173,7 @@ func (s *snapshotWriter) end() ([]generation, error) {
 	}
 	s.tail.Seq, s.tail.ID, s.tail.Stored, s.tail.Quarantined = s.p.consumed, s.p.newest.id, s.p.newest.stored, s.p.quarantined
 	s.tail.Purged = s.p.purged
-	return s.p.recent.freeze(), nil
+	return s.p.dedupe.freeze(), nil
 }
 
 // errDamaged is why a snapshot is not one that was written so.
@@ -220,7 +220,7 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 			p.consumed, p.committed = head.Seq, tail.Seq
 			p.newest = stamp{tail.ID, tail.Stored}
 			p.quarantined, p.counted = tail.Quarantined, tail.Seq
-			p.recent.begin(time.Now(), commands)
+			p.dedupe.begin(time.Now(), commands)
 			if head.Format < snapshotFormat {
 				for _, state := range p.rooms {
 					state.NotBefore(tail.Stored)

@@ -197,7 +197,7 @@ func TestSnapshotAndTailAreTheWhole(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, r.p.counts().quarantined, p.counts().quarantined)
 		for _, m := range h.messages[:tail.Seq] {
-			require.Equal(t, h.all.recent.find(m.event.ID), p.recent.find(m.event.ID), "a command is remembered before the tail is read")
+			require.Equal(t, h.all.dedupe.find(m.event.ID), p.dedupe.find(m.event.ID), "a command is remembered before the tail is read")
 		}
 		same(t, h, p)
 	})
@@ -218,7 +218,7 @@ func same(t *rapid.T, h *history, p *projection) {
 	}
 	require.Equal(t, h.all.live.Keys(), p.live.Keys())
 	for _, m := range h.messages {
-		require.Equal(t, h.all.recent.find(m.event.ID), p.recent.find(m.event.ID), m.event.ID)
+		require.Equal(t, h.all.dedupe.find(m.event.ID), p.dedupe.find(m.event.ID), m.event.ID)
 	}
 }
 

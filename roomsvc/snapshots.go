@@ -28,7 +28,7 @@ func (s *Service) takeSnapshots(ctx context.Context) {
 		return
 	}
 	last := s.snapshots.restored
-	for s.projection.reach(ctx, last+uint64(every)) == nil {
+	for s.projection.awaitSeq(ctx, last+uint64(every)) == nil {
 		select {
 		case <-time.After(rand.N(snapshotJitter)):
 		case <-ctx.Done():
@@ -49,7 +49,7 @@ func (s *Service) takeLastSnapshot(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
-	_ = s.projection.reach(ctx, s.projection.highest()) // if it does not come, writing says so
+	_ = s.projection.awaitSeq(ctx, s.projection.highest()) // if it does not come, writing says so
 	s.takeSnapshot(ctx, 1)
 }
 
@@ -78,7 +78,7 @@ func (s *Service) takeSnapshot(ctx context.Context, lacking uint64) uint64 {
 
 // write returns nil if the snapshot that there is will do.
 func (s *Service) write(ctx context.Context, snapshot *snapshotWriter, lacking uint64) (*jetstream.ObjectInfo, error) {
-	if err := s.haveSnapshots(ctx); err != nil {
+	if err := s.ensureSnapshots(ctx); err != nil {
 		return nil, err
 	}
 	there, err := s.snapshots.current(ctx)

@@ -43,7 +43,7 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	said := func(e *lostError) {
 		s.log.Error("unavailable until what is lost is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
 		current.Store(e)
-		s.tellReadiness()
+		s.reportReadiness()
 	}
 	current.Store(lost)
 	// Replicas ask each other what they know of the apps. This one knows nothing, and leaves that to the others.

@@ -78,7 +78,7 @@ func (s *Service) endpointData(endpoint string) any {
 		Rooms: n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
 		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.depends.remade.Load(),
 		Conflicts:    s.conflicts.Load(),
-		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
+		LateVerdicts: s.late.Load(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}
 }

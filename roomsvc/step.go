@@ -10,8 +10,8 @@ import (
 // step is what a command in progress waits for. The commands behind it wait for the same, and say so
 // when their time runs out.
 type step struct {
-	asked   []*contact // the apps that are asked
-	trouble error      // why JetStream has not stored the event so far; nil if nothing has gone wrong
+	asked    []*hook // the apps that are asked
+	storeErr error   // why JetStream has not stored the event so far; nil if nothing has gone wrong
 }
 
 // committing is the step of a command whose event is published.
@@ -22,8 +22,8 @@ const maxNamed = 3
 
 func (s *step) String() string {
 	switch {
-	case s.trouble != nil:
-		return fmt.Sprintf("JetStream cannot store its event: %v", s.trouble)
+	case s.storeErr != nil:
+		return fmt.Sprintf("JetStream cannot store its event: %v", s.storeErr)
 	case s.asked == nil:
 		return "JetStream has not yet stored its event"
 	}
@@ -55,14 +55,14 @@ func tooLate(roomID string, front *step) *room.Error {
 	switch {
 	case front == nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q; send it again with the same id", roomID)
-	case front.trouble != nil:
-		return blocked(roomID, front.trouble)
+	case front.storeErr != nil:
+		return blocked(roomID, front.storeErr)
 	}
 	return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind another command of room %q (%v); send it again with the same id", roomID, front)
 }
 
 // blocked is the error of a command that is not begun because JetStream could not store the event of one
 // in front of it.
-func blocked(roomID string, trouble error) *room.Error {
-	return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: a command in front of it in room %q failed: %v", roomID, trouble)
+func blocked(roomID string, storeErr error) *room.Error {
+	return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: a command in front of it in room %q failed: %v", roomID, storeErr)
 }

@@ -70,7 +70,7 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 		}
 	}
 	var all []StreamCheck
-	for _, n := range needs(replicas) {
+	for _, n := range requirements(replicas) {
 		c, err := checkStream(ctx, js, n)
 		if err != nil {
 			return nil, err
@@ -90,7 +90,7 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 	return all, nil
 }
 
-func checkStream(ctx context.Context, js jetstream.JetStream, n needed) (StreamCheck, error) {
+func checkStream(ctx context.Context, js jetstream.JetStream, n requirement) (StreamCheck, error) {
 	c := StreamCheck{Stream: n.config.Name, Copies: n.config.Replicas, Optional: n.lost != ""}
 	err := bus.CheckStream(ctx, js, n.config, max(n.demand, bus.Durable))
 	var differs *bus.StreamDiffersError
@@ -107,7 +107,7 @@ func checkStream(ctx context.Context, js jetstream.JetStream, n needed) (StreamC
 }
 
 // apply mends what differs, and says what still does.
-func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n needed) error {
+func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n requirement) error {
 	var err error
 	if c.Missing {
 		_, err = js.CreateStream(ctx, n.config)

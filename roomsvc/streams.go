@@ -10,7 +10,7 @@ import (
 )
 
 // needed is a stream that a service uses, or the one that a bucket is made of.
-type needed struct {
+type requirement struct {
 	config jetstream.StreamConfig
 	demand bus.Demand
 	lost   string // what is lost without it; if nothing is said, the service does not start
@@ -20,8 +20,8 @@ type needed struct {
 //
 // A stream that a guarantee rests on must be on disk and have its copies. Its limits are its operator's, but for
 // those of the stream of events.
-func needs(replicas int) []needed {
-	all := []needed{
+func requirements(replicas int) []requirement {
+	all := []requirement{
 		{config: eventsConfig(), demand: bus.Exact},
 		{config: bucketConfig(subjects.AppsBucket, "the manifests of the registered apps, by id", 5), demand: bus.Durable},
 		{config: deadLettersConfig(), demand: bus.Durable},
@@ -40,7 +40,7 @@ func needs(replicas int) []needed {
 // made of included, with so many copies of each.
 func Streams(replicas int) []jetstream.StreamConfig {
 	var all []jetstream.StreamConfig
-	for _, n := range needs(replicas) {
+	for _, n := range requirements(replicas) {
 		all = append(all, n.config)
 	}
 	return all

@@ -15,7 +15,7 @@ import (
 
 // tellAfter is how long apps are asked about a command before the other replicas are told. Most answer
 // sooner.
-const tellAfter = 5 * time.Millisecond
+const announceAfter = 5 * time.Millisecond
 
 // undecided are the commands about which other replicas ask apps that take their time. The next command
 // of the same user in the room goes to that replica if it would change nothing here: what it finds here
@@ -34,7 +34,7 @@ type decider struct {
 }
 
 // decidingWord is what replicas tell each other.
-type decidingWord struct {
+type decidingNotice struct {
 	Replica string `json:"replica"`
 	Room    string `json:"room"`
 	User    string `json:"user"`
@@ -42,7 +42,7 @@ type decidingWord struct {
 }
 
 // hear takes note of what another replica tells.
-func (u *undecided) hear(word decidingWord) {
+func (u *undecided) receive(word decidingNotice) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	key, now := userInRoom{word.Room, word.User}, time.Now()
@@ -79,11 +79,11 @@ func (u *undecided) drop(replica string) {
 }
 
 // listenToReplicas hears which commands other replicas are deciding.
-func (s *Service) listenToReplicas() error {
+func (s *Service) subscribeDeciding() error {
 	_, err := s.nc.Subscribe(subjects.Deciding, func(msg *nats.Msg) {
-		var word decidingWord
+		var word decidingNotice
 		if json.Unmarshal(msg.Data, &word) == nil && word.Replica != s.id {
-			s.undecided.hear(word)
+			s.undecided.receive(word)
 		}
 	})
 	return err
@@ -91,8 +91,8 @@ func (s *Service) listenToReplicas() error {
 
 // tellWhenSlow tells the other replicas of a command about which apps are asked for longer than a
 // moment, until it is told that the command has been decided.
-func (s *Service) tellWhenSlow(ctx context.Context, c room.Command, place *ticket) (decided func()) {
-	word := decidingWord{Replica: s.id, Room: c.Request.Target(), User: room.UserID(c.Request)}
+func (s *Service) announceWhenSlow(ctx context.Context, c room.Command, place *ticket) (decided func()) {
+	word := decidingNotice{Replica: s.id, Room: c.Request.Target(), User: room.UserID(c.Request)}
 	if place == nil || word.User == "" || len(s.apps.rounds(c.Request.Event())) == 0 {
 		return func() {}
 	}
@@ -100,18 +100,18 @@ func (s *Service) tellWhenSlow(ctx context.Context, c room.Command, place *ticke
 	var told, ended bool
 	var timer *time.Timer
 	mu.Lock() // the function may run before the timer is known
-	timer = time.AfterFunc(tellAfter, func() {
+	timer = time.AfterFunc(announceAfter, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
 		case ended:
 		case !place.isAsking():
-			timer.Reset(tellAfter)
+			timer.Reset(announceAfter)
 		default:
 			told = true
 			deadline, _ := ctx.Deadline()
 			word.ForMs = max(1, time.Until(deadline).Milliseconds())
-			s.tellReplicas(word)
+			s.publishDeciding(word)
 		}
 	})
 	mu.Unlock()
@@ -121,13 +121,13 @@ func (s *Service) tellWhenSlow(ctx context.Context, c room.Command, place *ticke
 		defer mu.Unlock()
 		if ended = true; told {
 			word.ForMs = 0
-			s.tellReplicas(word)
+			s.publishDeciding(word)
 		}
 	}
 }
 
 // tellReplicas does its best: a replica that does not hear of it answers as it would without.
-func (s *Service) tellReplicas(word decidingWord) {
+func (s *Service) publishDeciding(word decidingNotice) {
 	if body, err := json.Marshal(word); err == nil {
 		_ = s.nc.Publish(subjects.Deciding, body)
 	}

@@ -24,7 +24,7 @@ func preEvent(d room.Data) ([]byte, error) {
 }
 
 // judge turns a reply into the answer's outcome.
-func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply) {
+func judge(a *room.Answer, iface room.Interface, d *room.Draft, reply bus.Reply) {
 	a.Took = reply.Took
 	switch {
 	case errors.Is(reply.Err, bus.ErrNoResponders):
@@ -34,7 +34,7 @@ func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply)
 	case reply.Err != nil:
 		a.Outcome, a.Reason = room.Unavailable, reply.Err.Error()
 	default:
-		if err := readVerdict(a, phase, d, reply.Msg); err != nil {
+		if err := readVerdict(a, iface, d, reply.Msg); err != nil {
 			a.Outcome, a.Reason = failureOf(reply.Msg), err.Error()
 		}
 	}
@@ -49,12 +49,12 @@ func failureOf(msg *nats.Msg) room.Outcome {
 	return room.Failed
 }
 
-func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.Msg) error {
+func readVerdict(a *room.Answer, iface room.Interface, d *room.Draft, msg *nats.Msg) error {
 	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
 	if code != "" || description != "" {
 		return fmt.Errorf("%.*s", room.MaxReasonBytes, cmp.Or(description, "error "+code))
 	}
-	v, err := room.ParseVerdict(phase, msg.Data)
+	v, err := room.ParseVerdict(iface, msg.Data)
 	if err != nil {
 		return fmt.Errorf("the verdict cannot be read: %w", err)
 	}

@@ -30,23 +30,23 @@ func (s *Service) watchApps(ctx context.Context) {
 				s.log.Info("the apps are known again", "outage", lasted.Round(time.Millisecond))
 			}
 		})
-		s.apps.doubt(err)
+		s.apps.markStale(err)
 		if ctx.Err() != nil {
 			return
 		}
 		switch {
 		case errors.Is(err, errReconnected):
 			wait = firstWatchRetry
-		case errors.Is(err, errBehindBucket):
+		case errors.Is(err, errResync):
 			s.log.Info("reading the apps anew", "why", err)
 			wait = firstWatchRetry
-		case !s.isAway() && outage.Failed(time.Now()):
+		case !s.isUnavailable() && outage.Failed(time.Now()):
 			s.log.Warn("no command is decided until the apps are known", "error", err)
 		}
 		select {
 		case <-time.After(wait):
 		case <-s.connection:
-		case <-s.behind:
+		case <-s.resync:
 		case <-ctx.Done():
 		}
 	}
@@ -58,9 +58,9 @@ func (s *Service) watchOnce(ctx context.Context, known func()) error {
 	if err := s.mendRegistry(ctx); err != nil {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	requests_, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	last, err := bus.LeaderLast(asking, s.nc, subjects.AppsStream, subjects.AllApps)
+	last, err := bus.LeaderLast(requests_, s.nc, subjects.AppsStream, subjects.AllApps)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Service) watchOnce(ctx context.Context, known func()) error {
 			case !open:
 				return errors.New("the watch has ended")
 			case e == nil: // what was there has come, but the replica it is from may lag behind
-				s.apps.know(last.Seq)
+				s.apps.markSynced(last.Seq)
 				known()
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
@@ -85,12 +85,12 @@ func (s *Service) watchOnce(ctx context.Context, known func()) error {
 				s.apps.update(e.Key(), e.Value(), e.Revision())
 			}
 		case status := <-s.connection:
-			s.apps.doubt(nats.ErrDisconnected)
+			s.apps.markStale(nats.ErrDisconnected)
 			if status == nats.CONNECTED {
 				return errReconnected
 			}
-		case <-s.behind:
-			return errBehindBucket
+		case <-s.resync:
+			return errResync
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -99,4 +99,4 @@ func (s *Service) watchOnce(ctx context.Context, known func()) error {
 
 // errBehindBucket is why the bucket is read anew though the connection is there: another
 // replica has learnt what this one has not, or the bucket is not the one that was read.
-var errBehindBucket = errors.New("a change of the apps did not come, or the bucket is another one")
+var errResync = errors.New("a change of the apps did not come, or the bucket is another one")

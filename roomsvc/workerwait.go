@@ -45,7 +45,7 @@ func (s *Service) awaitWorkers(ctx context.Context) error {
 
 // withoutWorker returns the apps whose answer is required and that have no live worker.
 func (s *Service) withoutWorker(ctx context.Context) (ids []string) {
-	for _, k := range s.apps.contacts() {
+	for _, k := range s.apps.hooks() {
 		id := k.manifest.ID
 		if k.manifest.IsEnabled() && k.enforcedEssential() && !slices.Contains(ids, id) && !s.hasWorker(ctx, k) {
 			ids = append(ids, id)
@@ -56,7 +56,7 @@ func (s *Service) withoutWorker(ctx context.Context) (ids []string) {
 
 // hasWorker reports whether the app has a live worker. Not every worker speaks the micro protocol, and
 // the servers do not show every subscription, such as one in another account. A look that fails finds none.
-func (s *Service) hasWorker(ctx context.Context, k *contact) bool {
+func (s *Service) hasWorker(ctx context.Context, k *hook) bool {
 	if found, err := bus.HasQueue(ctx, s.nc, k.subject, subjects.AppQueue(k.manifest.ID)); err == nil && found {
 		return true
 	}

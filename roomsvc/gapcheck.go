@@ -11,15 +11,15 @@ import (
 // have missed the deletion of a room that it knows.
 
 // gaps is what one reading of the stream may pass over.
-type gaps struct {
-	anew bool   // it began at the stream's first sequence
-	end  uint64 // the stream's last sequence when it began
+type gapCheck struct {
+	fromStart bool   // it began at the stream's first sequence
+	end       uint64 // the stream's last sequence when it began
 }
 
 // missed reports whether a message of this sequence after the last one shows that others were
 // removed that had to be seen.
-func (g gaps) missed(last, seq uint64) bool {
-	return seq != last+1 && (!g.anew || seq > g.end+1)
+func (g gapCheck) missed(last, seq uint64) bool {
+	return seq != last+1 && (!g.fromStart || seq > g.end+1)
 }
 
 // errMissed is why reading starts over when events were removed before they were read.
@@ -34,13 +34,13 @@ func (s *Service) missed(seq uint64) error {
 
 // passOver goes on to the stream's end, as it was when the reading began, if nothing is left on
 // the way.
-func (s *Service) passOver(ctx context.Context, g gaps) error {
+func (s *Service) skipToEnd(ctx context.Context, g gapCheck) error {
 	if !s.endsBefore(ctx, s.projection.last()+1) {
 		return nil // there is more to come
 	}
-	if !g.anew {
+	if !g.fromStart {
 		return s.missed(g.end)
 	}
-	s.projection.pass(g.end)
+	s.projection.skipTo(g.end)
 	return nil
 }

@@ -32,7 +32,7 @@ func (s *Service) checkRegistry(ctx context.Context) {
 		}
 		if s.apps.differs(bucket) {
 			select {
-			case s.behind <- struct{}{}:
+			case s.resync <- struct{}{}:
 			default: // it is about to be read
 			}
 			continue
@@ -50,7 +50,7 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 		return err
 	}
 	if !s.apps.differs(bucket) {
-		s.apps.recognize(bucket)
+		s.apps.resetIfRecreated(bucket)
 		return nil
 	}
 	known, revision := s.apps.registrations()
@@ -63,7 +63,7 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", endOf(bucket), "known", revision, "apps", len(known))
 	}
 	if bucket == nil {
-		if err := s.haveRegistry(ctx); err != nil {
+		if err := s.ensureRegistry(ctx); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 			return err
 		}
 	}
-	s.apps.recognize(bucket)
+	s.apps.resetIfRecreated(bucket)
 	if s.stale.Swap(false) {
 		s.log.Info("registrations written back", "bucket", subjects.AppsBucket, "known", len(known), "written", written)
 	}
@@ -115,10 +115,10 @@ func (s *Service) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, err
 	}
 }
 
-func (s *Service) haveRegistry(ctx context.Context) error {
-	for _, n := range needs(s.cfg.Replicas) {
+func (s *Service) ensureRegistry(ctx context.Context) error {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.config.Name == subjects.AppsStream {
-			return s.have(ctx, n)
+			return s.ensure(ctx, n)
 		}
 	}
 	return nil

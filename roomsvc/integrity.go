@@ -26,12 +26,12 @@ const maxGaps = 10_000
 // inspect looks for what NATS does not say of its own accord: that messages of the stream are
 // damaged on disk. The server passes over one that it cannot read. When it finds one while it
 // recovers from a crash, it cuts off all that comes behind it in the same file.
-func (s *Service) inspect(ctx context.Context) error {
+func (s *Service) checkIntegrity(ctx context.Context) error {
 	info, err := s.info(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the stream: %w", err)
 	}
-	lost := s.projection.unread(info.State.LastSeq, info.State.Msgs)
+	lost := s.projection.missingMessages(info.State.LastSeq, info.State.Msgs)
 	if lost > 0 {
 		s.log.Error("messages of the stream cannot be read: they are damaged on disk", "messages", lost)
 	}

@@ -31,14 +31,14 @@ func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
 	s := &Service{nc: nc, log: slog.New(slog.NewTextHandler(&out, nil)), projection: newProjection(streamMade)}
 	var burying bus.Outage
 
-	s.brokeOff(true, errors.New("no heartbeat"))
+	s.readFailed(true, errors.New("no heartbeat"))
 	for range 10 {
-		s.brokeOff(false, context.DeadlineExceeded)
-		s.notBuried(&burying, context.DeadlineExceeded)
+		s.readFailed(false, context.DeadlineExceeded)
+		s.deadLetteringFailed(&burying, context.DeadlineExceeded)
 	}
-	s.readsAgain()
-	s.notBuried(&burying, errors.New("stream is full"))
-	s.buried(&burying)
+	s.readStarted()
+	s.deadLetteringFailed(&burying, errors.New("stream is full"))
+	s.deadLetteringWorks(&burying)
 	assert.Equal(t, []string{
 		`INFO msg="reading the stream broke off; trying again" after=0 error="no heartbeat"`,
 		`WARN msg="JetStream does not answer: commands are unavailable" error="context deadline exceeded"`,
@@ -49,8 +49,8 @@ func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
 
 	out.Reset()
 	nc.Close()
-	s.brokeOff(false, context.DeadlineExceeded)
-	s.notBuried(&burying, context.DeadlineExceeded)
+	s.readFailed(false, context.DeadlineExceeded)
+	s.deadLetteringFailed(&burying, context.DeadlineExceeded)
 	assert.Empty(t, out.String(), "the loss of the connection is logged")
 }
 
@@ -67,10 +67,10 @@ func TestOutageLog_LeaderIsSilentWhileTheStreamIsRead(t *testing.T) {
 	s, err := Start(t.Context(), nc, Config{Logger: slog.New(slog.NewTextHandler(out, nil))})
 	require.NoError(t, err)
 	for range 3 {
-		s.silent(context.DeadlineExceeded)
+		s.leaderSilent(context.DeadlineExceeded)
 	}
-	assert.True(t, s.isAway())
-	require.Eventually(t, func() bool { return !s.isAway() }, 5*time.Second, 10*time.Millisecond)
+	assert.True(t, s.isUnavailable())
+	require.Eventually(t, func() bool { return !s.isUnavailable() }, 5*time.Second, 10*time.Millisecond)
 	require.NoError(t, s.Stop(t.Context()))
 	assert.Equal(t, 1, strings.Count(out.String(), `WARN msg="JetStream does not answer: commands are unavailable"`), out)
 	assert.Equal(t, 1, strings.Count(out.String(), `INFO msg="JetStream answers, and the stream is read again"`), out)

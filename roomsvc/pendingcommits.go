@@ -15,7 +15,7 @@ import (
 // ours are the commits of this service that are on their way. The stream often brings an event
 // before JetStream's acknowledgement is here; what this service has just written it need not
 // read.
-type ours struct {
+type pendingCommits struct {
 	mu   sync.Mutex
 	sent map[string]sentEvent // by the command's id
 }
@@ -27,7 +27,7 @@ type sentEvent struct {
 }
 
 // write takes note of an event that is about to be published, until it is told to forget it.
-func (o *ours) write(e room.Event, subject string, body []byte) {
+func (o *pendingCommits) add(e room.Event, subject string, body []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.sent == nil {
@@ -36,7 +36,7 @@ func (o *ours) write(e room.Event, subject string, body []byte) {
 	o.sent[e.ID] = sentEvent{event: e, subject: subject, body: body}
 }
 
-func (o *ours) forget(id string) {
+func (o *pendingCommits) remove(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.sent, id)
@@ -44,7 +44,7 @@ func (o *ours) forget(id string) {
 
 // read is the event of a message if this service has written it. Another one may have been sent
 // the same command: what it has made of it differs in its time, if in nothing else.
-func (o *ours) read(msg jetstream.Msg, seq uint64) (room.Event, bool) {
+func (o *pendingCommits) find(msg jetstream.Msg, seq uint64) (room.Event, bool) {
 	h := msg.Headers()
 	o.mu.Lock()
 	w, ok := o.sent[h.Get(subjects.ID)]

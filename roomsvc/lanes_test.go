@@ -13,16 +13,16 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func (t *turns) inLane(roomID string) int {
+func (t *lanes) inLane(roomID string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if l, ok := t.lanes[roomID]; ok {
+	if l, ok := t.byRoom[roomID]; ok {
 		return l.tickets
 	}
 	return 0
 }
 
-func (t *turns) hasBegun(tk *ticket) bool {
+func (t *lanes) hasBegun(tk *ticket) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return tk.begun
@@ -35,16 +35,16 @@ type taking struct {
 }
 
 // take enters the ticket into the lane of room r, and returns what it has when it is its turn.
-func take(ctx context.Context, t *testing.T, turns *turns, tk *ticket, changes func() bool) <-chan taking {
+func take(ctx context.Context, t *testing.T, lanes *lanes, tk *ticket, changes func() bool) <-chan taking {
 	t.Helper()
 	taken := make(chan taking, 1)
-	require.NoError(t, turns.enter("r", tk, nil))
+	require.NoError(t, lanes.enter("r", tk, nil))
 	go func() {
-		err := turns.wait(ctx, "r", tk, changes)
+		err := lanes.wait(ctx, "r", tk, changes)
 		if err != nil {
-			turns.leave("r", tk)
+			lanes.leave("r", tk)
 		}
-		taken <- taking{func() { turns.leave("r", tk) }, err}
+		taken <- taking{func() { lanes.leave("r", tk) }, err}
 	}()
 	return taken
 }
@@ -57,13 +57,13 @@ func always() bool { return true }
 
 func TestTurns_AreInTheOrderOfArrival(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(100)
-	first := <-take(t.Context(), t, turns, change("x"), never)
+	lanes := newLanes(100)
+	first := <-take(t.Context(), t, lanes, change("x"), never)
 	require.NoError(t, first.err)
 	var order []int
 	var waiting sync.WaitGroup
 	for n := range 20 {
-		taken := take(t.Context(), t, turns, change(string(rune('a'+n))), never)
+		taken := take(t.Context(), t, lanes, change(string(rune('a'+n))), never)
 		waiting.Go(func() {
 			next := <-taken
 			assert.NoError(t, next.err)
@@ -74,51 +74,51 @@ func TestTurns_AreInTheOrderOfArrival(t *testing.T) {
 	first.release()
 	waiting.Wait()
 	assert.IsIncreasing(t, order)
-	assert.Empty(t, turns.lanes, "an empty lane is forgotten")
+	assert.Empty(t, lanes.byRoom, "an empty lane is forgotten")
 }
 
 func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(3)
-	first := <-take(t.Context(), t, turns, change("a"), never)
+	lanes := newLanes(3)
+	first := <-take(t.Context(), t, lanes, change("a"), never)
 	ctx, cancel := context.WithCancel(t.Context())
-	cancelled := take(ctx, t, turns, change("b"), never)
-	next := take(t.Context(), t, turns, change("c"), never)
-	require.ErrorIs(t, turns.enter("r", change("d"), nil), &room.Error{Code: room.CodeOverloaded})
-	(<-take(t.Context(), t, turns, idle("d"), never)).release() // it does not wait, and so is not one too many
+	cancelled := take(ctx, t, lanes, change("b"), never)
+	next := take(t.Context(), t, lanes, change("c"), never)
+	require.ErrorIs(t, lanes.enter("r", change("d"), nil), &room.Error{Code: room.CodeOverloaded})
+	(<-take(t.Context(), t, lanes, idle("d"), never)).release() // it does not wait, and so is not one too many
 	other := change("d")
-	require.NoError(t, turns.enter("s", other, nil))
+	require.NoError(t, lanes.enter("s", other, nil))
 	assert.True(t, other.begun, "another room has turns of its own")
-	turns.leave("s", other)
+	lanes.leave("s", other)
 	cancel()
 	require.ErrorIs(t, (<-cancelled).err, &room.Error{Code: room.CodeDeadlineExceeded})
 	first.release()
 	(<-next).release()
-	assert.Empty(t, turns.lanes)
+	assert.Empty(t, lanes.byRoom)
 }
 
 func TestTurns_CommandThatChangesNothingWaitsForItsUserOnly(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(100)
-	join := <-take(t.Context(), t, turns, change("ann"), never)
-	(<-take(t.Context(), t, turns, idle("bob"), never)).release()
-	(<-take(t.Context(), t, turns, idle(""), never)).release()
+	lanes := newLanes(100)
+	join := <-take(t.Context(), t, lanes, change("ann"), never)
+	(<-take(t.Context(), t, lanes, idle("bob"), never)).release()
+	(<-take(t.Context(), t, lanes, idle(""), never)).release()
 	waiting := idle("ann")
-	leave := take(t.Context(), t, turns, waiting, never)
-	assert.False(t, turns.hasBegun(waiting))
+	leave := take(t.Context(), t, lanes, waiting, never)
+	assert.False(t, lanes.hasBegun(waiting))
 	join.release()
 	(<-leave).release()
-	assert.Empty(t, turns.lanes)
+	assert.Empty(t, lanes.byRoom)
 }
 
 // A leave that waited behind the join of its user changes something by then: it takes the turn
 // that its arrival gives it, before changes that arrived later.
 func TestTurns_CommandThatComesToChangeSomethingKeepsItsPlace(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(100)
-	join := <-take(t.Context(), t, turns, change("ann"), never)
-	leave := take(t.Context(), t, turns, idle("ann"), always)
-	later := take(t.Context(), t, turns, change("bob"), never)
+	lanes := newLanes(100)
+	join := <-take(t.Context(), t, lanes, change("ann"), never)
+	leave := take(t.Context(), t, lanes, idle("ann"), always)
+	later := take(t.Context(), t, lanes, change("bob"), never)
 	join.release()
 	var first taking
 	select {
@@ -129,69 +129,69 @@ func TestTurns_CommandThatComesToChangeSomethingKeepsItsPlace(t *testing.T) {
 		first.release()
 		first = <-leave
 		first.release()
-		assert.Empty(t, turns.lanes)
+		assert.Empty(t, lanes.byRoom)
 		return
 	}
 	first.release()
 	(<-later).release()
-	assert.Empty(t, turns.lanes)
+	assert.Empty(t, lanes.byRoom)
 }
 
 // A join waits for the leave before it that is about to change nothing: the leave must not find the
 // user a member.
 func TestTurns_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(100)
-	leave := <-take(t.Context(), t, turns, idle("ann"), never)
+	lanes := newLanes(100)
+	leave := <-take(t.Context(), t, lanes, idle("ann"), never)
 	waiting := change("ann")
-	join := take(t.Context(), t, turns, waiting, never)
-	other := take(t.Context(), t, turns, change("bob"), never)
-	assert.False(t, turns.hasBegun(waiting))
+	join := take(t.Context(), t, lanes, waiting, never)
+	other := take(t.Context(), t, lanes, change("bob"), never)
+	assert.False(t, lanes.hasBegun(waiting))
 	leave.release()
 	(<-join).release()
 	(<-other).release()
-	assert.Empty(t, turns.lanes)
+	assert.Empty(t, lanes.byRoom)
 }
 
 // A handler that is asked about a command must not wait for the command's end.
 func TestTurns_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(100)
+	lanes := newLanes(100)
 	outer := &ticket{command: "outer", user: "ann", changes: true}
-	require.NoError(t, turns.enter("r", outer, nil))
-	require.NoError(t, turns.enter("r", change("bob"), []string{"outer"}), "its apps have been asked; the event may be out")
-	outer.at(&step{asked: []*contact{{}}})
-	require.ErrorIs(t, turns.enter("r", change("bob"), []string{"first", "outer"}), &room.Error{Code: room.CodeInvalidRequest})
-	require.NoError(t, turns.enter("r", change("bob"), []string{"another"}))
-	require.NoError(t, turns.enter("s", change("bob"), []string{"outer"}), "another room does not wait")
+	require.NoError(t, lanes.enter("r", outer, nil))
+	require.NoError(t, lanes.enter("r", change("bob"), []string{"outer"}), "its apps have been asked; the event may be out")
+	outer.at(&step{asked: []*hook{{}}})
+	require.ErrorIs(t, lanes.enter("r", change("bob"), []string{"first", "outer"}), &room.Error{Code: room.CodeInvalidRequest})
+	require.NoError(t, lanes.enter("r", change("bob"), []string{"another"}))
+	require.NoError(t, lanes.enter("s", change("bob"), []string{"outer"}), "another room does not wait")
 }
 
 // It is known already that JetStream cannot: each would only find out the same, after its whole time.
 func TestTurns_CommandsBehindOneThatJetStreamDidNotStoreAreBlocked(t *testing.T) {
 	t.Parallel()
-	turns := newTurns(100)
+	lanes := newLanes(100)
 	now := time.Now()
 	first, second, third := change("a"), change("b"), change("c")
 	first.came, second.came, third.came = now, now, now
-	front := <-take(t.Context(), t, turns, first, never)
-	next, last := take(t.Context(), t, turns, second, never), take(t.Context(), t, turns, third, never)
-	first.trouble = bus.ErrRefused
+	front := <-take(t.Context(), t, lanes, first, never)
+	next, last := take(t.Context(), t, lanes, second, never), take(t.Context(), t, lanes, third, never)
+	first.storeErr = bus.ErrRefused
 	front.release()
 	(<-next).release()
 	require.Equal(t, bus.ErrRefused, second.blocked)
 	later := change("d")
 	later.came = time.Now().Add(time.Hour)
-	after := take(t.Context(), t, turns, later, never)
+	after := take(t.Context(), t, lanes, later, never)
 	(<-last).release()
 	require.Equal(t, bus.ErrRefused, third.blocked)
 	(<-after).release()
 	require.NoError(t, later.blocked, "it came after the trouble, and finds out for itself")
-	assert.Empty(t, turns.lanes)
+	assert.Empty(t, lanes.byRoom)
 }
 
 func TestTurns_CommandWhoseTimeRunsOutSaysWhatTheOneInFrontWaitsFor(t *testing.T) {
 	t.Parallel()
-	asked := func(m room.Manifest) *contact { return &contact{manifest: m} }
+	asked := func(m room.Manifest) *hook { return &hook{manifest: m} }
 	disabled := asked(room.Manifest{ID: "off", Enabled: new(false)})
 	for name, c := range map[string]struct {
 		front *step
@@ -199,24 +199,24 @@ func TestTurns_CommandWhoseTimeRunsOutSaysWhatTheOneInFrontWaitsFor(t *testing.T
 		says  string
 	}{
 		"nothing":    {nil, room.CodeDeadlineExceeded, `behind other commands of room "r"`},
-		"an app":     {&step{asked: []*contact{asked(room.Manifest{ID: "shade", Shadow: true}), disabled, asked(room.Manifest{ID: "guard"})}}, room.CodeDeadlineExceeded, "it waits for apps: guard)"},
+		"an app":     {&step{asked: []*hook{asked(room.Manifest{ID: "shade", Shadow: true}), disabled, asked(room.Manifest{ID: "guard"})}}, room.CodeDeadlineExceeded, "it waits for apps: guard)"},
 		"a commit":   {committing, room.CodeDeadlineExceeded, "JetStream has not yet stored its event"},
-		"no storage": {&step{trouble: bus.ErrRefused}, room.CodeUnavailable, "JetStream refused the message"},
+		"no storage": {&step{storeErr: bus.ErrRefused}, room.CodeUnavailable, "JetStream refused the message"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			turns := newTurns(100)
+			lanes := newLanes(100)
 			first := change("a")
-			front := <-take(t.Context(), t, turns, first, never)
+			front := <-take(t.Context(), t, lanes, first, never)
 			first.at(c.front)
 			ctx, cancel := context.WithCancel(t.Context())
-			waiting := take(ctx, t, turns, change("b"), never)
+			waiting := take(ctx, t, lanes, change("b"), never)
 			cancel()
 			err := (<-waiting).err
 			require.ErrorIs(t, err, &room.Error{Code: c.code})
 			require.ErrorContains(t, err, c.says)
 			front.release()
-			assert.Empty(t, turns.lanes)
+			assert.Empty(t, lanes.byRoom)
 		})
 	}
 }

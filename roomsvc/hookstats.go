@@ -12,7 +12,7 @@ import (
 )
 
 // figures count what came of asking an app about one interface, since the service started.
-type figures struct {
+type hookStats struct {
 	mu     sync.Mutex
 	counts room.Figures
 	times  *hdrhistogram.Histogram // in microseconds; nil before the first
@@ -24,20 +24,20 @@ func newTimes() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, (room.MaxTimeoutMs * time.Millisecond).Microseconds(), 2)
 }
 
-func (f *figures) called() {
+func (f *hookStats) called() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Calls++
 }
 
-func (f *figures) late() {
+func (f *hookStats) late() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Late++
 }
 
 // took adds the time of a call that somebody got, also of one that nobody answered.
-func (f *figures) took(r bus.Reply) {
+func (f *hookStats) took(r bus.Reply) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.Retried {
@@ -53,7 +53,7 @@ func (f *figures) took(r bus.Reply) {
 }
 
 // count adds how asking ended.
-func (f *figures) count(a room.Answer) {
+func (f *hookStats) count(a room.Answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch a.Outcome {
@@ -77,15 +77,15 @@ func (f *figures) count(a room.Answer) {
 
 // tally is figures on their way to being added up: of several replicas, of several
 // interfaces. The histogram goes along, since quantiles cannot be added.
-type tally struct {
+type statsSnapshot struct {
 	room.Figures
 	Times []byte `json:"times,omitempty"` // in HdrHistogram's own encoding
 }
 
-func (f *figures) tally() tally {
+func (f *hookStats) statsSnapshot() statsSnapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t := tally{Figures: f.counts}
+	t := statsSnapshot{Figures: f.counts}
 	if f.times != nil {
 		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // into memory
 	}
@@ -93,23 +93,23 @@ func (f *figures) tally() tally {
 }
 
 // sum adds tallies up.
-type sum struct {
+type mergedStats struct {
 	figures room.Figures
 	times   *hdrhistogram.Histogram
 }
 
-func newSum() *sum {
-	return &sum{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
+func newMergedStats() *mergedStats {
+	return &mergedStats{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
 }
 
-func (s *sum) add(t tally) {
+func (s *mergedStats) add(t statsSnapshot) {
 	s.figures.Add(t.Figures)
 	if times, err := hdrhistogram.Decode(t.Times); err == nil {
 		s.times.Merge(times)
 	}
 }
 
-func (s *sum) total() room.Figures {
+func (s *mergedStats) total() room.Figures {
 	milliseconds := func(quantile float64) float64 {
 		if s.times.TotalCount() == 0 {
 			return 0

@@ -8,21 +8,21 @@ import (
 )
 
 // contact is an app as it is asked about one interface.
-type contact struct {
+type hook struct {
 	manifest  room.Manifest // the one that counts
-	phase     room.Interface
+	iface     room.Interface
 	subject   string               // where it is asked
 	retry     string               // and where once more
 	condition *condition.Condition // nil: everything concerns the app
 	broken    error                // why the condition cannot be used
-	circuit   *circuit
-	figures   *figures
+	breaker   *breaker
+	stats     *hookStats
 }
 
 // spare is the answer of an app about a draft if it can be known without asking it, as also
 // when the pre-event cannot be made (unsaid); otherwise it has no outcome.
-func (k *contact) spare(c room.Command, d *room.Draft, unsaid error) room.Answer {
-	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.phase), Shadow: k.manifest.Shadow}
+func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, unsaid error) room.Answer {
+	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
 	case err != nil && a.Essential:
@@ -39,7 +39,7 @@ func (k *contact) spare(c room.Command, d *room.Draft, unsaid error) room.Answer
 	return a
 }
 
-func (k *contact) concerned(c room.Command, d *room.Draft) (bool, error) {
+func (k *hook) concerned(c room.Command, d *room.Draft) (bool, error) {
 	if k.condition == nil {
 		return true, k.broken
 	}
@@ -47,6 +47,6 @@ func (k *contact) concerned(c room.Command, d *room.Draft) (bool, error) {
 }
 
 // enforcedEssential reports whether the action is blocked when the app cannot answer.
-func (k *contact) enforcedEssential() bool {
-	return k.manifest.Essential(k.phase) && !k.manifest.Shadow
+func (k *hook) enforcedEssential() bool {
+	return k.manifest.Essential(k.iface) && !k.manifest.Shadow
 }

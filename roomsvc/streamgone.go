@@ -20,7 +20,7 @@ func streamGone() *room.Error {
 
 // haveStream returns the error streamGone if follow has found that the stream does not exist. A command is
 // then refused before its apps are asked: they would take the time in which it can be answered.
-func (s *Service) haveStream() error {
+func (s *Service) streamError() error {
 	if s.gone.Load() {
 		return streamGone()
 	}
@@ -28,7 +28,7 @@ func (s *Service) haveStream() error {
 }
 
 // brokeOff takes note that reading the stream has failed: while it was read, or before it could be.
-func (s *Service) brokeOff(reading bool, err error) {
+func (s *Service) readFailed(reading bool, err error) {
 	now := time.Now()
 	s.unread.Store(!reading)
 	switch {
@@ -44,11 +44,11 @@ func (s *Service) brokeOff(reading bool, err error) {
 			s.log.Info("reading the stream broke off; trying again", "after", s.projection.last(), "error", err)
 		}
 	default:
-		s.doesNotAnswer(now, err)
+		s.logOutage(now, err)
 	}
 }
 
-func (s *Service) doesNotAnswer(now time.Time, err error) {
+func (s *Service) logOutage(now time.Time, err error) {
 	if s.outage.Failed(now) {
 		s.log.Warn("JetStream does not answer: commands are unavailable", "error", err)
 	}
@@ -59,42 +59,42 @@ const silenceLook = time.Second
 
 // silent takes note that the leader of the stream has not answered a command. The stream may still be read, from a node
 // that is cut off from the others: then the leader is asked in the background until it answers.
-func (s *Service) silent(err error) {
+func (s *Service) leaderSilent(err error) {
 	if !s.nc.IsConnected() {
 		return // that is logged
 	}
-	s.doesNotAnswer(time.Now(), err)
-	if s.asking.Swap(true) {
+	s.logOutage(time.Now(), err)
+	if s.probing.Swap(true) {
 		return
 	}
 	s.running.Go(func() {
-		defer s.asking.Store(false)
+		defer s.probing.Store(false)
 		for sleep(s.ctx, silenceLook) && !s.unread.Load() { // otherwise follow does
 			ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
 			_, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.AllEvents)
 			cancel()
 			if err != nil {
-				s.doesNotAnswer(time.Now(), err)
+				s.logOutage(time.Now(), err)
 				continue
 			}
-			s.answersAgain()
+			s.logRecovery()
 			return
 		}
 	})
 }
 
 // readsAgain takes note that reading the stream has begun.
-func (s *Service) readsAgain() {
+func (s *Service) readStarted() {
 	s.unread.Store(false)
 	s.brokenOff.Ended(time.Now())
-	s.answersAgain()
+	s.logRecovery()
 }
 
-func (s *Service) answersAgain() {
+func (s *Service) logRecovery() {
 	if lasted, log := s.outage.Ended(time.Now()); log {
 		s.log.Info("JetStream answers, and the stream is read again", "after", s.projection.last(), "outage", lasted.Round(time.Millisecond))
 	}
 }
 
 // isAway reports whether NATS or JetStream is away, which is logged. What fails meanwhile is not logged besides.
-func (s *Service) isAway() bool { return !s.nc.IsConnected() || s.outage.Lasts() }
+func (s *Service) isUnavailable() bool { return !s.nc.IsConnected() || s.outage.Lasts() }

@@ -54,7 +54,7 @@ func (a *apps) record() (r registryRecord, ok bool) {
 		}
 	}
 	slices.Sort(r.apps)
-	return r, a.isKnown()
+	return r, a.isSynced()
 }
 
 // keepRecord brings the record to what this service knows, unless another service has recorded a later revision.
@@ -70,7 +70,7 @@ func (s *Service) keepRecord(ctx context.Context) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		// Commands are unavailable, and that has been logged.
 	case err != nil:
-		if s.isAway() || !s.unwritten.Failed(time.Now()) {
+		if s.isUnavailable() || !s.unwritten.Failed(time.Now()) {
 			return
 		}
 		s.log.Warn("cannot record the revision of the registry; if the registry is lost, that may not be noticed", "stream", subjects.Events, "error", err)
