@@ -12,27 +12,27 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// circuit keeps an app that keeps failing for one interface from being asked, but for a probe
-// now and then. An app without a worker needs no breaker, as that is known at once; what it
-// has is patience, which ends.
+// breaker keeps an app that fails repeatedly for one interface from being asked, except for probes.
+// An app without a worker does not open it, since that is known at once. Instead the service stops
+// waiting for the app after a few calls without responders.
 type breaker struct {
 	app          string
 	on           room.Interface
 	pause        time.Duration
-	trip         uint32 // how many failures in a row are too many
+	trip         uint32 // failures in a row that open it
 	log          *slog.Logger
 	current      atomic.Pointer[twoStepBreaker]
 	run          failureRun
-	noResponders atomic.Uint32
+	noResponders atomic.Uint32          // calls in a row without responders
 	last         atomic.Pointer[string] // the latest failure
-	slow         atomic.Bool            // it did not come within the grace, the last time it counted
+	slow         atomic.Bool            // the last answer that the grace applied to came later than that
 }
 
 type twoStepBreaker = gobreaker.TwoStepCircuitBreaker[struct{}]
 
 var (
 	errFailure = errors.New("failure")
-	// errNoSign is what an answer is for the breaker that says nothing about how the app is.
+	// errNoSign marks an answer that shows neither success nor failure of the app.
 	errNoSign = errors.New("no sign")
 )
 
@@ -43,7 +43,7 @@ func newBreaker(app string, i room.Interface, cfg Config) *breaker {
 	return b
 }
 
-// newBreaker makes a breaker that is closed. Once open it is for the pause.
+// newClosed returns a closed breaker. Once open it stays open for the pause.
 func (b *breaker) newClosed(pause time.Duration, changed func(from, to gobreaker.State)) *twoStepBreaker {
 	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        b.app,
@@ -58,7 +58,7 @@ func (b *breaker) newClosed(pause time.Duration, changed func(from, to gobreaker
 	})
 }
 
-// opened makes a breaker that has just opened, for that long.
+// newOpen returns a breaker that is open for the pause.
 func (b *breaker) newOpen(pause time.Duration, changed func(from, to gobreaker.State)) *twoStepBreaker {
 	made := false
 	opened := b.newClosed(pause, func(from, to gobreaker.State) {
@@ -74,8 +74,8 @@ func (b *breaker) newOpen(pause time.Duration, changed func(from, to gobreaker.S
 	return opened
 }
 
-// revive has the next command probe an app whose breaker is open: there is news that the app is
-// alive. If the probe fails the breaker is open again, for the usual pause.
+// revive lets the next command probe an app whose breaker is open, since the app has shown that it
+// is alive. If the probe fails the breaker is open again, for the usual pause.
 func (b *breaker) revive() {
 	b.noResponders.Store(0)
 	if b.current.Load().State() != gobreaker.StateOpen {
@@ -92,18 +92,18 @@ func (b *breaker) revive() {
 	}))
 }
 
-// report logs that the app is not asked any more, and that it is again, not each probe.
+// report logs that the breaker has opened or closed, but not each probe.
 func (b *breaker) report(from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
-		b.log.Warn("breaker open: the app is not asked but for probes", "app", b.app, "interface", b.on, "failures", b.trip, "last", b.cause())
+		b.log.Warn("breaker open: the app is only probed", "app", b.app, "interface", b.on, "failures", b.trip, "last", b.cause())
 	case to == gobreaker.StateClosed:
 		b.log.Info("breaker closed: the app answers again", "app", b.app, "interface", b.on)
 	}
 }
 
-// allow returns what to call once it is known how asking the app ended, or an error that says
-// why it is not to be asked.
+// allow returns a function to call with the outcome of asking the app, or an error that says why
+// the app must not be asked.
 func (b *breaker) allow(from origin) (done func(room.Answer), err error) {
 	began := time.Now()
 	ended, err := b.current.Load().Allow()
@@ -113,14 +113,15 @@ func (b *breaker) allow(from origin) (done func(room.Answer), err error) {
 	return func(a room.Answer) { ended(b.sign(a, from, began)) }, nil
 }
 
-// sign is what an answer to a command from there, asked for at that time, says about how the app is.
+// sign returns what an answer shows about the app: nil for success, errFailure or errNoSign. from
+// is the origin of the command, began is when the app was asked.
 func (b *breaker) sign(a room.Answer, from origin, began time.Time) error {
 	switch {
 	case a.Outcome.Answered():
 		b.noResponders.Store(0)
 		b.run.end()
 		return nil
-	case a.Hurried, a.Outcome == "": // it had no time, or nobody has listened
+	case a.Hurried, a.Outcome == "": // it had too little time, or the service did not wait for it
 		return errNoSign
 	case a.Outcome == room.Unavailable:
 		b.noResponders.Add(1)
@@ -133,15 +134,15 @@ func (b *breaker) sign(a room.Answer, from origin, began time.Time) error {
 		b.run.timeout(began)
 		return errFailure
 	}
-	// A probe that failed may have been one user's bad input too.
+	// One user's bad input can fail a probe too.
 	if spread := b.run.failure(from, began); !spread && b.current.Load().State() == gobreaker.StateHalfOpen {
 		return errNoSign
 	}
 	return errFailure
 }
 
-// patient reports whether an essential app without a worker is worth waiting for: not after
-// it has been waited for in vain a few times in a row.
+// patient reports whether to wait for a worker of an essential app. It is false after a few calls
+// in a row without responders.
 func (b *breaker) patient() bool { return b.noResponders.Load() < b.trip }
 
 func (b *breaker) cause() string {

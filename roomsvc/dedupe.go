@@ -6,49 +6,50 @@ import (
 	"time"
 )
 
-// recentFor is how long a command's id is remembered at least: as long as JetStream does.
+// dedupeFor is the minimum time for which the id of a command is remembered: the same as in
+// JetStream.
 const dedupeFor = dedupeWindow
 
-// clockSkew is how far the clocks of the server and of this service may be apart.
+// clockSkew is the allowed difference between the clocks of the server and of this service.
 const clockSkew = 10 * time.Minute
 
-// recent remembers the ids of the commands committed lately, so that one that is sent again
-// is answered with what it did. It remembers by generations, so that forgetting costs nothing:
-// one takes what comes in recentFor, and is forgotten as a whole when that was as long ago.
-type dedupe struct{ generations []generation } // the oldest first
+// dedupe remembers the ids of recently committed commands, so that a command that is sent again
+// gets its first result. It remembers them in generations, so that forgetting is cheap: a
+// generation takes the ids of one dedupeFor, and is dropped as a whole after another.
+type dedupe struct{ generations []generation } // oldest first
 
 type generation struct {
 	since time.Time
-	seqs  map[string]uint64 // by the command's id
+	seqs  map[string]uint64 // by the id of the command
 }
 
-func (r *dedupe) add(id string, seq uint64, stored time.Time) {
+func (d *dedupe) add(id string, seq uint64, stored time.Time) {
 	now := time.Now()
 	if now.Sub(stored) > dedupeFor+clockSkew {
 		return
 	}
-	if n := len(r.generations); n == 0 || now.Sub(r.generations[n-1].since) > dedupeFor {
-		r.begin(now, make(map[string]uint64))
+	if n := len(d.generations); n == 0 || now.Sub(d.generations[n-1].since) > dedupeFor {
+		d.begin(now, make(map[string]uint64))
 	}
-	r.generations[len(r.generations)-1].seqs[strings.Clone(id)] = seq // lest it keeps the headers that it stands in
+	d.generations[len(d.generations)-1].seqs[strings.Clone(id)] = seq // the id is part of the headers, which must not stay in memory
 }
 
-// begin makes a generation that what comes next is added to.
-func (r *dedupe) begin(now time.Time, seqs map[string]uint64) {
-	r.expire(now)
-	r.generations = append(r.generations, generation{since: now, seqs: seqs})
+// begin starts a new generation.
+func (d *dedupe) begin(now time.Time, seqs map[string]uint64) {
+	d.expire(now)
+	d.generations = append(d.generations, generation{since: now, seqs: seqs})
 }
 
-// expire forgets the generations whose last commands were remembered long enough.
-func (r *dedupe) expire(now time.Time) {
-	for len(r.generations) > 0 && now.Sub(r.generations[0].since) > 2*dedupeFor {
-		r.generations = r.generations[1:]
+// expire drops the generations whose newest ids are old enough.
+func (d *dedupe) expire(now time.Time) {
+	for len(d.generations) > 0 && now.Sub(d.generations[0].since) > 2*dedupeFor {
+		d.generations = d.generations[1:]
 	}
 }
 
-// find is the sequence of the event that the command has made, 0 if it is not remembered.
-func (r *dedupe) find(id string) uint64 {
-	for _, g := range slices.Backward(r.generations) {
+// find returns the sequence of the command's event, 0 if the command is not remembered.
+func (d *dedupe) find(id string) uint64 {
+	for _, g := range slices.Backward(d.generations) {
 		if seq, ok := g.seqs[id]; ok {
 			return seq
 		}
@@ -56,10 +57,10 @@ func (r *dedupe) find(id string) uint64 {
 	return 0
 }
 
-// freeze returns what is remembered now. It is not written to any more, and may be read without
-// the projection's lock.
-func (r *dedupe) freeze() []generation {
-	frozen := r.generations
-	r.begin(time.Now(), make(map[string]uint64))
+// freeze returns the generations so far and starts a new one. The returned generations do not
+// change any more, and may be read without the projection's lock.
+func (d *dedupe) freeze() []generation {
+	frozen := d.generations
+	d.begin(time.Now(), make(map[string]uint64))
 	return frozen
 }

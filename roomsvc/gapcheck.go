@@ -5,38 +5,38 @@ import (
 	"errors"
 )
 
-// The stream's sequences are without gaps but where histories of deleted rooms were removed.
-// Who reads it from the start finds such gaps and misses nothing. Who reads on finds none, since
-// nothing is removed that a reader has yet to get; but one that was gone for long does, and may
-// have missed the deletion of a room that it knows.
+// The sequences of the stream have gaps only where histories of deleted rooms were removed. A reader
+// that starts at the beginning finds such gaps and misses nothing. A reader that goes on finds none,
+// since the retention waits for every reader. But a reader that was down for long may find one, and
+// may have missed the deletion of a room that it knows.
 
-// gaps is what one reading of the stream may pass over.
+// gapCheck decides which gaps one reading of the stream may skip.
 type gapCheck struct {
-	fromStart bool   // it began at the stream's first sequence
-	end       uint64 // the stream's last sequence when it began
+	fromStart bool   // the reading began at the stream's first sequence
+	end       uint64 // the stream's last sequence when the reading began
 }
 
-// missed reports whether a message of this sequence after the last one shows that others were
-// removed that had to be seen.
+// missed reports whether events that had to be read were removed between the last sequence and this
+// one.
 func (g gapCheck) missed(last, seq uint64) bool {
 	return seq != last+1 && (!g.fromStart || seq > g.end+1)
 }
 
-// errMissed is why reading starts over when events were removed before they were read.
+// errMissed is the reason to start over when events were removed before they were read.
 var errMissed = errors.New("events were removed before this service has read them")
 
-// missed makes the projection be read anew, since what it has up to the sequence has a gap.
+// missed resets the projection, since events are missing after its last sequence.
 func (s *Service) missed(seq uint64) error {
-	s.log.Warn("the stream no longer has what follows; the projection is made anew", "last", s.projection.last(), "next", seq)
+	s.log.Warn("events removed before they were read; resetting the projection", "last", s.projection.last(), "next", seq)
 	s.projection.reset(s.projection.created(), seq)
 	return errMissed
 }
 
-// passOver goes on to the stream's end, as it was when the reading began, if nothing is left on
-// the way.
+// skipToEnd moves the projection to the end that the stream had when the reading began, if no
+// message is left before it.
 func (s *Service) skipToEnd(ctx context.Context, g gapCheck) error {
 	if !s.endsBefore(ctx, s.projection.last()+1) {
-		return nil // there is more to come
+		return nil // a message is left
 	}
 	if !g.fromStart {
 		return s.missed(g.end)

@@ -6,12 +6,12 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// handle takes one command from load to commit. Whatever it answers without committing is
-// confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
-// until the attempts are used up. A change that does not come about for an app's word, or for
-// lack of a commit, is put down as a rejection. A command that may be handed over ends with an
-// elsewhereError if its room is left to another service meanwhile, or if it would change nothing while
-// another service decides an earlier command of its user. It must be the command's turn.
+// handle executes one command from load to commit. The stream's leader confirms an answer that
+// commits nothing. After a failure handle goes back to step 1 until the attempts are used up. A
+// change that an app blocks, or that cannot be committed, is recorded as a rejection. If
+// mayHandOver is true, handle returns an elsewhereError if another service has the room for now, or
+// if the command would change nothing while another service decides an earlier command of its user.
+// It must be the command's turn.
 func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
 	try := s.newAttempts(place)
 	for try.next(ctx) {
@@ -24,7 +24,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 			return room.Result{}, try.standing(err)
 		}
 		if done != nil {
-			return *done, nil // sent again, answered again
+			return *done, nil // the command was sent again
 		}
 		draft, refusal := room.Decide(view, c) // 2
 		if to := s.undecided.of(c); mayHandOver && draft == nil && to != "" {
@@ -53,8 +53,8 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 	return room.Result{}, s.rejected(c, try.exhausted(ctx))
 }
 
-// consult asks the apps about the draft, round by round, and takes their answers into it. The
-// error is why the change must not be.
+// consult asks the apps about the draft, round by round, and combines their answers into it. The
+// error blocks the change.
 func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
 	defer place.at(nil)
 	first := *draft

@@ -7,21 +7,22 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// contact is an app as it is asked about one interface.
+// hook is an app with one pre-interface for which it is asked.
 type hook struct {
-	manifest  room.Manifest // the one that counts
+	manifest  room.Manifest // the one in force
 	iface     room.Interface
-	subject   string               // where it is asked
-	retry     string               // and where once more
-	condition *condition.Condition // nil: everything concerns the app
-	broken    error                // why the condition cannot be used
+	subject   string               // of its requests
+	retry     string               // of a retried request
+	condition *condition.Condition // nil: the app is asked about every event
+	broken    error                // why the condition does not compile
 	breaker   *breaker
 	stats     *hookStats
 }
 
-// spare is the answer of an app about a draft if it can be known without asking it, as also
-// when the pre-event cannot be made (unsaid); otherwise it has no outcome.
-func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, unsaid error) room.Answer {
+// answerWithoutAsking returns the answer of an app that need not be asked about a draft. encodeErr
+// is the error if the pre-event cannot be encoded. If the app must be asked the answer has no
+// outcome.
+func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, encodeErr error) room.Answer {
 	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
@@ -31,9 +32,9 @@ func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, unsaid error) 
 		a.Outcome, a.Reason = room.Skipped, "its condition does not hold"
 	case !k.manifest.IsEnabled():
 		a.Outcome, a.Reason = room.Unavailable, "disabled"
-	case unsaid != nil:
-		a.Outcome, a.Reason = room.Failed, unsaid.Error()
-	case err != nil: // it is asked: a client may have written what cannot be evaluated
+	case encodeErr != nil:
+		a.Outcome, a.Reason = room.Failed, encodeErr.Error()
+	case err != nil: // the app is asked: a client may have sent a value that the condition cannot evaluate
 		a.Reason = fmt.Sprintf("asked, since its condition cannot be evaluated: %v", err)
 	}
 	return a
@@ -46,7 +47,7 @@ func (k *hook) concerned(c room.Command, d *room.Draft) (bool, error) {
 	return k.condition.Holds(condition.Event{ID: c.ID, Time: c.Time, Data: d.Data})
 }
 
-// enforcedEssential reports whether the action is blocked when the app cannot answer.
+// enforcedEssential reports whether the action is blocked if the app cannot answer.
 func (k *hook) enforcedEssential() bool {
 	return k.manifest.Essential(k.iface) && !k.manifest.Shadow
 }

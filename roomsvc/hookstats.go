@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// figures count what came of asking an app about one interface, since the service started.
+// hookStats counts the outcomes of asking one app for one interface, since the service started.
 type hookStats struct {
 	mu     sync.Mutex
 	counts room.Figures
@@ -19,7 +19,8 @@ type hookStats struct {
 	open   failOpen
 }
 
-// newTimes is a histogram of microseconds up to the longest timeout there is, to two digits.
+// newTimes returns a histogram of microseconds up to the longest timeout, with two significant
+// digits.
 func newTimes() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, (room.MaxTimeoutMs * time.Millisecond).Microseconds(), 2)
 }
@@ -36,7 +37,7 @@ func (f *hookStats) late() {
 	f.counts.Late++
 }
 
-// took adds the time of a call that somebody got, also of one that nobody answered.
+// took adds the time of a call that reached a worker, also if it timed out.
 func (f *hookStats) took(r bus.Reply) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -49,10 +50,10 @@ func (f *hookStats) took(r bus.Reply) {
 	if f.times == nil {
 		f.times = newTimes()
 	}
-	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails out of its range only
+	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
 }
 
-// count adds how asking ended.
+// count adds the outcome of an answer.
 func (f *hookStats) count(a room.Answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,24 +76,24 @@ func (f *hookStats) count(a room.Answer) {
 	}
 }
 
-// tally is figures on their way to being added up: of several replicas, of several
-// interfaces. The histogram goes along, since quantiles cannot be added.
+// statsSnapshot is a copy of hookStats that can be merged with those of other replicas and
+// interfaces. It carries the histogram, since quantiles cannot be added.
 type statsSnapshot struct {
 	room.Figures
 	Times []byte `json:"times,omitempty"` // in HdrHistogram's own encoding
 }
 
-func (f *hookStats) statsSnapshot() statsSnapshot {
+func (f *hookStats) snapshot() statsSnapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := statsSnapshot{Figures: f.counts}
 	if f.times != nil {
-		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // into memory
+		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
 	}
 	return t
 }
 
-// sum adds tallies up.
+// mergedStats is the sum of statsSnapshots.
 type mergedStats struct {
 	figures room.Figures
 	times   *hdrhistogram.Histogram

@@ -11,9 +11,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// load is the room as the projection has it, once it is known who is to be asked about it, or
-// the result of the command if it has been committed before: sent again, it is answered as it
-// was.
+// load returns the room from the projection once the registry is in sync. If the command is
+// committed already, it returns the first result.
 func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Result, error) {
 	if err := s.apps.awaitSync(ctx); err != nil {
 		return room.View{}, nil, err
@@ -46,8 +45,9 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 	return view, &done, nil
 }
 
-// resolve finds out what became of a publish that was never answered, for a command that has no
-// time left: the result, if it was stored. If the room has moved past it, it was not.
+// resolve looks for the outcome of a publish that was not acknowledged, for a command that has no
+// time left. It returns the result if the event was stored. If the room has moved on without it, it
+// was not stored.
 func (s *Service) resolve(c room.Command, try *attempts) *room.Result {
 	if try.uncertainSeq == nil {
 		return nil

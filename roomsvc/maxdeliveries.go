@@ -14,7 +14,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// advisory is what the server says when a consumer gives a message up.
+// advisory is what the server publishes when a message has reached the max deliveries of a
+// consumer.
 type advisory struct {
 	Stream     string `json:"stream"`
 	Consumer   string `json:"consumer"`
@@ -22,18 +23,18 @@ type advisory struct {
 	Deliveries uint64 `json:"deliveries"`
 }
 
-// errGivenUp is why such a message is a dead letter. Workers that use the SDK do not let it
-// come to that; others may, and so may those that die too often.
-var errMaxDeliveries = errors.New("it was delivered as often as it may be, and never acknowledged")
+// errMaxDeliveries is the error in such a dead letter. Workers of the SDK write their dead letters
+// before. Other workers do not, and a worker that keeps crashing cannot.
+var errMaxDeliveries = errors.New("max deliveries reached without an acknowledgement")
 
 const (
 	deadLettererName  = subjects.ServiceQueue
 	deadLettererRetry = 5 * time.Second
 )
 
-// buryGivenUp makes dead letters of the post-events that the server has given up, until the
-// context ends. What the server says of them is kept in a stream, so that it does not matter
-// whether a service was there to hear it; any one of the services takes a word of it.
+// deadLetterUndelivered writes dead letters of post-events that have reached their max deliveries,
+// until the context ends. A stream keeps the advisories, so that none is lost while no service
+// runs. Each advisory is processed by one of the services.
 func (s *Service) deadLetterUndelivered(ctx context.Context) {
 	var outage bus.Outage
 	for ctx.Err() == nil {
@@ -41,7 +42,7 @@ func (s *Service) deadLetterUndelivered(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if !consuming { // otherwise the next try tells
+		if !consuming { // else the next try logs the outcome
 			s.deadLetteringFailed(&outage, err)
 		}
 		select {
@@ -51,25 +52,25 @@ func (s *Service) deadLetterUndelivered(ctx context.Context) {
 	}
 }
 
-// notBuried takes note of a failure.
+// deadLetteringFailed records and logs a failure.
 func (s *Service) deadLetteringFailed(outage *bus.Outage, err error) {
 	if !s.isUnavailable() && outage.Failed(time.Now()) {
-		s.log.Warn("events that the server gives up are not made dead letters; trying again", "error", err)
+		s.log.Warn("cannot write dead letters of events after max deliveries; retrying", "error", err)
 	}
 }
 
-// buried takes note that there is no failure.
+// deadLetteringWorks records that the failure has ended.
 func (s *Service) deadLetteringWorks(outage *bus.Outage) {
 	if lasted, log := outage.Ended(time.Now()); log {
-		s.log.Info("events that the server gives up are made dead letters again", "outage", lasted.Round(time.Millisecond))
+		s.log.Info("dead letters of events after max deliveries written again", "outage", lasted.Round(time.Millisecond))
 	}
 }
 
-// buryAll reports whether it could begin.
+// deadLetterAll processes advisories until an error. It reports whether it could begin.
 func (s *Service) deadLetterAll(ctx context.Context, outage *bus.Outage) (consuming bool, err error) {
 	consumer, err := s.js.CreateOrUpdateConsumer(ctx, subjects.GivenUp, jetstream.ConsumerConfig{
 		Durable:     deadLettererName,
-		Description: "room services make dead letters of these",
+		Description: "room services write dead letters of these",
 		AckPolicy:   jetstream.AckExplicitPolicy,
 		AckWait:     durableAckWait,
 	})
@@ -89,20 +90,20 @@ func (s *Service) deadLetterAll(ctx context.Context, outage *bus.Outage) (consum
 		}
 		if err := s.deadLetter(ctx, msg.Data()); err != nil {
 			s.deadLetteringFailed(outage, fmt.Errorf("advisory %s: %w", msg.Data(), err))
-			_ = msg.NakWithDelay(deadLettererRetry) // if it does not get through, it comes again later
+			_ = msg.NakWithDelay(deadLettererRetry) // if the nak is lost, the advisory is redelivered later
 			continue
 		}
 		s.deadLetteringWorks(outage)
-		_ = msg.Ack() // likewise
+		_ = msg.Ack() // if the ack is lost, the advisory is redelivered
 	}
 }
 
-// bury makes the dead letter of what an advisory is about. An app that is gone, or an event that
-// is, leaves none.
+// deadLetter writes the dead letter for an advisory. It writes none if the app, its consumer or the
+// event is gone.
 func (s *Service) deadLetter(ctx context.Context, data []byte) error {
 	var a advisory
 	if err := json.Unmarshal(data, &a); err != nil {
-		s.log.Error("what should be an advisory is none", "error", err)
+		s.log.Error("invalid max-deliveries advisory", "error", err)
 		return nil
 	}
 	if err := s.apps.awaitSync(ctx); err != nil {
@@ -131,16 +132,16 @@ func (s *Service) deadLetter(ctx context.Context, data []byte) error {
 	}
 	of := subjects.Delivered{Subject: msg.Subject, Headers: msg.Header, Data: msg.Data, Seq: msg.Sequence}
 	if a.Stream == subjects.Replays {
-		of, _ = subjects.Origin(msg.Header, msg.Data) // what is none is a dead letter as well
+		of, _ = subjects.Origin(msg.Header, msg.Data) // an invalid replay becomes a dead letter too
 	}
 	subject, headers := subjects.EncodeDead(a.Consumer, of, errMaxDeliveries, a.Deliveries)
 	letter := &nats.Msg{Subject: subject, Header: headers, Data: of.Data}
 	if _, err := s.js.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, consumer.CachedInfo().Created, a.StreamSeq))); err != nil {
 		return fmt.Errorf("storing the dead letter: %w", err)
 	}
-	s.log.Error("an event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errMaxDeliveries)
+	s.log.Error("event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errMaxDeliveries)
 	if a.Stream == subjects.Replays {
-		return stream.DeleteMsg(ctx, a.StreamSeq) // nobody takes it out otherwise
+		return stream.DeleteMsg(ctx, a.StreamSeq) // the work queue would keep it
 	}
 	return nil
 }

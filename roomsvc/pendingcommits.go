@@ -12,9 +12,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// ours are the commits of this service that are on their way. The stream often brings an event
-// before JetStream's acknowledgement is here; what this service has just written it need not
-// read.
+// pendingCommits holds the events that this service has published and that are not acknowledged
+// yet. The stream often delivers an event before JetStream's acknowledgement arrives. Then the
+// service need not decode it.
 type pendingCommits struct {
 	mu   sync.Mutex
 	sent map[string]sentEvent // by the command's id
@@ -26,29 +26,29 @@ type sentEvent struct {
 	body    []byte
 }
 
-// write takes note of an event that is about to be published, until it is told to forget it.
-func (o *pendingCommits) add(e room.Event, subject string, body []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.sent == nil {
-		o.sent = make(map[string]sentEvent)
+// add adds an event that is about to be published.
+func (p *pendingCommits) add(e room.Event, subject string, body []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sent == nil {
+		p.sent = make(map[string]sentEvent)
 	}
-	o.sent[e.ID] = sentEvent{event: e, subject: subject, body: body}
+	p.sent[e.ID] = sentEvent{event: e, subject: subject, body: body}
 }
 
-func (o *pendingCommits) remove(id string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.sent, id)
+func (p *pendingCommits) remove(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sent, id)
 }
 
-// read is the event of a message if this service has written it. Another one may have been sent
-// the same command: what it has made of it differs in its time, if in nothing else.
-func (o *pendingCommits) find(msg jetstream.Msg, seq uint64) (room.Event, bool) {
+// find returns the event of a message if this service has published it. Another service may have
+// executed the same command. Its event differs at least in the time.
+func (p *pendingCommits) find(msg jetstream.Msg, seq uint64) (room.Event, bool) {
 	h := msg.Headers()
-	o.mu.Lock()
-	w, ok := o.sent[h.Get(subjects.ID)]
-	o.mu.Unlock()
+	p.mu.Lock()
+	w, ok := p.sent[h.Get(subjects.ID)]
+	p.mu.Unlock()
 	if !ok || msg.Subject() != w.subject || !bytes.Equal(msg.Data(), w.body) ||
 		h.Get(subjects.ExpectedSeq) != strconv.FormatUint(w.event.Expected, 10) ||
 		h.Get(subjects.Time) != w.event.Time.Format(time.RFC3339Nano) {

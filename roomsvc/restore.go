@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// restore begins the projection with the snapshot, if there is one that is of this stream.
+// restore starts the projection from the snapshot, if there is one of this stream.
 func (s *Service) restore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
@@ -26,17 +26,17 @@ func (s *Service) restore(ctx context.Context) {
 	}
 	switch {
 	case errors.Is(err, errNoSnapshot):
-		s.log.Info("there is no snapshot; the whole stream is read", "messages", info.State.Msgs)
+		s.log.Info("no snapshot; reading the whole stream", "messages", info.State.Msgs)
 	case err != nil:
-		s.log.Warn("the snapshot cannot be used; the whole stream is read instead", "bucket", subjects.Snapshots, "error", err)
+		s.log.Warn("snapshot unusable; reading the whole stream", "bucket", subjects.Snapshots, "error", err)
 	default:
 		s.projection, s.snapshots.restored = p, p.last()
-		s.log.Info("read the snapshot", "seq", p.last(), "rooms", len(p.rooms))
+		s.log.Info("snapshot read", "seq", p.last(), "rooms", len(p.rooms))
 	}
 }
 
-// readSnapshot reads the snapshot that there is. If another has taken its place meanwhile, and
-// its parts are gone, that one is read.
+// readSnapshot reads the current snapshot. If another snapshot has replaced it meanwhile, and its
+// parts are gone, it reads the other.
 func (s *Service) readSnapshot(ctx context.Context, stream *jetstream.StreamInfo) (*projection, error) {
 	var unusable error
 	for {
@@ -68,10 +68,10 @@ func (s *Service) readObject(ctx context.Context, stream *jetstream.StreamInfo, 
 	return p, s.checkComplete(ctx, stream, p, tail)
 }
 
-// isOf returns an error unless what the projection has come from is the beginning of the stream.
+// checkOrigin returns an error unless the projection was made from the beginning of this stream.
 func (s *Service) checkOrigin(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	if !p.stream.Equal(stream.Created) {
-		return fmt.Errorf("it is of a stream created at %s, this one was at %s", p.stream, stream.Created)
+		return fmt.Errorf("it belongs to a stream created at %s, this stream was created at %s", p.stream, stream.Created)
 	}
 	if tail.Seq > stream.State.LastSeq {
 		return fmt.Errorf("it goes to sequence %d, the stream ends at %d", tail.Seq, stream.State.LastSeq)
@@ -89,14 +89,14 @@ func (s *Service) checkOrigin(ctx context.Context, stream *jetstream.StreamInfo,
 	return nil
 }
 
-// purged is how many messages have been purged from the stream.
+// purged returns how many messages have been purged from the stream.
 func purged(stream *jetstream.StreamInfo) uint64 {
 	return stream.State.LastSeq - min(stream.State.Msgs, stream.State.LastSeq)
 }
 
-// isWhole returns an error if the last event of any type of a live room was purged from the stream.
-// The events are only looked for if messages have been purged since they were known to be there. The
-// retention, which removes the histories of deleted rooms, is such a reason.
+// checkComplete returns an error if the last event of any type of a live room was purged from the
+// stream. It only looks for the events if messages were purged since they were last known to exist.
+// The retention, which removes the histories of deleted rooms, is one reason for that.
 func (s *Service) checkComplete(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	purged := purged(stream)
 	if tail.Purged == nil || *tail.Purged != purged {

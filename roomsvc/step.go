@@ -7,14 +7,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// step is what a command in progress waits for. The commands behind it wait for the same, and say so
-// when their time runs out.
+// step is what a command in progress waits for. A command behind it names the step in its error if
+// its time runs out.
 type step struct {
 	asked    []*hook // the apps that are asked
-	storeErr error   // why JetStream has not stored the event so far; nil if nothing has gone wrong
+	storeErr error   // why JetStream has not stored the event so far; nil if there was no error
 }
 
-// committing is the step of a command whose event is published.
+// committing is the step of a command while its event is published.
 var committing = &step{}
 
 // maxNamed bounds the apps that an error names.
@@ -36,21 +36,21 @@ func (s *step) String() string {
 	return "it waits for apps: " + strings.Join(names, ", ")
 }
 
-// at takes note of what the command waits for, nil for nothing.
+// at records the step of the command, nil for none.
 func (t *ticket) at(s *step) {
 	if t != nil {
 		t.step.Store(s)
 	}
 }
 
-// isAsking reports whether apps are being asked about the command.
+// isAsking reports whether the command is waiting for apps.
 func (t *ticket) isAsking() bool {
 	s := t.step.Load()
 	return s != nil && s.asked != nil
 }
 
-// tooLate is the error of a command whose time ran out while it waited for its turn. It names what the
-// command in front waits for, if that is known.
+// tooLate is the error of a command whose time ran out while it waited for its turn. front is the
+// step of the command in front, nil if unknown.
 func tooLate(roomID string, front *step) *room.Error {
 	switch {
 	case front == nil:
@@ -61,8 +61,8 @@ func tooLate(roomID string, front *step) *room.Error {
 	return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind another command of room %q (%v); send it again with the same id", roomID, front)
 }
 
-// blocked is the error of a command that is not begun because JetStream could not store the event of one
-// in front of it.
+// blocked is the error of a command that is not tried because JetStream could not store the event
+// of a command in front.
 func blocked(roomID string, storeErr error) *room.Error {
 	return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: a command in front of it in room %q failed: %v", roomID, storeErr)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// streamGone is the error of a command while the stream of events does not exist.
+// streamGone returns the error of a command while the stream of events does not exist.
 func streamGone() *room.Error {
 	return room.Errorf(room.CodeUnavailable,
 		"the stream %s is gone: restore it from a backup, or start a room service with --new-events to begin with no rooms", subjects.Events)
 }
 
-// haveStream returns the error streamGone if follow has found that the stream does not exist. A command is
-// then refused before its apps are asked: they would take the time in which it can be answered.
+// streamError returns the error streamGone if follow has found that the stream does not exist. The
+// command is then refused before its apps are asked, since they would use up its time.
 func (s *Service) streamError() error {
 	if s.gone.Load() {
 		return streamGone()
@@ -27,21 +27,21 @@ func (s *Service) streamError() error {
 	return nil
 }
 
-// brokeOff takes note that reading the stream has failed: while it was read, or before it could be.
+// readFailed records that reading the stream has failed. reading is false if it could not begin.
 func (s *Service) readFailed(reading bool, err error) {
 	now := time.Now()
-	s.unread.Store(!reading)
+	s.unreadable.Store(!reading)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		first := !s.gone.Swap(true)
 		if s.outage.Failed(now) || first {
-			s.log.Error("the stream is gone; every command ends as unavailable until it is back", "stream", subjects.Events)
+			s.log.Error("stream is gone: commands are unavailable until it is back", "stream", subjects.Events)
 		}
 	case errors.Is(err, errReconnected), !s.nc.IsConnected():
-		// The loss of the connection is logged.
-	case reading: // the next try, at once, tells whether JetStream answers
-		if s.brokenOff.Failed(now) {
-			s.log.Info("reading the stream broke off; trying again", "after", s.projection.last(), "error", err)
+		// The lost connection is logged elsewhere.
+	case reading: // the next try follows at once and shows whether JetStream answers
+		if s.readOutage.Failed(now) {
+			s.log.Info("reading the stream failed; retrying", "after", s.projection.last(), "error", err)
 		}
 	default:
 		s.logOutage(now, err)
@@ -54,14 +54,15 @@ func (s *Service) logOutage(now time.Time, err error) {
 	}
 }
 
-// silenceLook is how often a stream's leader that is silent is asked again.
+// silenceLook is the interval between requests to a leader that does not answer.
 const silenceLook = time.Second
 
-// silent takes note that the leader of the stream has not answered a command. The stream may still be read, from a node
-// that is cut off from the others: then the leader is asked in the background until it answers.
+// leaderSilent records that the leader of the stream did not answer a command. A node that is cut
+// off from the others can still serve reads of the stream. So leaderSilent asks the leader in the
+// background until it answers.
 func (s *Service) leaderSilent(err error) {
 	if !s.nc.IsConnected() {
-		return // that is logged
+		return // the lost connection is logged
 	}
 	s.logOutage(time.Now(), err)
 	if s.probing.Swap(true) {
@@ -69,7 +70,7 @@ func (s *Service) leaderSilent(err error) {
 	}
 	s.running.Go(func() {
 		defer s.probing.Store(false)
-		for sleep(s.ctx, silenceLook) && !s.unread.Load() { // otherwise follow does
+		for sleep(s.ctx, silenceLook) && !s.unreadable.Load() { // if unread, follow finds out
 			ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
 			_, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.AllEvents)
 			cancel()
@@ -83,10 +84,10 @@ func (s *Service) leaderSilent(err error) {
 	})
 }
 
-// readsAgain takes note that reading the stream has begun.
+// readStarted records that reading the stream has begun.
 func (s *Service) readStarted() {
-	s.unread.Store(false)
-	s.brokenOff.Ended(time.Now())
+	s.unreadable.Store(false)
+	s.readOutage.Ended(time.Now())
 	s.logRecovery()
 }
 
@@ -96,5 +97,6 @@ func (s *Service) logRecovery() {
 	}
 }
 
-// isAway reports whether NATS or JetStream is away, which is logged. What fails meanwhile is not logged besides.
+// isUnavailable reports whether NATS or JetStream is unavailable. That is logged, so errors that
+// follow from it are not.
 func (s *Service) isUnavailable() bool { return !s.nc.IsConnected() || s.outage.Lasts() }

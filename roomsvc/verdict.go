@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// preEvent is the body of a pre-event about the draft.
+// preEvent returns the body of a pre-event about the draft.
 func preEvent(d room.Data) ([]byte, error) {
 	d.Apps, d.Warnings = nil, nil
 	body, err := json.Marshal(&d)
@@ -23,7 +23,7 @@ func preEvent(d room.Data) ([]byte, error) {
 	return body, nil
 }
 
-// judge turns a reply into the answer's outcome.
+// judge sets the outcome of the answer from a reply.
 func judge(a *room.Answer, iface room.Interface, d *room.Draft, reply bus.Reply) {
 	a.Took = reply.Took
 	switch {
@@ -40,8 +40,8 @@ func judge(a *room.Answer, iface room.Interface, d *room.Draft, reply bus.Reply)
 	}
 }
 
-// failureOf is the outcome of a reply without a usable verdict: a worker whose time was over may
-// have said so before the service saw that it was.
+// failureOf returns the outcome of a reply without a usable verdict. A worker may report its
+// timeout before the timeout of the service.
 func failureOf(msg *nats.Msg) room.Outcome {
 	if msg.Header.Get(micro.ErrorCodeHeader) == "504" {
 		return room.TimedOut
