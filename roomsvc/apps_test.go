@@ -10,8 +10,9 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// While another bucket is read, a command that has begun still asks the apps of the one before.
-func TestApps_AreKeptUntilAnotherBucketIsRead(t *testing.T) {
+// While a recreated bucket is read, a command in progress still asks the apps of the earlier
+// bucket.
+func TestApps_KeptUntilNewBucketIsRead(t *testing.T) {
 	t.Parallel()
 	bucket := func(created time.Time, lastSeq uint64) *jetstream.StreamInfo {
 		return &jetstream.StreamInfo{Created: created, State: jetstream.StreamState{LastSeq: lastSeq}}

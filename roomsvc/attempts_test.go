@@ -20,19 +20,19 @@ const (
 	tick     = time.Millisecond
 )
 
-func TestARefusalCannotStandInDoubt(t *testing.T) {
+func TestAttempts_RefusalDoesNotStandWhileOutcomeIsUncertain(t *testing.T) {
 	t.Parallel()
 	refusal := room.Errorf(room.CodeUserNotAllowed, "no")
 	a := &attempts{cfg: Config{}.withDefaults()}
 	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 5}))
 	a.record(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), room.View{Seq: 5})
 	require.ErrorIs(t, a.finalError(refusal, room.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
-		"the publish that was not answered may still be stored")
-	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 6}), "once the room has moved it cannot")
+		"the unacknowledged publish may still be stored")
+	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 6}), "once the room has moved the publish cannot be stored")
 	assert.NoError(t, a.finalError(nil, room.View{Seq: 5}))
 }
 
-func TestAttemptsAreBounded(t *testing.T) {
+func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 	t.Parallel()
 	cfg := Config{MaxConflicts: 3, CommitPatience: 20 * time.Millisecond}.withDefaults()
 	for name, c := range map[string]struct {
@@ -71,7 +71,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 	require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
 }
 
-func TestAttempts_RefusalOfJetStreamOutlastsTheTime(t *testing.T) {
+func TestAttempts_JetStreamRefusalReportedAfterDeadline(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
 		"refused": bus.ErrRefused,
@@ -89,8 +89,8 @@ func TestAttempts_RefusalOfJetStreamOutlastsTheTime(t *testing.T) {
 	}
 }
 
-// Whoever is told that it did not work out is told what the apps had said.
-func TestTheAppsAreRemembered(t *testing.T) {
+// The error of a failed command has the answers of the apps.
+func TestAttempts_FinalErrorNamesAppAnswers(t *testing.T) {
 	t.Parallel()
 	apps := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
 	a := &attempts{cfg: Config{}.withDefaults(), data: room.Data{Apps: apps}}
@@ -103,7 +103,7 @@ func TestTheAppsAreRemembered(t *testing.T) {
 	}
 }
 
-func TestAttempts_CommandsBehindAreBlockedIfJetStreamIsAway(t *testing.T) {
+func TestAttempts_CommandsBehindBlockedIfJetStreamUnavailable(t *testing.T) {
 	t.Parallel()
 	silent := errors.Join(bus.ErrUncertain, errSilent)
 	for name, c := range map[string]struct {

@@ -10,8 +10,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// How many errors of which origins open a breaker that opens at five failures.
-func TestCircuit_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
+// Which errors open a breaker that opens at five failures.
+func TestBreaker_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		from  func(n int) origin
@@ -42,7 +42,7 @@ func TestCircuit_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 	}
 }
 
-// Rounds that need less time than their part leave the rest to the others.
+// Rounds that need less time than their share leave the rest to the others.
 func TestLevel_FillsTheBudget(t *testing.T) {
 	t.Parallel()
 	const s = time.Second

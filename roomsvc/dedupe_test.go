@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A command is remembered for recentFor at least, and not much longer though no other comes.
-func TestCommandsAreForgottenInTime(t *testing.T) {
+// A command is remembered for at least dedupeFor, and not much longer if no other command comes.
+func TestDedupe_CommandsExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	var r dedupe
@@ -27,10 +27,10 @@ func TestCommandsAreForgottenInTime(t *testing.T) {
 	r.add("c", 3, now)
 	assert.Zero(t, r.find("b"), "a new generation ends old ones")
 	r.add("old", 4, now.Add(-dedupeFor-2*clockSkew))
-	assert.Zero(t, r.find("old"), "what the stream no longer knows is not remembered")
+	assert.Zero(t, r.find("old"), "an id that JetStream has forgotten is not remembered")
 }
 
-func TestWhatIsFrozenStays(t *testing.T) {
+func TestDedupe_FrozenGenerationsDoNotChange(t *testing.T) {
 	t.Parallel()
 	var r dedupe
 	now := time.Now()

@@ -28,13 +28,14 @@ func (t *lanes) hasBegun(tk *ticket) bool {
 	return tk.begun
 }
 
-// taking is a command that takes its turn in room r.
+// taking is the result of a wait for a turn in room r.
 type taking struct {
 	release func()
 	err     error
 }
 
-// take enters the ticket into the lane of room r, and returns what it has when it is its turn.
+// take enters the ticket into the lane of room r, and returns a channel with the result of the wait
+// for its turn.
 func take(ctx context.Context, t *testing.T, lanes *lanes, tk *ticket, changes func() bool) <-chan taking {
 	t.Helper()
 	taken := make(chan taking, 1)
@@ -55,7 +56,7 @@ func idle(user string) *ticket   { return &ticket{user: user} }
 func never() bool  { return false }
 func always() bool { return true }
 
-func TestTurns_AreInTheOrderOfArrival(t *testing.T) {
+func TestLanes_OrderOfArrival(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(100)
 	first := <-take(t.Context(), t, lanes, change("x"), never)
@@ -77,7 +78,7 @@ func TestTurns_AreInTheOrderOfArrival(t *testing.T) {
 	assert.Empty(t, lanes.byRoom, "an empty lane is forgotten")
 }
 
-func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
+func TestLanes_CancelledCommandLeavesLane(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(3)
 	first := <-take(t.Context(), t, lanes, change("a"), never)
@@ -88,7 +89,7 @@ func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
 	(<-take(t.Context(), t, lanes, idle("d"), never)).release() // it does not wait, and so is not one too many
 	other := change("d")
 	require.NoError(t, lanes.enter("s", other, nil))
-	assert.True(t, other.begun, "another room has turns of its own")
+	assert.True(t, other.begun, "another room has its own lane")
 	lanes.leave("s", other)
 	cancel()
 	require.ErrorIs(t, (<-cancelled).err, &room.Error{Code: room.CodeDeadlineExceeded})
@@ -97,7 +98,7 @@ func TestTurns_CancelledCommandLosesOnlyItsPlace(t *testing.T) {
 	assert.Empty(t, lanes.byRoom)
 }
 
-func TestTurns_CommandThatChangesNothingWaitsForItsUserOnly(t *testing.T) {
+func TestLanes_CommandWithoutChangeWaitsForItsUserOnly(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(100)
 	join := <-take(t.Context(), t, lanes, change("ann"), never)
@@ -111,9 +112,9 @@ func TestTurns_CommandThatChangesNothingWaitsForItsUserOnly(t *testing.T) {
 	assert.Empty(t, lanes.byRoom)
 }
 
-// A leave that waited behind the join of its user changes something by then: it takes the turn
-// that its arrival gives it, before changes that arrived later.
-func TestTurns_CommandThatComesToChangeSomethingKeepsItsPlace(t *testing.T) {
+// A leave that waited behind the join of its user changes the room by then. Its turn is in the
+// order of arrival, before changes that arrived later.
+func TestLanes_UpgradedCommandKeepsPlace(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(100)
 	join := <-take(t.Context(), t, lanes, change("ann"), never)
@@ -137,9 +138,9 @@ func TestTurns_CommandThatComesToChangeSomethingKeepsItsPlace(t *testing.T) {
 	assert.Empty(t, lanes.byRoom)
 }
 
-// A join waits for the leave before it that is about to change nothing: the leave must not find the
-// user a member.
-func TestTurns_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
+// A join waits for the earlier leave of its user that would change nothing. The leave must not find
+// the user as a member.
+func TestLanes_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(100)
 	leave := <-take(t.Context(), t, lanes, idle("ann"), never)
@@ -153,8 +154,8 @@ func TestTurns_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
 	assert.Empty(t, lanes.byRoom)
 }
 
-// A handler that is asked about a command must not wait for the command's end.
-func TestTurns_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
+// A handler that is asked about a command must not send a command that waits for its end.
+func TestLanes_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(100)
 	outer := &ticket{command: "outer", user: "ann", changes: true}
@@ -166,8 +167,9 @@ func TestTurns_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
 	require.NoError(t, lanes.enter("s", change("bob"), []string{"outer"}), "another room does not wait")
 }
 
-// It is known already that JetStream cannot: each would only find out the same, after its whole time.
-func TestTurns_CommandsBehindOneThatJetStreamDidNotStoreAreBlocked(t *testing.T) {
+// If JetStream could not store an event, the commands behind would fail in the same way after their
+// whole time.
+func TestLanes_CommandsBehindFailedStoreAreBlocked(t *testing.T) {
 	t.Parallel()
 	lanes := newLanes(100)
 	now := time.Now()
@@ -185,11 +187,11 @@ func TestTurns_CommandsBehindOneThatJetStreamDidNotStoreAreBlocked(t *testing.T)
 	(<-last).release()
 	require.Equal(t, bus.ErrRefused, third.blocked)
 	(<-after).release()
-	require.NoError(t, later.blocked, "it came after the trouble, and finds out for itself")
+	require.NoError(t, later.blocked, "it arrived after the failure, and is tried")
 	assert.Empty(t, lanes.byRoom)
 }
 
-func TestTurns_CommandWhoseTimeRunsOutSaysWhatTheOneInFrontWaitsFor(t *testing.T) {
+func TestLanes_DeadlineErrorNamesStepOfCommandInFront(t *testing.T) {
 	t.Parallel()
 	asked := func(m room.Manifest) *hook { return &hook{manifest: m} }
 	disabled := asked(room.Manifest{ID: "off", Enabled: new(false)})

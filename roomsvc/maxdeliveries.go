@@ -139,7 +139,7 @@ func (s *Service) deadLetter(ctx context.Context, data []byte) error {
 	if _, err := s.js.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, consumer.CachedInfo().Created, a.StreamSeq))); err != nil {
 		return fmt.Errorf("storing the dead letter: %w", err)
 	}
-	s.log.Error("event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errMaxDeliveries)
+	s.log.Error("an event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errMaxDeliveries)
 	if a.Stream == subjects.Replays {
 		return stream.DeleteMsg(ctx, a.StreamSeq) // the work queue would keep it
 	}

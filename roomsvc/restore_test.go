@@ -14,8 +14,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Both ways to look for the events of live rooms find the same.
-func TestRestore_EventsOfLiveRoomsAreLookedFor(t *testing.T) {
+// Both ways to look for the events of live rooms have the same result.
+func TestRestore_PurgedEventsOfLiveRoomsAreFound(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)

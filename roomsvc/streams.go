@@ -57,7 +57,7 @@ const maxConsumers = 100_000
 // last event would accept a guard of 0. It does not allow direct gets, since the state behind an
 // answer must come from the leader.
 func eventsConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.Events, "what happened to rooms: the post-events, which are the rooms", subjects.AllEvents)
+	c := unlimited(subjects.Events, "the post-events, from which the rooms are made", subjects.AllEvents)
 	c.Discard, c.DenyDelete, c.MaxConsumers = jetstream.DiscardNew, true, maxConsumers
 	return c
 }
@@ -72,13 +72,13 @@ func deadLettersConfig() jetstream.StreamConfig {
 }
 
 func replaysConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.Replays, "dead letters that their apps get again", subjects.AllReplays)
+	c := unlimited(subjects.Replays, "dead letters to deliver again to their apps", subjects.AllReplays)
 	c.Retention, c.Duplicates, c.MaxConsumers = jetstream.WorkQueuePolicy, once, maxConsumers
 	return c
 }
 
 func givenUpConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.GivenUp, "which events the server has given up, on their way to be dead letters",
+	c := unlimited(subjects.GivenUp, "advisories about events after max deliveries, until they are dead letters",
 		subjects.GivenUpOf(subjects.Events), subjects.GivenUpOf(subjects.Replays))
 	c.Retention = jetstream.WorkQueuePolicy
 	return c
@@ -88,7 +88,7 @@ func givenUpConfig() jetstream.StreamConfig {
 const rejectionsFor = 7 * 24 * time.Hour
 
 func rejectionsConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.Rejections, "what did not happen to rooms: denied, blocked and aborted commands", subjects.AllRejections)
+	c := unlimited(subjects.Rejections, "denied, blocked and aborted commands", subjects.AllRejections)
 	c.MaxAge = rejectionsFor
 	return c
 }
@@ -103,7 +103,7 @@ func bucketConfig(name, description string, history int64) jetstream.StreamConfi
 
 // snapshotsConfig is the stream of an object store, as the client library creates it.
 func snapshotsConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.SnapshotsStream, "what room services start from, lest they read the whole stream of events",
+	c := unlimited(subjects.SnapshotsStream, "snapshots of the rooms, from which room services start",
 		subjects.SnapshotParts(">"), subjects.AllSnapshotMetas)
 	c.Discard, c.Compression = jetstream.DiscardNew, jetstream.S2Compression
 	c.AllowRollup, c.AllowDirect = true, true

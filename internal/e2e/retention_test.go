@@ -253,7 +253,7 @@ func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
 			}
 			awaitStored(t, b, uint64(1+since))
 			proxy.Open()
-			log.Await(t, "the projection is made anew")
+			log.Await(t, "resetting the projection")
 			require.NoError(t, here.Stop(t.Context()))
 
 			members, err := membersOnceKnown(t, b, "stays")
