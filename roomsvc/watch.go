@@ -58,9 +58,9 @@ func (s *Service) watchOnce(ctx context.Context, synced func()) error {
 	if err := s.mendRegistry(ctx); err != nil {
 		return err
 	}
-	requests_, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	ask, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	last, err := bus.LeaderLast(requests_, s.nc, subjects.AppsStream, subjects.AllApps)
+	last, err := bus.LeaderLast(ask, s.nc, subjects.AppsStream, subjects.AllApps)
 	if err != nil {
 		return err
 	}
