@@ -129,7 +129,7 @@ func TestStreamGone_ServiceGoesOnWithBackup(t *testing.T) {
 	seat(t, l.Bus, "lobby", bob)
 	assert.Equal(t, "lobby", <-l.told)
 	assert.Equal(t, []string{"alice", "bob", "owner"}, l.Members(t, "lobby"))
-	assert.LessOrEqual(t, strings.Count(l.service.String(), "broke off"), 2, "%s", l.service)
+	assert.LessOrEqual(t, strings.Count(l.service.String(), "reading the stream failed"), 2, "%s", l.service)
 }
 
 // On a cluster it is the leader of the cluster that knows that there is no such stream.

@@ -37,7 +37,7 @@ func (s *stage) verify(t *testing.T) {
 	s.requireTold(t, events)
 	s.requireAgreed(t, events, rooms)
 	for _, v := range slices.Concat(s.services, s.workers) {
-		assert.NotRegexp(t, `DATA RACE|panic:|made anew|quarantined a message`, v.Output.String())
+		assert.NotRegexp(t, `DATA RACE|panic:|resetting the projection|message of the stream quarantined`, v.Output.String())
 	}
 	s.logSnapshots(t)
 }
