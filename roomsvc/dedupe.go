@@ -15,7 +15,7 @@ const clockSkew = 10 * time.Minute
 
 // dedupe remembers the ids of recently committed commands, so that a command that is sent again
 // gets its first result. It remembers them in generations, so that forgetting is cheap: a
-// generation takes the ids of one dedupeFor, and is dropped as a whole after another.
+// generation takes the ids of one dedupeFor, and is dropped as a whole one dedupeFor later.
 type dedupe struct{ generations []generation } // oldest first
 
 type generation struct {
