@@ -16,23 +16,23 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// apps is the registry: the registrations in the bucket, watched, so that every service knows
-// them without asking.
+// apps is the registry: the registrations in the bucket. It watches the bucket, so that every
+// service knows the registrations without asking.
 type apps struct {
 	kv  jetstream.KeyValue
 	cfg Config
 
-	changing sync.Map // a mutex for each app
+	changing sync.Map // a mutex by app id
 
 	mu       sync.Mutex
-	created  time.Time // of the bucket that the entries are from
+	created  time.Time // when the bucket was that the entries are from
 	entries  map[string]entry
-	figures  map[callKind]*figures
-	revision uint64        // of the bucket, known so far
-	complete bool          // the watch has brought what it found
-	unknown  error         // why not everything in the bucket is known
-	upTo     uint64        // and the bucket's leader has had this revision then
-	moved    chan struct{} // closed and replaced when one of the three has changed
+	stats    map[callKind]*hookStats
+	revision uint64        // of the bucket, read so far
+	complete bool          // the watch has delivered all initial entries
+	unknown  error         // why the entries may be stale
+	upTo     uint64        // the revision of the bucket's leader when the watch began
+	moved    chan struct{} // closed and replaced when revision, complete or upTo changes
 	schedule atomic.Pointer[schedule]
 }
 
@@ -41,50 +41,50 @@ type entry struct {
 	registration room.Registration
 	data         []byte // the registration as it is stored
 	conditions   map[room.Interface]*condition.Condition
-	broken       error                       // why there are no conditions, though there should be
-	circuits     map[room.Interface]*circuit // new ones whenever the registration changes
+	broken       error                       // why the conditions do not compile
+	breakers     map[room.Interface]*breaker // replaced when the registration changes
 	revision     uint64
 	gone         bool
 }
 
-// callKind is what figures are of.
+// callKind is the key of stats: an app and an interface.
 type callKind struct {
 	app   string
-	phase room.Interface
+	iface room.Interface
 }
 
-// schedule is what follows from the registrations, made when one changes.
+// schedule is derived from the registrations whenever one changes.
 type schedule struct {
-	apps     []room.Manifest // in order
-	contacts []*contact      // likewise
-	rounds   map[room.EventType][]round
+	apps   []room.Manifest // sorted
+	hooks  []*hook         // sorted
+	rounds map[room.EventType][]round
 }
 
 func newApps(kv jetstream.KeyValue, cfg Config) *apps {
-	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), figures: make(map[callKind]*figures), moved: make(chan struct{})}
+	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), stats: make(map[callKind]*hookStats), moved: make(chan struct{})}
 	a.reschedule()
 	return a
 }
 
-// rounds is who is to be asked before an event, and in which order.
+// rounds returns the rounds of apps to ask before an event, in order.
 func (a *apps) rounds(e room.EventType) []round { return a.schedule.Load().rounds[e] }
 
-// list is every app, in order.
+// list returns every app, sorted.
 func (a *apps) list() []room.Manifest { return a.schedule.Load().apps }
 
-// contacts is every app, in order, for each pre-interface that it implements.
-func (a *apps) contacts() []*contact { return a.schedule.Load().contacts }
+// hooks returns the hooks of every app, sorted by app.
+func (a *apps) hooks() []*hook { return a.schedule.Load().hooks }
 
-// revive has an app asked again whose breakers are open.
+// revive lets the next command probe an app whose breakers are open.
 func (a *apps) revive(id string) {
-	for _, k := range a.contacts() {
+	for _, k := range a.hooks() {
 		if k.manifest.ID == id {
-			k.circuit.revive()
+			k.breaker.revive()
 		}
 	}
 }
 
-// get is an app that is registered.
+// get returns a registered app.
 func (a *apps) get(id string) (room.Registration, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -92,34 +92,34 @@ func (a *apps) get(id string) (room.Registration, bool) {
 	return e.registration, ok && !e.gone
 }
 
-// wasRemoved reports whether the bucket has the deletion of an app.
+// wasRemoved reports whether the bucket has a deletion of the app.
 func (a *apps) wasRemoved(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.entries[id].gone
 }
 
-// reached is the revision of the bucket up to which this service knows it, 0 if it may have
-// missed something.
-func (a *apps) reached() uint64 {
+// syncedRevision is the revision of the bucket up to which this service is in sync, 0 if it may
+// have missed a change.
+func (a *apps) syncedRevision() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.isKnown() {
+	if !a.isSynced() {
 		return 0
 	}
 	return a.revision
 }
 
-// isKnown reports whether everything in the bucket is known.
-func (a *apps) isKnown() bool { return a.complete && a.revision >= a.upTo }
+// isSynced reports whether the entries are as new as the bucket was when the watch began.
+func (a *apps) isSynced() bool { return a.complete && a.revision >= a.upTo }
 
-// wait returns when everything in the bucket is known, or an error of code unavailable when
-// the context ends.
-func (a *apps) wait(ctx context.Context) error {
-	if a.until(ctx, a.isKnown) == nil {
+// awaitSync returns when the entries are in sync with the bucket. If the context ends first it
+// returns an error of code unavailable.
+func (a *apps) awaitSync(ctx context.Context) error {
+	if a.await(ctx, a.isSynced) == nil {
 		return nil
 	}
-	err := room.Errorf(room.CodeUnavailable, "it is not known at the moment which apps are to be asked")
+	err := room.Errorf(room.CodeUnavailable, "the registry of apps is not in sync at the moment")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.unknown != nil {
@@ -128,14 +128,15 @@ func (a *apps) wait(ctx context.Context) error {
 	return err
 }
 
-// reach returns when the bucket is known up to the revision, or an error when the context
-// ends.
-func (a *apps) reach(ctx context.Context, revision uint64) error {
-	return a.until(ctx, func() bool { return a.isKnown() && a.revision >= revision })
+// awaitRevision returns when the entries are in sync up to the revision, or an error when the
+// context ends.
+func (a *apps) awaitRevision(ctx context.Context, revision uint64) error {
+	return a.await(ctx, func() bool { return a.isSynced() && a.revision >= revision })
 }
 
-// until returns when what is known of the bucket makes the condition hold.
-func (a *apps) until(ctx context.Context, holds func() bool) error {
+// await returns when the condition holds. It checks the condition after each change of revision,
+// complete or upTo.
+func (a *apps) await(ctx context.Context, holds func() bool) error {
 	for {
 		a.mu.Lock()
 		held, moved := holds(), a.moved
@@ -151,34 +152,34 @@ func (a *apps) until(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// know takes note that what was in the bucket when the watch began has come, which is everything up
-// to the revision.
-func (a *apps) know(upTo uint64) {
+// markSynced records that the watch has delivered its initial entries: everything up to the
+// revision.
+func (a *apps) markSynced(upTo uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.complete, a.upTo, a.unknown = true, upTo, nil
-	a.arrived()
+	a.notify()
 }
 
-// doubt takes note that changes of the bucket may be missed, and why.
-func (a *apps) doubt(why error) {
+// markStale records that changes of the bucket may be missed, and why.
+func (a *apps) markStale(why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.complete, a.upTo, a.unknown = false, 0, why
 }
 
-// pass takes note of a revision that has come.
-func (a *apps) pass(revision uint64) {
+// advance records that the watch has delivered a revision.
+func (a *apps) advance(revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.revision = max(a.revision, revision)
-	a.arrived()
+	a.notify()
 }
 
-// arrived wakes those who wait for the bucket to be known. Once it is, apps of a bucket before this one are
-// forgotten: until then a command that has begun still asks them.
-func (a *apps) arrived() {
-	if a.isKnown() {
+// notify wakes the goroutines in await. Once in sync it drops apps of an earlier bucket. Until then
+// a command in progress still asks them.
+func (a *apps) notify() {
+	if a.isSynced() {
 		known := len(a.entries)
 		maps.DeleteFunc(a.entries, func(_ string, e entry) bool { return e.revision == 0 })
 		if len(a.entries) < known {
@@ -189,9 +190,9 @@ func (a *apps) arrived() {
 	a.moved = make(chan struct{})
 }
 
-// recognize takes note of the bucket that is read from now on. If it is another one than before, or has
-// lost its end, its revisions begin again: what is known of apps is kept only until it has been read.
-func (a *apps) recognize(bucket *jetstream.StreamInfo) {
+// resetIfRecreated records the bucket that is read from now on. If it was recreated or has lost its
+// end, its revisions begin again. The known apps stay until the bucket has been read.
+func (a *apps) resetIfRecreated(bucket *jetstream.StreamInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.isOther(bucket) {
@@ -204,8 +205,8 @@ func (a *apps) recognize(bucket *jetstream.StreamInfo) {
 	a.created = bucket.Created
 }
 
-// differs reports whether the bucket, nil if there is none, lacks what this service may have read: it is another
-// one than before, or ends before what is known of it.
+// differs reports whether the bucket may lack entries that this service has read: the bucket was
+// recreated or ends before the known revision. A nil bucket does not exist.
 func (a *apps) differs(bucket *jetstream.StreamInfo) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -216,24 +217,25 @@ func (a *apps) isOther(bucket *jetstream.StreamInfo) bool {
 	return bucket == nil || !a.created.IsZero() && (!bucket.Created.Equal(a.created) || bucket.State.LastSeq < a.revision)
 }
 
-// update learns what has been stored of an app.
+// update applies a stored registration.
 func (a *apps) update(id string, data []byte, revision uint64) {
 	e, err := a.entry(id, data, revision)
 	if err != nil {
-		a.cfg.Logger.Error("a registration in the bucket cannot be used; the app stays as it was", "app", id, "error", err)
-		a.pass(revision)
+		a.cfg.Logger.Error("registration unusable; the app keeps its previous one", "app", id, "error", err)
+		a.advance(revision)
 		return
 	}
 	a.set(id, e)
 }
 
-// forget keeps the revision, so that what was stored before the deletion does not come back.
+// forget applies a deletion. It keeps the revision, so that an older registration does not come
+// back.
 func (a *apps) forget(id string, revision uint64) {
 	a.set(id, entry{revision: revision, gone: true})
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.entries[id].gone {
-		maps.DeleteFunc(a.figures, func(k callKind, _ *figures) bool { return k.app == id })
+		maps.DeleteFunc(a.stats, func(k callKind, _ *hookStats) bool { return k.app == id })
 	}
 }
 
@@ -245,31 +247,31 @@ func decodeRegistration(data []byte) (room.Registration, error) {
 	return r, r.Validate()
 }
 
-// entry makes an app ready to be asked.
+// entry decodes a registration and compiles its conditions.
 func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	r, err := decodeRegistration(data)
 	if err != nil {
 		return entry{}, err
 	}
 	if r.ID != id {
-		return entry{}, fmt.Errorf("it is that of app %q", r.ID)
+		return entry{}, fmt.Errorf("it is the registration of app %q", r.ID)
 	}
-	e := entry{registration: r, data: data, circuits: make(map[room.Interface]*circuit), revision: revision}
+	e := entry{registration: r, data: data, breakers: make(map[room.Interface]*breaker), revision: revision}
 	if e.conditions, e.broken = condition.CompileAll(r.Manifest); e.broken != nil {
-		// Another version of the service has taken it. To pass over an essential app for that would
-		// let through what it may deny.
-		a.cfg.Logger.Error("the conditions of an app cannot be used; it fails where it has one", "app", id, "error", e.broken)
+		// Another version of the service has accepted the registration. Skipping an essential app
+		// because of it would let through changes that the app may deny.
+		a.cfg.Logger.Error("conditions of app unusable; the app fails where it has one", "app", id, "error", e.broken)
 	}
 	for _, i := range r.Implements {
 		if i.Pre() {
-			e.circuits[i] = newCircuit(r.ID, i, a.cfg)
+			e.breakers[i] = newBreaker(r.ID, i, a.cfg)
 		}
 	}
 	return e, nil
 }
 
 func (a *apps) set(id string, e entry) {
-	defer a.pass(e.revision) // only then: who waits for it finds the app
+	defer a.advance(e.revision) // only after set: a goroutine in await must find the app
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.entries[id].revision < e.revision {
@@ -287,30 +289,30 @@ func (a *apps) reschedule() {
 	}
 	slices.SortFunc(s.apps, room.Manifest.Compare)
 	for _, m := range s.apps {
-		s.contacts = append(s.contacts, a.contactsOf(m, a.entries[m.ID])...)
+		s.hooks = append(s.hooks, a.hooksOf(m, a.entries[m.ID])...)
 	}
 	for _, e := range room.EventTypes() {
-		s.rounds[e] = rounds(e, a.cfg.Budget, func(i room.Interface) []*contact {
-			return slices.DeleteFunc(slices.Clone(s.contacts), func(k *contact) bool { return k.phase != i })
+		s.rounds[e] = rounds(e, a.cfg.Budget, func(i room.Interface) []*hook {
+			return slices.DeleteFunc(slices.Clone(s.hooks), func(k *hook) bool { return k.iface != i })
 		})
 	}
 	a.schedule.Store(s)
 }
 
-// contactsOf is an app for each pre-interface that it implements.
-func (a *apps) contactsOf(m room.Manifest, e entry) []*contact {
-	var all []*contact
+// hooksOf returns a hook for each pre-interface of an app.
+func (a *apps) hooksOf(m room.Manifest, e entry) []*hook {
+	var all []*hook
 	for _, i := range room.Interfaces() {
 		if !i.Pre() || !m.Has(i) {
 			continue
 		}
-		kind := callKind{app: m.ID, phase: i}
-		if a.figures[kind] == nil {
-			a.figures[kind] = &figures{}
+		kind := callKind{app: m.ID, iface: i}
+		if a.stats[kind] == nil {
+			a.stats[kind] = &hookStats{}
 		}
-		k := &contact{
-			manifest: m, phase: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
-			condition: e.conditions[i], circuit: e.circuits[i], figures: a.figures[kind],
+		k := &hook{
+			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
+			condition: e.conditions[i], breaker: e.breakers[i], stats: a.stats[kind],
 		}
 		if m.When[i] != "" {
 			k.broken = e.broken

@@ -10,8 +10,9 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// While another bucket is read, a command that has begun still asks the apps of the one before.
-func TestApps_AreKeptUntilAnotherBucketIsRead(t *testing.T) {
+// While a recreated bucket is read, a command in progress still asks the apps of the earlier
+// bucket.
+func TestApps_KeptUntilNewBucketIsRead(t *testing.T) {
 	t.Parallel()
 	bucket := func(created time.Time, lastSeq uint64) *jetstream.StreamInfo {
 		return &jetstream.StreamInfo{Created: created, State: jetstream.StreamState{LastSeq: lastSeq}}
@@ -24,22 +25,22 @@ func TestApps_AreKeptUntilAnotherBucketIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newApps(nil, Defaults())
-			a.recognize(bucket(began, 7))
+			a.resetIfRecreated(bucket(began, 7))
 			for _, id := range []string{"one", "two"} {
 				a.update(id, []byte(`{"id":"`+id+`","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 7)
 			}
-			a.know(7)
+			a.markSynced(7)
 			assert.False(t, a.differs(bucket(began, 7)))
 			assert.True(t, a.differs(other))
 			assert.True(t, a.differs(nil))
 
-			a.doubt(nil)
-			a.recognize(other)
-			assert.Len(t, a.rounds(room.EventUserJoin)[0].contacts, 2)
+			a.markStale(nil)
+			a.resetIfRecreated(other)
+			assert.Len(t, a.rounds(room.EventUserJoin)[0].hooks, 2)
 			a.update("one", []byte(`{"id":"one","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 1)
-			assert.Len(t, a.rounds(room.EventUserJoin)[0].contacts, 2)
-			a.know(1)
-			assert.Len(t, a.rounds(room.EventUserJoin)[0].contacts, 1)
+			assert.Len(t, a.rounds(room.EventUserJoin)[0].hooks, 2)
+			a.markSynced(1)
+			assert.Len(t, a.rounds(room.EventUserJoin)[0].hooks, 1)
 		})
 	}
 }

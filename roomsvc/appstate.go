@@ -18,7 +18,7 @@ import (
 func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) {
 	if r.ID == "" {
 		all, err := s.appStates(ctx, "", s.apps.list())
-		for _, app := range all { // each by itself has them
+		for _, app := range all { // only the state of a single app has them
 			app.State.Interfaces = nil
 		}
 		return all, err
@@ -30,10 +30,9 @@ func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) 
 	return s.appStates(ctx, r.ID, []room.Manifest{m})
 }
 
-// appInfo waits until the replica knows the registry: workers rely on what it says about the
-// manifest.
+// appInfo waits until the registry is in sync: workers rely on its answer about their app.
 func (s *Service) appInfo(ctx context.Context, r room.AppRequest) (any, error) {
-	if err := s.apps.wait(ctx); err != nil {
+	if err := s.apps.awaitSync(ctx); err != nil {
 		return nil, err
 	}
 	m, err := s.app(r.ID)
@@ -60,8 +59,8 @@ func (s *Service) app(id string) (room.Manifest, error) {
 	return r.Effective(), nil
 }
 
-// appStates is how apps are doing: what the replicas have counted, which workers are alive,
-// and what waits for them. only is the one app that this is about, or empty.
+// appStates collects the state of apps: the stats of all replicas, the live workers, and the
+// backlog. only is the id of a single app, or empty for all.
 func (s *Service) appStates(ctx context.Context, only string, manifests []room.Manifest) ([]room.App, error) {
 	var reports []replicaReport
 	var workers []micro.ServiceIdentity
@@ -97,7 +96,7 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 		})
 	}
 	if err := asking.Wait(); err != nil {
-		return nil, fmt.Errorf("finding out how the apps are doing: %w", err)
+		return nil, fmt.Errorf("collecting the states of apps: %w", err)
 	}
 	apps := make([]room.App, 0, len(manifests))
 	seeking, seek := errgroup.WithContext(ctx)
@@ -127,12 +126,12 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 		apps = append(apps, room.App{Manifest: m, State: &state})
 	}
 	if err := seeking.Wait(); err != nil {
-		return nil, fmt.Errorf("finding out whether the apps have workers: %w", err)
+		return nil, fmt.Errorf("looking for workers of apps: %w", err)
 	}
 	return apps, nil
 }
 
-// seekWorkers sets found if something subscribes to the app's pre-events as a worker does.
+// seekWorkers sets found if a subscription to the app's pre-events is in the app's queue group.
 func (s *Service) seekWorkers(ctx context.Context, m room.Manifest, found *bool) error {
 	for _, i := range m.Implements {
 		if *found {
@@ -149,7 +148,7 @@ func (s *Service) seekWorkers(ctx context.Context, m room.Manifest, found *bool)
 	return nil
 }
 
-// postFigures adds up what the workers of an app report of their post-events.
+// postFigures sums the figures that an app's workers report for their post-events.
 func (s *Service) postFigures(ctx context.Context, app string) (map[room.Interface]room.PostFigures, error) {
 	stats, err := bus.Stats(ctx, s.nc, app)
 	if err != nil {
@@ -171,9 +170,9 @@ func (s *Service) postFigures(ctx context.Context, app string) (map[room.Interfa
 	return all, nil
 }
 
-// stateOf adds up what the replicas have counted of an app.
+// stateOf sums the stats of an app over the replicas.
 func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
-	all, each := newSum(), make(map[room.Interface]*sum)
+	all, each := newMergedStats(), make(map[room.Interface]*mergedStats)
 	reports = slices.DeleteFunc(slices.Clone(reports), func(r replicaReport) bool { return r.Revision == nil })
 	for _, report := range reports {
 		for _, f := range report.Figures {
@@ -181,10 +180,10 @@ func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 				continue
 			}
 			if each[f.Interface] == nil {
-				each[f.Interface] = newSum()
+				each[f.Interface] = newMergedStats()
 			}
-			all.add(f.tally)
-			each[f.Interface].add(f.tally)
+			all.add(f.statsSnapshot)
+			each[f.Interface].add(f.statsSnapshot)
 		}
 	}
 	state := room.AppState{

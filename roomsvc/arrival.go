@@ -9,19 +9,19 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// maxOrdered is how many bytes a request may have to get its place when it comes. A larger one gets
-// it when it has been decoded: the requests behind it must not wait for that.
+// maxOrdered is the size in bytes up to which a request enters its lane on arrival. A larger
+// request enters after it has been decoded, so that the requests behind it do not wait for that.
 const maxOrdered = 4 << 10
 
-// arrival is a command that has come, with its place among those of its room, or why it is refused.
+// arrival is a command that has arrived, with its ticket, or the error that refuses it.
 type arrival struct {
 	c      room.Command
 	ticket *ticket
 	err    error
 }
 
-// command serves the commands that make events of type e. One that is handed over to this service
-// by another is not handed over once more: the two might not agree.
+// command serves the commands that make events of type e. A command that was handed over to this
+// service is not handed over again, since the two services may disagree.
 func (s *Service) command(e room.EventType, mayHandOver bool) func(*nats.Msg) serve {
 	return func(msg *nats.Msg) serve {
 		if len(msg.Data) > maxOrdered {
@@ -34,21 +34,21 @@ func (s *Service) command(e room.EventType, mayHandOver bool) func(*nats.Msg) se
 	}
 }
 
-// arrive decodes a command and gives it its place, unless the stream of events is gone.
+// arrive decodes a command and enters its lane, unless the stream of events is gone.
 func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 	if a.c, a.err = s.decode(e, msg); a.err != nil {
 		return a
 	}
-	if err := s.haveStream(); err != nil {
+	if err := s.streamError(); err != nil {
 		a.err = s.rejected(a.c, err)
 		return a
 	}
-	a.ticket, a.err = s.queue(a.c)
+	a.ticket, a.err = s.enterLane(a.c)
 	return a
 }
 
-// perform does a command, here or at the service that has the room for now. Even then it keeps its
-// turn here: the next command of its user must not overtake it on the way.
+// perform executes a command, here or at the service that has the room for now. A command that is
+// handed over keeps its turn here, so that the next command of its user does not overtake it.
 func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (result any, err error) {
 	defer func() {
 		if err != nil && a.c.ID != "" {
@@ -58,12 +58,12 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	if a.err != nil {
 		return nil, a.err
 	}
-	release, err := s.turn(ctx, a.c, a.ticket)
+	release, err := s.awaitTurn(ctx, a.c, a.ticket)
 	if err != nil {
 		return nil, s.rejected(a.c, err)
 	}
 	defer release()
-	defer s.tellWhenSlow(ctx, a.c, a.ticket)()
+	defer s.announceWhenSlow(ctx, a.c, a.ticket)()
 	for {
 		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
 		var elsewhere *elsewhereError
@@ -76,7 +76,7 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	}
 }
 
-// commandError is the error that a command ended in, with the command's id.
+// commandError is the error that ended a command, with the id of the command.
 type commandError struct {
 	error
 	id string

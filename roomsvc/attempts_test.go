@@ -20,19 +20,19 @@ const (
 	tick     = time.Millisecond
 )
 
-func TestARefusalCannotStandInDoubt(t *testing.T) {
+func TestAttempts_RefusalDoesNotStandWhileOutcomeIsUncertain(t *testing.T) {
 	t.Parallel()
 	refusal := room.Errorf(room.CodeUserNotAllowed, "no")
 	a := &attempts{cfg: Config{}.withDefaults()}
-	assert.Equal(t, error(refusal), a.settle(refusal, room.View{Seq: 5}))
-	a.failed(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), room.View{Seq: 5})
-	require.ErrorIs(t, a.settle(refusal, room.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
-		"the publish that was not answered may still be stored")
-	assert.Equal(t, error(refusal), a.settle(refusal, room.View{Seq: 6}), "once the room has moved it cannot")
-	assert.NoError(t, a.settle(nil, room.View{Seq: 5}))
+	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 5}))
+	a.record(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), room.View{Seq: 5})
+	require.ErrorIs(t, a.finalError(refusal, room.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
+		"the unacknowledged publish may still be stored")
+	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 6}), "once the room has moved the publish cannot be stored")
+	assert.NoError(t, a.finalError(nil, room.View{Seq: 5}))
 }
 
-func TestAttemptsAreBounded(t *testing.T) {
+func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 	t.Parallel()
 	cfg := Config{MaxConflicts: 3, CommitPatience: 20 * time.Millisecond}.withDefaults()
 	for name, c := range map[string]struct {
@@ -51,11 +51,11 @@ func TestAttemptsAreBounded(t *testing.T) {
 	} {
 		a := &attempts{cfg: cfg}
 		tries := 0
-		for a.again(t.Context()) {
+		for a.next(t.Context()) {
 			tries++
-			a.failed(c.err, room.View{})
+			a.record(c.err, room.View{})
 		}
-		require.ErrorIs(t, a.giveUp(t.Context()), &room.Error{Code: c.code}, name)
+		require.ErrorIs(t, a.exhausted(t.Context()), &room.Error{Code: c.code}, name)
 		if c.tries > 0 {
 			assert.Equal(t, c.tries, tries, name)
 		} else {
@@ -64,14 +64,14 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempts{cfg: cfg}
-	require.True(t, a.again(ctx))
-	a.failed(errMoved, room.View{})
+	require.True(t, a.next(ctx))
+	a.record(errMoved, room.View{})
 	cancel()
-	require.False(t, a.again(ctx))
-	require.ErrorIs(t, a.giveUp(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
+	require.False(t, a.next(ctx))
+	require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
 }
 
-func TestAttempts_RefusalOfJetStreamOutlastsTheTime(t *testing.T) {
+func TestAttempts_JetStreamRefusalReportedAfterDeadline(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
 		"refused": bus.ErrRefused,
@@ -80,22 +80,22 @@ func TestAttempts_RefusalOfJetStreamOutlastsTheTime(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		a := &attempts{cfg: Config{}.withDefaults()}
-		a.failed(err, room.View{})
+		a.record(err, room.View{})
 		if name != "gone" { // it ends at once
-			a.failed(context.DeadlineExceeded, room.View{})
+			a.record(context.DeadlineExceeded, room.View{})
 		}
 		cancel()
-		require.ErrorIs(t, a.giveUp(ctx), &room.Error{Code: room.CodeUnavailable}, name)
+		require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeUnavailable}, name)
 	}
 }
 
-// Whoever is told that it did not work out is told what the apps had said.
-func TestTheAppsAreRemembered(t *testing.T) {
+// The error of a failed command has the answers of the apps.
+func TestAttempts_FinalErrorNamesAppAnswers(t *testing.T) {
 	t.Parallel()
 	apps := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
-	a := &attempts{cfg: Config{}.withDefaults(), said: room.Data{Apps: apps}}
-	a.failed(bus.ErrUncertain, room.View{Seq: 5})
-	for _, err := range []error{a.settle(room.NotFound("r"), room.View{Seq: 5}), a.giveUp(t.Context())} {
+	a := &attempts{cfg: Config{}.withDefaults(), data: room.Data{Apps: apps}}
+	a.record(bus.ErrUncertain, room.View{Seq: 5})
+	for _, err := range []error{a.finalError(room.NotFound("r"), room.View{Seq: 5}), a.exhausted(t.Context())} {
 		var e *room.Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, room.CodeUnavailable, e.Code)
@@ -103,7 +103,7 @@ func TestTheAppsAreRemembered(t *testing.T) {
 	}
 }
 
-func TestAttempts_CommandsBehindAreBlockedIfJetStreamIsAway(t *testing.T) {
+func TestAttempts_CommandsBehindBlockedIfJetStreamUnavailable(t *testing.T) {
 	t.Parallel()
 	silent := errors.Join(bus.ErrUncertain, errSilent)
 	for name, c := range map[string]struct {
@@ -123,13 +123,13 @@ func TestAttempts_CommandsBehindAreBlockedIfJetStreamIsAway(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			a := &attempts{cfg: Config{}.withDefaults(), place: &ticket{}}
 			for _, err := range c.errs {
-				a.failed(err, room.View{})
+				a.record(err, room.View{})
 			}
 			if hurried {
 				cancel()
 			}
-			require.Error(t, a.giveUp(ctx))
-			assert.Equal(t, blocks, a.place.trouble != nil, "%s, hurried: %t", name, hurried)
+			require.Error(t, a.exhausted(ctx))
+			assert.Equal(t, blocks, a.place.storeErr != nil, "%s, hurried: %t", name, hurried)
 			cancel()
 		}
 	}

@@ -15,16 +15,16 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// oldestAsked bounds the questions for oldest events that are in progress at once.
+// oldestAsked bounds the concurrent lookups of oldest events.
 const oldestAsked = 16
 
-// queue is an app's consumer of post-events.
+// queue is the state of an app's consumer of post-events.
 type queue struct {
 	room.Waiting
-	pulled bool // something waits for its next event
+	pulled bool // a worker has a pull request pending
 }
 
-// queues are those of each app, or of one.
+// queues returns the queue of each app, or of a single app.
 func (s *Service) queues(ctx context.Context, only string) (map[string]queue, error) {
 	infos, err := s.durables(ctx, only)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Service) queues(ctx context.Context, only string) (map[string]queue, er
 	return all, asking.Wait()
 }
 
-// durables are the consumers of the stream, or that of one app.
+// durables lists the consumers of the stream, or the consumer of a single app.
 func (s *Service) durables(ctx context.Context, only string) ([]*jetstream.ConsumerInfo, error) {
 	if only != "" {
 		consumer, err := s.stream.Consumer(ctx, subjects.Durable(only))
@@ -87,12 +87,12 @@ func (s *Service) waiting(ctx context.Context, info *jetstream.ConsumerInfo) (ro
 	return w, err
 }
 
-// oldest is the first event behind the consumer's ack floor that its filters match; nil if it has been
-// acknowledged meanwhile.
+// oldest returns the first event behind the consumer's ack floor that its filters match, nil if it
+// has been acknowledged meanwhile.
 func (s *Service) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*room.WaitingEvent, error) {
 	var oldest *room.WaitingEvent
 	filters := info.Config.FilterSubjects
-	if len(filters) == 0 { // as it is with one filter
+	if len(filters) == 0 { // a consumer with one filter has it in FilterSubject
 		filters = []string{info.Config.FilterSubject}
 	}
 	for _, filter := range filters {
@@ -111,11 +111,11 @@ func (s *Service) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*ro
 	return oldest, nil
 }
 
-// messagesByApp counts the messages of a stream that are an app's, of those that the filter matches.
+// messagesByApp counts the messages of a stream that match the filter, by app.
 func (s *Service) messagesByApp(ctx context.Context, stream, filter string) (map[string]uint64, error) {
 	there, err := s.js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil // how the app is doing apart from that can be said
+		return nil, nil // the rest of the state is still useful
 	}
 	var info *jetstream.StreamInfo
 	if err == nil {

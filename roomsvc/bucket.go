@@ -14,16 +14,16 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// revise makes another registration of an app's; it is given nil for an app that has none. It
-// returns false if what there is stays. It may run more than once.
-type revise func(*room.Registration) (next room.Registration, changed bool, err error)
+// reviseFunc makes a new registration from the current one, which is nil for a new app. It returns
+// false if the current one stays. It may run more than once.
+type reviseFunc func(*room.Registration) (next room.Registration, changed bool, err error)
 
-// settle brings what else there is of an app to its registration, once that is stored.
-type settle func(stored room.Registration, revision uint64) error
+// settleFunc brings the other resources of an app in line with a registration that has been stored.
+type settleFunc func(stored room.Registration, revision uint64) error
 
-// change stores a revised registration and settles it, and returns it with its revision, also if
-// what there was has stayed.
-func (a *apps) change(ctx context.Context, id string, revised revise, settled settle) (room.Registration, uint64, error) {
+// change stores a revised registration and calls settled. It returns the registration with its
+// revision, also if the current one stays.
+func (a *apps) change(ctx context.Context, id string, revised reviseFunc, settled settleFunc) (room.Registration, uint64, error) {
 	defer a.lock(id)()
 	stored, revision, err := a.store(ctx, id, revised)
 	if err == nil {
@@ -32,7 +32,7 @@ func (a *apps) change(ctx context.Context, id string, revised revise, settled se
 	return stored, revision, err
 }
 
-func (a *apps) store(ctx context.Context, id string, revised revise) (room.Registration, uint64, error) {
+func (a *apps) store(ctx context.Context, id string, revised reviseFunc) (room.Registration, uint64, error) {
 	for {
 		was, err := a.read(ctx, id)
 		if err != nil {
@@ -48,7 +48,7 @@ func (a *apps) store(ctx context.Context, id string, revised revise) (room.Regis
 		}
 		revision, err := a.write(ctx, id, data, was.revision)
 		if isConflict(err) {
-			continue // somebody else was faster
+			continue // another service was faster
 		}
 		if err != nil {
 			return next, 0, fmt.Errorf("storing the registration: %w", err)
@@ -58,9 +58,9 @@ func (a *apps) store(ctx context.Context, id string, revised revise) (room.Regis
 	}
 }
 
-// remove deletes an app's registration, after what else there is of the app, and returns it, nil
-// if it could not be used, and the revision of the deletion. The error is of code app_not_found
-// if there is none.
+// remove calls rest, which removes the other resources of an app, and then deletes the
+// registration. It returns the registration, nil if it was unusable, and the revision of the
+// deletion. The error is of code app_not_found if the bucket has no registration of the app.
 func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.Registration, uint64, error) {
 	defer a.lock(id)()
 	for {
@@ -76,7 +76,7 @@ func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.
 		}
 		err = a.kv.Delete(ctx, id, jetstream.LastRevision(was.revision))
 		if isConflict(err) {
-			continue // it has just been registered anew
+			continue // the app was registered again meanwhile
 		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("deleting the registration: %w", err)
@@ -86,21 +86,21 @@ func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.
 	}
 }
 
-// isConflict reports whether the bucket has another revision than the one that was named, or
-// is about to have.
+// isConflict reports whether the bucket has, or is about to have, another revision than the
+// expected one.
 func isConflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && bus.IsConflict(api)
 }
 
-// deletion is the revision of an app's latest deletion.
+// deletion returns the revision of an app's latest deletion.
 func (a *apps) deletion(ctx context.Context, id string) (uint64, error) {
 	history, err := a.kv.History(ctx, id)
 	if err != nil {
 		return 0, fmt.Errorf("reading the deletion: %w", err)
 	}
 	var revision uint64
-	for _, e := range history { // the latest comes last; it may be a new registration
+	for _, e := range history { // oldest first; the last may be a new registration
 		if e.Operation() != jetstream.KeyValuePut {
 			revision = e.Revision()
 		}
@@ -109,22 +109,21 @@ func (a *apps) deletion(ctx context.Context, id string) (uint64, error) {
 	return revision, nil
 }
 
-// lock lets the changes of one app's registration and consumer go one after the other, as far
-// as they are this service's: the server does not like it when a consumer is changed while it
-// is deleted.
+// lock serializes this service's changes of one app's registration and consumers: the server fails
+// if a consumer is changed while it is deleted.
 func (a *apps) lock(id string) (unlock func()) {
 	mu, _ := a.changing.LoadOrStore(id, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
 	return mu.(*sync.Mutex).Unlock
 }
 
-// record is what the bucket has of an app.
+// record is the entry of an app in the bucket.
 type record struct {
 	data     string
 	revision uint64
 }
 
-// stored is the registration; nil if there is none, or none that can be used.
+// stored decodes the registration. It returns nil if the entry is empty or unusable.
 func (r record) stored() *room.Registration {
 	reg, err := decodeRegistration([]byte(r.data))
 	if r.data == "" || err != nil {
@@ -133,8 +132,8 @@ func (r record) stored() *room.Registration {
 	return &reg
 }
 
-// read is what the bucket has, at least as new as what this service knows: any replica of the
-// bucket may answer, and it may lag behind.
+// read returns an entry of the bucket that is at least as new as the known one: a copy of the
+// bucket that lags may answer.
 func (a *apps) read(ctx context.Context, id string) (record, error) {
 	for {
 		var r record
@@ -170,7 +169,7 @@ func (a *apps) isStale(id string, r record) bool {
 
 func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
 	if revision == 0 {
-		return a.kv.Create(ctx, id, data) // also after a deletion
+		return a.kv.Create(ctx, id, data) // works after a deletion too
 	}
 	return a.kv.Update(ctx, id, data, revision)
 }

@@ -15,16 +15,16 @@ import (
 // appender appends to the stream of events.
 type appender func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error)
 
-// commit publishes the post-event, guarded by the room's last sequence. It is the one place
-// that publishes to room.post.>. When it fails, the projection has been caught up with the
-// stream as well as could be, so that the next load finds the event if it was stored after
-// all; the error is errMoved if the room is no longer as the view has it.
+// commit publishes the post-event, guarded by the room's last sequence. No other function publishes
+// to room.post.>. When the publish fails, commit catches the projection up with the stream if it
+// can, so that the next load finds the event if it was stored after all. The error is errMoved if
+// the room has changed since the view.
 func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d room.Draft) (room.Event, error) {
 	if err := ended(ctx); err != nil {
 		return room.Event{}, err
 	}
-	// What has been published may be stored, whatever the client's clock says: from here on the
-	// command has the time that it takes to know.
+	// A published event may be stored even if the client's time is over. From here on the command
+	// takes the time that it needs to learn the outcome.
 	ctx = context.WithoutCancel(ctx)
 	data := d.Final()
 	e := room.Event{
@@ -36,8 +36,8 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	if err != nil {
 		return room.Event{}, err
 	}
-	s.ours.write(e, subject, body)
-	defer s.ours.forget(e.ID)
+	s.pending.add(e, subject, body)
+	defer s.pending.remove(e.ID)
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
@@ -48,7 +48,7 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 		if !errors.As(confirmed, &moved) {
 			s.readiness.notCommitted(err, time.Now())
 		}
-		if errors.Is(err, bus.ErrConflict) && moved != nil { // it may be spurious
+		if errors.Is(err, bus.ErrConflict) && moved != nil { // a conflict alone may be spurious
 			s.conflicts.Add(1)
 			s.handovers.meet(e.Room, s.id, moved.by)
 		}
@@ -59,5 +59,5 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	return e, nil
 }
 
-// now is the time as events have it.
+// now returns the time in the precision of events.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

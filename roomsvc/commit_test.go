@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// brieflyAsked is a service with a room, and the context of a command to it that has little time.
+// brieflyAsked returns a service with a room, and a context for a command that has little time.
 func brieflyAsked(t *testing.T) (*Service, context.Context) {
 	t.Helper()
 	s, _ := twoServices(t)
@@ -23,9 +23,9 @@ func brieflyAsked(t *testing.T) (*Service, context.Context) {
 	return s, ctx
 }
 
-// What has been published is waited for, though the command's own time is over: it may be stored,
-// and the client must not be told that it is not.
-func TestCommit_PublishOutlivesTheCommandsTime(t *testing.T) {
+// The service waits for a publish also after the deadline of the command. The event may be stored,
+// so the client must not get an error that says otherwise.
+func TestCommit_PublishContinuesAfterDeadline(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
 	publish := s.append
@@ -38,8 +38,8 @@ func TestCommit_PublishOutlivesTheCommandsTime(t *testing.T) {
 	assert.True(t, result.(room.Result).Changed)
 }
 
-// An acknowledgement that is lost is looked for, and found, after the command's time is over.
-func TestCommit_LostAcknowledgementIsFoundAfterTheCommandsTime(t *testing.T) {
+// The service looks for a commit whose ack is lost also after the deadline of the command.
+func TestCommit_LostAckFoundAfterDeadline(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
 	publish := s.append
@@ -54,7 +54,7 @@ func TestCommit_LostAcknowledgementIsFoundAfterTheCommandsTime(t *testing.T) {
 	assert.True(t, result.(room.Result).Changed)
 }
 
-// While it is not known what became of a publish, nothing else is said of the command.
+// While the outcome of a publish is unknown, the error says so.
 func TestCommit_UnknownOutcomeIsUnavailable(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
@@ -66,8 +66,8 @@ func TestCommit_UnknownOutcomeIsUnavailable(t *testing.T) {
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 }
 
-// A command that is sent again while it is being published is not told that it is not done.
-func TestCommit_ResentCommandIsNotToldThatItIsNotDone(t *testing.T) {
+// A command that is sent again during its first publish gets an error that leaves the outcome open.
+func TestCommit_ResentCommandUnavailableDuringFirstPublish(t *testing.T) {
 	t.Parallel()
 	s, _ := twoServices(t)
 	createRoom(t, s)

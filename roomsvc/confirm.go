@@ -13,16 +13,16 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// confirm asks the stream's leader whether the room is still as the view has it. If not, it
-// waits until the projection has what the leader has, and returns errMoved.
+// confirm asks the stream's leader whether the room is unchanged since the view. If it has changed,
+// confirm waits until the projection has caught up with the leader, and returns errMoved.
 func (s *Service) confirm(command context.Context, c room.Command, v room.View) error {
 	ctx, cancel := context.WithTimeout(command, s.cfg.AckWait)
 	defer cancel()
 	last, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.PostsOf(c.Request.Target()))
 	switch {
 	case err != nil:
-		if command.Err() == nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // otherwise it had no time, or is gone
-			s.silent(err)
+		if command.Err() == nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // else the command had no time left, or the stream is gone
+			s.leaderSilent(err)
 		}
 		return fmt.Errorf("%w: %w", errSilent, err)
 	case last.Seq == v.Seq:
@@ -31,19 +31,19 @@ func (s *Service) confirm(command context.Context, c room.Command, v room.View) 
 		s.projection.forget(c.Request.Target(), v.Seq) // another service was faster
 		return &movedError{}
 	case last.Seq < v.Seq:
-		if leftOut, log := s.lacking.admit(c.Request.Target(), time.Now()); log {
-			s.log.Error("the stream lacks events of a room", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
+		if leftOut, log := s.behindLines.admit(c.Request.Target(), time.Now()); log {
+			s.log.Error("events of a room missing from the stream", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
 		}
 		return &behindError{room: c.Request.Target(), has: last.Seq, seen: v.Seq}
 	}
-	if err := s.projection.reach(ctx, last.Seq); err != nil {
+	if err := s.projection.awaitSeq(ctx, last.Seq); err != nil {
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
 	}
 	return &movedError{by: subjects.Committer(last.Header())}
 }
 
-// isRemoved reports whether the stream has nothing left of a room, though it had its deletion:
-// the leader that says so must have had it too.
+// isRemoved reports whether the retention has removed a room: the leader has no event of it, and is
+// not behind its deletion.
 func (s *Service) isRemoved(ctx context.Context, roomID string, deleted uint64) bool {
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsOf(roomID)))
 	return err == nil && info.State.LastSeq >= deleted && len(info.State.Subjects) == 0

@@ -10,10 +10,11 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// deadline is when the time of a request ends: at the end of what Room-Timeout-Ms and the budget give
-// it, or at its Room-Deadline if that is earlier. A request may lie for long in a reconnect buffer or
-// in the socket of a stopped process, while its Room-Timeout-Ms only begins when it is read. The error
-// is of code deadline_exceeded if the request came too late, invalid_request if the header is no time.
+// deadline returns when the time of a request ends: after its Room-Timeout-Ms or the budget, or at
+// its Room-Deadline if that is earlier. Room-Timeout-Ms only starts when the service reads the
+// request, which may have waited in a reconnect buffer or in the socket of a stopped process. The
+// error is of code deadline_exceeded if the request came too late, invalid_request if the header is
+// no time.
 func (s *Service) deadline(h nats.Header, came time.Time) (time.Time, error) {
 	end := came.Add(min(subjects.TimeLeft(h, s.cfg.Budget), s.cfg.Budget))
 	latest, err := subjects.GetTime(h, subjects.Deadline)
@@ -29,8 +30,8 @@ func (s *Service) deadline(h nats.Header, came time.Time) (time.Time, error) {
 		came.Sub(latest).Round(time.Millisecond), subjects.Deadline)
 }
 
-// ended is the context's error. It also looks at the clock: in a process that was stopped and goes on,
-// the clock has passed the deadline before the context ends.
+// ended returns the context's error. It also looks at the clock: in a process that was stopped and
+// goes on, the clock passes the deadline before the context ends.
 func ended(ctx context.Context) error {
 	if deadline, bounded := ctx.Deadline(); ctx.Err() == nil && bounded && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded

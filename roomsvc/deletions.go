@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// deletion is the end of a room.
+// deletion is the delete event of a room.
 type deletion struct {
 	room string
 	seq  uint64
 	at   time.Time
 }
 
-// deletions are in the order in which they happened, as near as makes no difference: one that
-// this service has committed may stand before another's that it has read a little later.
+// deletions are roughly in the order of their sequences: a deletion that this service has committed
+// may stand before an earlier one that it reads a little later.
 type deletions []deletion
 
-// due is the oldest deletion, if it was before that time and everything up to the sequence may
-// go. What the stream has yet to bring of the room would not fit once the room is forgotten.
+// due returns the oldest deletion. It reports whether that was before the time and every event up
+// to it may be removed: floor has passed it, and the projection has read it. Events of the room
+// that are yet to be read would not chain after the room is forgotten.
 func (p *projection) due(before time.Time, floor uint64) (deletion, bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -29,11 +30,11 @@ func (p *projection) due(before time.Time, floor uint64) (deletion, bool) {
 	return d, d.at.Before(before) && d.seq <= min(floor, p.consumed)
 }
 
-// removed takes note that the stream has nothing left of the room up to its deletion.
+// removed records that the history of a deleted room has left the stream.
 func (p *projection) removed(d deletion) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.deletions) > 0 && p.deletions[0] == d { // reading anew may have come between
+	if len(p.deletions) > 0 && p.deletions[0] == d { // a reset may have come in between
 		p.deletions = p.deletions[1:]
 	}
 	if len(p.deletions) == 0 {
@@ -42,23 +43,22 @@ func (p *projection) removed(d deletion) {
 	p.drop(d.room, d.seq)
 }
 
-// forget drops a deleted room of which the stream has nothing left.
+// forget drops a deleted room whose history has left the stream.
 func (p *projection) forget(roomID string, seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drop(roomID, seq)
 }
 
-// drop makes a room as if it had never been, if this deletion is the last that happened to it.
+// drop removes every trace of a room if this deletion is its last event.
 func (p *projection) drop(roomID string, seq uint64) {
 	if s, ok := p.rooms[roomID]; ok && s.Room == nil && s.Applied == seq && s.Seq == seq {
 		p.sum -= s.Hash(roomID)
-		delete(p.rooms, roomID) // the map keeps some 35 bytes, for the next room
+		delete(p.rooms, roomID) // the map keeps about 35 bytes for the next room
 	}
 }
 
-// recall finds the deletions again whose histories the stream may still have, in a projection
-// that has not come from there.
+// recall rebuilds the list of deletions in a projection that was read from a snapshot.
 func (p *projection) recall() {
 	for id, s := range p.rooms {
 		if !s.DeletedAt.IsZero() {
@@ -68,7 +68,7 @@ func (p *projection) recall() {
 	slices.SortFunc(p.deletions, func(a, b deletion) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// ended reports whether a room ended at this sequence.
+// ended reports whether a room was deleted at this sequence.
 func (p *projection) ended(seq uint64) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -16,19 +16,20 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// dependencies is what the service has found out about what it depends on in JetStream and does not change
-// itself: operators may, and servers may lose it.
+// dependencies is the state of the streams and consumers that the service depends on, as of the
+// last look. Operators may change them, and servers may lose them.
 type dependencies struct {
-	misconfigured atomic.Uint64 // streams, as of the last look
-	missing       atomic.Uint64 // events of live rooms, likewise
-	remade        atomic.Uint64 // consumers of apps
+	misconfigured atomic.Uint64 // streams that differ
+	missing       atomic.Uint64 // events of live rooms
+	remade        atomic.Uint64 // consumers of apps that were recreated
 
-	logged map[string][]string // what has been logged of a finding, by its message; of the one who looks only
+	logged map[string][]string // the logged findings by log message; only checkDependencies uses it
 	mu     sync.Mutex
-	floors map[string]uint64 // the last known ack floor of an app's consumer of post-events, by app
+	floors map[string]uint64 // last known ack floors of the consumers of post-events, by app
 }
 
-// checkDependencies looks at the streams and at the consumers of apps now and then until the context ends.
+// checkDependencies checks the streams, their events and the consumers of apps periodically until
+// the context ends.
 func (s *Service) checkDependencies(ctx context.Context) {
 	for {
 		s.checkStreams(ctx)
@@ -40,7 +41,7 @@ func (s *Service) checkDependencies(ctx context.Context) {
 	}
 }
 
-// finding logs what is amiss: an error when something comes to it, information when something goes.
+// finding logs an error when there is a new finding, and information when one is gone.
 func (d *dependencies) finding(s *Service, message string, found []string, attrs ...any) {
 	was := d.logged[message]
 	if d.logged == nil {
@@ -58,11 +59,11 @@ func without(all, some []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(some, one) })
 }
 
-// checkStreams compares the streams that a guarantee rests on with how they must be. What cannot be looked at now
-// stays as it was found.
+// checkStreams compares the streams that a guarantee rests on with their required configuration. If
+// a stream cannot be looked at, the last findings stay.
 func (s *Service) checkStreams(ctx context.Context) {
 	var found []string
-	for _, n := range needs(s.cfg.Replicas) {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.lost != "" {
 			continue
 		}
@@ -83,8 +84,8 @@ func (s *Service) checkStreams(ctx context.Context) {
 		"remedy", fmt.Sprintf("roombus streams --apply --replicas %d", s.cfg.Replicas))
 }
 
-// checkEvents looks whether the stream has all events of the live rooms. Only the histories of deleted rooms are
-// ever removed, so whatever is missing has been purged, deleted, or removed by a limit.
+// checkEvents checks whether the stream has all events of the live rooms. The service only removes
+// the histories of deleted rooms. Other missing events were purged, deleted, or removed by a limit.
 func (s *Service) checkEvents(ctx context.Context) {
 	var missing uint64
 	for range 2 { // a room may be deleted and its history removed between the two looks
@@ -93,7 +94,7 @@ func (s *Service) checkEvents(ctx context.Context) {
 		info, err := s.stream.Info(look)
 		cancel()
 		if err != nil || info.State.LastSeq < due || !info.Created.Equal(s.projection.created()) {
-			return // it is another stream, or its end is lost: reading it finds that
+			return // the stream was recreated or has lost its end: follow handles that
 		}
 		before, _ := s.projection.liveEvents(info.State.FirstSeq)
 		missing = before
@@ -109,12 +110,12 @@ func (s *Service) checkEvents(ctx context.Context) {
 	if missing > 0 {
 		found = []string{"events of live rooms were purged, deleted, or removed by a limit"}
 	}
-	s.depends.finding(s, "the stream lacks events of rooms", found, "stream", subjects.Events, "missing", missing,
+	s.depends.finding(s, "events of rooms missing from the stream", found, "stream", subjects.Events, "missing", missing,
 		"remedy", "restore the stream from a backup")
 }
 
-// liveEvents is how many events the live rooms have, and the highest sequence of them: of all rooms, or of those
-// whose last event is before the sequence.
+// liveEvents counts the events of the live rooms, and returns the highest of their sequences. If
+// before is not 0 it counts only rooms whose last event is before that sequence.
 func (p *projection) liveEvents(before uint64) (events, last uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -128,8 +129,8 @@ func (p *projection) liveEvents(before uint64) (events, last uint64) {
 	return events, last
 }
 
-// checkConsumers remembers how far the apps have acknowledged their post-events, and makes consumers that are
-// missing again.
+// checkConsumers records the ack floors of the consumers of post-events, and recreates consumers
+// that are missing.
 func (s *Service) checkConsumers(ctx context.Context) {
 	var missing []room.Manifest
 	for _, m := range s.apps.list() {
@@ -150,14 +151,14 @@ func (s *Service) checkConsumers(ctx context.Context) {
 			return
 		}
 	}
-	if len(missing) == 0 || !sleep(ctx, s.cfg.AckWait) { // an app that is being removed is gone by then
+	if len(missing) == 0 || !sleep(ctx, s.cfg.AckWait) { // an app that is being removed is gone after the wait
 		return
 	}
 	for _, m := range missing {
 		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-		if r, ok := s.apps.get(m.ID); ok && s.apps.reached() > 0 && r.HasPost() {
-			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.isAway() {
-				s.log.Warn("cannot make the consumers of an app again; trying again", "app", m.ID, "error", err)
+		if r, ok := s.apps.get(m.ID); ok && s.apps.syncedRevision() > 0 && r.HasPost() {
+			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.isUnavailable() {
+				s.log.Warn("cannot recreate the consumers of an app; retrying", "app", m.ID, "error", err)
 			}
 		}
 		cancel()
@@ -173,7 +174,7 @@ func (d *dependencies) acknowledged(app string, floor uint64) {
 	d.floors[app] = floor
 }
 
-// forget forgets how far an app has acknowledged: it is registered for the first time, or removed.
+// forget drops the ack floor of an app that is registered for the first time or removed.
 func (d *dependencies) forget(app string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -187,15 +188,15 @@ func (d *dependencies) floor(app string) (seq uint64, known bool) {
 	return seq, known
 }
 
-// remake makes the consumer of a registered app that is missing. That of post-events goes on behind the last known
-// ack floor; if that is not known, with what happens from now on. Of the events in between it logs which come
-// again and which never come.
+// remake recreates the missing consumer of a registered app. The consumer of post-events starts
+// behind its last known ack floor, or with new events if the floor is unknown. remake logs which
+// earlier events are delivered again and which are never delivered.
 func (s *Service) remake(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig) error {
 	info, err := stream.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the stream of consumer %s: %w", want.Durable, err)
 	}
-	if info.Config.Name != subjects.Events { // a work queue still has what is not acknowledged
+	if info.Config.Name != subjects.Events { // a work queue keeps unacknowledged messages
 		return create(ctx, stream, want)
 	}
 	first, last := info.State.FirstSeq, info.State.LastSeq
@@ -207,19 +208,19 @@ func (s *Service) remake(ctx context.Context, stream jetstream.Stream, want jets
 	want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = jetstream.DeliverByStartSequencePolicy, next, nil
 	if err := create(ctx, stream, want); err != nil {
 		if errors.Is(err, jetstream.ErrConsumerExists) {
-			return nil // another service has made it
+			return nil // another service has created it
 		}
 		return err
 	}
 	s.depends.remade.Add(1)
-	const message = "the consumer of an app was missing and is made again"
+	const message = "missing consumer of an app recreated"
 	switch {
 	case !known:
-		s.log.Error(message+": the events before that it had not acknowledged never come", "app", want.Durable, "begins", next, "never_come_from", first, "never_come_to", last)
+		s.log.Error(message+": earlier unacknowledged events are never delivered", "app", want.Durable, "begins", next, "lost_from", first, "lost_to", last)
 	case next < first:
-		s.log.Error(message+": events that it had not acknowledged are gone", "app", want.Durable, "begins", first, "never_come_from", next, "never_come_to", first-1)
+		s.log.Error(message+": unacknowledged events are gone from the stream", "app", want.Durable, "begins", first, "lost_from", next, "lost_to", first-1)
 	default:
-		s.log.Error(message+" from its last known ack floor: events since may come twice", "app", want.Durable, "begins", next, "last", last)
+		s.log.Error(message+" at its last known ack floor: later events may be delivered twice", "app", want.Durable, "begins", next, "last", last)
 	}
 	return nil
 }

@@ -2,57 +2,58 @@
 //
 // A command flows through the files of this package in this order:
 //
-//	endpoints.go   what can be asked for; admit, and the reply
-//	arrival.go     decode, validate, and give a place in the order of arrival
-//	turns.go       commands of one room go one after the other, those of one user too
+//	endpoints.go   the requests of the service, admission, and replies
+//	arrival.go     decode and validate a command, and enter its lane
+//	lanes.go       commands of one room, and of one user, go in order; lane.go is one room's queue
 //	handle.go      the five steps:
-//	  load.go        1 load     the room as the projection has it
+//	  load.go        1 load     the room from the projection
 //	  (room)         2 decide   is the command possible at all?
-//	  gather.go      3 gather   pre-events out, verdicts in: verdict.go reads them
+//	  gather.go      3 gather   pre-events out, verdicts in; verdict.go decodes them
 //	  (room)         4 combine  verdicts into a decision
 //	  commit.go      5 commit   publish the post-event, guarded
-//	confirm.go     or, with nothing to commit, ask the leader whether that is still so
-//	attempts.go    when to go to step 1 again, and when to give up
-//	handover.go    another replica has the room's commands for now
-//	undecided.go   another replica is deciding an earlier command of the user
+//	confirm.go     ask the leader whether the room is unchanged, if there is nothing to commit
+//	attempts.go    when to go back to step 1, and when to stop
+//	handover.go    hand the commands of a room over to another replica
+//	undecided.go   which commands other replicas are deciding
 //
-// Beside it run:
+// In the background run:
 //
-//	follow.go      the stream flows into projection.go, minding its gaps.go; recent.go knows
-//	               the latest commands, ours.go what this service wrote itself; damage.go sees
-//	               what the disk has lost of it
-//	snapshots.go   the projection is kept, as a snapshot.go, in the snapshotstore.go; restore.go
-//	               begins with it
-//	retain.go      the histories of rooms leave the stream long after their deletions.go
-//	register.go    apps come in, and operators decide: bucket.go keeps it, watch.go and apps.go
-//	               know it from there; durable.go is what apps consume, replica.go what the
-//	               other replicas know
-//	rounds.go      who is asked when, for how long; a contact.go is one app and interface,
-//	               with its circuit.go, failurerun.go and figures.go
-//	appstate.go    how the apps are doing
-//	rejections.go  what did not happen is put down, as well as can be
-//	queries.go     get, list, members, served from the projection, in the freshness.go asked for
-//	provision.go   what the service needs in JetStream is there, as streams.go has it
+//	follow.go         read the stream into projection.go; gapcheck.go checks for removed events,
+//	                  dedupe.go remembers recent commands, pendingcommits.go this service's own,
+//	                  integrity.go finds messages that are damaged on disk
+//	snapshots.go      write the projection as a snapshot.go to the snapshotstore.go; restore.go
+//	                  starts from it
+//	retain.go         remove the histories of deleted rooms; deletions.go lists them
+//	register.go       registration of apps and decisions of operators; bucket.go stores them,
+//	                  watch.go and apps.go follow the bucket, durable.go makes the consumers of
+//	                  apps, replica.go waits for the other replicas
+//	rounds.go         which apps are asked, in which order and for how long; hook.go is one app
+//	                  and interface, with its breaker.go, failurerun.go and hookstats.go
+//	appstate.go       the state of the apps
+//	maxdeliveries.go  write dead letters of events that reached their max deliveries
+//	rejections.go     record rejections, on a best-effort basis
+//	queries.go        get, list and members from the projection, as fresh as freshness.go requires
+//	provision.go      ensure the streams of streams.go
 //
 // # Guarantees
 //
 // There is no database beside the stream ROOM_EVENTS. A change is one publish that JetStream
-// accepts only if the room has not moved since the decision, so that no crash loses, halves
-// or doubles it. Nothing is acknowledged to a client before JetStream has acknowledged it,
-// and what changes nothing is only said after the stream's leader has been asked whether the
-// room is still as it was. Any number of services may run on one NATS.
+// accepts only if the room has not changed since the decision. So no crash loses, halves or doubles
+// a change. Nothing is acknowledged to a client before JetStream has acknowledged it. An answer
+// that changes nothing is sent after the stream's leader has confirmed that the room is unchanged.
+// Any number of services may run on one NATS.
 //
 // # When something fails
 //
-//   - An app that is late, gone or broken is recorded so and passed over, unless it is
-//     essential: then the command fails with essential_app_unavailable. One that keeps
-//     failing is not asked for a while.
-//   - A commit without an answer is looked for in the stream by its command's id before
-//     anything else is said.
-//   - Rejections that cannot be written to ROOM_REJECTIONS, for whatever reason, are dropped
-//     and counted; no command waits for one or fails for one.
-//   - A snapshot that cannot be written or used is logged; then the next start reads more of the
+//   - If an app times out, fails or has no worker, that is recorded as its outcome and the command
+//     goes on. If the app is essential, the command fails with essential_app_unavailable. The
+//     breaker of an app that fails repeatedly keeps it from being asked for a while.
+//   - After a commit without an acknowledgement the service looks for the event in the stream, by
+//     the id of the command, before it answers.
+//   - Rejections that cannot be written to ROOM_REJECTIONS are dropped and counted. No command
+//     waits for a rejection or fails because of one.
+//   - A snapshot that cannot be written or used is logged. Then the next start reads more of the
 //     stream.
-//   - A message of the stream that does not chain, or is no event, is quarantined: logged,
-//     counted and not applied. The room goes on behind it.
+//   - A message of the stream that does not chain, or is no event, is quarantined: logged, counted
+//     and not applied. The room goes on behind it.
 package roomsvc

@@ -18,12 +18,14 @@ import (
 
 // Bounds of an app's consumers.
 const (
-	durableAckWait    = 30 * time.Second // without a word from a worker, the event goes to another
-	durableAckPending = 1000             // events handed out and not yet acknowledged
+	durableAckWait    = 30 * time.Second // then an event without ack or progress is redelivered
+	durableAckPending = 1000             // events delivered and not yet acknowledged
 )
 
-// prepareDurables makes or updates the app's consumers before the manifest counts. They get what it
-// implements, and lose nothing: if the registration cannot be stored, the manifest before it counts on. was is the registration that counts, nil if the app is new.
+// prepareDurables creates or updates the app's consumers before the manifest takes effect. It adds
+// filters for the interfaces of the manifest and removes none: if the registration cannot be
+// stored, the current manifest stays in force. was is the current registration, nil if the app is
+// new.
 func (s *Service) prepareDurables(ctx context.Context, m room.Manifest, was *room.Registration) error {
 	if was == nil {
 		s.depends.forget(m.ID)
@@ -37,9 +39,9 @@ func (s *Service) prepareDurables(ctx context.Context, m room.Manifest, was *roo
 	return s.ensureDurable(ctx, s.replays, replaysDurable(m), was)
 }
 
-// settleDurables brings the app's consumers to what its manifest implements, once the manifest is
-// stored with the revision. It makes and deletes none. Consumers of a manifest without
-// post-interfaces keep their place: they are parked.
+// settleDurables brings the app's consumers in line with its manifest, once the manifest is stored
+// with the revision. It creates and deletes none. Consumers of a manifest without post-interfaces
+// are parked, so that they keep their position.
 func (s *Service) settleDurables(ctx context.Context, m room.Manifest, revision uint64) error {
 	for {
 		if err := s.trimDurables(ctx, m); err != nil {
@@ -50,12 +52,12 @@ func (s *Service) settleDurables(ctx context.Context, m room.Manifest, revision 
 			return err
 		}
 		// Another replica has stored a later registration and may have updated the consumers before.
-		if err := s.apps.reach(ctx, last.Seq); err != nil {
+		if err := s.apps.awaitRevision(ctx, last.Seq); err != nil {
 			return fmt.Errorf("waiting for revision %d of the apps: %w", last.Seq, err)
 		}
 		stored, ok := s.apps.get(m.ID)
 		if !ok {
-			return nil // removed, and its consumers are deleted
+			return nil // the app was removed, and its consumers are deleted
 		}
 		m, revision = stored.Manifest, last.Seq
 	}
@@ -75,7 +77,8 @@ func (s *Service) trimDurables(ctx context.Context, m room.Manifest) error {
 	return nil
 }
 
-// trimEvents takes from the consumer of post-events those that the manifest does not implement.
+// trimEvents removes the filters that the manifest does not implement from the consumer of
+// post-events.
 func (s *Service) trimEvents(ctx context.Context, m room.Manifest) error {
 	want := eventsDurable(m)
 	there, err := s.stream.Consumer(ctx, want.Durable)
@@ -91,14 +94,14 @@ func (s *Service) trimEvents(ctx context.Context, m room.Manifest) error {
 	}
 	updated, err := s.updateDurable(ctx, s.stream, is.Config, want)
 	if err == nil && updated.NumPending < is.NumPending {
-		s.log.Warn("post-events passed over: the registered version does not implement their interfaces",
+		s.log.Warn("post-events skipped: the registered version does not implement their interfaces",
 			"app", m.ID, "version", m.Version, "events", is.NumPending-updated.NumPending)
 	}
 	return err
 }
 
-// eventsDurable is the consumer from which the app's workers get their post-events, filtered to
-// the interfaces that it implements.
+// eventsDurable is the configuration of the consumer that delivers post-events to the app's
+// workers. Its filters are those of the implemented interfaces.
 func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
 	c := durable(m)
 	c.Description = eventsDescription(m.ID)
@@ -116,7 +119,8 @@ func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
 
 func eventsDescription(app string) string { return "post-events for the workers of app " + app }
 
-// replaysDurable is the consumer from which the app's workers get dead letters again.
+// replaysDurable is the configuration of the consumer that delivers replayed dead letters to the
+// app's workers.
 func replaysDurable(m room.Manifest) jetstream.ConsumerConfig {
 	c := durable(m)
 	c.Description = "dead letters that the workers of app " + m.ID + " get again"
@@ -124,9 +128,9 @@ func replaysDurable(m room.Manifest) jetstream.ConsumerConfig {
 	return c
 }
 
-// durable is what the consumers of an app have in common. The last time that the server delivers
-// an event, a worker puts its dead letter down, untried: no worker that had it lived to say how it
-// ended.
+// durable is the common configuration of an app's consumers. On its last delivery a worker writes
+// an event as a dead letter without handling it: the workers that got the earlier deliveries died
+// before they could report.
 func durable(m room.Manifest) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:       subjects.Durable(m.ID),
@@ -137,9 +141,10 @@ func durable(m room.Manifest) jetstream.ConsumerConfig {
 	}
 }
 
-// ensureDurable makes the consumer or updates it. One that is there goes on where it is, and keeps
-// the events that it gets. Of an app that is new it is what a registration that failed has left, or
-// the registry has been lost: only one that nothing waits in is made anew, so that no event is lost.
+// ensureDurable creates the consumer or updates it. An existing consumer keeps its position and its
+// pending events. If the app is new, an existing consumer is left from a failed registration, or
+// the registry was lost. Such a consumer is only recreated if no event is pending in it, so that no
+// event is lost.
 func (s *Service) ensureDurable(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig, was *room.Registration) error {
 	isNew := was == nil
 	there, err := stream.Consumer(ctx, want.Durable)
@@ -176,7 +181,7 @@ func (s *Service) ensureDurable(ctx context.Context, stream jetstream.Stream, wa
 
 func create(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig) error {
 	if _, err := stream.CreateConsumer(ctx, want); err != nil {
-		return fmt.Errorf("making consumer %s: %w", want.Durable, err)
+		return fmt.Errorf("creating consumer %s: %w", want.Durable, err)
 	}
 	return nil
 }
@@ -196,7 +201,7 @@ func beginsAlike(a, b jetstream.ConsumerConfig) bool {
 	return same && a.DeliverPolicy == b.DeliverPolicy
 }
 
-// begins is the time of the first event that a consumer gets that is made at that time.
+// begins returns the time of the first event that a consumer created at that time gets.
 func begins(c jetstream.ConsumerConfig, made time.Time) time.Time {
 	switch {
 	case c.DeliverPolicy == jetstream.DeliverAllPolicy:
@@ -207,10 +212,9 @@ func begins(c jetstream.ConsumerConfig, made time.Time) time.Time {
 	return made
 }
 
-// updateDurable gives a consumer that is there what is wanted. Its times and its room are its
-// operator's, as is a pause, which the server keeps. Its bound of deliveries is never lowered: what has
-// been delivered more often than a lower one allows would be given up without a word. Workers keep to
-// the manifest.
+// updateDurable updates an existing consumer. AckWait, MaxAckPending and a pause belong to the
+// operator and stay. MaxDeliver is never lowered: the server would silently drop events that were
+// already delivered more often. Workers apply the manifest's limit themselves.
 func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is, want jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
 	want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = is.DeliverPolicy, is.OptStartSeq, is.OptStartTime
 	want.AckWait, want.MaxAckPending = is.AckWait, is.MaxAckPending
@@ -221,7 +225,7 @@ func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is
 		return nil, fmt.Errorf("updating consumer %s: %w", want.Durable, err)
 	}
 	if began := beginsLater(is, want); len(began) > 0 {
-		// What was there before the update may never come, and no event must wait for it.
+		// Events from before the update may never be delivered, and no event must wait for them.
 		info, err := stream.Info(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
@@ -239,7 +243,7 @@ func (s *Service) updateDurable(ctx context.Context, stream jetstream.Stream, is
 	return updated.CachedInfo(), nil
 }
 
-// beginsLater lists the types of events that a consumer gets from the update on.
+// beginsLater lists the types of events that the update adds to a consumer.
 func beginsLater(is, want jetstream.ConsumerConfig) []room.EventType {
 	had := filtersOf(is)
 	return slices.DeleteFunc(room.EventTypes(), func(e room.EventType) bool {
@@ -255,7 +259,7 @@ func filtersOf(c jetstream.ConsumerConfig) []string {
 	return c.FilterSubjects
 }
 
-// deleteDurables deletes the app's consumers, if it has some, with whatever waits in them.
+// deleteDurables deletes the app's consumers, if there are any, with their pending events.
 func (s *Service) deleteDurables(ctx context.Context, app string) error {
 	s.depends.forget(app)
 	name := subjects.Durable(app)

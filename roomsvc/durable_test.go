@@ -11,8 +11,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A replica that settles the consumers late leaves them as the version wants that another replica
-// has registered meanwhile.
+// A replica that settles the consumers late follows the later version that another replica has
+// registered meanwhile.
 func TestSettleDurables_LaterVersionRegisteredMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string][]room.Interface{

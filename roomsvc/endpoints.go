@@ -17,10 +17,10 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// serve answers one kind of request: it decodes, validates and does it.
+// serve decodes, validates and executes a request.
 type serve func(ctx context.Context, msg *nats.Msg) (any, error)
 
-// endpoints are all kinds of requests.
+// endpoints lists all endpoints of the service.
 func (s *Service) endpoints() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
 	all := []bus.Endpoint{
@@ -39,7 +39,7 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("app-shadow", app(subjects.Shadow), query(s.shadowApp)),
 		s.endpoint("app-rollback", app(subjects.Rollback), query(s.rollbackApp)),
 		s.endpoint("app-remove", app(subjects.Remove), query(s.removeApp)),
-		everybody(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
+		everyReplica(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}
 	for _, e := range room.EventTypes() {
 		all = append(all, s.ordered("handover-"+e.Command(), subjects.Handover(s.id, e), s.command(e, false)))
@@ -47,13 +47,13 @@ func (s *Service) endpoints() []bus.Endpoint {
 	return all
 }
 
-// endpoint serves requests whose order does not matter.
+// endpoint serves requests in any order.
 func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
 	return s.ordered(name, subject, func(*nats.Msg) serve { return do })
 }
 
-// ordered serves requests that arrive one after the other, as arrive says. It gives each its time,
-// and takes note of how it ended.
+// ordered calls arrive for each request in the order of arrival. It applies the deadline of the
+// request and counts errors.
 func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bus.Endpoint {
 	errs := s.errors.of(name)
 	return bus.Endpoint{
@@ -73,7 +73,7 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 				result, err := do(ctx, msg)
 				if err != nil {
 					if errors.Is(err, jetstream.ErrStreamNotFound) {
-						err = errors.Join(s.haveStream(), err)
+						err = errors.Join(s.streamError(), err)
 					}
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply
@@ -85,8 +85,9 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 	}
 }
 
-// everybody makes every replica answer, not one of them, whatever else it has to do.
-func everybody(e bus.Endpoint) bus.Endpoint {
+// everyReplica makes every replica answer instead of one of them, also while the service is
+// overloaded.
+func everyReplica(e bus.Endpoint) bus.Endpoint {
 	e.Queue, e.Always = "", true
 	return e
 }
@@ -115,14 +116,15 @@ func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) 
 	}, err
 }
 
-// What a message keeps beside the body proper: for headers, and with them for what apps say.
+// Parts of a message that the body of an event must leave free: for headers, and for headers with
+// the answers of apps.
 const (
 	leastForHeaders = 2 << 10
 	mostForHeaders  = 8 << 10
 	headroom        = 64 << 10
 )
 
-// eventBounds are what the body of an event may take in a message of that size.
+// eventBounds returns the bounds of the body of an event for a maximum payload.
 func eventBounds(maxPayload int) room.Bounds {
 	headers := max(leastForHeaders, min(mostForHeaders, maxPayload/16))
 	return room.Bounds{
@@ -147,7 +149,7 @@ func query[R interface{ Validate() error }](do func(context.Context, R) (any, er
 	}
 }
 
-// commandID is the id that came with the request, or a new one.
+// commandID returns the id in the request, or a new one.
 func commandID(msg *nats.Msg) string {
 	if id := msg.Header.Get(subjects.CommandID); id != "" {
 		return id
@@ -155,14 +157,14 @@ func commandID(msg *nats.Msg) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-// coded is the error as it goes over the wire.
+// coded returns the error in its wire form.
 func coded(err error) *room.Error {
 	e := withCode(err)
 	var of *commandError
 	if !errors.As(err, &of) {
 		return e
 	}
-	named := *e // the error itself may be that of other commands too
+	named := *e // other commands may share the error
 	named.CommandID = of.id
 	return &named
 }
@@ -180,8 +182,8 @@ func withCode(err error) *room.Error {
 	return room.Errorf(room.CodeUnavailable, "%v", err)
 }
 
-// refuse is the one place where an error becomes a message: the code and what there is to say
-// in the body, and in the headers that the micro protocol has for it.
+// refuse turns an error into a reply: with code and details in the body, and in the headers of the
+// micro protocol. No other function does.
 func (s *Service) refuse(_ string, err error) *nats.Msg {
 	e := coded(err)
 	body, unwritable := json.Marshal(e)

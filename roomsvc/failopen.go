@@ -8,54 +8,56 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// failOpen is a time during which commands go on without the verdict of an optional app. It is guarded by
-// the figures that it is part of.
+// failOpen is a period in which commands go on without the verdict of an optional app. The lock of
+// the hookStats guards it.
 type failOpen struct {
 	outage   bus.Outage
-	commands uint64 // that went on since the last line about an end
+	commands uint64 // that went on since the last period was logged as ended
 }
 
-// failedOpen is an optional app of a round that gave no verdict, in a round that refused nothing.
+// failedOpen is an optional app that gave no verdict in a round that refused nothing.
 type failedOpen struct {
-	*contact
+	*hook
 	outcome room.Outcome
 	reason  string
 }
 
-// failedOpen lists the apps without whose verdict the command goes on. A shadow has no say.
-func (g *gathering) failedOpen() []failedOpen {
+// failedOpen lists the apps without whose verdict the command goes on. A shadow is not among them,
+// since its verdict has no effect.
+func (g *roundResult) failedOpen() []failedOpen {
 	var all []failedOpen
 	for n, a := range g.answers {
 		if !a.Essential && !a.Shadow && !a.Outcome.Answered() {
-			all = append(all, failedOpen{g.contacts[n], a.Outcome, a.Reason})
+			all = append(all, failedOpen{g.hooks[n], a.Outcome, a.Reason})
 		}
 	}
 	return all
 }
 
-// count takes note that the command goes on without the app, and logs when that begins and, at growing
-// intervals, that it lasts. A disabled app is an operator's decision and is counted only.
+// count counts a command that goes on without the app. It logs the beginning of the period and, at
+// growing intervals, that it lasts. A disabled app is only counted, since that is the decision of
+// an operator.
 func (f failedOpen) count(log *slog.Logger) {
-	f.figures.mu.Lock()
-	defer f.figures.mu.Unlock()
-	f.figures.counts.FailOpen++
+	f.stats.mu.Lock()
+	defer f.stats.mu.Unlock()
+	f.stats.counts.FailOpen++
 	if !f.manifest.IsEnabled() {
 		return
 	}
-	open := &f.figures.open
+	open := &f.stats.open
 	open.commands++
 	if open.outage.Failed(time.Now()) {
-		log.Warn("fail-open: commands go on without the verdict of an optional app", "app", f.manifest.ID, "interface", f.phase,
+		log.Warn("fail-open: commands go on without the verdict of an optional app", "app", f.manifest.ID, "interface", f.iface,
 			"outcome", f.outcome, "reason", f.reason, "commands", open.commands)
 	}
 }
 
-// failOpenEnded takes note that the app has given a verdict.
-func (f *figures) failOpenEnded(of *contact, log *slog.Logger) {
+// failOpenEnded records that the app has given a verdict.
+func (f *hookStats) failOpenEnded(of *hook, log *slog.Logger) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if lasted, ended := f.open.outage.Ended(time.Now()); ended {
-		log.Info("fail-open ended: the app gives verdicts again", "app", of.manifest.ID, "interface", of.phase,
+		log.Info("fail-open ended: the app gives verdicts again", "app", of.manifest.ID, "interface", of.iface,
 			"commands", f.open.commands, "outage", lasted.Round(time.Millisecond))
 		f.open.commands = 0
 	}

@@ -14,25 +14,25 @@ func originOf(c room.Command) origin {
 	return origin{room: c.Request.Target(), user: room.UserID(c.Request)}
 }
 
-// run is the failures of an app in a row. An app that fails on what one user or one room brings is
-// not broken for the others: errors weigh only if they come from more than one room and more than
-// one user, and those of one user, or one room, never more than half of what opens the breaker.
-// Timeouts always count. Of calls that were in flight together one failure counts: a worker that dies
-// fails them all at once.
-type run struct {
-	most     uint32 // that the errors of one user or room weigh; 0: one
+// failureRun is a series of failures of an app. An app that fails on the input of one user or one
+// room is not broken for the others. So errors weigh only if they come from more than one room and
+// more than one user, and the errors of one user or room weigh at most half of what opens the
+// breaker. Timeouts always weigh. Of calls that were in flight together one failure counts, since a
+// worker that dies fails them all at once.
+type failureRun struct {
+	most     uint32 // maximum weight of the errors of one user or room; 0: one
 	mu       sync.Mutex
-	counted  time.Time // when the last failure was
+	counted  time.Time // when the last failure was counted
 	timeouts uint32
-	rooms    map[string]uint32 // errors of each
+	rooms    map[string]uint32 // errors by room
 	users    map[string]uint32
 }
 
-// maxOrigins is how many rooms and users of errors are remembered.
+// maxOrigins bounds the rooms and the users with errors that are remembered.
 const maxOrigins = 64
 
-// timeout takes note of one more, of a call that began at that time.
-func (r *run) timeout(began time.Time) {
+// timeout records the timeout of a call that began at that time.
+func (r *failureRun) timeout(began time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.counts(began) {
@@ -40,22 +40,22 @@ func (r *run) timeout(began time.Time) {
 	}
 }
 
-// hangs reports whether the last call that counted, or one shortly before, timed out.
-func (r *run) hangs() bool {
+// hangs reports whether the run has a timeout.
+func (r *failureRun) hangs() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.timeouts > 0
 }
 
-// hasBegun reports whether the last call that counted failed.
-func (r *run) hasBegun() bool {
+// hasBegun reports whether the run has a failure.
+func (r *failureRun) hasBegun() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.timeouts > 0 || len(r.rooms) > 0
 }
 
-// failure takes note of an error. It reports whether the errors come from several rooms and users.
-func (r *run) failure(from origin, began time.Time) (spread bool) {
+// failure records an error. It reports whether the errors come from several rooms and users.
+func (r *failureRun) failure(from origin, began time.Time) (spread bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.counts(began) {
@@ -74,8 +74,8 @@ func add(errors map[string]uint32, of string) {
 	}
 }
 
-// counts reports whether a call was not in flight together with the last one that failed.
-func (r *run) counts(began time.Time) bool {
+// counts reports whether a call began after the last counted failure.
+func (r *failureRun) counts(began time.Time) bool {
 	if began.Before(r.counted) {
 		return false
 	}
@@ -83,15 +83,15 @@ func (r *run) counts(began time.Time) bool {
 	return true
 }
 
-// fill makes a run of so many timeouts.
-func (r *run) fill(timeouts uint32) {
+// fill sets the number of timeouts.
+func (r *failureRun) fill(timeouts uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timeouts = timeouts
 }
 
-// weight is how many failures in a row there are that say that the app is broken.
-func (r *run) weight() uint32 {
+// weight returns the weight of the failures, which opens the breaker if it is high enough.
+func (r *failureRun) weight() uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.rooms) < 2 || len(r.users) < 2 {
@@ -107,8 +107,8 @@ func (r *run) weight() uint32 {
 	return r.timeouts + min(rooms, users)
 }
 
-// end begins a new run, after a success or when the breaker has changed its state.
-func (r *run) end() {
+// end starts a new run, after a success or when the breaker has changed its state.
+func (r *failureRun) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timeouts, r.rooms, r.users = 0, nil, nil

@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	followHeartbeat = time.Second // after two missed ones reading starts over
+	followHeartbeat = time.Second // after two missed heartbeats reading starts over
 	followExpiry    = 10 * time.Second
 	followBatch     = 2000
 	followRetry     = 250 * time.Millisecond
 	followFarewell  = time.Second
-	// What is due and stays away this long may have been removed. It is longer than it takes to
-	// miss two heartbeats: then it is the consumer that is gone.
+	// A message that does not come for this long may have been removed. The time is longer than two
+	// heartbeats, after which a missing consumer is noticed.
 	followQuiet     = 3 * followHeartbeat
-	followForgotten = time.Minute // the server drops a consumer that nobody reads
+	followForgotten = time.Minute // then the server drops a consumer without a reader
 )
 
-// follow keeps the projection up with the stream until the context ends. Whenever the
-// connection was lost it starts over from the last sequence it has, after a look whether the
-// stream is still the one it knows.
+// follow keeps the projection in sync with the stream until the context ends. After a lost
+// connection it checks whether the stream is still the same, and goes on behind the last sequence
+// of the projection.
 func (s *Service) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if reading, err := s.followOnce(ctx); err != nil && ctx.Err() == nil {
-			s.brokeOff(reading, err)
+			s.readFailed(reading, err)
 		}
 		select {
 		case <-time.After(followRetry):
@@ -40,20 +40,18 @@ func (s *Service) follow(ctx context.Context) {
 	}
 }
 
-// forgetCommands keeps commands from being remembered only because no others come, until the
-// context ends.
+// forgetCommands expires remembered commands until the context ends, also if no new commands come.
 func (s *Service) forgetCommands(ctx context.Context) {
-	for sleep(ctx, recentFor) {
+	for sleep(ctx, dedupeFor) {
 		s.projection.expire(time.Now())
 	}
 }
 
-// followOnce reads the stream in order, from behind what the projection has, until the
-// context ends, the connection was lost, or something is amiss with what it reads: then the
-// caller does it again. The consumer is this call's own and needs no acknowledgements. It reports whether
-// reading had begun.
+// followOnce reads the stream in order, from behind the projection, until the context ends, the
+// connection is lost, or a message is missing. Then the caller calls it again. It uses an ephemeral
+// consumer without acknowledgements. It reports whether reading had begun.
 func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
-	end, err := s.recognize(ctx)
+	end, err := s.resetIfRecreated(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -78,7 +76,7 @@ func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
 		return false, fmt.Errorf("reading the stream: %w", err)
 	}
 	defer messages.Stop()
-	s.readsAgain()
+	s.readStarted()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -88,7 +86,7 @@ func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
 		case <-ctx.Done():
 		}
 	}()
-	gaps := gaps{anew: start == 1, end: end}
+	gaps := gapCheck{fromStart: start == 1, end: end}
 	drained := consumer.CachedInfo().NumPending == 0
 	for next := uint64(1); ; next++ {
 		msg, err := s.next(ctx, messages, gaps, drained)
@@ -110,8 +108,8 @@ func (s *Service) followOnce(ctx context.Context) (reading bool, err error) {
 	}
 }
 
-// unfollow deletes a consumer that nobody reads any more, if it can be reached: until the server
-// forgets it, it would hold the histories of deleted rooms.
+// unfollow deletes a consumer that is no longer read, if the connection is up. Until the server
+// drops the consumer, it would hold back the removal of histories of deleted rooms.
 func (s *Service) unfollow(consumer jetstream.Consumer) {
 	if !s.nc.IsConnected() {
 		return
@@ -121,12 +119,13 @@ func (s *Service) unfollow(consumer jetstream.Consumer) {
 	_ = s.stream.DeleteConsumer(ctx, consumer.CachedInfo().Name)
 }
 
-// next is the next message. As long as the stream's end, as it was at first, has not come, it
-// looks whether there is anything left that could: at once if nothing is on its way.
-func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, g gaps, drained bool) (jetstream.Msg, error) {
+// next returns the next message. Before the stream's end, as it was when the reading began, it
+// checks whether a message is left that can come: after followQuiet, or at once if no message is
+// pending.
+func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, g gapCheck, drained bool) (jetstream.Msg, error) {
 	for s.projection.last() < g.end {
 		if drained {
-			if err := s.passOver(ctx, g); err != nil {
+			if err := s.skipToEnd(ctx, g); err != nil {
 				return nil, err
 			}
 		}
@@ -144,10 +143,10 @@ func (s *Service) next(ctx context.Context, messages jetstream.MessagesContext, 
 // consume applies one message of the stream, or quarantines it.
 func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	seq := meta.Sequence.Stream
-	if _, roomID, ok := subjects.ParsePost(msg.Subject()); ok && s.projection.passed(roomID, seq, stamp{msg.Headers().Get(subjects.ID), meta.Timestamp}) {
+	if _, roomID, ok := subjects.ParsePost(msg.Subject()); ok && s.projection.skipApplied(roomID, seq, stamp{msg.Headers().Get(subjects.ID), meta.Timestamp}) {
 		return
 	}
-	e, ok := s.ours.read(msg, seq)
+	e, ok := s.pending.find(msg, seq)
 	var err error
 	if !ok {
 		e, err = subjects.DecodePost(msg.Subject(), msg.Headers(), msg.Data(), seq)
@@ -158,19 +157,19 @@ func (s *Service) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 		err = s.projection.consume(e, meta.Timestamp)
 	}
 	if err != nil {
-		s.log.Error("quarantined a message of the stream", "subject", msg.Subject(), "seq", seq, "error", err)
+		s.log.Error("message of the stream quarantined", "subject", msg.Subject(), "seq", seq, "error", err)
 	}
 }
 
-// errReconnected is why reading starts over after a lost connection: the server, or even the
-// stream, may be another one.
+// errReconnected is the reason to read again after a lost connection: the server or the stream may
+// have been replaced.
 var errReconnected = errors.New("the connection was lost and is back")
 
-// recognize looks whether the stream is the one that the projection was made from. A stream
-// made anew, or one that lost its end with a server's power, would give known sequences to
-// other events: then the projection starts from nothing. It returns the last sequence that the
-// stream has given out; a purge does not take it back.
-func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
+// resetIfRecreated checks whether the stream is the one that the projection was read from. A
+// recreated stream, or a stream that lost its end in a power failure, gives known sequences to
+// other events. Then the projection is reset. It returns the stream's last sequence, which a purge
+// does not lower.
+func (s *Service) resetIfRecreated(ctx context.Context) (end uint64, err error) {
 	for look := 1; ; look++ {
 		info, err := s.stream.Info(ctx)
 		if err != nil {
@@ -178,17 +177,17 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 		}
 		same := info.Created.Equal(s.projection.created())
 		if same && info.State.LastSeq >= s.projection.highest() {
-			s.projection.begin(purged(info))
+			s.projection.notePurged(purged(info))
 			return info.State.LastSeq, nil
 		}
-		if !same || look == recognizeLooks {
-			s.log.Error("the stream is not the one that was read before; the projection is made anew",
+		if !same || look == recreatedLooks {
+			s.log.Error("stream recreated or truncated; resetting the projection",
 				"created", info.Created, "ends", info.State.LastSeq, "known", s.projection.highest())
 			s.projection.reset(info.Created, info.State.LastSeq)
-			s.projection.begin(purged(info))
+			s.projection.notePurged(purged(info))
 			return info.State.LastSeq, nil
 		}
-		// A new leader may need a moment to have everything at hand.
+		// A new leader may need a moment until it has the end of the stream.
 		select {
 		case <-time.After(followRetry):
 		case <-ctx.Done():
@@ -197,34 +196,34 @@ func (s *Service) recognize(ctx context.Context) (end uint64, err error) {
 	}
 }
 
-const recognizeLooks = 8
+const recreatedLooks = 8
 
-// catchUp returns when the projection has everything that can be read of what the stream has
-// now. That is asked of the stream and not of its last message, whose bytes may be damaged.
+// catchUp returns when the projection has every readable message that the stream has now. It asks
+// for the last sequence rather than for the last message, since the message may be damaged.
 func (s *Service) catchUp(ctx context.Context) error {
 	info, err := s.info(ctx)
 	if err != nil {
 		return fmt.Errorf("asking where the stream ends: %w", err)
 	}
 	for {
-		err := s.reach(ctx, info.State.LastSeq, s.cfg.AckWait)
+		err := s.awaitSeqWithin(ctx, info.State.LastSeq, s.cfg.AckWait)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if s.endsBefore(ctx, s.projection.last()+1) {
-			s.projection.pass(info.State.LastSeq)
+			s.projection.skipTo(info.State.LastSeq)
 		}
 	}
 }
 
-func (s *Service) reach(ctx context.Context, seq uint64, within time.Duration) error {
+func (s *Service) awaitSeqWithin(ctx context.Context, seq uint64, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return s.projection.reach(ctx, seq)
+	return s.projection.awaitSeq(ctx, seq)
 }
 
-// info is how the stream is. It is asked again as long as there is no answer: a stream without a
-// leader gives none, and none later.
+// info returns the stream info. It retries while there is no answer: a stream without a leader does
+// not answer, and the request is not answered later.
 func (s *Service) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	return backoff.Retry(ctx, func() (*jetstream.StreamInfo, error) {
 		try, cancel := context.WithTimeout(ctx, s.cfg.AckWait)

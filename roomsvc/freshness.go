@@ -17,7 +17,7 @@ import (
 // a lower bound: the replica must have read the stream up to it.
 
 // usualLag is how long a read waits before the service asks the leader whether the stream has the
-// sequence. Most sequences come within it, so that the leader is not asked for each read.
+// sequence. Most sequences arrive within it, so that the leader is not asked for each read.
 const usualLag = 50 * time.Millisecond
 
 // fresh makes reads wait for the sequence that they ask for.
@@ -42,20 +42,20 @@ func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	if err != nil {
 		return room.Errorf(room.CodeInvalidRequest, "header %s must be a whole number, not %.80q", subjects.MinSeq, asked[0])
 	}
-	if s.projection.last() >= seq || s.reach(ctx, seq, usualLag) == nil {
+	if s.projection.last() >= seq || s.awaitSeqWithin(ctx, seq, usualLag) == nil {
 		return nil
 	}
 	if end, known := s.streamEnd(ctx); known && seq > end {
 		return room.Errorf(room.CodeConflict, "the stream ends at sequence %d, %d is not there to wait for", end, seq)
 	}
-	if s.projection.reach(ctx, seq) != nil {
+	if s.projection.awaitSeq(ctx, seq) != nil {
 		return room.Errorf(room.CodeDeadlineExceeded, "this replica has read the stream up to sequence %d, not yet up to %d", s.projection.last(), seq)
 	}
 	return nil
 }
 
-// streamEnd is the last sequence of the stream as its leader has it. It is not known if the leader does
-// not answer; the read goes on waiting then, since the projection may still advance.
+// streamEnd returns the last sequence of the stream from its leader. It is not known if the leader
+// does not answer. Then the read keeps waiting, since the projection may still advance.
 func (s *Service) streamEnd(ctx context.Context) (seq uint64, known bool) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
@@ -66,9 +66,9 @@ func (s *Service) streamEnd(ctx context.Context) (seq uint64, known bool) {
 	return info.State.LastSeq, true
 }
 
-// seqHeader is the Room-Seq header of the reply with this result or error. It must be called after the
-// state was read. The result of a change has no header, since its body names the sequence; nor has an
-// answer about apps.
+// seqHeader returns the Room-Seq header of the reply with this result or error. It must be called
+// after the state was read. The result of a change has no header, since its body has the sequence.
+// Neither has an answer about apps.
 func (s *Service) seqHeader(reply any) nats.Header {
 	switch r := reply.(type) {
 	case room.Result:

@@ -42,7 +42,7 @@ func holdBack(t *testing.T, s *Service) (release func()) {
 	return release
 }
 
-// ask sends a request to one service's endpoint. It returns what the reply would be.
+// ask sends a request to an endpoint of a service and returns the reply.
 func ask(ctx context.Context, s *Service, name, body, minSeq string) (reply *nats.Msg, err error) {
 	endpoints := s.endpoints()
 	at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == name })
@@ -66,8 +66,8 @@ func (p *projection) waiters() int {
 	return len(p.waiting)
 }
 
-// A read that another service is asked for finds what the first has committed.
-func TestReadWaitsForItsMinSeq(t *testing.T) {
+// A read at one service finds the commit of another service.
+func TestRead_WaitsForMinSeq(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"get": `{"roomId":"r"}`, "members": `{"roomId":"r"}`, "list": ``} {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestReadWaitsForItsMinSeq(t *testing.T) {
 	}
 }
 
-func TestReadThatRunsOutOfTimeSaysHowFarTheReplicaIs(t *testing.T) {
+func TestRead_DeadlineErrorNamesReplicaSeq(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
@@ -122,8 +122,8 @@ func TestReadThatRunsOutOfTimeSaysHowFarTheReplicaIs(t *testing.T) {
 	assert.Equal(t, "1", reply.Header.Get("Room-Seq"))
 }
 
-// There is nothing to wait for: the leader says so, and the reply does not take the read's time.
-func TestReadBeyondTheStreamsEndIsAConflict(t *testing.T) {
+// The leader reports the end of the stream, and the read does not use up its time.
+func TestRead_MinSeqBeyondStreamEndIsConflict(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
@@ -134,7 +134,7 @@ func TestReadBeyondTheStreamsEndIsAConflict(t *testing.T) {
 	}
 }
 
-func TestMinSeqIsAWholeNumber(t *testing.T) {
+func TestRead_MinSeqMustBeWholeNumber(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
@@ -146,8 +146,8 @@ func TestMinSeqIsAWholeNumber(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A reply names the sequence that it rests on, in the body or in the header.
-func TestRepliesNameTheirSequence(t *testing.T) {
+// A reply has the sequence of its state, in the body or in the header.
+func TestReply_NamesItsSequence(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
@@ -167,8 +167,8 @@ func TestRepliesNameTheirSequence(t *testing.T) {
 	}
 }
 
-// The state is the other service's, and so is the sequence: this one may not have got so far.
-func TestReplyOfACommandHandedOverNamesTheOthersSequence(t *testing.T) {
+// The reply has the other service's state and its sequence. This service may lag behind.
+func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
@@ -200,7 +200,7 @@ func TestReplyOfACommandHandedOverNamesTheOthersSequence(t *testing.T) {
 	}
 }
 
-// chain is the header of a command with so many causes.
+// chain is the header of a command with that number of causes.
 func chain(causes int) nats.Header {
 	h := nats.Header{}
 	var ids []string
@@ -211,8 +211,8 @@ func chain(causes int) nats.Header {
 	return h
 }
 
-// A command that is handed over has the causes that it came with.
-func TestCommandHandedOverKeepsItsCauses(t *testing.T) {
+// A command that is handed over keeps its causes.
+func TestHandover_CommandKeepsCauses(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)

@@ -11,8 +11,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// FuzzJudge: whatever an app replies, asking it ends in one outcome, and a change that it
-// allows is a room or is dropped.
+// FuzzJudge checks that any reply of an app results in one outcome, and that a change that it
+// allows is a valid room or is dropped.
 func FuzzJudge(f *testing.F) {
 	for _, seed := range []string{
 		`{"verdict":"allow"}`, `{"verdict":"allow","modify":{"displayName":"D","customFields":{"a":null,"b":[1,{"c":null}]}}}`,

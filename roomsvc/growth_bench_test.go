@@ -23,8 +23,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// What BenchmarkGrowth measures: rooms of five members each, three of whom were there from the
-// beginning, but for one room that has a thousand times as many; beside as few as a thousand.
+// Sizes of BenchmarkGrowth. Each room has five members, of which three are in its create event. One
+// room has a thousand times as many. For comparison there are a thousand rooms.
 const (
 	growthRooms   = 1_000_000 // or as many as ROOMBUS_GROWTH_ROOMS says
 	growthFew     = 1_000
@@ -36,8 +36,8 @@ const (
 	growthReads   = 20_000
 )
 
-// BenchmarkGrowth tells what a million rooms with five million memberships take in one service,
-// and whether it still does as much as with a thousand.
+// BenchmarkGrowth measures a service with a million rooms and five million memberships: its memory
+// and start, and its speed compared with a thousand rooms.
 func BenchmarkGrowth(b *testing.B) {
 	rooms := growthRooms
 	if n, err := strconv.Atoi(os.Getenv("ROOMBUS_GROWTH_ROOMS")); err == nil {
@@ -90,7 +90,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// report gives the quantiles of what was measured under that name.
+// report reports the quantiles of a measurement under that name.
 func report(b *testing.B, name string, took []time.Duration) {
 	slices.Sort(took)
 	for _, q := range []struct {
@@ -101,8 +101,8 @@ func report(b *testing.B, name string, took []time.Duration) {
 	}
 }
 
-// reads asks by turns for a room, for its members, for a page of the large room's members and for a
-// page of rooms, each as an endpoint does but for the network.
+// reads requests a room, its members, a page of the large room's members and a page of rooms in
+// turn, as the endpoints do but without the network.
 func (g *grown) reads(b *testing.B) {
 	took := make(map[string][]time.Duration)
 	endpoints := g.s.endpoints()
@@ -126,8 +126,8 @@ func (g *grown) reads(b *testing.B) {
 	}
 }
 
-// each calls do with room after room, spread over all of them, from all senders at once, no room
-// from two of them.
+// each calls do for rooms spread over all rooms, from all senders concurrently. No two senders use
+// the same room.
 func (g *grown) each(rooms, times int, do func(id string, u room.User) error) ([]time.Duration, error) {
 	var senders sync.WaitGroup
 	took := make([]time.Duration, times)
@@ -152,7 +152,7 @@ func (g *grown) each(rooms, times int, do func(id string, u room.User) error) ([
 	return took, <-errs
 }
 
-// join is a command, from another connection.
+// join sends a join command from another connection.
 func (g *grown) join(id string, u room.User) error {
 	request := fmt.Appendf(nil, `{"roomId":%q,"user":{"id":%q,"username":%q}}`, id, u.ID, u.Username)
 	reply, err := g.clients.Request(subjects.Room(subjects.Join), request, 10*time.Second)
@@ -162,7 +162,7 @@ func (g *grown) join(id string, u room.User) error {
 	return err
 }
 
-// commit is what remains of a join without the service: the event, published under its guard.
+// commit is the part of a join without the service: a guarded publish of the event.
 func (g *grown) commit(id string, u room.User) error {
 	c := room.Command{ID: "raw-" + u.ID + id, Time: time.Now(), Bounds: room.Bounds{MaxBytes: 1 << 20}, Request: room.JoinRequest{RoomID: id, User: u}}
 	view, _ := g.s.projection.view(c)
@@ -174,8 +174,8 @@ func (g *grown) commit(id string, u room.User) error {
 	return err
 }
 
-// compare lets users join rooms out of all, out of a thousand of them, and in a service that has
-// no more than a thousand, by turns; and the same with nothing but the commits.
+// compare measures joins of all rooms, of a thousand of them, and of a service with only a thousand
+// rooms, in turn. Then it measures the commits alone.
 func compare(b *testing.B, g, small *grown) {
 	const all, few, alone = "all", "few", "alone"
 	rates, work := make(map[string][]float64), make(map[string]float64)
@@ -221,7 +221,7 @@ func median(of []float64) float64 {
 	return slices.Sorted(slices.Values(of))[len(of)/2]
 }
 
-// keepJoining lets users join until it is stopped, and returns how long it took.
+// keepJoining sends joins until it is stopped, and returns how long they took.
 func (g *grown) keepJoining(b *testing.B) (stop func() []time.Duration) {
 	ended, joined := make(chan struct{}), make(chan []time.Duration)
 	go func() {
@@ -246,8 +246,8 @@ func (g *grown) keepJoining(b *testing.B) (stop func() []time.Duration) {
 	}
 }
 
-// stall tells how long joins take while a snapshot is written and while none is, and how long
-// whoever changes the projection waits for it.
+// stall measures joins while a snapshot is written and while none is, and how long a change of the
+// projection waits for the lock.
 func (g *grown) stall(b *testing.B) {
 	measure := func(name string, until func()) {
 		joining, locking := g.keepJoining(b), g.keepLocking()
@@ -262,7 +262,7 @@ func (g *grown) stall(b *testing.B) {
 	measure("without", func() { <-time.After(written) })
 }
 
-// keepLocking does what every commit does to the projection, until it is stopped.
+// keepLocking locks the projection as a commit does until it is stopped.
 func (g *grown) keepLocking() (stop func() []time.Duration) {
 	ended, locked := make(chan struct{}), make(chan []time.Duration)
 	go func() {

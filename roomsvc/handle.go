@@ -6,15 +6,15 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// handle takes one command from load to commit. Whatever it answers without committing is
-// confirmed by the stream's leader first; whatever goes wrong on the way leads back to step 1
-// until the attempts are used up. A change that does not come about for an app's word, or for
-// lack of a commit, is put down as a rejection. A command that may be handed over ends with an
-// elsewhereError if its room is left to another service meanwhile, or if it would change nothing while
-// another service decides an earlier command of its user. It must be the command's turn.
+// handle executes one command from load to commit. The stream's leader confirms an answer that
+// commits nothing. After a failure handle goes back to step 1 until the attempts are used up. A
+// change that an app blocks, or that cannot be committed, is recorded as a rejection. If
+// mayHandOver is true, handle returns an elsewhereError if another service has the room for now, or
+// if the command would change nothing while another service decides an earlier command of its user.
+// It must be the command's turn.
 func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
 	try := s.newAttempts(place)
-	for try.again(ctx) {
+	for try.next(ctx) {
 		mayHandOver = mayHandOver && try.isFresh()
 		if to := s.handovers.of(c.Request.Target()); mayHandOver && to != "" && s.timeToHandOver(ctx, c) {
 			return room.Result{}, &elsewhereError{service: to}
@@ -24,7 +24,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 			return room.Result{}, try.standing(err)
 		}
 		if done != nil {
-			return *done, nil // sent again, answered again
+			return *done, nil // the command was sent again
 		}
 		draft, refusal := room.Decide(view, c) // 2
 		if to := s.undecided.of(c); mayHandOver && draft == nil && to != "" {
@@ -35,26 +35,26 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 		}
 		if draft == nil || refusal != nil {
 			if err := s.confirm(ctx, c, view); err != nil {
-				try.failed(err, view)
+				try.record(err, view)
 				continue
 			}
-			return room.Result{Room: view.Room}, s.rejected(c, try.settle(refusal, view))
+			return room.Result{Room: view.Room}, s.rejected(c, try.finalError(refusal, view))
 		}
 		place.at(committing)
 		event, err := s.commit(ctx, c, view, *draft) // 5
 		if err == nil {
 			return event.Result(), nil
 		}
-		try.failed(err, view)
+		try.record(err, view)
 	}
 	if done := s.resolve(c, try); done != nil {
 		return *done, nil
 	}
-	return room.Result{}, s.rejected(c, try.giveUp(ctx))
+	return room.Result{}, s.rejected(c, try.exhausted(ctx))
 }
 
-// consult asks the apps about the draft, round by round, and takes their answers into it. The
-// error is why the change must not be.
+// consult asks the apps about the draft, round by round, and combines their answers into it. The
+// error blocks the change.
 func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
 	defer place.at(nil)
 	first := *draft
@@ -63,10 +63,10 @@ func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, dr
 		if r.again && !draft.Differs(first) {
 			continue
 		}
-		place.at(&step{asked: r.contacts})
+		place.at(&step{asked: r.hooks})
 		asked := s.gather(ctx, c, *draft, r)
-		next, refusal := room.Combine(*draft, r.phase, asked.answers)
-		asked.conclude(s.log)
+		next, refusal := room.Combine(*draft, r.iface, asked.answers)
+		asked.recordOutcomes(s.log)
 		if *draft = next; refusal != nil {
 			return refusal
 		}

@@ -16,21 +16,21 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// handoverFor is how long the commands of a room go to another service before this one tries again
-// itself.
+// handoverFor is how long the commands of a room go to another service before this one tries to
+// commit itself.
 const handoverFor = time.Second
 
-// avoidFor is how long none go to a service that has not taken one.
+// avoidFor is how long no command goes to a service that did not take one.
 const avoidFor = time.Minute
 
-// handovers are the rooms whose commands this service leaves to another. Services that change one
-// room at the same time lose most of it to conflicts: when two of them meet, the one of the lower
-// id goes on, and the other hands it what it gets. Nothing depends on it but speed: the guard
-// decides whoever commits.
+// handovers are the rooms whose commands this service hands over to another service. Services that
+// change one room at the same time lose most of their work to conflicts. When two conflict, the
+// service with the lower id goes on, and the other hands its commands over. This is only for speed:
+// the guard decides which commit wins.
 type handovers struct {
 	mu      sync.Mutex
 	to      map[string]handover  // by room
-	avoided map[string]time.Time // services that get none, until then
+	avoided map[string]time.Time // services that get no command until that time
 }
 
 type handover struct {
@@ -38,7 +38,7 @@ type handover struct {
 	until   time.Time
 }
 
-// meet takes note that another service has changed a room at the same time as this one.
+// meet records a conflict with a commit of another service.
 func (h *handovers) meet(roomID, self, other string) {
 	if other == "" || other >= self {
 		return
@@ -56,7 +56,7 @@ func (h *handovers) meet(roomID, self, other string) {
 	h.to[roomID] = handover{service: other, until: now.Add(handoverFor)}
 }
 
-// of is the service that has the room, empty if it is to be tried here.
+// of returns the service that has the room, empty if this service has it.
 func (h *handovers) of(roomID string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,7 +66,8 @@ func (h *handovers) of(roomID string) string {
 	return ""
 }
 
-// avoid leaves no room, for a while, to a service that has ended, is out of reach or has too much to do.
+// avoid hands nothing over for a while to a service that has stopped, is unreachable or is
+// overloaded.
 func (h *handovers) avoid(service string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,16 +80,16 @@ func (h *handovers) avoid(service string) {
 	h.avoided[service] = now.Add(avoidFor)
 }
 
-// handOver has another service do a command. It returns false if the
-// command is to be done here, since the other has surely not begun it. Without an answer that is not
-// known: a service that was stopped for a while may yet do it, and only who sent the command can
-// say whether it is still wanted.
+// handOver sends a command to another service. It returns done false if this service must execute
+// the command, since the other has certainly not begun it. Without an answer that is unknown: a
+// service that was stopped for a while may still execute the command. Only the client can decide
+// whether to send it again.
 func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg, elsewhere *elsewhereError) (result any, done bool, err error) {
 	roomID, to := c.Request.Target(), elsewhere.service
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
 	if !elsewhere.waits {
-		left /= 2 // there is time to try again
+		left /= 2 // keeps time for another try
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
@@ -98,9 +99,9 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg, e
 		over.Header = nats.Header{}
 	}
 	over.Header.Set(subjects.CommandID, c.ID)
-	// A service that was stopped must not do it once the client has been answered.
+	// A service that was stopped must not execute the command after the client has its answer.
 	subjects.SetTime(over.Header, subjects.Deadline, sent.Add(left))
-	// It is to say itself that its time is over: who says nothing is out of order.
+	// The other service reports a timeout itself. A service that does not answer is out of order.
 	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()*9/10), 10))
 	reply, err := s.nc.RequestMsgWithContext(ctx, over)
 	switch {
@@ -108,7 +109,7 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg, e
 		s.avoid(to)
 		return nil, false, nil
 	case err != nil:
-		if left >= s.cfg.AckWait/2 { // a command in a hurry says nothing about the other
+		if left >= s.cfg.AckWait/2 { // a command with little time shows nothing about the other service
 			s.avoid(to)
 		}
 		return nil, true, unanswered(roomID)
@@ -123,8 +124,8 @@ func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg, e
 	case room.CodeOverloaded:
 		s.avoid(to)
 		return nil, false, nil
-	case room.CodeDeadlineExceeded: // the other had only a part of the command's time
-		if time.Since(sent) < left/2 { // its clock is ahead, and it would refuse every command
+	case room.CodeDeadlineExceeded: // the other service had only a part of the command's time
+		if time.Since(sent) < left/2 { // its clock is ahead, so it would refuse every command
 			s.avoid(to)
 		}
 		return nil, true, unanswered(roomID)
@@ -138,8 +139,8 @@ func (s *Service) avoid(service string) {
 	s.undecided.drop(service)
 }
 
-// relayed is another service's result and relayedError its error, each with the Room-Seq header of the
-// other's reply: this service's own state may be older.
+// relayed is another service's result and relayedError its error. Both keep the Room-Seq header of
+// the other's reply, since the state of this service may be older.
 type relayed struct {
 	json.RawMessage
 	header nats.Header
@@ -152,7 +153,7 @@ type relayedError struct {
 
 func (e *relayedError) Unwrap() error { return e.error }
 
-// seqOf is the Room-Seq header of a reply, nil if the reply has none.
+// seqOf returns the Room-Seq header of a reply, nil if there is none.
 func seqOf(reply *nats.Msg) nats.Header {
 	seq := reply.Header.Get(subjects.Seq)
 	if seq == "" {
@@ -161,18 +162,18 @@ func seqOf(reply *nats.Msg) nats.Header {
 	return nats.Header{subjects.Seq: {seq}}
 }
 
-// unanswered is the answer while nobody knows what becomes of a command.
+// unanswered is the error of a command whose outcome at another service is unknown.
 func unanswered(roomID string) error {
 	return room.Errorf(room.CodeUnavailable, "the service that is changing room %q has not answered in time; send the command again with the same id", roomID)
 }
 
-// timeToHandOver reports whether the apps have their fair time in the part of the command's time that
-// the other service gets, or do not have it here either.
+// timeToHandOver reports whether the apps have their fair time in the other service's part of the
+// command's time, or do not have it here either.
 func (s *Service) timeToHandOver(ctx context.Context, c room.Command) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	needs := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *contact) bool {
-		return k.circuit.patient() && k.circuit.state() != room.BreakerOpen
+	needed := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *hook) bool {
+		return k.breaker.patient() && k.breaker.state() != room.BreakerOpen
 	})
-	return forApps(left/2*9/10) >= needs || forApps(left) < needs
+	return forApps(left/2*9/10) >= needed || forApps(left) < needed
 }

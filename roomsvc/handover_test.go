@@ -18,14 +18,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-func TestARoomIsLeftToTheServiceOfTheLowerID(t *testing.T) {
+func TestHandovers_RoomGoesToServiceWithLowerID(t *testing.T) {
 	t.Parallel()
 	var h handovers
 	h.meet("r", "b", "c")
-	assert.Empty(t, h.of("r"), "c leaves it to b")
+	assert.Empty(t, h.of("r"), "c hands the room over to b")
 	h.meet("r", "b", "b")
 	h.meet("r", "b", "")
-	assert.Empty(t, h.of("r"), "a conflict with itself, or with it is not known whom")
+	assert.Empty(t, h.of("r"), "a conflict with itself or with an unknown service")
 	h.meet("r", "b", "a")
 	assert.Equal(t, "a", h.of("r"))
 	assert.Empty(t, h.of("another"))
@@ -42,7 +42,7 @@ func TestARoomIsLeftToTheServiceOfTheLowerID(t *testing.T) {
 	assert.NotContains(t, h.to, "r", "what is over is forgotten")
 }
 
-// twoServices run on one server; the first has the lower id.
+// twoServices starts two services on one server. The first has the lower id.
 func twoServices(t *testing.T) (first, second *Service) {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -64,7 +64,7 @@ func twoServices(t *testing.T) (first, second *Service) {
 	return first, second
 }
 
-// send has one of the services do a command, and returns which one has committed it.
+// send sends a command to a service, and returns the id of the service that has committed it.
 func send(t *testing.T, s *Service, e room.EventType, id string, request room.Request) (room.Result, string, error) {
 	t.Helper()
 	body, err := json.Marshal(request)
@@ -90,7 +90,7 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 
 var creation = room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: room.User{ID: "owner"}}
 
-// createRoom has one of the services make the room "r".
+// createRoom creates the room "r" through one of the services.
 func createRoom(t *testing.T, s *Service) {
 	t.Helper()
 	_, by, err := send(t, s, room.EventCreate, "c1", creation)
@@ -102,7 +102,7 @@ func joinOf(user string) room.JoinRequest {
 	return room.JoinRequest{RoomID: "r", User: room.User{ID: user}}
 }
 
-// requireJoin has a user join through one of the services, and checks which one has committed it.
+// requireJoin sends a join to one of the services, and checks which service has committed it.
 func requireJoin(t *testing.T, through, by *Service, id, user string) room.Result {
 	t.Helper()
 	r, committed, err := send(t, through, room.EventUserJoin, id, joinOf(user))
@@ -115,7 +115,7 @@ func aliceJoins() *nats.Msg {
 	return &nats.Msg{Header: nats.Header{subjects.CommandID: {"j1"}}, Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)}
 }
 
-func TestCommandsOfARoomAreHandedOver(t *testing.T) {
+func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
@@ -127,18 +127,18 @@ func TestCommandsOfARoomAreHandedOver(t *testing.T) {
 	_, _, err := send(t, second, room.EventCreate, "c2", creation)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeRoomExists}, "an error comes back as it is")
 
-	// Two that hand over to each other do not play ball with a command.
+	// Two services that hand the room over to each other do not send a command back and forth.
 	first.handovers.to = map[string]handover{"r": {service: second.id, until: time.Now().Add(time.Hour)}}
 	requireJoin(t, second, first, "j2", "bob")
 
 	require.NoError(t, first.Stop(t.Context()))
-	requireJoin(t, second, second, "j3", "carol") // nobody is there to hand over to
+	requireJoin(t, second, second, "j3", "carol") // the other service is gone
 	assert.Empty(t, second.handovers.of("r"))
 }
 
-// Whether a service that does not answer does the command all the same is not known; it gets no
-// others, unless it had too little time.
-func TestACommandThatIsHandedOverInVain(t *testing.T) {
+// A service that does not answer may still execute the command. It gets no further commands, unless
+// the command had too little time.
+func TestHandover_SilentServiceIsAvoided(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
@@ -159,8 +159,8 @@ func TestACommandThatIsHandedOverInVain(t *testing.T) {
 	requireJoin(t, s, s, "j1", "alice")
 }
 
-// One that has too much to do has not begun it.
-func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
+// A service that refuses a command as overloaded has not begun it.
+func TestHandover_CommandRefusedAsOverloadedIsDoneHere(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
@@ -174,13 +174,14 @@ func TestACommandThatIsRefusedElsewhereIsDone(t *testing.T) {
 	requireJoin(t, s, s, "j1", "alice")
 }
 
-// One whose part of the time was too short has not said the last word: there is time left.
-func TestACommandWhoseTimeRunsOutElsewhere(t *testing.T) {
+// If the other service's part of the time is too short, the client has time left to send the
+// command again.
+func TestHandover_DeadlineAtOtherServiceLeavesTimeToRetry(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.catchUp(t.Context()))
-	require.NoError(t, first.turns.enter("r", change("x"), nil)) // the room is busy there
+	require.NoError(t, first.lanes.enter("r", change("x"), nil)) // the room is busy there
 	second.handovers.meet("r", second.id, first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -190,8 +191,8 @@ func TestACommandWhoseTimeRunsOutElsewhere(t *testing.T) {
 	assert.Empty(t, second.handovers.avoided, "it is in order")
 }
 
-// Services that meet find out who goes on.
-func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
+// Two services that conflict learn which of them has the room.
+func TestHandover_ConflictNamesServiceWithRoom(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
@@ -209,14 +210,14 @@ func TestAConflictTellsWhoHasTheRoom(t *testing.T) {
 	requireJoin(t, second, first, "j1", "alice")
 }
 
-// A command that has waited for its turn, or has lost it, goes to the service that has the room
-// by then.
-func TestACommandInProgressIsHandedOver(t *testing.T) {
+// A command that has waited for its turn, or has lost a conflict, goes to the service that has the
+// room by then.
+func TestHandover_CommandInProgress(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
 	busy := change("x")
-	require.NoError(t, second.turns.enter("r", busy, nil))
+	require.NoError(t, second.lanes.enter("r", busy, nil))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
@@ -224,17 +225,17 @@ func TestACommandInProgressIsHandedOver(t *testing.T) {
 		_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return second.turns.inLane("r") == 2 }, patience, tick)
+	require.Eventually(t, func() bool { return second.lanes.inLane("r") == 2 }, patience, tick)
 	second.handovers.meet("r", second.id, first.id)
-	second.turns.leave("r", busy)
+	second.lanes.leave("r", busy)
 	require.NoError(t, <-done)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
 	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 }
 
-// A leader that has just come into office may claim a conflict where there is none.
-func TestASpuriousConflictIsNoMeeting(t *testing.T) {
+// A new leader may report a conflict where there is none.
+func TestHandover_SpuriousConflictIsIgnored(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
@@ -253,8 +254,8 @@ func TestASpuriousConflictIsNoMeeting(t *testing.T) {
 	assert.Empty(t, second.handovers.of("r"))
 }
 
-// Commands of one user that are handed over take effect in the order in which they came.
-func TestHandedOver_KeepsTheOrderOfOneUser(t *testing.T) {
+// Commands of one user that are handed over take effect in the order of arrival.
+func TestHandover_KeepsOrderOfUser(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
@@ -282,9 +283,9 @@ func TestHandedOver_KeepsTheOrderOfOneUser(t *testing.T) {
 	assert.Len(t, members, 1, "no leave has overtaken its join")
 }
 
-// The other service has only a part of the command's time: where that is less than the apps' fair
-// time, the command stays here.
-func TestHandedOver_OnlyWithFairTimeForTheApps(t *testing.T) {
+// The other service has only a part of the command's time. If that is less than the fair time of
+// the apps, the command stays here.
+func TestHandover_OnlyWithFairTimeForApps(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
@@ -300,13 +301,13 @@ func TestHandedOver_OnlyWithFairTimeForTheApps(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// do has the service do a command that comes to it.
+// do executes a command at the service.
 func (s *Service) do(ctx context.Context, e room.EventType, msg *nats.Msg) (any, error) {
 	return s.command(e, true)(msg)(ctx, msg)
 }
 
-// A service that was stopped must not do a command once the client has been answered.
-func TestHandover_CommandHasDeadlineBeforeTheClientsOwn(t *testing.T) {
+// A service that was stopped must not execute a command after the client has its answer.
+func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
@@ -325,14 +326,15 @@ func TestHandover_CommandHasDeadlineBeforeTheClientsOwn(t *testing.T) {
 	end, _ := ctx.Deadline()
 	assert.WithinRange(t, deadline, time.Now(), end.Add(-patience/4))
 
-	// It refuses at once, as its clock is ahead: it gets no others.
+	// The service refuses at once, as its clock is ahead, and gets no further commands.
 	require.NoError(t, msg.RespondMsg(first.refuse("", room.Errorf(room.CodeDeadlineExceeded, "late"))))
 	require.ErrorIs(t, <-ended, &room.Error{Code: room.CodeUnavailable})
 	assert.Empty(t, second.handovers.of("r"))
 }
 
-// asking registers an app that is asked about every join and leave, and returns the questions.
-func asking(t *testing.T, s *Service) <-chan *nats.Msg {
+// holdAnswers registers an app for every join and leave, and returns the requests that it gets and
+// does not answer.
+func holdAnswers(t *testing.T, s *Service) <-chan *nats.Msg {
 	t.Helper()
 	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}
 	_, err := s.registerApp(t.Context(), room.Manifest{ID: "slow", Version: "1.0.0", Implements: both, TimeoutMs: new(10_000)})
@@ -346,9 +348,10 @@ func asking(t *testing.T, s *Service) <-chan *nats.Msg {
 	return asked
 }
 
-// Commands of one user that come to two services take effect in the order in which they came, if the
-// apps take their time over the first: the second would find nothing to change, and waits for it.
-func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
+// Commands of one user that arrive at two services take effect in the order of arrival while the
+// apps are slow to decide the first. The second command would change nothing, and waits for the
+// first.
+func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		user         string
@@ -363,7 +366,7 @@ func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
 			first, second := twoServices(t)
 			createRoom(t, first)
 			require.NoError(t, second.catchUp(t.Context()))
-			asked := asking(t, first)
+			asked := holdAnswers(t, first)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			do := func(s *Service, e room.EventType) <-chan any {
@@ -380,7 +383,7 @@ func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
 			command := room.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
 			require.Eventually(t, func() bool { return second.undecided.of(command) == first.id }, patience, tick)
 			later := do(second, c.later)
-			require.Eventually(t, func() bool { return first.turns.inLane("r") == 2 }, patience, tick)
+			require.Eventually(t, func() bool { return first.lanes.inLane("r") == 2 }, patience, tick)
 			assert.Empty(t, later)
 			assert.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
 			assert.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))
@@ -395,12 +398,12 @@ func TestUndecided_NextCommandOfTheUserWaitsForAnotherReplica(t *testing.T) {
 	}
 }
 
-// A replica that has ended decides nothing any more: the command is done here.
-func TestUndecided_ReplicaThatIsGoneIsNotWaitedFor(t *testing.T) {
+// A replica that has stopped decides nothing any more: the command is executed here.
+func TestUndecided_GoneReplicaIsNotAwaited(t *testing.T) {
 	t.Parallel()
 	s, _ := twoServices(t)
 	createRoom(t, s)
-	s.undecided.hear(decidingWord{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
+	s.undecided.receive(decidingNotice{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	result, err := s.do(ctx, room.EventUserJoin, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"owner"}}`)})

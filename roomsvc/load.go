@@ -11,11 +11,10 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// load is the room as the projection has it, once it is known who is to be asked about it, or
-// the result of the command if it has been committed before: sent again, it is answered as it
-// was.
+// load returns the room from the projection once the registry is in sync. If the command is
+// committed already, it returns the first result.
 func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Result, error) {
-	if err := s.apps.wait(ctx); err != nil {
+	if err := s.apps.awaitSync(ctx); err != nil {
 		return room.View{}, nil, err
 	}
 	view, seq := s.projection.view(c)
@@ -46,17 +45,18 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 	return view, &done, nil
 }
 
-// resolve finds out what became of a publish that was never answered, for a command that has no
-// time left: the result, if it was stored. If the room has moved past it, it was not.
+// resolve looks for the outcome of a publish that was not acknowledged, for a command that has no
+// time left. It returns the result if the event was stored. If the room has moved on without it, it
+// was not stored.
 func (s *Service) resolve(c room.Command, try *attempts) *room.Result {
-	if try.doubt == nil {
+	if try.uncertainSeq == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
 	defer cancel()
 	view, done, err := s.load(ctx, c)
-	if err == nil && view.Seq != *try.doubt {
-		try.doubt = nil
+	if err == nil && view.Seq != *try.uncertainSeq {
+		try.uncertainSeq = nil
 	}
 	return done
 }

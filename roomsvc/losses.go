@@ -15,19 +15,21 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A stream that the service needs is not simply created where it is missing. A missing registry would mean that
-// no app is asked, and a missing stream of events that there are no rooms. So the service looks at the other
-// streams for signs that there was one:
+// The service does not simply create a missing stream. Without a registry no app is asked, and without
+// the stream of events there are no rooms. So the service looks in the other streams for signs that
+// the stream existed:
 //
-//	ROOM_EVENTS  is lost if it is missing although there is a registry, which is created after it; or if it has
-//	             no event and there is a snapshot with events; or if its metadata says that it is being restored
-//	ROOM_APPS    is lost if its last revision is lower than the one recorded in the metadata of ROOM_EVENTS; without
-//	             a record, if it has no revision and ROOM_EVENTS has consumers of apps, or events about which
-//	             apps were asked
+//	ROOM_EVENTS  is lost if it is missing although there is a registry, which is created after
+//	             it; or if it has no event and there is a snapshot with events; or if its
+//	             metadata says that it is being restored
+//	ROOM_APPS    is lost if its last revision is lower than the revision recorded in the metadata
+//	             of ROOM_EVENTS; without a record, if it has no revision and ROOM_EVENTS has
+//	             consumers of apps, or events about which apps were asked
 //
 // An installation that never had an app has none of these signs.
 
-// lostError says that what a stream had is lost. Until it is restored no command may be decided.
+// lostError is returned when a stream has lost its content. No command may be decided until it is
+// restored.
 type lostError struct {
 	stream string
 	why    string
@@ -36,16 +38,17 @@ type lostError struct {
 
 func (e *lostError) Error() string { return e.why + ": " + e.remedy }
 
-// coded is the error as clients get it.
+// coded returns the error in its wire form.
 func (e *lostError) coded() *room.Error { return room.Errorf(room.CodeUnavailable, "%s", e.Error()) }
 
-// A cluster's new leader may need a moment until it has the end of a stream.
+// The new leader of a cluster may need a moment until it has the end of a stream.
 const (
 	lossLooks = 6
 	lossRetry = 250 * time.Millisecond
 )
 
-// checkLosses returns a *lostError if a stream has been lost and the service is not to begin without it.
+// checkLosses returns a *lostError if a stream is lost and the configuration does not allow to
+// begin without it.
 func (s *Service) checkLosses(ctx context.Context) error {
 	for look := 1; ; look++ {
 		lost, err := s.losses(ctx)
@@ -69,11 +72,11 @@ func (s *Service) mayBeginWithout(stream string) bool {
 	return stream == subjects.Events && s.cfg.NewEvents || stream == subjects.AppsStream && s.cfg.NewRegistry
 }
 
-// beginWithout logs what the service begins without. A snapshot of a stream that is lost would be a sign of it for
-// ever.
+// beginWithout logs the lost streams that the service begins without. It removes the snapshot of a
+// lost stream, which would be a sign of the loss at every start.
 func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
 	for _, e := range lost {
-		s.log.Warn("beginning without what is lost", "stream", e.stream, "lost", e.why)
+		s.log.Warn("starting without the lost stream", "stream", e.stream, "lost", e.why)
 		if e.stream == subjects.Events {
 			if err := s.snapshots.discard(ctx); err != nil {
 				return err
@@ -83,8 +86,8 @@ func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
 	return nil
 }
 
-// losses are the streams that have been lost. The record of the registry's revision is read before the
-// registry, as it is written after it.
+// losses returns the streams that are lost. It reads the record of the registry's revision before
+// the registry, since services write them in the opposite order.
 func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
 	events, err := s.lookUp(ctx, subjects.Events)
 	if err != nil {
@@ -108,7 +111,7 @@ func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
 	return lost, err
 }
 
-// lookUp is how the stream is, as its leader has it; nil if it does not exist.
+// lookUp returns the stream info from the leader, nil if the stream does not exist.
 func (s *Service) lookUp(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
 	stream, err := s.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -198,7 +201,7 @@ func (s *Service) lostRegistry(ctx context.Context, events, registry *jetstream.
 	return lost("%s, but stream %s has consumers of these apps, or they were asked about its last events: %s", state, subjects.Events, strings.Join(apps, ", "))
 }
 
-// appsOf are the apps that have left a trace in the stream of events: a consumer, or what they said about
+// appsOf lists the apps that have left a trace in the stream of events: a consumer, or an answer in
 // the last event of each type.
 func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]string, error) {
 	stream, err := s.js.Stream(ctx, subjects.Events)
@@ -227,7 +230,7 @@ func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]s
 		}
 		event, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
 		if err != nil {
-			continue // it is quarantined
+			continue // the event is quarantined
 		}
 		for _, a := range event.Data.Apps {
 			apps[a.App] = true

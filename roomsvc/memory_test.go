@@ -13,13 +13,13 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// fed is a projection that reads events as they come from the wire.
+// fed is a projection that reads encoded events.
 type fed struct {
 	p   *projection
 	seq uint64
 }
 
-// consume makes a message of the event and reads it.
+// consume encodes the event and reads it.
 func (f *fed) consume(b *testing.B, e room.Event) {
 	f.seq++
 	e.ID, e.Time = "c"+strconv.FormatUint(f.seq, 10), streamMade
@@ -37,7 +37,7 @@ func benchRoom(n int) room.Room {
 	return room.Room{ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: room.User{ID: "user-000000"}, CreatedAt: streamMade}
 }
 
-// create makes a room, with that number of members of whom half are there from the beginning.
+// create makes a room with that number of members. Half of them are in its create event.
 func (f *fed) create(b *testing.B, n, members int, user func(int) room.User) {
 	data := room.Data{Room: benchRoom(n)}
 	for m := range members / 2 {
@@ -67,8 +67,8 @@ func heap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// BenchmarkMemory tells what the projection takes of a million memberships, and of rooms apart
-// from their members.
+// BenchmarkMemory measures the memory of the projection for a million memberships, and for rooms
+// without their members.
 func BenchmarkMemory(b *testing.B) {
 	named := func(n int) room.User {
 		return room.User{ID: fmt.Sprintf("user-%06d", n), Username: fmt.Sprintf("first.last%d", n), Name: fmt.Sprintf("First Last %d", n)}

@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	newWorkerLook = 250 * time.Millisecond // between two looks for new workers
-	newWorkerWait = 500 * time.Millisecond // bounds a look: a worker that hangs may not answer it
+	newWorkerLook = 250 * time.Millisecond // between two lookups of workers
+	newWorkerWait = 500 * time.Millisecond // bounds a lookup: a worker that hangs may not answer
 )
 
-// findNewWorkers has an essential app with an open breaker probed at once when a worker of it answers that was not
-// there when the app began to fail, until the context ends. A worker of the SDK registers, which is news enough;
-// this is for the others. Each new worker is worth one probe. A service looks only while an app fails.
+// findNewWorkers looks for new workers of failing essential apps until the context ends. When it
+// finds a worker that was not there when the app began to fail, an open breaker probes the app at
+// once. A worker of the SDK registers, which revives the breaker too; this is for other workers.
+// Each new worker allows one probe. The service looks only while an app fails.
 func (s *Service) findNewWorkers(ctx context.Context) {
 	known := make(map[string]instances)
 	for sleep(ctx, newWorkerLook) {
@@ -34,7 +35,7 @@ func (s *Service) findNewWorkers(ctx context.Context) {
 			}
 			looks.Go(func() {
 				if s.addNew(ctx, app, there) && looked {
-					s.log.Info("a new worker of an app answers; the app is asked again", "app", app)
+					s.log.Info("new worker of an app found; asking the app again", "app", app)
 					s.apps.revive(app)
 				}
 			})
@@ -43,14 +44,14 @@ func (s *Service) findNewWorkers(ctx context.Context) {
 	}
 }
 
-// instances are workers by their micro ids.
+// instances is a set of workers by their micro ids.
 type instances map[string]bool
 
-// addNew adds the live workers of an app, and reports whether there is a new one.
+// addNew adds the live workers of an app, and reports whether one of them is new.
 func (s *Service) addNew(ctx context.Context, app string, to instances) (found bool) {
 	ctx, cancel := context.WithTimeout(ctx, newWorkerWait)
 	defer cancel()
-	workers, _ := bus.Ping(ctx, s.nc, app) // a look that fails finds none
+	workers, _ := bus.Ping(ctx, s.nc, app) // a failed lookup finds none
 	for _, w := range workers {
 		found = found || !to[w.ID]
 		to[w.ID] = true
@@ -58,14 +59,15 @@ func (s *Service) addNew(ctx context.Context, app string, to instances) (found b
 	return found
 }
 
-// failing lists the apps that block commands or may soon, since they fail; true are those with an open breaker.
+// failing lists the essential apps that fail, since they block commands or may soon. The value is
+// true for apps with an open breaker.
 func (a *apps) failing() map[string]bool {
 	all := make(map[string]bool)
-	for _, k := range a.contacts() {
+	for _, k := range a.hooks() {
 		if !k.manifest.IsEnabled() || !k.enforcedEssential() {
 			continue
 		}
-		if state := k.circuit.state(); state != room.BreakerClosed || k.circuit.run.hasBegun() {
+		if state := k.breaker.state(); state != room.BreakerClosed || k.breaker.run.hasBegun() {
 			all[k.manifest.ID] = all[k.manifest.ID] || state == room.BreakerOpen
 		}
 	}

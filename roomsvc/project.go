@@ -10,13 +10,13 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Projected is what the events up to a sequence make. A service that has read as far has the same figures in
-// its [EndpointData], if it counts the same deleted rooms.
+// Projected describes the projection of the events up to a sequence. A service that has read as far
+// has the same figures in its [EndpointData], if it counts the same deleted rooms.
 type Projected struct {
-	Rooms       int    // live ones
-	Deleted     int    // ones whose history is still there
+	Rooms       int    // live rooms
+	Deleted     int    // deleted rooms with history in the stream
 	Quarantined uint64 // messages not applied
-	Hash        string // the projection hash
+	Hash        string // of the projection
 	LastSeq     uint64 // of the last message read
 }
 
@@ -35,7 +35,7 @@ func Project(ctx context.Context, js jetstream.JetStream, last uint64, progress 
 		if err != nil {
 			p.quarantine(e, msg.Time)
 		} else {
-			_ = p.consume(e, msg.Time) // an event that does not follow is counted as quarantined
+			_ = p.consume(e, msg.Time) // an event that does not chain is counted as quarantined
 		}
 		progress(msg.Sequence)
 	}

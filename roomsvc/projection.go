@@ -13,37 +13,37 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// projection is the state of all rooms as the stream has made it, in memory. Events come
-// from two sides: from the stream, all of them and in order, and from this service's own
-// commits, each as soon as it is acknowledged. Because every event names the one before it
-// in its room, an event that comes from both sides is applied once.
+// projection is the in-memory state of all rooms, made from the events of the stream. Events come
+// from two sides: all of them in order from the stream, and the service's own commits as soon as
+// they are acknowledged. Every event names the previous event of its room, so an event that comes
+// from both sides is applied once.
 type projection struct {
 	mu     sync.RWMutex
 	stream time.Time                      // when the stream was created
-	rooms  map[string]*room.State         // live and deleted: a deleted room's last sequence guards its successor
-	live   btree.Map[string, *room.State] // the live ones, in the order of their ids
-	recent recent
+	rooms  map[string]*room.State         // live and deleted; the last sequence of a deleted room guards its successor
+	live   btree.Map[string, *room.State] // live rooms by id, sorted
+	dedupe dedupe
 
-	deletions deletions // whose rooms' histories the stream may still have
+	deletions deletions // of rooms with history in the stream
 
-	consumed    uint64 // the last sequence that came from the stream
-	newest      stamp  // of the message that has it
-	read        uint64 // how many messages came
-	committed   uint64 // the highest that came otherwise: as a commit, or in a snapshot
-	whole       uint64 // where consumed must be for the rooms to be all there
-	quarantined uint64 // messages up to consumed, or up to counted if that is more
-	counted     uint64 // up to here a snapshot has counted them
+	consumed    uint64 // the last sequence read from the stream
+	newest      stamp  // of the message at consumed
+	read        uint64 // number of messages read
+	committed   uint64 // the highest sequence from a commit or a snapshot
+	whole       uint64 // all rooms are known once consumed has reached this
+	quarantined uint64 // messages up to consumed or counted, the higher of the two
+	counted     uint64 // the snapshot has counted quarantined messages up to here
 	sum         uint64 // of the hashes of all rooms
-	// purged is how many messages had been purged from the stream when it was last known to have the
-	// events of every live room; nil if it never was.
+	// purged is the number of messages purged from the stream when it was last known to have the
+	// events of every live room, nil if it never was.
 	purged  *uint64
 	resets  int
 	waiting []waiting
 }
 
-// stamp tells a message from another that had its sequence in a stream that lost its end.
+// stamp identifies a message. A stream that lost its end may give the sequence to another message.
 type stamp struct {
-	id     string // of the event; may be empty if it is none
+	id     string // of the event; may be empty if the message is no event
 	stored time.Time
 }
 
@@ -56,8 +56,8 @@ func newProjection(stream time.Time) *projection {
 	return &projection{stream: stream, rooms: make(map[string]*room.State)}
 }
 
-// view is what a decision about the command rests on, and the sequence of the event that the
-// command has made already, 0 if there is none that is known.
+// view returns the room as a decision about the command needs it, and the sequence of the command's
+// event if it is committed and remembered, otherwise 0.
 func (p *projection) view(c room.Command) (v room.View, committed uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -66,29 +66,29 @@ func (p *projection) view(c room.Command) (v room.View, committed uint64) {
 	if s, ok := p.rooms[c.Request.Target()]; ok {
 		state = s
 	}
-	return state.View(c.Request), p.recent.find(c.ID)
+	return state.View(c.Request), p.dedupe.find(c.ID)
 }
 
-// commit applies an event that this service has just committed. If the stream was faster it
-// is there already.
+// commit applies an event that this service has just committed. It does nothing if the event has
+// already come from the stream.
 func (p *projection) commit(e room.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.committed = max(p.committed, e.Seq)
 	if s := p.state(e.Room); s.Seq == e.Expected {
-		_ = p.apply(s, e, time.Now()) // an event just made by Decide and Combine can follow
+		_ = p.apply(s, e, time.Now()) // an event made by Decide and Combine for this state chains
 	}
 }
 
-// consume applies the next event of the stream, stored at that time. The error says why it
-// was quarantined instead.
+// consume applies the next event of the stream, stored at that time. If the event is quarantined it
+// returns the reason.
 func (p *projection) consume(e room.Event, stored time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.advance(e.Seq, stamp{e.ID, stored})
 	s := p.state(e.Room)
 	if e.Seq <= s.Seq {
-		return nil // came as a commit, or in a snapshot
+		return nil // known from a commit or a snapshot
 	}
 	err := p.apply(s, e, stored)
 	if err != nil {
@@ -97,21 +97,21 @@ func (p *projection) consume(e room.Event, stored time.Time) error {
 	return err
 }
 
-// passed moves past an event that came as a commit, or in a snapshot. It reports whether it is one:
-// what somebody else has put between two of a room's events must still be looked at.
-func (p *projection) passed(roomID string, seq uint64, newest stamp) bool {
+// skipApplied moves past an event that is known from a commit or a snapshot. It returns false for
+// any other message: a foreign message between two events of a room must be examined.
+func (p *projection) skipApplied(roomID string, seq uint64, newest stamp) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, ok := p.rooms[roomID]
-	if !ok || seq > s.Seq || p.recent.find(newest.id) != seq {
+	if !ok || seq > s.Seq || p.dedupe.find(newest.id) != seq {
 		return false
 	}
 	p.advance(seq, newest)
 	return true
 }
 
-// quarantine moves past a message of the stream that is no event, stored at that time. The
-// room, if the subject has one, goes on behind it.
+// quarantine moves past a message that is no event, stored at that time. If its subject names a
+// room, the room goes on behind it.
 func (p *projection) quarantine(e room.Event, stored time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +139,7 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 		return err
 	}
 	p.sum += s.Hash(e.Room) - before
-	p.recent.add(e.ID, e.Seq, stored)
+	p.dedupe.add(e.ID, e.Seq, stored)
 	switch e.Type {
 	case room.EventCreate:
 		p.live.Set(s.Room.ID, s)
@@ -150,8 +150,8 @@ func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error 
 	return nil
 }
 
-// index puts the live rooms in order, in a projection that has not come from the stream. One
-// after the other in the order of a map they would take several times as long.
+// index sorts the live rooms of a projection that was read from a snapshot. Inserting them in the
+// order of the map takes several times as long.
 func (p *projection) index() {
 	var ids []string
 	for id, s := range p.rooms {
@@ -169,18 +169,18 @@ func (p *projection) state(roomID string) *room.State {
 	s, ok := p.rooms[roomID]
 	if !ok {
 		s = &room.State{}
-		p.rooms[strings.Clone(roomID)] = s // it may be part of a message
+		p.rooms[strings.Clone(roomID)] = s // the id may be part of a message, which must not stay in memory
 	}
 	return s
 }
 
-// advance wakes whoever waits for the sequence.
+// advance counts a message and wakes the goroutines that wait for its sequence.
 func (p *projection) advance(seq uint64, newest stamp) {
 	p.read++
-	p.arrive(seq, newest)
+	p.setConsumed(seq, newest)
 }
 
-func (p *projection) arrive(seq uint64, newest stamp) {
+func (p *projection) setConsumed(seq uint64, newest stamp) {
 	p.consumed, p.newest = seq, newest
 	still := p.waiting[:0]
 	for _, w := range p.waiting {
@@ -193,8 +193,9 @@ func (p *projection) arrive(seq uint64, newest stamp) {
 	p.waiting = still
 }
 
-// reach returns when everything up to the sequence has come from the stream.
-func (p *projection) reach(ctx context.Context, seq uint64) error {
+// awaitSeq returns when everything up to the sequence has been read from the stream, or an error
+// when the context ends.
+func (p *projection) awaitSeq(ctx context.Context, seq uint64) error {
 	p.mu.Lock()
 	if p.consumed >= seq {
 		p.mu.Unlock()
@@ -214,9 +215,9 @@ func (p *projection) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
-// unread is how many of the messages that the stream has did not come, 0 if it has gone on, or
-// if what came before a snapshot is not known.
-func (p *projection) unread(last, messages uint64) uint64 {
+// missingMessages returns how many messages of the stream could not be read. It is 0 if the stream
+// has grown since, or if the projection began with a snapshot.
+func (p *projection) missingMessages(last, messages uint64) uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.consumed != last || p.counted > 0 || p.read >= messages {
@@ -225,38 +226,38 @@ func (p *projection) unread(last, messages uint64) uint64 {
 	return messages - p.read
 }
 
-// last is the last sequence that came from the stream.
+// last returns the last sequence read from the stream.
 func (p *projection) last() uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.consumed
 }
 
-// highest is the highest sequence that is known, from the stream or otherwise.
+// highest returns the highest known sequence, from the stream, a commit or a snapshot.
 func (p *projection) highest() uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return max(p.consumed, p.committed)
 }
 
-// expire forgets the commands that need not be remembered any more.
+// expire forgets commands that are old enough.
 func (p *projection) expire(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.recent.expire(now)
+	p.dedupe.expire(now)
 }
 
-// pass goes on to the sequence: of what comes before it the stream has nothing left.
-func (p *projection) pass(seq uint64) {
+// skipTo moves past the sequence, if the stream has no message left up to it.
+func (p *projection) skipTo(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if seq > p.consumed {
-		p.arrive(seq, stamp{})
+		p.setConsumed(seq, stamp{})
 	}
 }
 
-// begin takes note of how many messages have been purged from the stream, if none has been read yet.
-func (p *projection) begin(purged uint64) {
+// notePurged records how many messages have been purged from the stream, if none has been read yet.
+func (p *projection) notePurged(purged uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if max(p.consumed, p.committed) == 0 {
@@ -264,30 +265,30 @@ func (p *projection) begin(purged uint64) {
 	}
 }
 
-// created is when the stream was.
+// created returns when the stream was created.
 func (p *projection) created() time.Time {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.stream
 }
 
-// reset forgets everything, to read the stream from its start. Until that has come to the
-// sequence, the stream's last, it is not known which rooms there are.
+// reset drops everything, to read the stream from its start. The rooms are incomplete until the
+// stream has been read up to whole, its last sequence.
 func (p *projection) reset(stream time.Time, whole uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stream = stream
 	p.rooms = make(map[string]*room.State)
 	p.live = btree.Map[string, *room.State]{}
-	p.recent = recent{}
+	p.dedupe = dedupe{}
 	p.deletions = nil
 	p.consumed, p.newest, p.committed, p.read, p.whole = 0, stamp{}, 0, 0, whole
 	p.quarantined, p.counted, p.sum, p.purged = 0, 0, 0, nil
 	p.resets++
 }
 
-// room is a live room's record. Like what follows it returns an error of code unavailable
-// while the stream is being read anew.
+// room returns a live room. Like the functions below it returns an error of code unavailable while
+// the stream is being read again.
 func (p *projection) room(id string) (room.Room, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -298,11 +299,11 @@ func (p *projection) room(id string) (room.Room, error) {
 	return *s.Room, nil
 }
 
-// roomsAfter is up to limit live rooms whose ids come after id, in order.
+// roomsAfter returns up to limit live rooms with ids after id, in order.
 func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.known(); err != nil {
+	if err := p.checkWhole(); err != nil {
 		return nil, err
 	}
 	page := make([]room.Room, 0, min(limit, p.live.Len()))
@@ -315,7 +316,7 @@ func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 	return page, nil
 }
 
-// membersAfter is up to limit members of a live room whose ids come after id, in order.
+// membersAfter returns up to limit members of a live room with ids after id, in order.
 func (p *projection) membersAfter(roomID, id string, limit int) ([]room.User, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -327,7 +328,7 @@ func (p *projection) membersAfter(roomID, id string, limit int) ([]room.User, er
 }
 
 func (p *projection) find(id string) (*room.State, error) {
-	if err := p.known(); err != nil {
+	if err := p.checkWhole(); err != nil {
 		return nil, err
 	}
 	s, ok := p.live.Get(id)
@@ -337,22 +338,21 @@ func (p *projection) find(id string) (*room.State, error) {
 	return s, nil
 }
 
-func (p *projection) known() error {
+func (p *projection) checkWhole() error {
 	if p.consumed < p.whole {
-		return room.Errorf(room.CodeUnavailable, "the stream is being read anew: not all rooms are known yet")
+		return room.Errorf(room.CodeUnavailable, "the stream is being read again: not all rooms are known yet")
 	}
 	return nil
 }
 
 // counts are the figures for operators.
 type counts struct {
-	rooms       int // live ones
-	deleted     int // ones whose history is still there
+	rooms       int // live rooms
+	deleted     int // deleted rooms with history in the stream
 	quarantined uint64
-	seq         uint64 // the last that came from the stream
-	// hash is the same in every service that has the same rooms. It is empty while there is more
-	// in the projection than what has come from the stream, which is for moments: so it is the
-	// same in all services that have one and the same seq.
+	seq         uint64 // the last sequence read from the stream
+	// hash is equal in all services with the same rooms. It is empty while a commit is known that
+	// has not been read from the stream. So it is equal in all services with the same seq.
 	hash string
 }
 

@@ -31,8 +31,8 @@ func read(t *testing.T, p *projection, first, expected uint64, roomID string, ty
 	}
 }
 
-// What is half read is not told as if it were all there is.
-func TestNothingIsToldWhileTheStreamIsReadAnew(t *testing.T) {
+// A projection that is being read again does not answer as if it were complete.
+func TestProjection_UnavailableWhileStreamIsReadAgain(t *testing.T) {
 	t.Parallel()
 	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "r", room.EventCreate)
@@ -50,13 +50,13 @@ func TestNothingIsToldWhileTheStreamIsReadAnew(t *testing.T) {
 	for _, err := range ask() {
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable}, "there is more to come")
 	}
-	p.pass(2)
+	p.skipTo(2)
 	for _, err := range ask() {
 		require.NoError(t, err)
 	}
 }
 
-func TestDeletionsAreDueInOrder(t *testing.T) {
+func TestDeletions_DueInOrder(t *testing.T) {
 	t.Parallel()
 	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "a", room.EventCreate, room.EventDelete)
@@ -87,25 +87,25 @@ func TestDeletionsAreDueInOrder(t *testing.T) {
 	assert.Empty(t, p.rooms)
 }
 
-// What this service has committed and has not read yet comes once more from the stream.
-func TestADeletionIsNotDueBeforeItIsRead(t *testing.T) {
+// An event that this service has committed comes again from the stream.
+func TestDeletions_NotDueBeforeRead(t *testing.T) {
 	t.Parallel()
 	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "r", room.EventCreate)
 	p.commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
 	_, due := p.due(noon.Add(time.Hour), math.MaxUint64)
 	assert.False(t, due)
-	p.pass(2)
+	p.skipTo(2)
 	_, due = p.due(noon.Add(time.Hour), math.MaxUint64)
 	assert.True(t, due)
 }
 
-// Only a room that is as the deletion left it is forgotten.
-func TestARoomThatWentOnIsKept(t *testing.T) {
+// Only a room whose last event is the deletion is dropped.
+func TestDeletions_RecreatedRoomIsKept(t *testing.T) {
 	t.Parallel()
 	gone := deletion{"r", 2, noon.Add(2 * time.Minute)}
 	for name, goOn := range map[string]func(*testing.T, *projection){
-		"made anew":         func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate) },
+		"created again":     func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate) },
 		"deleted once more": func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate, room.EventDelete) },
 		"foreign message":   func(_ *testing.T, p *projection) { p.quarantine(room.Event{Room: "r", Seq: 3}, noon) },
 	} {
@@ -121,22 +121,22 @@ func TestARoomThatWentOnIsKept(t *testing.T) {
 	}
 }
 
-func TestGaps(t *testing.T) {
+func TestGapCheck_Missed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		gaps      gaps
+		gaps      gapCheck
 		last, seq uint64
 		missed    bool
 	}{
-		{gaps{anew: true, end: 10}, 0, 1, false},
-		{gaps{anew: true, end: 10}, 0, 7, false}, // removed before it was read for the first time
-		{gaps{anew: true, end: 10}, 3, 11, false},
-		{gaps{anew: true, end: 10}, 3, 12, true}, // removed since
-		{gaps{anew: true, end: 10}, 11, 12, false},
-		{gaps{anew: true, end: 10}, 11, 13, true},
-		{gaps{anew: false, end: 10}, 3, 4, false},
-		{gaps{anew: false, end: 10}, 3, 5, true},
-		{gaps{anew: false, end: 3}, 3, 5, true},
+		{gapCheck{fromStart: true, end: 10}, 0, 1, false},
+		{gapCheck{fromStart: true, end: 10}, 0, 7, false}, // removed before it was read for the first time
+		{gapCheck{fromStart: true, end: 10}, 3, 11, false},
+		{gapCheck{fromStart: true, end: 10}, 3, 12, true}, // removed since
+		{gapCheck{fromStart: true, end: 10}, 11, 12, false},
+		{gapCheck{fromStart: true, end: 10}, 11, 13, true},
+		{gapCheck{fromStart: false, end: 10}, 3, 4, false},
+		{gapCheck{fromStart: false, end: 10}, 3, 5, true},
+		{gapCheck{fromStart: false, end: 3}, 3, 5, true},
 	} {
 		assert.Equal(t, c.missed, c.gaps.missed(c.last, c.seq), "%+v", c)
 	}
@@ -153,9 +153,9 @@ func (m bodiless) Subject() string      { return m.subject }
 func (m bodiless) Headers() nats.Header { return m.headers }
 func (m bodiless) Data() []byte         { return nil }
 
-// In a replicated stream a foreign message can slip in under the guard of a commit, whose event may be
-// known before it.
-func TestAForeignMessageBeforeACommitIsQuarantined(t *testing.T) {
+// In a replicated stream a foreign message can be stored in front of a commit despite the guard.
+// The commit may be known before the message is read.
+func TestProjection_ForeignMessageBeforeCommitIsQuarantined(t *testing.T) {
 	t.Parallel()
 	s := &Service{projection: newProjection(time.Time{}), log: slog.New(slog.DiscardHandler)}
 	read(t, s.projection, 1, 0, "r", room.EventCreate)
@@ -170,15 +170,15 @@ func TestAForeignMessageBeforeACommitIsQuarantined(t *testing.T) {
 	assert.Equal(t, uint64(3), c.seq)
 }
 
-func TestProjection_PurgedCountIsThatOfBeforeItsFirstMessage(t *testing.T) {
+func TestProjection_PurgedCountSetBeforeFirstMessage(t *testing.T) {
 	t.Parallel()
 	p := newProjection(streamMade)
-	p.begin(3)
+	p.notePurged(3)
 	p.quarantine(room.Event{Seq: 5}, streamMade)
-	p.begin(4)
+	p.notePurged(4)
 	assert.Equal(t, new(uint64(3)), p.purged, "what was purged since has been read")
 	p.reset(streamMade, 0)
 	assert.Nil(t, p.purged)
-	p.begin(4)
+	p.notePurged(4)
 	assert.Equal(t, new(uint64(4)), p.purged)
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// How long a cluster that is still electing its leaders is waited for, and one answer of it.
+// Timeouts for a cluster that is still electing its leaders: in all, and for one try.
 const (
 	provisionTimeout = time.Minute
 	provisionTry     = 5 * time.Second
 )
 
-// provision checks the server and opens the stream and the bucket, once everything that the
-// service needs is there.
+// provision checks the server, ensures the streams that the service needs, and opens the stream and
+// the bucket.
 func (s *Service) provision(ctx context.Context) error {
 	var outage bus.Outage
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -35,13 +35,13 @@ func (s *Service) provision(ctx context.Context) error {
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(provisionTimeout),
 		backoff.WithNotify(func(err error, _ time.Duration) {
 			if outage.Failed(time.Now()) {
-				s.log.Warn("JetStream is not ready yet; trying again", "error", err, "at_most", provisionTimeout)
+				s.log.Warn("JetStream not ready yet; retrying", "error", err, "at_most", provisionTimeout)
 			}
 		}))
 	if err != nil {
 		return err
 	}
-	s.haveOptional(ctx)
+	s.ensureOptional(ctx)
 	return nil
 }
 
@@ -53,11 +53,11 @@ func (s *Service) open(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, n := range needs(s.cfg.Replicas) {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.lost == "" {
-			err := s.have(ctx, n)
+			err := s.ensure(ctx, n)
 			if errors.Is(err, bus.ErrNoCluster) {
-				return err // it is the same for every stream
+				return err // every stream has the same error
 			}
 			errs = append(errs, err)
 		}
@@ -70,11 +70,11 @@ func (s *Service) open(ctx context.Context) error {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Events, err)
 	}
 	if info := s.stream.CachedInfo(); s.cfg.Replicas == 1 && info.Cluster != nil && info.Cluster.Name != "" {
-		s.log.Warn("the streams have one copy on a NATS cluster: without the node that has it every command is unavailable, and its disk is the only one",
+		s.log.Warn("streams have one copy on a NATS cluster: if its node fails, commands are unavailable; if its disk fails, the data is lost",
 			"cluster", info.Cluster.Name, "remedy", "roombus streams --apply --replicas 3, then roombus serve --replicas 3")
 	}
 	if err = s.allowGroups(ctx); err != nil {
-		return fmt.Errorf("letting the stream %s take batches: %w", subjects.Events, err)
+		return fmt.Errorf("allowing batches in the stream %s: %w", subjects.Events, err)
 	}
 	s.projection = newProjection(s.stream.CachedInfo().Created)
 	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
@@ -91,8 +91,8 @@ func (s *Service) open(ctx context.Context) error {
 	return nil
 }
 
-// allowGroups lets the stream of events take what is committed together. If it may not be changed,
-// each commit goes alone.
+// allowGroups allows atomic batches in the stream of events, for group commits. If the service may
+// not change the stream, each commit is published alone.
 func (s *Service) allowGroups(ctx context.Context) error {
 	c := s.stream.CachedInfo().Config
 	if !s.cfg.GroupCommits || c.AllowAtomicPublish {
@@ -100,7 +100,7 @@ func (s *Service) allowGroups(ctx context.Context) error {
 	}
 	if s.cfg.NoProvision {
 		s.append = s.commits.Append
-		s.log.Warn("commits are not grouped: the stream does not allow batches, and is not to be changed", "stream", subjects.Events)
+		s.log.Warn("commits are not grouped: the stream does not allow batches, and the service may not change it", "stream", subjects.Events)
 		return nil
 	}
 	c.AllowAtomicPublish = true
@@ -108,29 +108,30 @@ func (s *Service) allowGroups(ctx context.Context) error {
 	return err
 }
 
-// haveOptional sees to what the service can do without.
-func (s *Service) haveOptional(ctx context.Context) {
-	for _, n := range needs(s.cfg.Replicas) {
+// ensureOptional ensures the streams that the service can run without.
+func (s *Service) ensureOptional(ctx context.Context) {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.lost == "" {
 			continue
 		}
 		try, cancel := context.WithTimeout(ctx, provisionTry)
-		if err := s.have(try, n); err != nil {
-			s.log.Warn("a stream is missing: until it is there, what should go to it is dropped", "stream", n.config.Name, "lost", n.lost, "error", err)
+		if err := s.ensure(try, n); err != nil {
+			s.log.Warn("optional stream missing: messages for it are dropped", "stream", n.config.Name, "lost", n.lost, "error", err)
 		}
 		cancel()
 	}
 }
 
-// haveSnapshots sees to the bucket of snapshots, which may have been removed.
-func (s *Service) haveSnapshots(ctx context.Context) error {
-	n := needed{config: snapshotsConfig()}
+// ensureSnapshots ensures the bucket of snapshots, which may have been removed.
+func (s *Service) ensureSnapshots(ctx context.Context) error {
+	n := requirement{config: snapshotsConfig()}
 	n.config.Replicas = s.cfg.Replicas
-	return s.have(ctx, n)
+	return s.ensure(ctx, n)
 }
 
-// have returns nil if the stream is there and as it must be, and makes it before if it may.
-func (s *Service) have(ctx context.Context, n needed) error {
+// ensure checks that a stream exists with its required configuration. It creates a missing stream
+// unless Config.NoProvision is set.
+func (s *Service) ensure(ctx context.Context, n requirement) error {
 	var missing *bus.StreamMissingError
 	err := bus.CheckStream(ctx, s.js, n.config, n.demand)
 	if s.cfg.NoProvision || !errors.As(err, &missing) {

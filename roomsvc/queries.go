@@ -7,7 +7,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// pageBytes is when a page is full whatever its limit: a page must fit one message.
+// pageBytes is the size at which a page is full, below its limit too: a page must fit one message.
 const pageBytes = 512 << 10
 
 func (s *Service) getRoom(_ context.Context, r room.GetRequest) (any, error) {
@@ -42,12 +42,12 @@ func (s *Service) listMembers(_ context.Context, r room.MembersRequest) (any, er
 	return page, nil
 }
 
-// fit cuts items to the limit and to what fits a page, but to no less than one, and reports
-// whether anything was cut off.
+// fit cuts items to the limit and to the size of a page, but to at least one item. It reports
+// whether it cut any off.
 func fit[T any](items []T, limit int) (page []T, more bool) {
 	size := 0
 	for n, item := range items {
-		data, _ := json.Marshal(item) // it came as JSON
+		data, _ := json.Marshal(item) // it was decoded from JSON
 		size += len(data)
 		if n == limit || n > 0 && size > pageBytes {
 			return items[:n], true

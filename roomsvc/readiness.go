@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	// readinessLook is how often the service looks at what its commits depend on.
+	// readinessLook is the interval between checks of the dependencies of commits.
 	readinessLook = 2 * time.Second
-	// failureFades is how long a failed commit counts. Without commands nothing shows that commits succeed
-	// again, and a service that is not ready may get none.
+	// failureFades is how long a failed commit counts. Without commands there is no later commit
+	// that could succeed, and a service that is not ready may get no commands.
 	failureFades = 15 * time.Second
-	// leastStorage is what the account must have left: a little more than a usual event takes.
+	// leastStorage is the storage that the account must have left: a little more than a usual event
+	// takes.
 	leastStorage = 4 << 10
 )
 
@@ -29,30 +30,31 @@ type Readiness struct {
 	NotReady string `json:"not_ready,omitempty"` // the reason
 }
 
-// facts are what the readiness of a service follows from.
+// facts determine the readiness of a service.
 type facts struct {
 	look
 	lost         *lostError // the service stands by
 	starting     bool
 	disconnected bool
-	failure      *commitFailure // since which no commit has succeeded
+	failure      *commitFailure // no commit has succeeded since
 }
 
-// look is what a look at NATS has found.
+// look is the result of one check of NATS.
 type look struct {
-	leader error  // why the stream of events cannot be looked at
+	leader error  // of the stream of events
 	full   bool   // the JetStream account has no storage left
-	apps   string // why no command is decided
+	apps   string // why the registry is not in sync
 	behind uint64 // events of the stream that the projection lacks
 }
 
-// commitFailure is a commit that JetStream did not take.
+// commitFailure is a commit that JetStream did not store.
 type commitFailure struct {
 	err error
 	at  time.Time
 }
 
-// verdict is the readiness at that time. Of several reasons it names the one that the others may follow from.
+// verdict returns the readiness at that time. Of several reasons it names the one that may cause
+// the others.
 func (f facts) verdict(now time.Time) Readiness {
 	var reason string
 	switch {
@@ -85,13 +87,13 @@ type readiness struct {
 	found   atomic.Pointer[look]
 	failure atomic.Pointer[commitFailure]
 
-	// These two are of the one goroutine that tells.
-	outage bus.Outage
-	told   Readiness // to Config.OnReadiness
+	// Only the goroutine that reports uses these two.
+	outage   bus.Outage
+	reported Readiness // to Config.OnReadiness
 }
 
-// notCommitted takes note of a commit that ended with the error. A conflict, or an event that is too large, does
-// not mean that JetStream takes no commits.
+// notCommitted records a commit that ended with the error. A conflict or an event that is too large
+// does not show that JetStream refuses commits.
 func (r *readiness) notCommitted(err error, at time.Time) {
 	if errors.Is(err, bus.ErrRefused) || errors.Is(err, bus.ErrUncertain) {
 		r.failure.Store(&commitFailure{err, at})
@@ -104,7 +106,7 @@ func (r *readiness) committed() {
 	}
 }
 
-// isReady is the readiness at that time, as of the last look.
+// isReady returns the readiness at that time, as of the last check.
 func (s *Service) isReady(now time.Time) Readiness {
 	f := facts{
 		lost: s.readiness.lost.Load(), starting: !s.readiness.started.Load(),
@@ -116,8 +118,8 @@ func (s *Service) isReady(now time.Time) Readiness {
 	return f.verdict(now)
 }
 
-// watchReadiness looks at what commits depend on, now and then until the context ends. It logs when the service
-// is not ready, and when it is again.
+// watchReadiness checks the dependencies of commits periodically until the context ends. It logs
+// when the service becomes unready and ready.
 func (s *Service) watchReadiness(ctx context.Context) {
 	for {
 		found := s.look(ctx)
@@ -125,18 +127,18 @@ func (s *Service) watchReadiness(ctx context.Context) {
 			return
 		}
 		s.readiness.found.Store(&found)
-		s.logReadiness(s.tellReadiness())
+		s.logReadiness(s.reportReadiness())
 		if !sleep(ctx, readinessLook) {
 			return
 		}
 	}
 }
 
-// tellReadiness tells Config.OnReadiness what has changed.
-func (s *Service) tellReadiness() Readiness {
+// reportReadiness calls Config.OnReadiness if the readiness has changed.
+func (s *Service) reportReadiness() Readiness {
 	is := s.isReady(time.Now())
-	if is != s.readiness.told {
-		s.readiness.told = is
+	if is != s.readiness.reported {
+		s.readiness.reported = is
 		s.cfg.OnReadiness(is)
 	}
 	return is
@@ -155,11 +157,11 @@ func (s *Service) logReadiness(is Readiness) {
 	}
 }
 
-// look asks the leader of the stream of events where the stream ends. The registry and the projection have the
-// rest of Config.AckWait to be up to date.
+// look asks the leader of the stream of events for the end of the stream. The registry and the
+// projection must be in sync within the rest of Config.AckWait.
 func (s *Service) look(ctx context.Context) look {
 	if !s.nc.IsConnected() {
-		return look{} // that is reason enough
+		return look{} // isReady reports that
 	}
 	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
@@ -168,19 +170,19 @@ func (s *Service) look(ctx context.Context) look {
 		return look{leader: err}
 	}
 	var l look
-	if err := s.apps.wait(asking); err != nil {
+	if err := s.apps.awaitSync(asking); err != nil {
 		l.apps = withCode(err).Message
 	}
 	end := info.State.LastSeq
-	if s.projection.reach(asking, end) != nil && !s.endsBefore(ctx, s.projection.last()+1) {
+	if s.projection.awaitSeq(asking, end) != nil && !s.endsBefore(ctx, s.projection.last()+1) {
 		l.behind = end - min(end, s.projection.last())
 	}
 	l.full = s.isFull(ctx, info.Config.Replicas)
 	return l
 }
 
-// isFull reports whether the JetStream account has no storage left for a stream with so many copies. As long as
-// that cannot be asked, what was found last holds.
+// isFull reports whether the JetStream account has no storage left for a stream with so many
+// copies. If the request fails, the last result holds.
 func (s *Service) isFull(ctx context.Context, copies int) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()

@@ -71,8 +71,8 @@ func TestReadiness_FailedCommitCountsUntilOneSucceeds(t *testing.T) {
 	}
 }
 
-// A publish whose acknowledgement was lost has been taken.
-func TestReadiness_CommitFoundInTheStreamIsNoFailure(t *testing.T) {
+// A publish with a lost ack was stored.
+func TestReadiness_CommitFoundInStreamIsNoFailure(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
 	publish := s.append
@@ -100,13 +100,13 @@ func TestReadiness_ProjectionAndRegistryBehind(t *testing.T) {
 	s.end() // it reads no more
 	createRoom(t, other)
 	s.cfg.AckWait = 100 * time.Millisecond
-	s.apps.doubt(nats.ErrDisconnected)
+	s.apps.markStale(nats.ErrDisconnected)
 	l := s.look(t.Context())
 	assert.EqualValues(t, 1, l.behind)
-	assert.Contains(t, l.apps, "it is not known at the moment which apps are to be asked")
+	assert.Contains(t, l.apps, "the registry of apps is not in sync at the moment")
 }
 
-// The server inside refuses everything while its disk is full, by a limit of the account.
+// The embedded server refuses every message while its disk is full, by a limit of the account.
 func TestReadiness_NoStorageLeft(t *testing.T) {
 	t.Parallel()
 	ns, err := server.NewServer(&server.Options{DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true})
@@ -142,8 +142,8 @@ func TestReadiness_StorageByNumberOfCopies(t *testing.T) {
 	assert.False(t, hasStorage(account, 5), "the account may have no streams with so many")
 }
 
-// The log has one line when the service ceases to be ready, and one when it is ready again.
-func TestReadiness_BeginAndEndAreLoggedAndTold(t *testing.T) {
+// The log has one line when the service becomes unready, and one when it is ready again.
+func TestReadiness_BeginAndEndLoggedAndReported(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	told := make(chan Readiness, 10)
@@ -151,10 +151,10 @@ func TestReadiness_BeginAndEndAreLoggedAndTold(t *testing.T) {
 	s.end()
 	s.cfg.OnReadiness = func(r Readiness) { told <- r }
 	s.log = slog.New(slog.NewTextHandler(&log, nil))
-	s.readiness.told = Readiness{Ready: true}
+	s.readiness.reported = Readiness{Ready: true}
 	step := func(l look) {
 		s.readiness.found.Store(&l)
-		s.logReadiness(s.tellReadiness())
+		s.logReadiness(s.reportReadiness())
 	}
 	step(look{})
 	step(look{full: true})

@@ -23,20 +23,20 @@ func (s *Service) registerApp(ctx context.Context, m room.Manifest) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	if changed { // workers register at every start and whenever they have connected
+	if changed { // workers register at every start and after every reconnect
 		s.log.Info("app registered", "app", m.ID, "version", stored.Version)
 	}
 	return stored.Effective(), nil
 }
 
-// registered is what becomes of an app's registration when a worker comes with a manifest: a
-// version later than all before replaces the one that counts, any other leaves it, and of one
-// version there is one manifest.
+// registered returns an app's registration after a worker has registered a manifest. A version
+// later than all before replaces the one in force. Any other version leaves it. One version cannot
+// have two manifests.
 func registered(was *room.Registration, m room.Manifest) (next room.Registration, changed bool, err error) {
 	if was == nil {
 		return room.Registration{Manifest: m}, true, nil
 	}
-	switch v := semver.MustParse(m.Version); { // all have been validated
+	switch v := semver.MustParse(m.Version); { // validated before
 	case v.GreaterThan(semver.MustParse(was.Latest())):
 		return was.Replace(m), true, nil
 	case !v.Equal(semver.MustParse(was.Version)):
@@ -50,9 +50,10 @@ func registered(was *room.Registration, m room.Manifest) (next room.Registration
 	return *was, false, nil
 }
 
-// changeManifest changes which manifest of an app counts. The app's consumers get what it implements
-// before it counts, so that from then on no event passes it by, and lose the rest only afterwards.
-func (s *Service) changeManifest(ctx context.Context, id string, revised revise) (room.Registration, error) {
+// changeManifest changes the manifest of an app that is in force. The app's consumers get the
+// filters for it before it takes effect, so that no event is skipped from then on, and lose other
+// filters afterwards.
+func (s *Service) changeManifest(ctx context.Context, id string, revised reviseFunc) (room.Registration, error) {
 	prepared := func(was *room.Registration) (room.Registration, bool, error) {
 		next, changed, err := revised(was)
 		if err == nil {
@@ -66,7 +67,8 @@ func (s *Service) changeManifest(ctx context.Context, id string, revised revise)
 	})
 }
 
-// forgetOldest forgets the manifests that counted longest ago until the registration fits into a message.
+// forgetOldest drops the remembered manifests that were in force longest ago until the registration
+// fits into a message.
 func forgetOldest(r room.Registration, maxBytes int) room.Registration {
 	for len(r.Remembered) > 0 {
 		if data, err := json.Marshal(r); err != nil || len(data) <= maxBytes {
@@ -89,7 +91,7 @@ func (s *Service) shadowApp(ctx context.Context, r room.ShadowRequest) (any, err
 	return s.decide(ctx, r.ID, func(o *room.Settings) { o.Shadow = r.Shadow })
 }
 
-// decide takes note of what an operator has decided about an app.
+// decide stores a decision of an operator about an app.
 func (s *Service) decide(ctx context.Context, id string, set func(*room.Settings)) (any, error) {
 	if err := room.ValidateToken("id", id); err != nil {
 		return nil, err
@@ -106,13 +108,13 @@ func (s *Service) decide(ctx context.Context, id string, set func(*room.Settings
 		return nil, err
 	}
 	m := stored.Effective()
-	s.log.Info("an operator has decided about an app", "app", id, "enabled", m.IsEnabled(), "shadow", m.Shadow)
+	s.log.Info("app settings changed by an operator", "app", id, "enabled", m.IsEnabled(), "shadow", m.Shadow)
 	return m, nil
 }
 
-// removeApp ends an app: its workers are not asked any more, and its consumer goes with
-// whatever waited in it. The consumer goes first, so that a removal that failed half way can
-// be repeated.
+// removeApp removes an app: it is not asked any more, and its consumers are deleted with their
+// pending events. The consumers are deleted first, so that a removal that failed half way can be
+// repeated.
 func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error) {
 	if err := room.ValidateToken("id", r.ID); err != nil {
 		return nil, err
@@ -123,22 +125,22 @@ func (s *Service) removeApp(ctx context.Context, r room.AppRequest) (any, error)
 	}
 	s.log.Info("app removed", "app", r.ID)
 	s.keepRecord(ctx)
-	s.announce(ctx, revision)
-	if was == nil { // what was stored could not be used
+	s.awaitReplicas(ctx, revision)
+	if was == nil { // the stored registration was unusable
 		return room.Manifest{ID: r.ID}, nil
 	}
 	return was.Effective(), nil
 }
 
 // changeApp changes an app's registration, and returns when every service knows it.
-func (s *Service) changeApp(ctx context.Context, id string, revised revise, settled settle) (room.Registration, error) {
+func (s *Service) changeApp(ctx context.Context, id string, revised reviseFunc, settled settleFunc) (room.Registration, error) {
 	stored, revision, err := s.apps.change(ctx, id, revised, settled)
 	if err != nil {
 		return stored, err
 	}
 	s.keepRecord(ctx)
-	s.tellAlive(id)
-	s.announce(ctx, revision)
+	s.announceAlive(id)
+	s.awaitReplicas(ctx, revision)
 	return stored, nil
 }
 

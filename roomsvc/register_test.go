@@ -10,7 +10,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestForgetOldest_KeepsWhatFitsIntoAMessage(t *testing.T) {
+func TestForgetOldest_RegistrationFitsIntoMessage(t *testing.T) {
 	t.Parallel()
 	r := room.Registration{Manifest: room.Manifest{ID: "a", Version: "3.0.0"}, Remembered: []room.Manifest{
 		{ID: "a", Version: "2.0.0"}, {ID: "a", Version: "1.0.0"},

@@ -16,18 +16,17 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// writers is how many rejections are written at once: one after the other, each would wait for
-// JetStream's word about the one before.
+// writers is the number of rejections that are written concurrently. With a single writer each
+// rejection would wait for JetStream's ack of the one before.
 const writers = 16
 
-// maxQueued bounds the rejections that wait to be written. Most take a few hundred bytes, none
-// more than room.MaxRejectedRequest and what apps may say.
+// maxQueued bounds the rejections that wait to be written. Most take a few hundred bytes. None
+// takes more than room.MaxRejectedRequest and the answers of the apps.
 const maxQueued = 1024
 
-var errQueueFull = errors.New("more were made than can be written")
+var errQueueFull = errors.New("rejections came faster than they could be written")
 
-// rejected puts down that the command ended in the error, if that makes it a rejection, and
-// returns the error.
+// rejected records a rejection if the error makes the command one, and returns the error.
 func (s *Service) rejected(c room.Command, err error) error {
 	var e *room.Error
 	if errors.As(err, &e) {
@@ -38,13 +37,13 @@ func (s *Service) rejected(c room.Command, err error) error {
 	return err
 }
 
-// publisher is what the recorder needs of JetStream.
+// publisher is the part of JetStream that the recorder uses.
 type publisher interface {
 	PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
 }
 
-// recorder writes rejections to their stream beside the commands, as well as can be: who
-// records one neither waits nor fails. What cannot be queued or written is counted.
+// recorder writes rejections to their stream in the background, on a best-effort basis: recording
+// one neither waits nor fails. Rejections that cannot be queued or written are counted.
 type recorder struct {
 	to      publisher
 	ackWait time.Duration
@@ -53,14 +52,14 @@ type recorder struct {
 	queue   chan recording
 	dropped atomic.Uint64
 
-	last    context.Context // ends when no more are to come
+	last    context.Context // canceled by finish
 	end     context.CancelFunc
-	written chan struct{} // closed when run has returned
+	written chan struct{} // closed when run has written the queue
 
-	// What the log has been told.
+	// State of the log lines.
 	mu     sync.Mutex
 	outage bus.Outage
-	before uint64 // dropped when that had ended the last time and was logged
+	before uint64 // dropped when the last outage was logged as ended
 }
 
 type recording struct {
@@ -82,8 +81,8 @@ func (r *recorder) record(rejection room.Rejection, traceParent string) {
 	}
 }
 
-// run writes what is recorded until the context ends or what was queued at the finish is
-// written.
+// run writes what is recorded until the context ends or finish is called. Then it writes the rest
+// of the queue.
 func (r *recorder) run(ctx context.Context) {
 	defer close(r.written)
 	var writing sync.WaitGroup
@@ -92,7 +91,7 @@ func (r *recorder) run(ctx context.Context) {
 			for r.last.Err() == nil && ctx.Err() == nil {
 				select {
 				case next := <-r.queue:
-					r.tell(r.write(ctx, next))
+					r.logLosses(r.write(ctx, next))
 				case <-r.last.Done():
 				case <-ctx.Done():
 				}
@@ -100,10 +99,10 @@ func (r *recorder) run(ctx context.Context) {
 		})
 	}
 	writing.Wait()
-	r.rest(ctx)
+	r.drain(ctx)
 }
 
-// finish returns when what is queued has been written, or cannot be, or the context ends.
+// finish returns when the queue is written, a write has failed, or the context ends.
 func (r *recorder) finish(ctx context.Context) {
 	r.end()
 	select {
@@ -112,9 +111,9 @@ func (r *recorder) finish(ctx context.Context) {
 	}
 }
 
-// rest writes what is queued, up to the first that cannot be: a stop does not wait for a
-// JetStream that does not answer, once for each.
-func (r *recorder) rest(ctx context.Context) {
+// drain writes the queue up to the first failure: a stop must not wait for each rejection if
+// JetStream does not answer.
+func (r *recorder) drain(ctx context.Context) {
 	for len(r.queue) > 0 {
 		if r.write(ctx, <-r.queue) != nil {
 			r.dropped.Add(uint64(len(r.queue)))
@@ -140,9 +139,9 @@ func (r *recorder) write(ctx context.Context, next recording) error {
 	return err
 }
 
-// tell says in the log when rejections begin to be lost and, once one has been written and
-// none waits, how many were.
-func (r *recorder) tell(err error) {
+// logLosses logs when rejections begin to be lost. It logs how many were lost once one has been
+// written and the queue is empty.
+func (r *recorder) logLosses(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	lost := r.dropped.Load() - r.before

@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// stalled is a JetStream that answers each publish when, and as, the test says.
+// stalled is a JetStream that answers each publish when and how the test says.
 type stalled struct {
 	asked   chan string // the id of the command, as it comes
 	answers chan error
@@ -39,7 +39,8 @@ func (s *stalled) PublishMsg(ctx context.Context, msg *nats.Msg, _ ...jetstream.
 	}
 }
 
-// recordingOn starts a recorder on a stalled JetStream. The log is to be read when it has ended.
+// recordingOn starts a recorder on a stalled JetStream. The caller reads the log after the recorder
+// has ended.
 func recordingOn(t *testing.T) (r *recorder, js *stalled, end func(context.Context), log *bytes.Buffer) {
 	t.Helper()
 	log = &bytes.Buffer{}
@@ -61,9 +62,9 @@ func denied(n int) room.Rejection {
 	return room.Rejection{ID: "c" + strconv.Itoa(n), Command: "join", Room: "r", Kind: room.RejectionDenied}
 }
 
-// While JetStream does not answer, recording goes on at once, within a bound; the log says so
-// once, and once that it is over.
-func TestRecordingWaitsForNobody(t *testing.T) {
+// While JetStream does not answer, record does not block, up to a bound. The log has one line when
+// rejections begin to be lost, and one when that is over.
+func TestRecorder_RecordDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	r, js, end, log := recordingOn(t)
 	r.record(denied(0), "")
@@ -74,7 +75,7 @@ func TestRecordingWaitsForNobody(t *testing.T) {
 	assert.Equal(t, uint64(10), r.dropped.Load())
 	js.answers <- nil
 	for n := range maxQueued {
-		assert.Equal(t, "c"+strconv.Itoa(n+1), <-js.asked, "what was queued is written, in order")
+		assert.Equal(t, "c"+strconv.Itoa(n+1), <-js.asked, "the queue is written in order")
 		if n == 0 { // it answers, and still cannot keep up
 			r.record(denied(maxQueued+1), "")
 			r.record(denied(0), "")
@@ -87,7 +88,7 @@ func TestRecordingWaitsForNobody(t *testing.T) {
 	assert.Equal(t, uint64(11), r.dropped.Load())
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	require.Len(t, lines, 2, log)
-	assert.Regexp(t, `level=WARN msg="rejections are being lost".*error="more were made than can be written"`, lines[0])
+	assert.Regexp(t, `level=WARN msg="rejections are being lost".*error="rejections came faster than they could be written"`, lines[0])
 	assert.Regexp(t, `level=INFO msg="rejections are recorded again".*lost=11`, lines[1])
 }
 
@@ -100,26 +101,26 @@ func (a *answering) PublishMsg(context.Context, *nats.Msg, ...jetstream.PublishO
 	return nil, err
 }
 
-func TestWhatJetStreamRefusesIsCountedAndSaidOnce(t *testing.T) {
+func TestRecorder_RefusedRejectionsCountedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	js := answering{nil, jetstream.ErrNoStreamResponse, errors.New("second"), errors.New("third"), nil, nil, errors.New("fourth"), nil}
 	var log bytes.Buffer
 	r := newRecorder(&js, patience, 1, slog.New(slog.NewTextHandler(&log, nil)))
 	for n := range len(js) {
-		r.tell(r.write(t.Context(), recording{rejection: denied(n)}))
+		r.logLosses(r.write(t.Context(), recording{rejection: denied(n)}))
 	}
 	assert.Equal(t, uint64(4), r.dropped.Load())
-	r.rest(t.Context())
+	r.drain(t.Context())
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	require.Len(t, lines, 3, log)
 	assert.Contains(t, lines[0], jetstream.ErrNoStreamResponse.Error())
 	assert.Contains(t, lines[1], "again")
 	assert.Contains(t, lines[1], "lost=3")
-	assert.Contains(t, lines[2], "lost=1", "what is lost so soon afterwards has no lines of its own, but is counted")
+	assert.Contains(t, lines[2], "lost=1", "losses soon afterwards have no log lines, but are counted")
 }
 
-// A stop writes what is queued, if it can.
-func TestAStopWritesWhatIsQueued(t *testing.T) {
+// A stop writes the queue if JetStream answers.
+func TestRecorder_StopWritesQueue(t *testing.T) {
 	t.Parallel()
 	r, js, end, _ := recordingOn(t)
 	for n := range 3 {
@@ -138,8 +139,8 @@ func TestAStopWritesWhatIsQueued(t *testing.T) {
 	end(t.Context()) // as a service may be stopped twice
 }
 
-// It does not wait for each of them when JetStream fails.
-func TestAStopDoesNotWaitForADeadJetStream(t *testing.T) {
+// A stop does not try each rejection if JetStream fails.
+func TestRecorder_StopDoesNotWaitForDeadJetStream(t *testing.T) {
 	t.Parallel()
 	r, js, end, log := recordingOn(t)
 	for n := range 5 {
@@ -159,7 +160,7 @@ func TestAStopDoesNotWaitForADeadJetStream(t *testing.T) {
 	assert.Contains(t, log.String(), "lost=4")
 }
 
-func TestAStopEndsWithItsTime(t *testing.T) {
+func TestRecorder_StopEndsWithContext(t *testing.T) {
 	t.Parallel()
 	r, js, end, log := recordingOn(t)
 	for n := range 5 {

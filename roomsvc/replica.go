@@ -11,12 +11,12 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// replicaRequest asks every replica of the service what it knows of the apps.
+// replicaRequest asks every replica of the service about its state of the registry.
 type replicaRequest struct {
-	Revision uint64 `json:"revision,omitempty"` // of the bucket, which it should know
-	Alive    string `json:"alive,omitempty"`    // the app that has just been heard of
-	App      string `json:"app,omitempty"`      // only of this one
-	Figures  bool   `json:"figures,omitempty"`  // also how they are doing
+	Revision uint64 `json:"revision,omitempty"` // of the bucket, which the replica should have read
+	Alive    string `json:"alive,omitempty"`    // the app that has just registered
+	App      string `json:"app,omitempty"`      // stats of this app only
+	Figures  bool   `json:"figures,omitempty"`  // include stats
 }
 
 // Validate returns an error if the request cannot be served.
@@ -24,52 +24,53 @@ func (r replicaRequest) Validate() error {
 	return errors.Join(room.AppRequest{ID: r.App}.Validate(), room.AppRequest{ID: r.Alive}.Validate())
 }
 
-// replicaReport is what one replica knows.
+// replicaReport is the answer of one replica.
 type replicaReport struct {
-	Revision *uint64      `json:"revision"` // of the bucket of apps, known so far; nil: it could not say
+	Revision *uint64      `json:"revision"` // of the bucket, read so far; nil: unknown
 	Figures  []callReport `json:"figures,omitempty"`
 }
 
-// callReport is what one replica has counted of one app and interface.
+// callReport is the stats of one app and interface at one replica.
 type callReport struct {
 	App       string         `json:"app"`
 	Interface room.Interface `json:"interface"`
-	tally
+	statsSnapshot
 }
 
-// overdue is how long a change of the bucket takes to come at most, if nothing is amiss.
+// overdue is the longest usual delay of a change of the bucket.
 const overdue = 75 * time.Millisecond
 
-// reportReplica says what this replica knows. If it does not know what it should, for its watch
-// may have died with the server that it was on, it reads the bucket anew.
+// reportReplica answers with the state of this replica. If the replica has not read the requested
+// revision within overdue, its watch may have failed with its server. Then it reads the bucket
+// again.
 func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, overdue)
 	defer cancel()
-	if r.Revision > 0 && s.apps.reach(ctx, r.Revision) != nil {
+	if r.Revision > 0 && s.apps.awaitRevision(ctx, r.Revision) != nil {
 		select {
-		case s.behind <- struct{}{}:
-		default: // it is about to
+		case s.resync <- struct{}{}:
+		default: // a resync is pending
 		}
 	}
 	if r.Alive != "" {
 		s.apps.revive(r.Alive)
 	}
-	report := replicaReport{Revision: new(s.apps.reached())}
+	report := replicaReport{Revision: new(s.apps.syncedRevision())}
 	if !r.Figures {
 		return report, nil
 	}
-	for _, k := range s.apps.contacts() {
+	for _, k := range s.apps.hooks() {
 		if r.App != "" && r.App != k.manifest.ID {
 			continue
 		}
-		t := k.figures.tally()
-		t.Breaker = k.circuit.state()
-		report.Figures = append(report.Figures, callReport{App: k.manifest.ID, Interface: k.phase, tally: t})
+		t := k.stats.snapshot()
+		t.Breaker = k.breaker.state()
+		report.Figures = append(report.Figures, callReport{App: k.manifest.ID, Interface: k.iface, statsSnapshot: t})
 	}
 	return report, nil
 }
 
-// replicas asks every replica of the service, this one included.
+// replicas asks every replica of the service, including this one.
 func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaReport, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -82,38 +83,38 @@ func (s *Service) replicas(ctx context.Context, r replicaRequest) ([]replicaRepo
 	var all []replicaReport
 	for _, msg := range replies {
 		var report replicaReport
-		_ = room.DecodeLenient(msg.Data, &report) // one that refuses says nothing
+		_ = room.DecodeLenient(msg.Data, &report) // an error reply leaves the report empty
 		all = append(all, report)
 	}
 	return all, nil
 }
 
-// tellAlive tells every replica that an app has been heard of: a worker registers when it starts. An
-// older replica, which does not know the word, says nothing.
-func (s *Service) tellAlive(app string) {
+// announceAlive tells every replica that an app has registered: a worker registers when it starts.
+// An older replica ignores the field.
+func (s *Service) announceAlive(app string) {
 	body, err := json.Marshal(replicaRequest{Alive: app})
 	if err == nil {
 		err = s.nc.Publish(subjects.App(subjects.Replica), body)
 	}
 	if err != nil {
-		s.log.Warn("cannot tell the other replicas that an app is alive", "app", app, "error", err)
+		s.log.Warn("cannot announce to the other replicas that an app is alive", "app", app, "error", err)
 	}
 }
 
-// announceTimeout is how long a change of an app waits for the replicas to know it.
-const announceTimeout = time.Second
+// awaitReplicasTimeout is how long a change of an app waits for the replicas.
+const awaitReplicasTimeout = time.Second
 
-// announce returns when every replica that answers knows the bucket up to the revision, so
-// that whoever has been told of a change finds it in force wherever it asks. It does not wait
-// for ever for one that is behind, nor at all for one that does not answer: that one is cut
-// off, and decides nothing before it has read the bucket anew.
-func (s *Service) announce(ctx context.Context, revision uint64) {
-	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+// awaitReplicas returns when every replica that answers has read the bucket up to the revision. A
+// client that then asks any replica finds its change in force. awaitReplicas waits for a replica
+// that lags only until its timeout, and does not wait for a replica that does not answer. Such a
+// replica is cut off, and decides nothing before it has read the bucket again.
+func (s *Service) awaitReplicas(ctx context.Context, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, awaitReplicasTimeout)
 	defer cancel()
 	for behind := 1; behind > 0; {
 		reports, err := s.replicas(ctx, replicaRequest{Revision: revision})
 		if err != nil || ctx.Err() != nil {
-			s.log.Warn("not every replica is known to know of a change of the apps", "revision", revision, "behind", behind, "error", errors.Join(err, ctx.Err()))
+			s.log.Warn("app change not confirmed by all replicas", "revision", revision, "behind", behind, "error", errors.Join(err, ctx.Err()))
 			return
 		}
 		behind = 0

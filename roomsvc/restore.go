@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// restore begins the projection with the snapshot, if there is one that is of this stream.
+// restore starts the projection from the snapshot, if there is one of this stream.
 func (s *Service) restore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
@@ -26,17 +26,17 @@ func (s *Service) restore(ctx context.Context) {
 	}
 	switch {
 	case errors.Is(err, errNoSnapshot):
-		s.log.Info("there is no snapshot; the whole stream is read", "messages", info.State.Msgs)
+		s.log.Info("no snapshot; reading the whole stream", "messages", info.State.Msgs)
 	case err != nil:
-		s.log.Warn("the snapshot cannot be used; the whole stream is read instead", "bucket", subjects.Snapshots, "error", err)
+		s.log.Warn("snapshot unusable; reading the whole stream", "bucket", subjects.Snapshots, "error", err)
 	default:
 		s.projection, s.snapshots.restored = p, p.last()
-		s.log.Info("read the snapshot", "seq", p.last(), "rooms", len(p.rooms))
+		s.log.Info("snapshot read", "seq", p.last(), "rooms", len(p.rooms))
 	}
 }
 
-// readSnapshot reads the snapshot that there is. If another has taken its place meanwhile, and
-// its parts are gone, that one is read.
+// readSnapshot reads the current snapshot. If another snapshot has replaced it meanwhile, and its
+// parts are gone, it reads the other.
 func (s *Service) readSnapshot(ctx context.Context, stream *jetstream.StreamInfo) (*projection, error) {
 	var unusable error
 	for {
@@ -62,16 +62,16 @@ func (s *Service) readObject(ctx context.Context, stream *jetstream.StreamInfo, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.isOf(ctx, stream, p, tail); err != nil {
+	if err := s.checkOrigin(ctx, stream, p, tail); err != nil {
 		return nil, err
 	}
-	return p, s.isWhole(ctx, stream, p, tail)
+	return p, s.checkComplete(ctx, stream, p, tail)
 }
 
-// isOf returns an error unless what the projection has come from is the beginning of the stream.
-func (s *Service) isOf(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
+// checkOrigin returns an error unless the projection was made from the beginning of this stream.
+func (s *Service) checkOrigin(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	if !p.stream.Equal(stream.Created) {
-		return fmt.Errorf("it is of a stream created at %s, this one was at %s", p.stream, stream.Created)
+		return fmt.Errorf("it belongs to a stream created at %s, this stream was created at %s", p.stream, stream.Created)
 	}
 	if tail.Seq > stream.State.LastSeq {
 		return fmt.Errorf("it goes to sequence %d, the stream ends at %d", tail.Seq, stream.State.LastSeq)
@@ -89,20 +89,20 @@ func (s *Service) isOf(ctx context.Context, stream *jetstream.StreamInfo, p *pro
 	return nil
 }
 
-// purged is how many messages have been purged from the stream.
+// purged returns how many messages have been purged from the stream.
 func purged(stream *jetstream.StreamInfo) uint64 {
 	return stream.State.LastSeq - min(stream.State.Msgs, stream.State.LastSeq)
 }
 
-// isWhole returns an error if the last event of any type of a live room was purged from the stream.
-// The events are only looked for if messages have been purged since they were known to be there. The
-// retention, which removes the histories of deleted rooms, is such a reason.
-func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
+// checkComplete returns an error if the last event of any type of a live room was purged from the
+// stream. It only looks for the events if messages were purged since they were last known to exist.
+// The retention, which removes the histories of deleted rooms, is one reason for that.
+func (s *Service) checkComplete(ctx context.Context, stream *jetstream.StreamInfo, p *projection, tail snapshotTail) error {
 	purged := purged(stream)
 	if tail.Purged == nil || *tail.Purged != purged {
-		look := s.haveEvents
+		look := s.checkEventsBySeq
 		if stream.State.NumDeleted > maxDeleted {
-			look = s.haveSubjects
+			look = s.checkEventsBySubject
 		}
 		if err := look(ctx, p); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (s *Service) isWhole(ctx context.Context, stream *jetstream.StreamInfo, p *
 const maxDeleted = 1_000_000
 
 // haveEvents looks for sequences of live rooms among those that were purged.
-func (s *Service) haveEvents(ctx context.Context, p *projection) error {
+func (s *Service) checkEventsBySeq(ctx context.Context, p *projection) error {
 	info, err := s.stream.Info(ctx, jetstream.WithDeletedDetails(true))
 	if err != nil {
 		return fmt.Errorf("listing the messages that were purged: %w", err)
@@ -136,7 +136,7 @@ func (s *Service) haveEvents(ctx context.Context, p *projection) error {
 
 // haveSubjects looks for the subjects of live rooms. That takes longer: the server lists all subjects
 // once for every 100,000 of them.
-func (s *Service) haveSubjects(ctx context.Context, p *projection) error {
+func (s *Service) checkEventsBySubject(ctx context.Context, p *projection) error {
 	for _, e := range room.EventTypes() { // one at a time: a million rooms make a long list
 		info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsLike(e)))
 		if err != nil {

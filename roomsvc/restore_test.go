@@ -14,8 +14,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Both ways to look for the events of live rooms find the same.
-func TestRestore_EventsOfLiveRoomsAreLookedFor(t *testing.T) {
+// Both ways to look for the events of live rooms have the same result.
+func TestRestore_PurgedEventsOfLiveRoomsAreFound(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestRestore_EventsOfLiveRoomsAreLookedFor(t *testing.T) {
 	lives("lobby", room.Latest{Create: 2, UserJoin: 3})
 	p.rooms["gone"] = &room.State{Latest: room.Latest{Create: 4, Delete: 5}}
 	s := &Service{stream: stream}
-	looks := map[string]func(context.Context, *projection) error{"events": s.haveEvents, "subjects": s.haveSubjects}
+	looks := map[string]func(context.Context, *projection) error{"events": s.checkEventsBySeq, "subjects": s.checkEventsBySubject}
 	for name, look := range looks {
 		require.NoError(t, look(t.Context(), p), name)
 	}

@@ -14,16 +14,16 @@ import (
 
 const (
 	retainRound   = time.Second           // between two rounds
-	retainBusy    = 10 * time.Millisecond // then there is a pause as long
-	retainPause   = time.Second / 2       // but not longer: the server keeps blocks at hand for a second
-	retainSettled = time.Second           // what consumers know of the stream is no older than this
+	retainBusy    = 10 * time.Millisecond // after this much work a round pauses for as long
+	retainPause   = time.Second / 2       // bounds that pause: the server caches blocks for a second
+	retainSettled = time.Second           // consumers lag behind the stream by less than this
 	retainRetry   = time.Minute           // after a round that failed
 	retainTry     = 10 * time.Second      // bounds one request
 )
 
-// retain removes from the stream the histories of rooms that were deleted longer ago than the
-// retention, until the context ends. Every replica does: each forgets such rooms when it finds
-// their histories gone, whoever has removed them.
+// retain removes the histories of rooms that were deleted longer ago than the retention from the
+// stream, until the context ends. Every replica does. A replica drops such a room when it finds the
+// history gone, also if another replica removed it.
 func (s *Service) retain(ctx context.Context) {
 	if *s.cfg.RetainDeleted < 0 {
 		return
@@ -35,24 +35,24 @@ func (s *Service) retain(ctx context.Context) {
 		removed, err := s.removeDue(ctx)
 		pause = retainRound
 		if err != nil && ctx.Err() == nil {
-			if !s.isAway() && outage.Failed(time.Now()) {
-				s.log.Warn("cannot remove the histories of deleted rooms now", "error", err, "again_in", retainRetry)
+			if !s.isUnavailable() && outage.Failed(time.Now()) {
+				s.log.Warn("cannot remove the histories of deleted rooms", "error", err, "again_in", retainRetry)
 			}
 			pause = retainRetry
 		}
 		if err == nil {
 			if lasted, log := outage.Ended(time.Now()); log {
-				s.log.Info("the histories of deleted rooms are removed again", "outage", lasted.Round(time.Millisecond))
+				s.log.Info("histories of deleted rooms removed again after an outage", "outage", lasted.Round(time.Millisecond))
 			}
 		}
 		if removed > 0 {
-			s.log.Debug("removed the histories of deleted rooms", "rooms", removed, "took", time.Since(began))
+			s.log.Debug("histories of deleted rooms removed", "rooms", removed, "took", time.Since(began))
 		}
 	}
 }
 
-// removeDue is one round: it removes what is due and what nobody has yet to read, oldest first,
-// and returns of how many deletions.
+// removeDue runs one round: it removes histories that are due and that every consumer has read,
+// oldest first. It returns the number of removed histories.
 func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	before := time.Now().Add(-*s.cfg.RetainDeleted)
 	if _, due := s.projection.due(before, math.MaxUint64); !due {
@@ -73,8 +73,8 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 			return removed, err
 		}
 		removed++
-		// The stream does one thing at a time: half of it is left to others. A longer pause would
-		// only make the server read its blocks from disk once more.
+		// The stream processes one operation at a time. The pause leaves half of the time to others.
+		// After a longer pause the server would have to read its blocks from disk again.
 		if busy += time.Since(began); busy > retainBusy {
 			sleep(ctx, min(busy, retainPause))
 			busy = 0
@@ -83,8 +83,8 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	return removed, ctx.Err()
 }
 
-// remove purges everything of the room up to its deletion. A room made anew under the same id
-// comes behind it.
+// remove purges the events of the room up to its deletion. Events of a room that was created again
+// under the same id come later and stay.
 func (s *Service) remove(ctx context.Context, d deletion) error {
 	ctx, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
@@ -96,11 +96,11 @@ func (s *Service) remove(ctx context.Context, d deletion) error {
 	return nil
 }
 
-// floor is the sequence up to which every consumer of the stream, whosever it is, is done with
-// it. A snapshot may need more: a service that starts from it reads the whole stream instead when
-// it finds a gap behind it.
+// floor returns the sequence up to which every consumer of the stream is done, including consumers
+// that are not of this service. A snapshot may need earlier events: a service that starts from it
+// reads the whole stream if it finds a gap.
 func (s *Service) floor(ctx context.Context) (uint64, error) {
-	settled, err := s.settled(ctx)
+	settled, err := s.settledSeq(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -115,9 +115,9 @@ func (s *Service) floor(ctx context.Context) (uint64, error) {
 	return floor, nil
 }
 
-// settled is a sequence that every copy of the stream has had for a moment, so that a consumer,
-// whichever copy it reads, has counted what comes before it.
-func (s *Service) settled(ctx context.Context) (uint64, error) {
+// settledSeq returns a sequence that every copy of the stream has had for retainSettled. So
+// every consumer has counted the messages up to it, whichever copy it reads.
+func (s *Service) settledSeq(ctx context.Context) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
 	info, err := s.stream.Info(try)
@@ -136,7 +136,7 @@ func (s *Service) settled(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq - min(lag, info.State.LastSeq), nil
 }
 
-// consumer is one of the stream's; of one that does not answer nothing is known but its name.
+// consumer is a consumer of the stream. info is nil if the consumer does not answer.
 type consumer struct{ info *jetstream.ConsumerInfo }
 
 func (s *Service) consumers(ctx context.Context) (map[string]consumer, error) {
@@ -149,7 +149,7 @@ func (s *Service) consumers(ctx context.Context) (map[string]consumer, error) {
 	}
 	list := s.stream.ListConsumers(ctx)
 	for info := range list.Info() {
-		if info.Name != "" { // as with one whose server is away
+		if info.Name != "" { // it is empty if the server of the consumer is unavailable
 			all[info.Name] = consumer{info}
 		}
 	}
@@ -161,9 +161,10 @@ func (s *Service) consumers(ctx context.Context) (map[string]consumer, error) {
 	return all, nil
 }
 
-// doneWith is the sequence up to which nothing is to come for the consumer. If it has nothing
-// before it and nothing in hand that is all that it knows of; what its filter passes over does
-// not move its own sequences. A parked consumer holds nothing back: it may be parked for ever.
+// doneWith returns the sequence up to which the consumer has nothing left to read. If it has no
+// pending and no unacknowledged messages, that is the settled sequence: its own sequences do not
+// advance over events that its filter skips. A parked consumer holds nothing back, since it may
+// stay parked for ever.
 func (c consumer) doneWith(settled uint64) uint64 {
 	switch i := c.info; {
 	case i == nil:
@@ -177,7 +178,7 @@ func (c consumer) doneWith(settled uint64) uint64 {
 	}
 }
 
-// sleep reports whether the time has passed; if not, the context has ended.
+// sleep waits for the duration. It returns false if the context ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestWhatAConsumerIsDoneWith(t *testing.T) {
+func TestConsumer_DoneWith(t *testing.T) {
 	t.Parallel()
 	at := func(pending uint64, inHand int, ack jetstream.AckPolicy) *jetstream.ConsumerInfo {
 		return &jetstream.ConsumerInfo{

@@ -7,7 +7,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// rollbackApp makes a remembered manifest count again. The app's consumers stay where they are.
+// rollbackApp puts a remembered manifest in force again. The app's consumers keep their positions.
 func (s *Service) rollbackApp(ctx context.Context, r room.RollbackRequest) (any, error) {
 	var from string
 	stored, err := s.changeManifest(ctx, r.ID, func(was *room.Registration) (room.Registration, bool, error) {

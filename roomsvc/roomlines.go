@@ -11,8 +11,8 @@ const (
 	maxRoomLines  = 1000
 )
 
-// roomLines bounds the log lines of one kind to one a room and minute. It remembers 1000 rooms; all
-// others together have one line a minute.
+// roomLines bounds the log lines of one kind to one line a minute for each room. It remembers 1000
+// rooms. All other rooms share one line a minute.
 type roomLines struct {
 	mu    sync.Mutex
 	rooms map[string]roomLine
@@ -20,10 +20,10 @@ type roomLines struct {
 
 type roomLine struct {
 	at      time.Time // of the last line
-	leftOut int       // lines since
+	leftOut int       // lines left out since
 }
 
-// admit reports whether to log a line about the room, and how many were left out before it.
+// admit reports whether to log a line about the room, and how many lines were left out before it.
 func (l *roomLines) admit(roomID string, now time.Time) (leftOut int, log bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

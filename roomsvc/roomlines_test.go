@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestRoomLines_OneForEachRoomAndMinute(t *testing.T) {
+func TestRoomLines_OnePerRoomAndMinute(t *testing.T) {
 	t.Parallel()
 	var l roomLines
 	now := time.Now()

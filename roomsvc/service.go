@@ -20,77 +20,77 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Version is that of the service, as the micro protocol shows it.
+// Version is the version of the service in the micro protocol.
 const Version = "0.1.0"
 
-// Config says how a service runs. The zero Config is a good one.
+// Config configures a service. The zero Config uses the defaults.
 type Config struct {
-	// ID tells this service from all others: a subject token. Default: a new one.
+	// ID identifies this service among all replicas. It must be a subject token. Default: a new id.
 	ID string
-	// Metadata is what the micro protocol shows beside the id, such as the host. Default: nothing.
+	// Metadata is shown in the micro protocol beside the id, such as the host. Default: none.
 	Metadata map[string]string
-	// OnReadiness is called when the service becomes ready or unready and when the reason changes, also
-	// before Start returns. Calls come one after the other and must not block. Default: nothing is called.
+	// OnReadiness is called when the service becomes ready or unready and when the reason changes,
+	// also before Start returns. Calls come one after the other and must not block. Default: no
+	// call.
 	OnReadiness func(Readiness)
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
-	// NoProvision says that somebody else makes the streams and buckets, as Streams has them:
-	// then they are looked at and none is made. The consumers of apps still are.
+	// NoProvision says that an operator creates the streams and buckets, as Streams describes them.
+	// Then the service checks them and creates none. It still creates the consumers of apps.
 	NoProvision bool
-	// NewRegistry lets the service begin although the registry of apps is missing, empty, or older than
-	// known: until the apps register again they are not asked. Without it the service answers
+	// NewRegistry lets the service start although the registry of apps is missing, empty, or older
+	// than recorded. Apps are not asked until they register again. Without it the service answers
 	// unavailable until the registry is restored. Set it for one start only.
 	NewRegistry bool
-	// NewEvents lets the service begin with no rooms although the stream of events is missing or empty
-	// beside registered apps or a snapshot. Without it the service answers unavailable until the stream
-	// is restored. Set it for one start only.
+	// NewEvents lets the service start with no rooms although the stream of events is missing, or
+	// is empty beside registered apps or a snapshot. Without it the service answers unavailable
+	// until the stream is restored. Set it for one start only.
 	NewEvents bool
-	// MaxInFlight bounds the requests in progress; more are refused as overloaded. Default
-	// 4096. One room may have a quarter of them.
+	// MaxInFlight bounds the requests in progress. More requests are refused as overloaded. One
+	// room may have a quarter of them. Default 4096.
 	MaxInFlight int
-	// Budget is the time a command may take in all. Default 4 s: clients commonly wait for 5, and
-	// the answer must come before they give up.
+	// Budget is the total time of a command. Default 4 s: clients commonly wait for 5 s, and the
+	// answer must come before.
 	Budget time.Duration
-	// AckWait is how long JetStream is waited for before the outcome of a commit counts as
+	// AckWait is how long the service waits for JetStream before the outcome of a commit counts as
 	// unknown. Default 2 s.
 	AckWait time.Duration
-	// CommitPatience is how long a commit is tried again while JetStream cannot. Default 2 s.
+	// CommitPatience is how long a commit is retried while JetStream fails. Default 2 s.
 	CommitPatience time.Duration
-	// MaxConflicts is how many lost races a command is tried again after. Default 16.
+	// MaxConflicts is how often a command is retried after a conflict. Default 16.
 	MaxConflicts int
-	// BreakerFailures is how many failures or timeouts in a row of an app, for one interface,
-	// open its circuit breaker. Default 5.
+	// BreakerFailures is the number of failures or timeouts in a row that open the circuit breaker
+	// of an app and interface. Default 5.
 	BreakerFailures int
-	// BreakerPause is how long an open breaker keeps the app from being asked before a probe.
-	// Default 5 s.
+	// BreakerPause is how long an open breaker waits before it probes the app. Default 5 s.
 	BreakerPause time.Duration
-	// WorkerWait is how long a starting service waits, before it serves, for a live worker of each app
-	// that is essential for something, enabled and no shadow. Default 5 s; negative: it does not wait.
+	// WorkerWait is how long a starting service waits, before it serves, for a live worker of each
+	// app that is enabled, essential and no shadow. Default 5 s; negative: it does not wait.
 	WorkerWait time.Duration
-	// RetainDeleted is how long the history of a deleted room is kept in the stream at least; 0
-	// is no longer than it takes to see that nobody has yet to read it. KeepDeleted, or whatever
-	// else is negative, is for ever. Default, for nil, 30 days.
+	// RetainDeleted is the minimum time for which the history of a deleted room stays in the
+	// stream. 0 keeps it only until every consumer has read it. KeepDeleted, or any negative value,
+	// keeps it for ever. Default, for nil: 30 days.
 	RetainDeleted *time.Duration
-	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for
-	// the next start. Default 100,000; negative: one is only written at Stop.
+	// SnapshotEvery is the number of events after which a snapshot of the rooms is written, for the
+	// next start. Default 100,000; negative: one is only written at Stop.
 	SnapshotEvery int
-	// GroupCommits commits the changes of different rooms together when many come at once. It is
-	// for a single NATS server that syncs each commit to disk: there it is faster. Elsewhere it
-	// is slower, and with Replicas it is refused.
+	// GroupCommits commits changes of different rooms together when many come at once. It is faster
+	// with a single NATS server that syncs each commit to disk. Elsewhere it is slower. It is
+	// refused with Replicas above 1.
 	GroupCommits bool
-	// StreamCheck is how often the service looks whether the streams, their events and the consumers of
-	// apps are as they must be. Default 1 min.
+	// StreamCheck is the interval between checks of the streams, their events and the consumers of
+	// apps. Default 1 min.
 	StreamCheck time.Duration
-	// ReplyPrefixes are inbox prefixes of clients beside _INBOX.
+	// ReplyPrefixes are the inbox prefixes of clients, in addition to _INBOX.
 	ReplyPrefixes []string
-	// Logger gets what operators should know. Default: nowhere.
+	// Logger gets the log of the service. Default: none.
 	Logger *slog.Logger
 }
 
-// KeepDeleted is a Config.RetainDeleted that keeps the history of deleted rooms for ever.
+// KeepDeleted is the Config.RetainDeleted that keeps the history of deleted rooms for ever.
 const KeepDeleted time.Duration = -1
 
-// Defaults is the zero Config with every default filled in.
+// Defaults returns the zero Config with every default filled in.
 func Defaults() Config { return Config{}.withDefaults() }
 
 func (c Config) withDefaults() Config {
@@ -155,13 +155,13 @@ func (c Config) validate() error {
 	}
 	for _, prefix := range c.ReplyPrefixes {
 		if !strings.HasPrefix(prefix, "_") {
-			errs = append(errs, fmt.Errorf("ReplyPrefixes: %q must begin with an underscore, lest answers go to subjects that mean something", prefix))
+			errs = append(errs, fmt.Errorf("ReplyPrefixes: %q must begin with an underscore, so that no reply goes to a subject in use", prefix))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// startTimeout bounds starting: a long stream takes its time to read.
+// startTimeout bounds the start. Reading a long stream takes time.
 const startTimeout = 10 * time.Minute
 
 // Service is a running room service.
@@ -172,59 +172,60 @@ type Service struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	append appender
-	// replays is the stream of dead letters that apps get again.
-	replays jetstream.Stream
-	micro   *bus.Service
-	out     *bus.Batcher
-	asker   *bus.Requester
-	commits *bus.Requester
-	errors  errorCounts
-	late    atomic.Uint64 // verdicts
-	ignored roomLines     // about late verdicts, by app
-	lost    atomic.Uint64 // messages of the stream
-	// conflicts are the commits that another service was faster than.
-	conflicts atomic.Uint64
-	lacking   roomLines   // about rooms that the stream lacks events of
-	gone      atomic.Bool // the stream of events does not exist
-	outage    bus.Outage  // of JetStream, or of the stream
-	brokenOff bus.Outage  // of reading the stream, which is tried again at once
-	unread    atomic.Bool // the stream cannot be read
-	asking    atomic.Bool // silent asks whether JetStream answers
-	unwritten bus.Outage  // of the record of the registry
-	stale     atomic.Bool // the registry lacks what this service knows, and that was logged
+	// replays is the stream of dead letters to deliver again.
+	replays   jetstream.Stream
+	micro     *bus.Service
+	out       *bus.Batcher
+	requester *bus.Requester
+	commits   *bus.Requester
+	errors    errorCounts
+	late      atomic.Uint64 // late verdicts
+	lateLines roomLines     // about late verdicts, by app
+	lost      atomic.Uint64 // damaged messages of the stream
+	// conflicts counts the commits that lost to another service.
+	conflicts    atomic.Uint64
+	behindLines  roomLines   // about rooms with events missing from the stream
+	gone         atomic.Bool // the stream of events does not exist
+	outage       bus.Outage  // of JetStream or of the stream
+	readOutage   bus.Outage  // of reading the stream while JetStream answers
+	unreadable   atomic.Bool // the stream cannot be read
+	probing      atomic.Bool // leaderSilent is asking the leader
+	recordOutage bus.Outage  // of writing the record of the registry
+	stale        atomic.Bool // the registry has lost known registrations, which is logged
 
 	depends    dependencies
 	readiness  readiness
 	apps       *apps
 	projection *projection
 	snapshots  *snapshots
-	id         string // of this one among all of them
-	turns      *turns
+	id         string // of this service among all replicas
+	lanes      *lanes
 	handovers  handovers
 	undecided  undecided
-	ours       ours
+	pending    pendingCommits
 	recorder   *recorder
 
-	reconnected chan nats.Status // the connection was lost and is back
-	connection  chan nats.Status // the same, and that it was lost
+	reconnected chan nats.Status // gets a status when a lost connection is back
+	connection  chan nats.Status // likewise, and when the connection is lost
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
-	behind      chan struct{} // the registry lacks what another service knows
-	listening   chan struct{} // rounds that are listened to though nobody waits for them
+	resync      chan struct{} // requests to read the registry again
+	background  chan struct{} // bounds the abandoned rounds that still receive answers
 }
 
-// Start runs a room service on the connection until Stop. It returns when the service has
-// read the stream, from the latest snapshot on if there is one, has waited for workers of essential
-// apps (Config.WorkerWait), and serves requests; the context bounds the starting only. The
-// caller closes the connection.
+// Start runs a room service on the connection until Stop. It returns when the service has read the
+// stream, from the latest snapshot on if there is one, has waited for workers of essential apps
+// (Config.WorkerWait), and serves requests. The context bounds only the start. The caller closes
+// the connection.
 //
-// If the stream of events or the registry of apps has been lost, Start answers every request with an
-// error of code unavailable, until it is restored or the context ends. Config.NewEvents and
-// Config.NewRegistry begin without it.
+// If the stream of events or the registry of apps has been lost, Start answers every request with
+// an error of code unavailable, until it is restored or the context ends. Config.NewEvents and
+// Config.NewRegistry start without it.
 //
-// It returns bus.ErrNoJetStream or bus.ErrServerTooOld if the server will not do, and a
-// *bus.StreamDiffersError or, with NoProvision, a *bus.StreamMissingError for a stream.
+// It returns bus.ErrNoJetStream or bus.ErrServerTooOld if the server does not meet the
+// requirements, and a *bus.StreamDiffersError or, with NoProvision, a *bus.StreamMissingError for a
+// stream.
 func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -238,9 +239,9 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   newSnapshots(js),
-		turns:       newTurns(max(1, cfg.MaxInFlight/4)),
-		behind:      make(chan struct{}, 1),
-		listening:   make(chan struct{}, cfg.MaxInFlight),
+		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
+		resync:      make(chan struct{}, 1),
+		background:  make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
@@ -249,7 +250,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	if err := s.start(ctx); err != nil {
 		s.end()
 		if s.micro != nil {
-			_ = s.micro.Stop(s.ctx) // which has ended, as what is in progress has
+			_ = s.micro.Stop(s.ctx) // the context and all requests have ended
 		}
 		return nil, err
 	}
@@ -257,14 +258,14 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
-	s.tellReadiness()
+	s.reportReadiness()
 	if err := s.openInboxes(); err != nil {
 		return err
 	}
 	if err := s.provisionOrStandBy(ctx); err != nil {
 		return err
 	}
-	s.tellReadiness()
+	s.reportReadiness()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.restore(ctx)
@@ -272,15 +273,15 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.follow(s.ctx) })
 	s.running.Go(func() { s.forgetCommands(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
-	s.running.Go(func() { s.buryGivenUp(s.ctx) })
-	if err := s.apps.wait(ctx); err != nil {
+	s.running.Go(func() { s.deadLetterUndelivered(s.ctx) })
+	if err := s.apps.awaitSync(ctx); err != nil {
 		return err
 	}
 	s.keepRecord(ctx)
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
-	if err := s.inspect(ctx); err != nil {
+	if err := s.checkIntegrity(ctx); err != nil {
 		return err
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
@@ -307,7 +308,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.nc.FlushWithContext(ctx); err != nil { // now the server knows of the endpoints
+	if err := s.nc.FlushWithContext(ctx); err != nil { // then the server has the subscriptions
 		return fmt.Errorf("starting to serve: %w", err)
 	}
 	s.running.Go(func() { s.takeSnapshots(s.ctx) })
@@ -317,8 +318,9 @@ func (s *Service) start(ctx context.Context) error {
 	return nil
 }
 
-// Stop takes no more requests, finishes those in progress, and writes their rejections and a
-// snapshot. It returns when the service has ended: at the latest when the context ends, or after a minute.
+// Stop takes no more requests, finishes the requests in progress, and writes their rejections and a
+// snapshot. It returns when the service has ended, at the latest when the context ends or after a
+// minute.
 func (s *Service) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -329,29 +331,29 @@ func (s *Service) Stop(ctx context.Context) error {
 	return err
 }
 
-// end ends what runs beside the requests.
+// end stops the background goroutines.
 func (s *Service) end() {
 	s.stop()
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	s.nc.RemoveStatusListener(s.connection)
-	for _, a := range []*bus.Requester{s.asker, s.commits} {
+	for _, a := range []*bus.Requester{s.requester, s.commits} {
 		if a != nil {
-			_ = a.Close() // fails only if the connection is closed, and then it is gone
+			_ = a.Close() // fails only if the connection is closed
 		}
 	}
 }
 
-// openInboxes lets apps and JetStream answer. Acknowledgements have an inbox of their own: they do
-// not wait behind what has to be said of apps that are late.
+// openInboxes opens the inboxes for replies of apps and acknowledgements of JetStream. They are
+// two, so that acknowledgements do not wait behind the handling of late verdicts.
 func (s *Service) openInboxes() (err error) {
-	if s.asker, err = bus.NewRequester(s.out); err != nil {
+	if s.requester, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
 	if s.commits, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
-	if err = s.listenToReplicas(); err != nil {
+	if err = s.subscribeDeciding(); err != nil {
 		return fmt.Errorf("listening to the other replicas: %w", err)
 	}
 	s.append = s.commits.Append

@@ -16,30 +16,28 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// A snapshot is the projection as a file of frames. Each is a byte that says its kind, the
-// length of what follows in four bytes, big endian, and that:
+// A snapshot is the projection as a file of frames. A frame is a byte for its kind, the length of
+// the payload in four bytes, big endian, and the payload:
 //
-//	head      JSON: the format, the stream, and the sequence that had been consumed when the
-//	          writing began
-//	rooms     any number of them: of each room the id and the state, each with its length
-//	          before it, a varint
-//	commands  any number of them: of each command lately committed the id, with its length
-//	          before it, and the sequence of its event, both varints
-//	tail      JSON: the sequence that had been consumed when the writing ended, and what the
-//	          whole must come to
-//	hash      SHA-256 of all that is before its frame
+//	head      JSON: the format, the stream, and the consumed sequence when the writing began
+//	rooms     zero or more frames: for each room the id and the state, each after its length as
+//	          a varint
+//	commands  zero or more frames: for each recently committed command the id, after its length,
+//	          and the sequence of its event, both varints
+//	tail      JSON: the consumed sequence when the writing ended, and checksums of the whole
+//	hash      SHA-256 of all bytes before its frame
 //
-// The rooms are written some at a time, and the projection goes on meanwhile. So a room may be
-// ahead of the head's sequence, but not of the tail's. Whoever reads the snapshot reads the
-// stream from behind the head's sequence and passes over what a room has already. Messages up
-// to the tail's sequence have been counted, if they were quarantined, and are not again; the
-// commands are those that were remembered when all rooms had been written.
+// The rooms are written in batches, and the projection goes on meanwhile. So a room may be ahead of
+// the head's sequence, but not of the tail's. A reader of the snapshot reads the stream from behind
+// the head's sequence and skips events that a room already has. Quarantined messages up to the
+// tail's sequence are in the count and are not counted again. The commands are those remembered
+// when all rooms had been written.
 //
-// It is not compressed: the object store is, on its disk, and on the way a few seconds' worth
-// of bytes are not worth a dependency.
+// A snapshot is not compressed. The object store compresses on disk, and the transfer of a few
+// seconds is not worth a dependency.
 const (
 	snapshotFormat = 3
-	oldestFormat   = 2 // without the times of the rooms' last events
+	oldestFormat   = 2 // without the times of the last events of rooms
 )
 
 const (
@@ -50,7 +48,7 @@ const (
 	frameHash     = '#'
 )
 
-// How much is encoded under the projection's lock at a time, and written.
+// Bounds of a frame: rooms encoded under one hold of the projection's lock, and bytes.
 const (
 	frameRoomsMax = 256
 	frameBytes    = 128 << 10
@@ -58,25 +56,24 @@ const (
 
 type snapshotHead struct {
 	Format int       `json:"format"`
-	Stream time.Time `json:"stream"` // when it was created
+	Stream time.Time `json:"stream"` // when the stream was created
 	Seq    uint64    `json:"seq"`
 }
 
 type snapshotTail struct {
 	Seq         uint64    `json:"seq"`
-	ID          string    `json:"id,omitempty"` // of the message that has it
-	Stored      time.Time `json:"stored"`       // when that was
+	ID          string    `json:"id,omitempty"` // of the message at Seq
+	Stored      time.Time `json:"stored"`       // when the message was
 	Quarantined uint64    `json:"quarantined"`
 	Rooms       int       `json:"rooms"`
 	Sum         uint64    `json:"sum"` // of the hashes of the rooms
-	// Purged is how many messages had been purged from the stream when it was last known to have the
+	// Purged is the number of messages purged from the stream when it was last known to have the
 	// events of every live room.
 	Purged *uint64 `json:"purged,omitempty"`
 }
 
-// errStreamChanged is returned when a snapshot cannot be finished since the projection has
-// been made anew.
-var errStreamChanged = errors.New("the stream has become another one meanwhile")
+// errStreamChanged is returned when a snapshot cannot be finished because the projection was reset.
+var errStreamChanged = errors.New("the projection was reset meanwhile")
 
 // snapshotWriter writes one snapshot.
 type snapshotWriter struct {
@@ -96,15 +93,15 @@ func (p *projection) newSnapshot() *snapshotWriter {
 	}
 }
 
-// write needs the projection to be kept up with the stream meanwhile, as it waits until what
-// rooms have by commits has come from there.
+// write writes the snapshot. The projection must be following the stream meanwhile: write waits
+// until it has read the commits in the written rooms.
 func (s *snapshotWriter) write(ctx context.Context, w io.Writer) error {
 	out := frameWriter{w: w, sum: sha256.New()}
 	out.json(frameHead, s.head)
 	if err := s.rooms(&out); err != nil {
 		return err
 	}
-	if err := s.p.reach(ctx, s.p.highest()); err != nil {
+	if err := s.p.awaitSeq(ctx, s.p.highest()); err != nil {
 		return err
 	}
 	remembered, err := s.end()
@@ -127,9 +124,9 @@ func (s *snapshotWriter) write(ctx context.Context, w io.Writer) error {
 	return out.err
 }
 
-// rooms gives up the lock after every frame. A loop over a map that others write to between
-// two of its steps is well defined; it may miss rooms that come while it runs, whose events
-// are all behind the head's sequence.
+// rooms writes the rooms. It releases the lock after every frame. Iterating over a map that is
+// changed between two steps is well defined. The iteration may miss new rooms, whose events are all
+// behind the head's sequence.
 func (s *snapshotWriter) rooms(out *frameWriter) error {
 	s.p.mu.RLock()
 	defer s.p.mu.RUnlock()
@@ -164,7 +161,7 @@ func (s *snapshotWriter) rooms(out *frameWriter) error {
 	return out.err
 }
 
-// end takes down what the projection has come to.
+// end fills the tail, and returns the remembered commands.
 func (s *snapshotWriter) end() ([]generation, error) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
@@ -173,23 +170,23 @@ func (s *snapshotWriter) end() ([]generation, error) {
 	}
 	s.tail.Seq, s.tail.ID, s.tail.Stored, s.tail.Quarantined = s.p.consumed, s.p.newest.id, s.p.newest.stored, s.p.quarantined
 	s.tail.Purged = s.p.purged
-	return s.p.recent.freeze(), nil
+	return s.p.dedupe.freeze(), nil
 }
 
-// errDamaged is why a snapshot is not one that was written so.
+// errDamaged is returned for a snapshot that is not as it was written.
 var errDamaged = errors.New("it is damaged")
 
-// readSnapshot reads a snapshot to its end and makes a projection of it. It returns errDamaged,
-// or an error that says that the format is another, unless all of it is as it was written. It
-// takes no more memory than a few times what it could read.
+// readSnapshot reads a snapshot to its end and makes a projection from it. It returns errDamaged
+// unless every byte is as it was written, and an error if the format is unknown. Its memory use is
+// a small multiple of the bytes that it could read.
 func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 	in := frameReader{r: bufio.NewReaderSize(r, frameBytes), sum: sha256.New()}
 	var head snapshotHead
 	if kind, payload := in.next(); kind != frameHead || json.Unmarshal(payload, &head) != nil {
-		return nil, snapshotTail{}, errors.Join(in.err, fmt.Errorf("%w: it does not begin as a snapshot", errDamaged))
+		return nil, snapshotTail{}, errors.Join(in.err, fmt.Errorf("%w: it has no head", errDamaged))
 	}
 	if head.Format < oldestFormat || head.Format > snapshotFormat {
-		return nil, snapshotTail{}, fmt.Errorf("it is of format %d, this version of roombus reads %d to %d", head.Format, oldestFormat, snapshotFormat)
+		return nil, snapshotTail{}, fmt.Errorf("it has format %d, this version of roombus reads %d to %d", head.Format, oldestFormat, snapshotFormat)
 	}
 	p := newProjection(head.Stream)
 	commands := make(map[string]uint64)
@@ -209,18 +206,18 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 		case frameTail:
 			var tail snapshotTail
 			if err := json.Unmarshal(payload, &tail); err != nil {
-				return nil, tail, fmt.Errorf("%w: its end: %w", errDamaged, err)
+				return nil, tail, fmt.Errorf("%w: its tail: %w", errDamaged, err)
 			}
 			if err := in.end(); err != nil {
 				return nil, tail, err
 			}
 			if len(p.rooms) != tail.Rooms || p.sum != tail.Sum || highest > tail.Seq || head.Seq > tail.Seq {
-				return nil, tail, fmt.Errorf("%w: it does not come to what its end says", errDamaged)
+				return nil, tail, fmt.Errorf("%w: its content does not match its tail", errDamaged)
 			}
 			p.consumed, p.committed = head.Seq, tail.Seq
 			p.newest = stamp{tail.ID, tail.Stored}
 			p.quarantined, p.counted = tail.Quarantined, tail.Seq
-			p.recent.begin(time.Now(), commands)
+			p.dedupe.begin(time.Now(), commands)
 			if head.Format < snapshotFormat {
 				for _, state := range p.rooms {
 					state.NotBefore(tail.Stored)
@@ -230,7 +227,7 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 			p.recall()
 			return p, tail, nil
 		default:
-			return nil, snapshotTail{}, errors.Join(in.err, fmt.Errorf("%w: a frame of kind %q is out of place", errDamaged, kind))
+			return nil, snapshotTail{}, errors.Join(in.err, fmt.Errorf("%w: unexpected frame of kind %q", errDamaged, kind))
 		}
 		if in.err != nil {
 			return nil, snapshotTail{}, in.err
@@ -238,7 +235,7 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 	}
 }
 
-// frameWriter remembers the first error; from then on it writes nothing.
+// frameWriter keeps the first error and writes nothing after it.
 type frameWriter struct {
 	w   io.Writer
 	sum hash.Hash
@@ -246,7 +243,7 @@ type frameWriter struct {
 }
 
 func (f *frameWriter) json(kind byte, v any) {
-	payload, _ := json.Marshal(v) // numbers, text and times
+	payload, _ := json.Marshal(v) // numbers, text and times do not fail
 	f.frame(kind, payload)
 }
 
@@ -269,7 +266,7 @@ func (f *frameWriter) frame(kind byte, payload []byte) {
 
 const maxFrame = 1<<32 - 1
 
-// frameReader remembers the first error; from then on it reads nothing.
+// frameReader keeps the first error and reads nothing after it.
 type frameReader struct {
 	r       *bufio.Reader
 	sum     hash.Hash
@@ -277,7 +274,7 @@ type frameReader struct {
 	err     error
 }
 
-// next is the next frame, good until the one after it.
+// next returns the next frame. The payload is valid until the next call.
 func (f *frameReader) next() (kind byte, payload []byte) {
 	start := make([]byte, 5)
 	if _, f.err = io.ReadFull(f.r, start); f.err != nil {
@@ -285,7 +282,7 @@ func (f *frameReader) next() (kind byte, payload []byte) {
 		return 0, nil
 	}
 	f.payload.Reset()
-	// Not at once as much as the length says, which may be wrong.
+	// CopyN allocates as it reads: the length may be wrong.
 	if _, f.err = io.CopyN(&f.payload, f.r, int64(binary.BigEndian.Uint32(start[1:]))); f.err != nil {
 		f.err = fmt.Errorf("%w: it ends too early: %w", errDamaged, f.err)
 		return 0, nil
@@ -297,7 +294,7 @@ func (f *frameReader) next() (kind byte, payload []byte) {
 	return start[0], f.payload.Bytes()
 }
 
-// room adds the first room of the frame to the projection. It returns the room's sequence and
+// room adds the first room of the frame to the projection. It returns the sequence of the room and
 // the rest of the frame.
 func (f *frameReader) room(p *projection, frame []byte) (seq uint64, rest []byte) {
 	name, frame, ok := takeText(frame)
@@ -325,7 +322,7 @@ func (f *frameReader) command(commands map[string]uint64, frame []byte) (rest []
 	return frame[size:]
 }
 
-// end checks that nothing but the right hash follows.
+// end checks the hash, and that nothing follows it.
 func (f *frameReader) end() error {
 	want := f.sum.Sum(nil)
 	kind, payload := f.next()
@@ -333,15 +330,15 @@ func (f *frameReader) end() error {
 		return f.err
 	}
 	if kind != frameHash || !bytes.Equal(payload, want) {
-		return fmt.Errorf("%w: its hash is another", errDamaged)
+		return fmt.Errorf("%w: its hash does not match", errDamaged)
 	}
 	switch _, err := f.r.ReadByte(); {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
-		return err // the object store's own hash is checked here
+		return err
 	}
-	return fmt.Errorf("%w: it goes on after its end", errDamaged)
+	return fmt.Errorf("%w: bytes follow its hash", errDamaged)
 }
 
 func appendText(b, text []byte) []byte {

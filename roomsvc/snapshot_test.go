@@ -15,7 +15,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// message is one of a stream that a test makes.
+// message is a message of a stream that a test makes.
 type message struct {
 	event  room.Event
 	none   bool // it is no event
@@ -32,7 +32,7 @@ func (m message) into(p *projection) error {
 
 var streamMade = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
 
-// history is a stream, and the projection that has read it all.
+// history is a stream, and a projection that has read all of it.
 type history struct {
 	messages []message
 	all      *projection
@@ -48,7 +48,7 @@ func (h *history) add(e room.Event, none bool) {
 	_ = m.into(h.all) // it may be one to quarantine
 }
 
-// next is the event that follows if the room's last message has that sequence.
+// next returns the next event of a room whose last message has that sequence.
 func (h *history) next(t require.TestingT, expected func(room.View) uint64, r room.Request) (room.Event, bool) {
 	v, _ := h.all.view(room.Command{Request: r})
 	draft, err := room.Decide(v, room.Command{Request: r, Time: streamMade})
@@ -68,7 +68,7 @@ func (h *history) does(t require.TestingT, r room.Request) {
 	h.add(e, false)
 }
 
-// drawRequest is a command about one of few rooms and users.
+// drawRequest draws a command for one of a few rooms and users.
 func drawRequest(t *rapid.T) room.Request {
 	id := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "room")
 	user := rapid.SampledFrom([]room.User{
@@ -87,7 +87,7 @@ func drawRequest(t *rapid.T) room.Request {
 	}).Draw(t, "request")
 }
 
-// drawHistory draws a stream in which there is also what somebody else put there.
+// drawHistory draws a stream that also has foreign messages.
 func drawHistory(t *rapid.T) *history {
 	h := newHistory()
 	for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -115,7 +115,7 @@ func drawHistory(t *rapid.T) *history {
 	return h
 }
 
-// replica is a projection that reads a stream, and makes some of its events itself.
+// replica is a projection that reads a stream, and commits some of its events itself.
 type replica struct {
 	p        *projection
 	stream   []message
@@ -131,7 +131,7 @@ func (r *replica) consume(n int) {
 	r.commits = max(r.commits, r.consumed)
 }
 
-// commit knows up to n events before the stream has brought them.
+// commit applies up to n events before they are read from the stream.
 func (r *replica) commit(n int) {
 	for range min(n, len(r.stream)-r.commits) {
 		if r.stream[r.commits].none {
@@ -142,7 +142,7 @@ func (r *replica) commit(n int) {
 	}
 }
 
-// writing does something of the plan whenever something is written.
+// writing carries out a step of the plan at every write.
 type writing struct {
 	bytes.Buffer
 	each func()
@@ -153,8 +153,8 @@ func (w *writing) Write(b []byte) (int, error) {
 	return w.Buffer.Write(b)
 }
 
-// snapshotOf takes a snapshot while the plan is carried out: how many events are committed,
-// and how many messages read, between two writes.
+// snapshotOf takes a snapshot while it carries out the plan: how many events are committed and how
+// many messages are read between two writes.
 func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
 	w := r.p.newSnapshot()
 	w.batch = 1
@@ -184,8 +184,9 @@ func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
 	}
 }
 
-// A snapshot, taken at any time, and what comes after it make what the whole stream does.
-func TestSnapshotAndTailAreTheWhole(t *testing.T) {
+// A snapshot taken at any time, with the events behind it, results in the same projection as the
+// whole stream.
+func TestSnapshot_WithTailEqualsWholeStream(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h := drawHistory(t)
@@ -197,13 +198,13 @@ func TestSnapshotAndTailAreTheWhole(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, r.p.counts().quarantined, p.counts().quarantined)
 		for _, m := range h.messages[:tail.Seq] {
-			require.Equal(t, h.all.recent.find(m.event.ID), p.recent.find(m.event.ID), "a command is remembered before the tail is read")
+			require.Equal(t, h.all.dedupe.find(m.event.ID), p.dedupe.find(m.event.ID), "a command is remembered before the tail is read")
 		}
 		same(t, h, p)
 	})
 }
 
-// same reads on in the projection to the history's end, and compares the two.
+// same reads the rest of the history into the projection, and compares the two.
 func same(t *rapid.T, h *history, p *projection) {
 	on := &replica{p: p, stream: h.messages, consumed: int(p.last())}
 	on.consume(len(h.messages))
@@ -218,12 +219,12 @@ func same(t *rapid.T, h *history, p *projection) {
 	}
 	require.Equal(t, h.all.live.Keys(), p.live.Keys())
 	for _, m := range h.messages {
-		require.Equal(t, h.all.recent.find(m.event.ID), p.recent.find(m.event.ID), m.event.ID)
+		require.Equal(t, h.all.dedupe.find(m.event.ID), p.dedupe.find(m.event.ID), m.event.ID)
 	}
 }
 
-// The histories of deleted rooms are removed by who starts from a snapshot as well.
-func TestASnapshotKeepsDeletions(t *testing.T) {
+// A service that starts from a snapshot removes the histories of deleted rooms too.
+func TestSnapshot_KeepsDeletions(t *testing.T) {
 	t.Parallel()
 	before := newProjection(streamMade)
 	read(t, before, 1, 0, "a", room.EventCreate, room.EventDelete)

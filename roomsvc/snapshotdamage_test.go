@@ -15,7 +15,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// smallSnapshot has everything in it that a snapshot can have.
+// smallSnapshot returns a snapshot with every kind of content.
 func smallSnapshot(t require.TestingT) []byte {
 	h := newHistory()
 	for _, id := range []string{"a", "b", "gone"} {
@@ -33,7 +33,7 @@ func written(t require.TestingT, p *projection) []byte {
 	return file.Bytes()
 }
 
-// frames takes a snapshot apart, each frame with its start.
+// frames splits a snapshot into its frames, with their headers.
 func frames(file []byte) (all [][]byte) {
 	for len(file) > 0 {
 		n := 5 + binary.BigEndian.Uint32(file[1:])
@@ -42,14 +42,14 @@ func frames(file []byte) (all [][]byte) {
 	return all
 }
 
-// sealed makes a snapshot of frames, with the hash that is right for them.
+// sealed makes a snapshot of frames with a matching hash.
 func sealed(all ...[]byte) []byte {
 	file := slices.Concat(all...)
 	sum := sha256.Sum256(file)
 	return slices.Concat(file, []byte{frameHash, 0, 0, 0, 32}, sum[:])
 }
 
-func TestEveryFlippedBitIsFound(t *testing.T) {
+func TestReadSnapshot_FlippedBitIsFound(t *testing.T) {
 	t.Parallel()
 	file := smallSnapshot(t)
 	_, _, err := readSnapshot(bytes.NewReader(file))
@@ -65,7 +65,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
-func TestATruncatedSnapshotIsFound(t *testing.T) {
+func TestReadSnapshot_TruncationIsFound(t *testing.T) {
 	t.Parallel()
 	file := smallSnapshot(t)
 	for n := range file {
@@ -76,8 +76,8 @@ func TestATruncatedSnapshotIsFound(t *testing.T) {
 	require.ErrorIs(t, err, errDamaged, "one byte more")
 }
 
-// A writer with a bug, too, gets its hash right.
-func TestASnapshotThatDoesNotAddUp(t *testing.T) {
+// A writer with a bug writes a matching hash too.
+func TestReadSnapshot_TailMismatchIsFound(t *testing.T) {
 	t.Parallel()
 	all := frames(smallSnapshot(t))
 	require.Len(t, all, 5, "head, rooms, commands, tail, hash")
@@ -105,18 +105,18 @@ func TestASnapshotThatDoesNotAddUp(t *testing.T) {
 	}
 }
 
-func TestASnapshotOfAnotherFormat(t *testing.T) {
+func TestReadSnapshot_UnknownFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	all := frames(smallSnapshot(t))
 	for _, format := range []int{oldestFormat - 1, snapshotFormat + 1} {
 		head := bytes.Replace(all[0], fmt.Appendf(nil, `"format":%d`, snapshotFormat), fmt.Appendf(nil, `"format":%d`, format), 1)
 		_, _, err := readSnapshot(bytes.NewReader(sealed(head, all[1])))
-		require.EqualError(t, err, fmt.Sprintf("it is of format %d, this version of roombus reads %d to %d", format, oldestFormat, snapshotFormat))
+		require.EqualError(t, err, fmt.Sprintf("it has format %d, this version of roombus reads %d to %d", format, oldestFormat, snapshotFormat))
 	}
 }
 
-// A snapshot may hold anything: it is read as it was written, or not at all. What is read is a
-// projection whose own snapshot is the same projection.
+// A snapshot with any content is read as it was written, or not at all. A snapshot of the
+// projection that was read has the same content.
 func FuzzReadSnapshot(f *testing.F) {
 	file := smallSnapshot(f)
 	f.Add(file)

@@ -12,23 +12,22 @@ import (
 )
 
 const (
-	// snapshotTimeout is how long reading or writing a snapshot may take.
+	// snapshotTimeout bounds reading or writing a snapshot.
 	snapshotTimeout = time.Minute
-	// snapshotJitter is up to how long a service waits before it writes one that is due: all
-	// services find so at once, and one will do.
+	// snapshotJitter is the maximum random wait before a snapshot is written. All services find at
+	// the same time that one is due, and one is enough.
 	snapshotJitter = 5 * time.Second
 )
 
-// takeSnapshots writes a snapshot after every so many events, until the context ends. Whatever
-// fails is logged, and that is that: nothing rests on a snapshot but the time that starting
-// takes.
+// takeSnapshots writes a snapshot after every SnapshotEvery events until the context ends. It logs
+// errors and goes on: a snapshot only speeds up the next start.
 func (s *Service) takeSnapshots(ctx context.Context) {
 	every := s.cfg.SnapshotEvery
 	if every < 0 {
 		return
 	}
 	last := s.snapshots.restored
-	for s.projection.reach(ctx, last+uint64(every)) == nil {
+	for s.projection.awaitSeq(ctx, last+uint64(every)) == nil {
 		select {
 		case <-time.After(rand.N(snapshotJitter)):
 		case <-ctx.Done():
@@ -38,10 +37,10 @@ func (s *Service) takeSnapshots(ctx context.Context) {
 	}
 }
 
-// takeLastSnapshot writes a snapshot if anything has happened since the latest.
+// takeLastSnapshot writes a snapshot if there are events since the last one.
 func (s *Service) takeLastSnapshot(ctx context.Context) {
 	if s.ctx.Err() != nil {
-		return // it was stopped before
+		return // the service was stopped before
 	}
 	if !s.nc.IsConnected() {
 		s.log.Warn("cannot write a snapshot", "error", nats.ErrDisconnected)
@@ -49,12 +48,12 @@ func (s *Service) takeLastSnapshot(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
-	_ = s.projection.reach(ctx, s.projection.highest()) // if it does not come, writing says so
+	_ = s.projection.awaitSeq(ctx, s.projection.highest()) // the write below reports a timeout
 	s.takeSnapshot(ctx, 1)
 }
 
-// takeSnapshot writes a snapshot unless there is one that lacks less than so many events. It
-// returns the sequence that it is of, or would have been.
+// takeSnapshot writes a snapshot, unless the current one lacks fewer than lacking events. It
+// returns the sequence of the new or omitted snapshot.
 func (s *Service) takeSnapshot(ctx context.Context, lacking uint64) uint64 {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
@@ -71,14 +70,14 @@ func (s *Service) takeSnapshot(ctx context.Context, lacking uint64) uint64 {
 	case err != nil:
 		s.log.Warn("cannot write a snapshot", "seq", snapshot.head.Seq, "error", err)
 	case object != nil:
-		s.log.Info("wrote a snapshot", "seq", snapshot.head.Seq, "rooms", snapshot.tail.Rooms, "bytes", object.Size, "took", time.Since(start))
+		s.log.Info("snapshot written", "seq", snapshot.head.Seq, "rooms", snapshot.tail.Rooms, "bytes", object.Size, "took", time.Since(start))
 	}
 	return snapshot.head.Seq
 }
 
-// write returns nil if the snapshot that there is will do.
+// write stores the snapshot. It returns nil if the current one is recent enough.
 func (s *Service) write(ctx context.Context, snapshot *snapshotWriter, lacking uint64) (*jetstream.ObjectInfo, error) {
-	if err := s.haveSnapshots(ctx); err != nil {
+	if err := s.ensureSnapshots(ctx); err != nil {
 		return nil, err
 	}
 	there, err := s.snapshots.current(ctx)

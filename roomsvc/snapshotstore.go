@@ -21,31 +21,31 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// snapshots is the object store that the snapshot of the projection is in, one for all
-// services. Objects are written and read here part by part, in the store's own format: its
-// client sends all parts at once, ahead of what else the service has to say on its
-// connection, and waits for parts that are gone until its time is up.
+// snapshots is the object store with the snapshot of the projection, shared by all services. This
+// package writes and reads objects part by part, in the format of the object store. The client of
+// the store sends all parts at once, ahead of other messages on the connection, and waits for
+// missing parts until its timeout.
 type snapshots struct {
 	js       jetstream.JetStream
-	busy     chan struct{} // one is written at a time
-	restored uint64        // the sequence of the one that the service began with
-	refused  string        // the id of the object that could not be used
+	busy     chan struct{} // held while a snapshot is written
+	restored uint64        // the sequence of the snapshot that the service started from
+	refused  string        // the id of an object that was unusable
 }
 
 func newSnapshots(js jetstream.JetStream) *snapshots {
 	return &snapshots{js: js, busy: make(chan struct{}, 1)}
 }
 
-// stored is what the store knows of the object, and the sequence at which it has that.
+// stored is the metadata of the object, and the sequence of the message that has it.
 type stored struct {
 	jetstream.ObjectInfo
 	seq uint64
 }
 
-// errNoSnapshot is returned when there is none, or no store.
+// errNoSnapshot is returned when there is no snapshot or no store.
 var errNoSnapshot = errors.New("there is no snapshot")
 
-// current is the object that there is. With errNoSnapshot it still has the sequence.
+// current returns the current object. With errNoSnapshot it still returns the sequence.
 func (s *snapshots) current(ctx context.Context) (stored, error) {
 	var is stored
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
@@ -60,7 +60,7 @@ func (s *snapshots) current(ctx context.Context) (stored, error) {
 		return is, errNoSnapshot
 	}
 	if err != nil {
-		return is, fmt.Errorf("looking at the snapshot that there is: %w", err)
+		return is, fmt.Errorf("looking up the current snapshot: %w", err)
 	}
 	is.seq = msg.Sequence
 	if err := json.Unmarshal(msg.Data, &is.ObjectInfo); err != nil || is.Deleted {
@@ -69,7 +69,7 @@ func (s *snapshots) current(ctx context.Context) (stored, error) {
 	return is, nil
 }
 
-// covers is the sequence that the object is of, 0 if a service like this one could not use it.
+// covers returns the sequence of the snapshot in the object, 0 if this service could not use it.
 func (s *snapshots) covers(object stored, head snapshotHead) uint64 {
 	stream, _ := time.Parse(time.RFC3339Nano, object.Metadata[metaStream])
 	if object.NUID == s.refused || !stream.Equal(head.Stream) {
@@ -78,13 +78,14 @@ func (s *snapshots) covers(object stored, head snapshotHead) uint64 {
 	return object.end()
 }
 
-// end is the sequence of the stream that the snapshot is of; 0 if the object is no snapshot.
+// end returns the sequence of the stream up to which the snapshot goes; 0 if the object is no
+// snapshot.
 func (s stored) end() uint64 {
 	seq, _ := strconv.ParseUint(s.Metadata[metaSeq], 10, 64)
 	return seq
 }
 
-// discard removes every snapshot that there is.
+// discard removes every snapshot.
 func (s *snapshots) discard(ctx context.Context) error {
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -99,15 +100,14 @@ func (s *snapshots) discard(ctx context.Context) error {
 	return nil
 }
 
-// What an object says of the snapshot in it.
+// Keys of the metadata of an object.
 const (
 	metaFormat = "format"
 	metaStream = "stream-created"
 	metaSeq    = "seq"
 )
 
-// upload is an object on its way into the store: each part is sent when the one before is
-// there.
+// upload writes an object into the store. It sends each part when the one before is acknowledged.
 type upload struct {
 	ctx    context.Context
 	js     jetstream.JetStream
@@ -147,26 +147,26 @@ func (u *upload) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// replace makes it the object that there is, unless another service has done so with its own
+// replace makes the object the current one, unless another service has replaced the current one
 // since.
 func (u *upload) replace(there stored) error {
 	u.info.Digest = jetstream.GetObjectDigestValue(u.digest)
 	data, err := json.Marshal(u.info)
 	if err != nil {
-		return fmt.Errorf("encoding what the object is: %w", err)
+		return fmt.Errorf("encoding the metadata of the object: %w", err)
 	}
 	msg := &nats.Msg{
 		Subject: subjects.SnapshotMeta(), Data: data,
 		Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
 	}
 	if _, err := u.js.PublishMsg(u.ctx, msg, jetstream.WithExpectLastSequencePerSubject(there.seq)); err != nil {
-		return fmt.Errorf("storing what the object is: %w", err)
+		return fmt.Errorf("storing the metadata of the object: %w", err)
 	}
 	return nil
 }
 
-// remove removes the parts of an object that has been replaced, or will not be finished. What it
-// cannot remove, sweep will.
+// remove deletes the parts of an object that was replaced or not finished. After a failure sweep
+// deletes them later.
 func (s *snapshots) remove(ctx context.Context, id string) {
 	if id == "" {
 		return
@@ -180,11 +180,11 @@ func (s *snapshots) remove(ctx context.Context, id string) {
 
 const removeTimeout = time.Second
 
-// unfinishedFor is how long ago the last part of an object came at least before it counts as
-// one that will not be finished.
+// unfinishedFor is the minimum age of the last part of an unfinished object before sweep deletes
+// it.
 const unfinishedFor = time.Hour
 
-// sweep removes what is left of objects whose writers died.
+// sweep deletes the parts of objects whose writers died.
 func (s *snapshots) sweep(ctx context.Context, current string, unfinishedFor time.Duration) {
 	// gofail: var sweepAtOnce struct{}
 	// unfinishedFor = 0
@@ -204,8 +204,7 @@ func (s *snapshots) sweep(ctx context.Context, current string, unfinishedFor tim
 	}
 }
 
-// parts is an object as a file. That it is not checked against the object's hash is no loss: a
-// snapshot has its own.
+// parts reads an object. It does not check the object's hash, since a snapshot has its own.
 type parts struct {
 	next func() (*jetstream.RawStreamMsg, error, bool)
 	stop func()

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// storeOn is the store of snapshots on a server of its own.
+// storeOn returns a store of snapshots on a new server.
 func storeOn(t *testing.T) *snapshots {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -40,8 +40,8 @@ func uploaded(t *testing.T, s *snapshots, seq uint64, file []byte) *upload {
 	return u
 }
 
-// What is written is an object for every client of object stores.
-func TestASnapshotIsAnObject(t *testing.T) {
+// Any client of object stores can read a snapshot.
+func TestSnapshotStore_SnapshotIsObject(t *testing.T) {
 	t.Parallel()
 	s := storeOn(t)
 	file := bytes.Repeat([]byte("0123456789"), frameBytes/4) // more than two parts
@@ -60,11 +60,11 @@ func TestASnapshotIsAnObject(t *testing.T) {
 	assert.Equal(t, uint64(7), s.covers(there, snapshotHead{Stream: streamMade}))
 	assert.Zero(t, s.covers(there, snapshotHead{Stream: streamMade.Add(1)}), "of another stream")
 	s.refused = there.NUID
-	assert.Zero(t, s.covers(there, snapshotHead{Stream: streamMade}), "it could not be used")
+	assert.Zero(t, s.covers(there, snapshotHead{Stream: streamMade}), "the object was unusable")
 }
 
-// Of two services that write at once one is told.
-func TestTwoSnapshotsAtOnce(t *testing.T) {
+// Of two services that write concurrently, the second gets an error.
+func TestSnapshotStore_ConcurrentWriterFails(t *testing.T) {
 	t.Parallel()
 	s := storeOn(t)
 	one, other := uploaded(t, s, 1, []byte("one")), uploaded(t, s, 2, []byte("other"))
@@ -77,8 +77,8 @@ func TestTwoSnapshotsAtOnce(t *testing.T) {
 	require.NoError(t, other.replace(there))
 }
 
-// What a writer that died has left goes when it is old enough to be sure.
-func TestUnfinishedObjectsAreSweptAway(t *testing.T) {
+// The parts of a writer that died are removed once they are old enough.
+func TestSnapshotStore_SweepsUnfinishedObjects(t *testing.T) {
 	t.Parallel()
 	s := storeOn(t)
 	dead, current := uploaded(t, s, 1, []byte("dead")), uploaded(t, s, 2, []byte("current"))
@@ -94,7 +94,7 @@ func TestUnfinishedObjectsAreSweptAway(t *testing.T) {
 	s.sweep(t.Context(), current.info.NUID, 0)
 	assert.Equal(t, map[string]uint64{subjects.SnapshotParts(current.info.NUID): 1}, left())
 
-	// A writer that has run out of time tidies up all the same.
+	// A writer whose context has ended still removes its parts.
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	s.remove(over, dead.info.NUID)

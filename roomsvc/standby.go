@@ -14,17 +14,17 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// standByLook is how often a service that stands by looks whether what was lost is restored.
+// standByLook is the interval between checks whether a lost stream is restored.
 const standByLook = time.Second
 
-// provisionOrStandBy provisions the streams. As long as one of them is lost it stands by.
+// provisionOrStandBy provisions the streams. It stands by as long as one of them is lost.
 func (s *Service) provisionOrStandBy(ctx context.Context) error {
 	for {
 		err := s.provision(ctx)
 		var lost *lostError
 		if !errors.As(err, &lost) {
 			if err == nil && (s.cfg.NewRegistry || s.cfg.NewEvents) {
-				s.log.Warn("started with an option that gives up lost data; leave it out of the next start",
+				s.log.Warn("started with an option that gives up lost data; remove it before the next start",
 					"new_registry", s.cfg.NewRegistry, "new_events", s.cfg.NewEvents)
 			}
 			return err
@@ -35,18 +35,18 @@ func (s *Service) provisionOrStandBy(ctx context.Context) error {
 	}
 }
 
-// standBy answers every request with what is lost until it is restored. It returns an error if the context
-// ends before.
+// standBy answers every request with the loss until it is restored, or returns an error when the
+// context ends.
 func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	current := &s.readiness.lost
 	defer current.Store(nil)
-	said := func(e *lostError) {
-		s.log.Error("unavailable until what is lost is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
+	report := func(e *lostError) {
+		s.log.Error("unavailable until the lost stream is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
 		current.Store(e)
-		s.tellReadiness()
+		s.reportReadiness()
 	}
 	current.Store(lost)
-	// Replicas ask each other what they know of the apps. This one knows nothing, and leaves that to the others.
+	// Replicas ask each other about the apps. This replica knows none, and does not answer.
 	endpoints := slices.DeleteFunc(s.endpoints(), func(e bus.Endpoint) bool { return e.Always })
 	for n := range endpoints {
 		endpoints[n].Arrive = nil
@@ -67,19 +67,19 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	defer func() {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.AckWait)
 		defer cancel()
-		_ = service.Stop(stopping) // no request takes long
+		_ = service.Stop(stopping) // every request ends at once
 	}()
-	_ = s.nc.FlushTimeout(s.cfg.AckWait) // a server that is away learns of the endpoints when it is back
-	said(lost)
+	_ = s.nc.FlushTimeout(s.cfg.AckWait) // without a connection the client subscribes when it is back
+	report(lost)
 	for sleep(ctx, standByLook) {
 		err := s.checkLosses(ctx)
 		var other *lostError
 		switch {
 		case err == nil:
-			s.log.Info("what was lost is restored; starting", "stream", current.Load().stream)
+			s.log.Info("lost stream restored; starting", "stream", current.Load().stream)
 			return nil
 		case errors.As(err, &other) && *other != *current.Load():
-			said(other)
+			report(other)
 		}
 	}
 	return fmt.Errorf("%w (%w)", ctx.Err(), current.Load().coded())
@@ -88,6 +88,6 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 // lostFailure is the reply to a request while the service stands by.
 func lostFailure(lost *lostError) *nats.Msg {
 	e := lost.coded()
-	body, _ := json.Marshal(e) // text
+	body, _ := json.Marshal(e) // an error with only text does not fail
 	return bus.Failure(e.Code.Status(), e.Error(), body)
 }

@@ -8,31 +8,33 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// EndpointData is what "nats micro stats" shows of an endpoint beside its requests, errors and
-// times: the errors by code, and the same for every endpoint, how the service is.
+// EndpointData is shown by "nats micro stats" for an endpoint, beside its requests, errors and
+// times. It has the errors by code, and the state of the service, which is the same for every
+// endpoint.
 type EndpointData struct {
 	Errors map[room.Code]uint64 `json:"errors"`
 	Readiness
-	Rooms   int    `json:"rooms"`    // live ones
-	Deleted int    `json:"deleted"`  // ones whose history is still there
-	LastSeq uint64 `json:"last_seq"` // of the stream, read so far
-	// ProjectionHash is the same in all replicas that have the same last_seq, once they have
-	// forgotten the same deleted rooms; it is left out while a replica is ahead with a commit of
-	// its own.
+	Rooms   int    `json:"rooms"`    // live rooms
+	Deleted int    `json:"deleted"`  // deleted rooms with history in the stream
+	LastSeq uint64 `json:"last_seq"` // last sequence read from the stream
+	// ProjectionHash is equal in all replicas with the same last_seq, once they have dropped the
+	// same deleted rooms. It is left out while a replica knows a commit of its own that it has not
+	// read from the stream.
 	ProjectionHash string `json:"projection_hash,omitempty"`
 	Quarantined    uint64 `json:"quarantined"` // messages of the stream not applied
-	Lost           uint64 `json:"lost"`        // messages of the stream damaged on disk, as far as was seen at the start
-	// Misconfigured is how many streams are missing or not as they must be, EventsMissing how many events of live
-	// rooms the stream lacks, both as of the last look, once a minute.
+	Lost           uint64 `json:"lost"`        // messages of the stream damaged on disk, as found at the start
+	// Misconfigured is the number of streams that are missing or differ from the required
+	// configuration. EventsMissing is the number of events of live rooms that are missing from the
+	// stream. Both are as of the last check, once a minute.
 	Misconfigured uint64 `json:"misconfigured"`
 	EventsMissing uint64 `json:"events_missing"`
-	// ConsumersRemade counts the consumers of apps that were missing.
+	// ConsumersRemade counts the missing consumers of apps that were recreated.
 	ConsumersRemade uint64 `json:"consumers_remade"`
-	Conflicts       uint64 `json:"conflicts"`        // commits that another replica was faster than, for the same room
-	LateVerdicts    uint64 `json:"late_verdicts"`    // came after their pre-event had ended
-	Surplus         uint64 `json:"surplus_verdicts"` // second ones to the same pre-event
+	Conflicts       uint64 `json:"conflicts"`        // commits that lost to another replica
+	LateVerdicts    uint64 `json:"late_verdicts"`    // verdicts after the end of their pre-event
+	Surplus         uint64 `json:"surplus_verdicts"` // second verdicts for one pre-event
 	RefusedReplies  uint64 `json:"refused_replies"`  // requests dropped for their reply subject
-	// RejectionsDropped counts the rejections that are not in the stream.
+	// RejectionsDropped counts the rejections that were not written to the stream.
 	RejectionsDropped uint64 `json:"rejections_dropped"`
 }
 
@@ -78,7 +80,7 @@ func (s *Service) endpointData(endpoint string) any {
 		Rooms: n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
 		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.depends.remade.Load(),
 		Conflicts:    s.conflicts.Load(),
-		LateVerdicts: s.late.Load(), Surplus: s.asker.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
+		LateVerdicts: s.late.Load(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// step is what a command in progress waits for. The commands behind it wait for the same, and say so
-// when their time runs out.
+// step is what a command in progress waits for. A command behind it names the step in its error if
+// its time runs out.
 type step struct {
-	asked   []*contact // the apps that are asked
-	trouble error      // why JetStream has not stored the event so far; nil if nothing has gone wrong
+	asked    []*hook // the apps that are asked
+	storeErr error   // why JetStream has not stored the event so far; nil if there was no error
 }
 
-// committing is the step of a command whose event is published.
+// committing is the step of a command while its event is published.
 var committing = &step{}
 
 // maxNamed bounds the apps that an error names.
@@ -22,8 +22,8 @@ const maxNamed = 3
 
 func (s *step) String() string {
 	switch {
-	case s.trouble != nil:
-		return fmt.Sprintf("JetStream cannot store its event: %v", s.trouble)
+	case s.storeErr != nil:
+		return fmt.Sprintf("JetStream cannot store its event: %v", s.storeErr)
 	case s.asked == nil:
 		return "JetStream has not yet stored its event"
 	}
@@ -36,33 +36,33 @@ func (s *step) String() string {
 	return "it waits for apps: " + strings.Join(names, ", ")
 }
 
-// at takes note of what the command waits for, nil for nothing.
+// at records the step of the command, nil for none.
 func (t *ticket) at(s *step) {
 	if t != nil {
 		t.step.Store(s)
 	}
 }
 
-// isAsking reports whether apps are being asked about the command.
+// isAsking reports whether the command is waiting for apps.
 func (t *ticket) isAsking() bool {
 	s := t.step.Load()
 	return s != nil && s.asked != nil
 }
 
-// tooLate is the error of a command whose time ran out while it waited for its turn. It names what the
-// command in front waits for, if that is known.
+// tooLate is the error of a command whose time ran out while it waited for its turn. front is the
+// step of the command in front, nil if unknown.
 func tooLate(roomID string, front *step) *room.Error {
 	switch {
 	case front == nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q; send it again with the same id", roomID)
-	case front.trouble != nil:
-		return blocked(roomID, front.trouble)
+	case front.storeErr != nil:
+		return blocked(roomID, front.storeErr)
 	}
 	return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind another command of room %q (%v); send it again with the same id", roomID, front)
 }
 
-// blocked is the error of a command that is not begun because JetStream could not store the event of one
-// in front of it.
-func blocked(roomID string, trouble error) *room.Error {
-	return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: a command in front of it in room %q failed: %v", roomID, trouble)
+// blocked is the error of a command that is not tried because JetStream could not store the event
+// of a command in front.
+func blocked(roomID string, storeErr error) *room.Error {
+	return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: a command in front of it in room %q failed: %v", roomID, storeErr)
 }

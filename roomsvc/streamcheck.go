@@ -13,18 +13,18 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// StreamCheck is how a stream that the service needs compares with how it must be.
+// StreamCheck compares a stream with its required configuration.
 type StreamCheck struct {
 	Stream  string `json:"stream"`
-	Copies  int    `json:"copies"` // that it must have
+	Copies  int    `json:"copies"` // required number
 	Missing bool   `json:"missing,omitempty"`
-	// Optional says that the service starts without it, or with fewer copies of it.
+	// Optional says that the service starts without the stream, or with fewer copies of it.
 	Optional    bool     `json:"optional,omitempty"`
 	Differences []string `json:"differences,omitempty"` // each as "field is A, must be B"
-	InMemory    bool     `json:"inMemory,omitempty"`    // JetStream cannot change that
-	// Lost says that what the stream had is lost: it must be restored, not created.
+	InMemory    bool     `json:"inMemory,omitempty"`    // JetStream cannot change the storage
+	// Lost says that the content of the stream is lost: it must be restored, not created.
 	Lost string `json:"lost,omitempty"`
-	// Created and Changed say what ApplyStreams did, Failed why it could not do all.
+	// Created and Changed say what ApplyStreams did. Failed says why it could not do everything.
 	Created bool   `json:"created,omitempty"`
 	Changed bool   `json:"changed,omitempty"`
 	Failed  string `json:"failed,omitempty"`
@@ -35,14 +35,15 @@ func (c StreamCheck) OK() bool {
 	return c.Lost == "" && (c.Optional || !c.Missing && len(c.Differences) == 0)
 }
 
-// CheckStreams compares the streams with how they must be, with so many copies. 0 is as many as the stream of
-// events has, or 1.
+// CheckStreams compares the streams with their required configuration, with so many copies. 0
+// stands for the number of copies of the stream of events, or 1.
 func CheckStreams(ctx context.Context, nc *nats.Conn, replicas int) ([]StreamCheck, error) {
 	return compareStreams(ctx, nc, replicas, false)
 }
 
-// ApplyStreams creates the streams that are missing and changes those that differ, as far as JetStream can change
-// them. It never lowers the number of copies, and creates no stream whose content is lost.
+// ApplyStreams creates the missing streams and changes the streams that differ, as far as JetStream
+// can change them. It never lowers the number of copies, and creates no stream whose content is
+// lost.
 func ApplyStreams(ctx context.Context, nc *nats.Conn, replicas int) ([]StreamCheck, error) {
 	return compareStreams(ctx, nc, replicas, true)
 }
@@ -70,7 +71,7 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 		}
 	}
 	var all []StreamCheck
-	for _, n := range needs(replicas) {
+	for _, n := range requirements(replicas) {
 		c, err := checkStream(ctx, js, n)
 		if err != nil {
 			return nil, err
@@ -90,7 +91,7 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 	return all, nil
 }
 
-func checkStream(ctx context.Context, js jetstream.JetStream, n needed) (StreamCheck, error) {
+func checkStream(ctx context.Context, js jetstream.JetStream, n requirement) (StreamCheck, error) {
 	c := StreamCheck{Stream: n.config.Name, Copies: n.config.Replicas, Optional: n.lost != ""}
 	err := bus.CheckStream(ctx, js, n.config, max(n.demand, bus.Durable))
 	var differs *bus.StreamDiffersError
@@ -106,8 +107,8 @@ func checkStream(ctx context.Context, js jetstream.JetStream, n needed) (StreamC
 	return c, nil
 }
 
-// apply mends what differs, and says what still does.
-func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n needed) error {
+// apply creates or changes the stream, and records the remaining differences.
+func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n requirement) error {
 	var err error
 	if c.Missing {
 		_, err = js.CreateStream(ctx, n.config)
@@ -121,7 +122,7 @@ func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n neede
 	}
 	c.Changed = !c.Created && len(now.Differences) < len(c.Differences)
 	c.Missing, c.Differences = now.Missing, now.Differences
-	if err != nil && (c.Missing || len(c.Differences) > 0) { // else it was done, though no answer came in time
+	if err != nil && (c.Missing || len(c.Differences) > 0) { // else it succeeded, but the answer was lost
 		c.Failed = err.Error()
 	}
 	return nil

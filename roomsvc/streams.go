@@ -9,19 +9,19 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// needed is a stream that a service uses, or the one that a bucket is made of.
-type needed struct {
+// requirement is a stream that a service uses, or the stream of a bucket.
+type requirement struct {
 	config jetstream.StreamConfig
 	demand bus.Demand
-	lost   string // what is lost without it; if nothing is said, the service does not start
+	lost   string // what is dropped without it; if empty, the service does not start without it
 }
 
-// needs is everything there must be in JetStream; what may be absent comes last.
+// requirements lists the streams of a service. Optional streams come last.
 //
-// A stream that a guarantee rests on must be on disk and have its copies. Its limits are its operator's, but for
-// those of the stream of events.
-func needs(replicas int) []needed {
-	all := []needed{
+// A stream that a guarantee rests on must be on disk and have its copies. Its limits belong to its
+// operator, except for the limits of the stream of events.
+func requirements(replicas int) []requirement {
+	all := []requirement{
 		{config: eventsConfig(), demand: bus.Exact},
 		{config: bucketConfig(subjects.AppsBucket, "the manifests of the registered apps, by id", 5), demand: bus.Durable},
 		{config: deadLettersConfig(), demand: bus.Durable},
@@ -36,34 +36,33 @@ func needs(replicas int) []needed {
 	return all
 }
 
-// Streams are the configurations of the streams that a service needs, those that buckets are
-// made of included, with so many copies of each.
+// Streams returns the configurations of the streams that a service needs, including the streams of
+// buckets, with so many copies of each.
 func Streams(replicas int) []jetstream.StreamConfig {
 	var all []jetstream.StreamConfig
-	for _, n := range needs(replicas) {
+	for _, n := range requirements(replicas) {
 		all = append(all, n.config)
 	}
 	return all
 }
 
-// dedupeWindow is how long JetStream knows the id of a message.
+// dedupeWindow is how long JetStream remembers the id of a message.
 const dedupeWindow = 2 * time.Minute
 
-// maxConsumers is how many consumers a stream may have that each app has one on. Unless it is
-// said, the server allows a thousand.
+// maxConsumers bounds the consumers of a stream on which each app has one. The default of the
+// server is a thousand.
 const maxConsumers = 100_000
 
-// eventsConfig is the stream of post-events. It is never trimmed, since a live room whose
-// last event is gone would accept a guard of 0, and it is not read directly from replicas,
-// since what a command's answer rests on must come from the leader.
+// eventsConfig is the stream of post-events. It is never trimmed, since a live room without its
+// last event would accept a guard of 0. It does not allow direct gets, since the state behind an
+// answer must come from the leader.
 func eventsConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.Events, "what happened to rooms: the post-events, which are the rooms", subjects.AllEvents)
+	c := unlimited(subjects.Events, "the post-events, from which the rooms are made", subjects.AllEvents)
 	c.Discard, c.DenyDelete, c.MaxConsumers = jetstream.DiscardNew, true, maxConsumers
 	return c
 }
 
-// once is for how long a dead letter that may have been stored already, or replayed, is not
-// stored a second time.
+// once is the dedupe window of dead letters and replays.
 const once = time.Hour
 
 func deadLettersConfig() jetstream.StreamConfig {
@@ -73,13 +72,13 @@ func deadLettersConfig() jetstream.StreamConfig {
 }
 
 func replaysConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.Replays, "dead letters that their apps get again", subjects.AllReplays)
+	c := unlimited(subjects.Replays, "dead letters to deliver again to their apps", subjects.AllReplays)
 	c.Retention, c.Duplicates, c.MaxConsumers = jetstream.WorkQueuePolicy, once, maxConsumers
 	return c
 }
 
 func givenUpConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.GivenUp, "which events the server has given up, on their way to be dead letters",
+	c := unlimited(subjects.GivenUp, "advisories about events after max deliveries, until they are dead letters",
 		subjects.GivenUpOf(subjects.Events), subjects.GivenUpOf(subjects.Replays))
 	c.Retention = jetstream.WorkQueuePolicy
 	return c
@@ -89,12 +88,12 @@ func givenUpConfig() jetstream.StreamConfig {
 const rejectionsFor = 7 * 24 * time.Hour
 
 func rejectionsConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.Rejections, "what did not happen to rooms: denied, blocked and aborted commands", subjects.AllRejections)
+	c := unlimited(subjects.Rejections, "denied, blocked and aborted commands", subjects.AllRejections)
 	c.MaxAge = rejectionsFor
 	return c
 }
 
-// bucketConfig is the stream of a key-value bucket, as the client library makes it.
+// bucketConfig is the stream of a key-value bucket, as the client library creates it.
 func bucketConfig(name, description string, history int64) jetstream.StreamConfig {
 	c := unlimited(subjects.BucketStream(name), description, subjects.AllKeys(name))
 	c.Discard, c.MaxMsgsPerSubject = jetstream.DiscardNew, history
@@ -102,16 +101,16 @@ func bucketConfig(name, description string, history int64) jetstream.StreamConfi
 	return c
 }
 
-// snapshotsConfig is the stream of an object store, as the client library makes it.
+// snapshotsConfig is the stream of an object store, as the client library creates it.
 func snapshotsConfig() jetstream.StreamConfig {
-	c := unlimited(subjects.SnapshotsStream, "what room services start from, lest they read the whole stream of events",
+	c := unlimited(subjects.SnapshotsStream, "snapshots of the rooms, from which room services start",
 		subjects.SnapshotParts(">"), subjects.AllSnapshotMetas)
 	c.Discard, c.Compression = jetstream.DiscardNew, jetstream.S2Compression
 	c.AllowRollup, c.AllowDirect = true, true
 	return c
 }
 
-// unlimited is a stream on disk that keeps everything.
+// unlimited is a stream on disk without limits.
 func unlimited(name, description string, of ...string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              name,

@@ -13,12 +13,12 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// tellAfter is how long apps are asked about a command before the other replicas are told. Most answer
-// sooner.
-const tellAfter = 5 * time.Millisecond
+// announceAfter is how long apps are asked about a command before the other replicas get a notice.
+// Most apps answer sooner.
+const announceAfter = 5 * time.Millisecond
 
-// undecided are the commands about which other replicas ask apps that take their time. The next command
-// of the same user in the room goes to that replica if it would change nothing here: what it finds here
+// undecided are the commands about which other replicas are asking slow apps. If the next command
+// of the same user in the room would change nothing here, it goes to that replica, since the room
 // is about to change.
 type undecided struct {
 	mu sync.Mutex
@@ -27,40 +27,40 @@ type undecided struct {
 
 type userInRoom struct{ room, user string }
 
-// decider is the replica that decides about a command, until that time at the latest.
+// decider is the replica that decides a command, at most until that time.
 type decider struct {
 	replica string
 	until   time.Time
 }
 
-// decidingWord is what replicas tell each other.
-type decidingWord struct {
+// decidingNotice is the notice between replicas.
+type decidingNotice struct {
 	Replica string `json:"replica"`
 	Room    string `json:"room"`
 	User    string `json:"user"`
-	ForMs   int64  `json:"forMs"` // how long it may take at the most; 0: it has been decided
+	ForMs   int64  `json:"forMs"` // maximum time until the decision; 0: the command is decided
 }
 
-// hear takes note of what another replica tells.
-func (u *undecided) hear(word decidingWord) {
+// receive records the notice of another replica.
+func (u *undecided) receive(n decidingNotice) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	key, now := userInRoom{word.Room, word.User}, time.Now()
-	if word.ForMs > 0 {
+	key, now := userInRoom{n.Room, n.User}, time.Now()
+	if n.ForMs > 0 {
 		if u.by == nil {
 			u.by = make(map[userInRoom]decider)
 		}
 		maps.DeleteFunc(u.by, func(_ userInRoom, d decider) bool { return now.After(d.until) })
-		u.by[key] = decider{word.Replica, now.Add(time.Duration(word.ForMs) * time.Millisecond)}
+		u.by[key] = decider{n.Replica, now.Add(time.Duration(n.ForMs) * time.Millisecond)}
 		return
 	}
-	if u.by[key].replica == word.Replica {
+	if u.by[key].replica == n.Replica {
 		delete(u.by, key)
 	}
 }
 
-// of is the replica that decides about an earlier command of the same user in the room, empty if none is
-// known.
+// of returns the replica that is deciding an earlier command of the same user in the room, empty if
+// none is known.
 func (u *undecided) of(c room.Command) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -78,40 +78,40 @@ func (u *undecided) drop(replica string) {
 	maps.DeleteFunc(u.by, func(_ userInRoom, d decider) bool { return d.replica == replica })
 }
 
-// listenToReplicas hears which commands other replicas are deciding.
-func (s *Service) listenToReplicas() error {
+// subscribeDeciding receives the notices of other replicas.
+func (s *Service) subscribeDeciding() error {
 	_, err := s.nc.Subscribe(subjects.Deciding, func(msg *nats.Msg) {
-		var word decidingWord
-		if json.Unmarshal(msg.Data, &word) == nil && word.Replica != s.id {
-			s.undecided.hear(word)
+		var n decidingNotice
+		if json.Unmarshal(msg.Data, &n) == nil && n.Replica != s.id {
+			s.undecided.receive(n)
 		}
 	})
 	return err
 }
 
-// tellWhenSlow tells the other replicas of a command about which apps are asked for longer than a
-// moment, until it is told that the command has been decided.
-func (s *Service) tellWhenSlow(ctx context.Context, c room.Command, place *ticket) (decided func()) {
-	word := decidingWord{Replica: s.id, Room: c.Request.Target(), User: room.UserID(c.Request)}
-	if place == nil || word.User == "" || len(s.apps.rounds(c.Request.Event())) == 0 {
+// announceWhenSlow sends a notice to the other replicas if apps are asked about the command for
+// longer than announceAfter. The caller calls decided when the command is decided.
+func (s *Service) announceWhenSlow(ctx context.Context, c room.Command, place *ticket) (decided func()) {
+	n := decidingNotice{Replica: s.id, Room: c.Request.Target(), User: room.UserID(c.Request)}
+	if place == nil || n.User == "" || len(s.apps.rounds(c.Request.Event())) == 0 {
 		return func() {}
 	}
 	var mu sync.Mutex
-	var told, ended bool
+	var announced, ended bool
 	var timer *time.Timer
-	mu.Lock() // the function may run before the timer is known
-	timer = time.AfterFunc(tellAfter, func() {
+	mu.Lock() // the function may run before timer is assigned
+	timer = time.AfterFunc(announceAfter, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
 		case ended:
 		case !place.isAsking():
-			timer.Reset(tellAfter)
+			timer.Reset(announceAfter)
 		default:
-			told = true
+			announced = true
 			deadline, _ := ctx.Deadline()
-			word.ForMs = max(1, time.Until(deadline).Milliseconds())
-			s.tellReplicas(word)
+			n.ForMs = max(1, time.Until(deadline).Milliseconds())
+			s.publishDeciding(n)
 		}
 	})
 	mu.Unlock()
@@ -119,16 +119,17 @@ func (s *Service) tellWhenSlow(ctx context.Context, c room.Command, place *ticke
 		timer.Stop()
 		mu.Lock()
 		defer mu.Unlock()
-		if ended = true; told {
-			word.ForMs = 0
-			s.tellReplicas(word)
+		if ended = true; announced {
+			n.ForMs = 0
+			s.publishDeciding(n)
 		}
 	}
 }
 
-// tellReplicas does its best: a replica that does not hear of it answers as it would without.
-func (s *Service) tellReplicas(word decidingWord) {
-	if body, err := json.Marshal(word); err == nil {
+// publishDeciding publishes a notice on a best-effort basis: a replica that misses it answers from
+// its own state.
+func (s *Service) publishDeciding(n decidingNotice) {
+	if body, err := json.Marshal(n); err == nil {
 		_ = s.nc.Publish(subjects.Deciding, body)
 	}
 }

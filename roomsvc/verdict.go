@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// preEvent is the body of a pre-event about the draft.
+// preEvent returns the body of a pre-event about the draft.
 func preEvent(d room.Data) ([]byte, error) {
 	d.Apps, d.Warnings = nil, nil
 	body, err := json.Marshal(&d)
@@ -23,8 +23,8 @@ func preEvent(d room.Data) ([]byte, error) {
 	return body, nil
 }
 
-// judge turns a reply into the answer's outcome.
-func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply) {
+// judge sets the outcome of the answer from a reply.
+func judge(a *room.Answer, iface room.Interface, d *room.Draft, reply bus.Reply) {
 	a.Took = reply.Took
 	switch {
 	case errors.Is(reply.Err, bus.ErrNoResponders):
@@ -34,14 +34,14 @@ func judge(a *room.Answer, phase room.Interface, d *room.Draft, reply bus.Reply)
 	case reply.Err != nil:
 		a.Outcome, a.Reason = room.Unavailable, reply.Err.Error()
 	default:
-		if err := readVerdict(a, phase, d, reply.Msg); err != nil {
+		if err := readVerdict(a, iface, d, reply.Msg); err != nil {
 			a.Outcome, a.Reason = failureOf(reply.Msg), err.Error()
 		}
 	}
 }
 
-// failureOf is the outcome of a reply without a usable verdict: a worker whose time was over may
-// have said so before the service saw that it was.
+// failureOf returns the outcome of a reply without a usable verdict. A worker may report its
+// timeout before the timeout of the service.
 func failureOf(msg *nats.Msg) room.Outcome {
 	if msg.Header.Get(micro.ErrorCodeHeader) == "504" {
 		return room.TimedOut
@@ -49,12 +49,12 @@ func failureOf(msg *nats.Msg) room.Outcome {
 	return room.Failed
 }
 
-func readVerdict(a *room.Answer, phase room.Interface, d *room.Draft, msg *nats.Msg) error {
+func readVerdict(a *room.Answer, iface room.Interface, d *room.Draft, msg *nats.Msg) error {
 	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
 	if code != "" || description != "" {
 		return fmt.Errorf("%.*s", room.MaxReasonBytes, cmp.Or(description, "error "+code))
 	}
-	v, err := room.ParseVerdict(phase, msg.Data)
+	v, err := room.ParseVerdict(iface, msg.Data)
 	if err != nil {
 		return fmt.Errorf("the verdict cannot be read: %w", err)
 	}

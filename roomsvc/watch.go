@@ -13,59 +13,59 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// The waits before the bucket is watched again, which grow while it cannot be.
+// Backoff before the bucket is watched again.
 const (
 	firstWatchRetry = 50 * time.Millisecond
 	maxWatchRetry   = 5 * time.Second
 )
 
-// watchApps keeps the registry up with the bucket until the context ends. From the moment that
-// the connection is lost until the bucket has been read anew no command is decided: operators
-// may have changed everything meanwhile.
+// watchApps keeps the registry in sync with the bucket until the context ends. From the loss of the
+// connection until the bucket has been read again no command is decided, since operators may have
+// changed any registration meanwhile.
 func (s *Service) watchApps(ctx context.Context) {
 	var outage bus.Outage
 	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
 		err := s.watchOnce(ctx, func() {
 			if lasted, log := outage.Ended(time.Now()); log {
-				s.log.Info("the apps are known again", "outage", lasted.Round(time.Millisecond))
+				s.log.Info("registry in sync again", "outage", lasted.Round(time.Millisecond))
 			}
 		})
-		s.apps.doubt(err)
+		s.apps.markStale(err)
 		if ctx.Err() != nil {
 			return
 		}
 		switch {
 		case errors.Is(err, errReconnected):
 			wait = firstWatchRetry
-		case errors.Is(err, errBehindBucket):
-			s.log.Info("reading the apps anew", "why", err)
+		case errors.Is(err, errResync):
+			s.log.Info("reading the registry again", "reason", err)
 			wait = firstWatchRetry
-		case !s.isAway() && outage.Failed(time.Now()):
-			s.log.Warn("no command is decided until the apps are known", "error", err)
+		case !s.isUnavailable() && outage.Failed(time.Now()):
+			s.log.Warn("registry not in sync: no command is decided", "error", err)
 		}
 		select {
 		case <-time.After(wait):
 		case <-s.connection:
-		case <-s.behind:
+		case <-s.resync:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// watchOnce learns what is in the bucket, and what changes, until the context ends, the
-// connection was lost, or something is amiss with the bucket. It calls known once it has learnt what is there.
-func (s *Service) watchOnce(ctx context.Context, known func()) error {
+// watchOnce reads the bucket and its changes until the context ends, the connection is lost, or the
+// bucket must be read again. It calls synced after the initial entries.
+func (s *Service) watchOnce(ctx context.Context, synced func()) error {
 	if err := s.mendRegistry(ctx); err != nil {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	ask, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	last, err := bus.LeaderLast(asking, s.nc, subjects.AppsStream, subjects.AllApps)
+	last, err := bus.LeaderLast(ask, s.nc, subjects.AppsStream, subjects.AllApps)
 	if err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
-	defer stop() // unlike the watch's own Stop it does not wait for a server that may be gone
+	defer stop() // the watch's Stop would wait for a server that may be gone
 	w, err := s.apps.kv.WatchAll(watching)
 	if err != nil {
 		return fmt.Errorf("watching the bucket: %w", err)
@@ -76,27 +76,27 @@ func (s *Service) watchOnce(ctx context.Context, known func()) error {
 			switch {
 			case !open:
 				return errors.New("the watch has ended")
-			case e == nil: // what was there has come, but the replica it is from may lag behind
-				s.apps.know(last.Seq)
-				known()
+			case e == nil: // end of the initial entries, from a copy of the bucket that may lag
+				s.apps.markSynced(last.Seq)
+				synced()
 			case e.Operation() != jetstream.KeyValuePut:
 				s.apps.forget(e.Key(), e.Revision())
 			default:
 				s.apps.update(e.Key(), e.Value(), e.Revision())
 			}
 		case status := <-s.connection:
-			s.apps.doubt(nats.ErrDisconnected)
+			s.apps.markStale(nats.ErrDisconnected)
 			if status == nats.CONNECTED {
 				return errReconnected
 			}
-		case <-s.behind:
-			return errBehindBucket
+		case <-s.resync:
+			return errResync
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// errBehindBucket is why the bucket is read anew though the connection is there: another
-// replica has learnt what this one has not, or the bucket is not the one that was read.
-var errBehindBucket = errors.New("a change of the apps did not come, or the bucket is another one")
+// errResync is the reason to read the bucket again over the same connection: another replica has
+// read a change that this one has not, or the bucket was recreated.
+var errResync = errors.New("a change of the apps was missed, or the bucket was recreated")

@@ -10,12 +10,12 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// workerLook is how often a starting service looks for the workers that it waits for.
+// workerLook is the interval at which a starting service looks for workers.
 const workerLook = 50 * time.Millisecond
 
 // awaitWorkers waits for the workers of essential apps, up to Config.WorkerWait. After a restart of
-// everything the service is up before the workers are, and would refuse the first commands. It returns
-// an error only if the context ends.
+// the whole system the service starts before the workers, and would refuse the first commands. It
+// returns an error only if the context ends.
 func (s *Service) awaitWorkers(ctx context.Context) error {
 	if s.cfg.WorkerWait < 0 {
 		return nil
@@ -36,16 +36,16 @@ func (s *Service) awaitWorkers(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("waiting for workers of essential apps: %w", ctx.Err())
 	case len(missing) > 0:
-		s.log.Info("essential apps have no worker; what they are essential for is refused", "apps", missing, "waited", waited)
+		s.log.Info("essential apps have no worker: their commands are refused", "apps", missing, "waited", waited)
 	default:
 		s.log.Info("workers of essential apps found", "waited", waited)
 	}
 	return nil
 }
 
-// withoutWorker returns the apps whose answer is required and that have no live worker.
+// withoutWorker returns the enforced essential apps without a live worker.
 func (s *Service) withoutWorker(ctx context.Context) (ids []string) {
-	for _, k := range s.apps.contacts() {
+	for _, k := range s.apps.hooks() {
 		id := k.manifest.ID
 		if k.manifest.IsEnabled() && k.enforcedEssential() && !slices.Contains(ids, id) && !s.hasWorker(ctx, k) {
 			ids = append(ids, id)
@@ -54,9 +54,10 @@ func (s *Service) withoutWorker(ctx context.Context) (ids []string) {
 	return ids
 }
 
-// hasWorker reports whether the app has a live worker. Not every worker speaks the micro protocol, and
-// the servers do not show every subscription, such as one in another account. A look that fails finds none.
-func (s *Service) hasWorker(ctx context.Context, k *contact) bool {
+// hasWorker reports whether the app has a live worker. It checks in two ways: not every worker
+// speaks the micro protocol, and the servers do not show every subscription, such as in another
+// account. A failed lookup finds none.
+func (s *Service) hasWorker(ctx context.Context, k *hook) bool {
 	if found, err := bus.HasQueue(ctx, s.nc, k.subject, subjects.AppQueue(k.manifest.ID)); err == nil && found {
 		return true
 	}

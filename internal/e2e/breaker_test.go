@@ -437,5 +437,5 @@ func TestBreaker_NewWorkerThatDoesNotRegisterHalfOpensIt(t *testing.T) {
 	end()
 	handmade(t, b, "app", harness.Says(allows))
 	require.Eventually(t, func() bool { return reason() == "" }, 3*time.Second, tick)
-	assert.Equal(t, 1, strings.Count(log.String(), "a new worker of an app answers"), log)
+	assert.Equal(t, 1, strings.Count(log.String(), "new worker of an app found"), log)
 }

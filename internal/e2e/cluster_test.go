@@ -84,7 +84,7 @@ func TestCluster(t *testing.T) {
 		load.requireMembers(t, roomclient.New(cluster.Connect(t, i), roomclient.Config{}))
 	}
 	for _, service := range services {
-		assert.NotContains(t, service.Stderr.String(), "made anew", "no service mistook the stream for another")
+		assert.NotContains(t, service.Stderr.String(), "resetting the projection", "no service mistook the stream for another")
 	}
 }
 

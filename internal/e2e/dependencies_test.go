@@ -87,9 +87,9 @@ func TestDependencies_EventsRemovedByHand(t *testing.T) {
 			requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.LastSeq == 3 && d.EventsMissing == 0 })
 			require.NotContains(t, log.String(), "level=ERROR")
 			remove(t, b)
-			log.Await(t, `level=ERROR msg="the stream lacks events of rooms" .*stream=ROOM_EVENTS missing=[23]`)
+			log.Await(t, `level=ERROR msg="events of rooms missing from the stream" .*stream=ROOM_EVENTS missing=[23]`)
 			requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.EventsMissing >= 2 })
-			assert.Equal(t, 1, strings.Count(log.String(), "the stream lacks events of rooms"))
+			assert.Equal(t, 1, strings.Count(log.String(), "events of rooms missing from the stream"))
 		})
 	}
 }
@@ -121,7 +121,7 @@ func TestDependencies_ConsumerDeletedByHand(t *testing.T) {
 			}
 			require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
 			b.Create(t, "between")
-			log.Await(t, `level=ERROR msg="the consumer of an app was missing and is made again from its last known ack floor: events since may come twice" app=ledger begins=[123] `)
+			log.Await(t, `level=ERROR msg="missing consumer of an app recreated at its last known ack floor: later events may be delivered twice" app=ledger begins=[123] `)
 			b.Create(t, "after")
 			if !working {
 				b.Work(t, m, handler)
@@ -162,7 +162,7 @@ func TestDependencies_ConsumerDeletedBeforeStart(t *testing.T) {
 	require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
 	log := harness.NewOutput()
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{AckWait: time.Second, Logger: slog.New(slog.NewTextHandler(log, nil))})
-	log.Await(t, `level=ERROR msg="the consumer of an app was missing and is made again: the events before that it had not acknowledged never come" app=ledger begins=3 never_come_from=1 never_come_to=2`)
+	log.Await(t, `level=ERROR msg="missing consumer of an app recreated: earlier unacknowledged events are never delivered" app=ledger begins=3 lost_from=1 lost_to=2`)
 	b.Create(t, "t")
 	requireFloor(t, b, "ledger", 2)
 }

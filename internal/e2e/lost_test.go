@@ -133,7 +133,7 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 			row.lose(t, b)
 			before := streams(t, b.JS)
 			p := serveOnServer(t, b, row.args...)
-			p.Stderr.Await(t, `level=ERROR msg="unavailable until what is lost is restored"`)
+			p.Stderr.Await(t, `level=ERROR msg="unavailable until the lost stream is restored"`)
 			e := refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"alice"}}`), room.CodeUnavailable)
 			assert.Regexp(t, row.says, e.Message)
 			refused(t, request(t, b, "room.svc.get", `{"roomId":"r"}`), room.CodeUnavailable)
@@ -162,9 +162,9 @@ func TestLostStream_ServiceStartsOnceItIsRestored(t *testing.T) {
 			natsCLI(t, b, "stream", "backup", stream, backup)
 			natsCLI(t, b, "stream", "rm", stream, "-f")
 			p := serveOnServer(t, b)
-			p.Stderr.Await(t, `unavailable until what is lost is restored`)
+			p.Stderr.Await(t, `unavailable until the lost stream is restored`)
 			natsCLI(t, b, "stream", "restore", backup)
-			p.Stderr.Await(t, `msg="what was lost is restored; starting" stream=`+stream)
+			p.Stderr.Await(t, `msg="lost stream restored; starting" stream=`+stream)
 			p.Stderr.Await(t, `msg=serving rooms=1 apps=1`)
 			requireDenied(t, b)
 		})
@@ -188,7 +188,7 @@ func TestLostStream_RegistryRestoredFromOlderBackup(t *testing.T) {
 
 	accepted := harness.NewOutput()
 	second := harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{NewRegistry: true, Logger: slog.New(slog.NewTextHandler(accepted, nil))})
-	assert.Contains(t, accepted.String(), `level=WARN msg="beginning without what is lost" stream=KV_ROOM_APPS`)
+	assert.Contains(t, accepted.String(), `level=WARN msg="starting without the lost stream" stream=KV_ROOM_APPS`)
 	p.Stderr.Await(t, `msg=serving rooms=1 apps=1`)
 	require.NoError(t, second.Stop(t.Context()))
 	requireDenied(t, b)
@@ -200,7 +200,7 @@ func TestLostStream_BegunWithout(t *testing.T) {
 	b := policed(t)
 	deleteStream(subjects.AppsStream)(t, b)
 	p := serveOnServer(t, b, "--new-registry")
-	p.Stderr.Await(t, `level=WARN msg="beginning without what is lost" stream=KV_ROOM_APPS`)
+	p.Stderr.Await(t, `level=WARN msg="starting without the lost stream" stream=KV_ROOM_APPS`)
 	p.Stderr.Await(t, `level=INFO msg="stream created" stream=KV_ROOM_APPS storage=file copies=1`)
 	p.Stderr.Await(t, `level=WARN msg="started with an option that gives up lost data`)
 	p.Stderr.Await(t, `msg=serving rooms=1 apps=0`)
@@ -216,7 +216,7 @@ func TestLostStream_BegunWithout(t *testing.T) {
 
 	deleteStream(subjects.Events)(t, b)
 	p = serveOnServer(t, b, "--new-events")
-	p.Stderr.Await(t, `level=WARN msg="beginning without what is lost" stream=ROOM_EVENTS`)
+	p.Stderr.Await(t, `level=WARN msg="starting without the lost stream" stream=ROOM_EVENTS`)
 	p.Stderr.Await(t, `msg=serving rooms=0 apps=1`)
 	stop(t, p)
 	p = serveOnServer(t, b)
@@ -225,7 +225,7 @@ func TestLostStream_BegunWithout(t *testing.T) {
 	requireDenied(t, b)
 	stop(t, p)
 	deleteStream(subjects.AppsStream)(t, b)
-	serveOnServer(t, b).Stderr.Await(t, `unavailable until what is lost is restored" stream=KV_ROOM_APPS`)
+	serveOnServer(t, b).Stderr.Await(t, `unavailable until the lost stream is restored" stream=KV_ROOM_APPS`)
 }
 
 func stop(t *testing.T, p *harness.Process) {
@@ -288,7 +288,7 @@ func TestLostRegistry_RunningServiceWritesItBack(t *testing.T) {
 				let <- ctx.Err()
 			}()
 			for _, log := range logs {
-				log.Await(t, `level=ERROR msg="the registry of apps has lost what this service knows; it is written back before a command is decided" .*apps=1`)
+				log.Await(t, `level=ERROR msg="registry of apps lost known registrations; writing them back before deciding commands" .*apps=1`)
 				log.Await(t, `msg="registrations written back" bucket=ROOM_APPS known=1`)
 			}
 			for range 10 {
@@ -352,7 +352,7 @@ func TestLostRegistry_RevisionGoesBackwards(t *testing.T) {
 	require.NoError(t, os.RemoveAll(store))
 	require.NoError(t, os.CopyFS(store, os.DirFS(earlier)))
 	s.start(t)
-	log.Await(t, `level=ERROR msg="the registry of apps has lost what this service knows.* exists=true ends=1 known=2 apps=2`)
+	log.Await(t, `level=ERROR msg="registry of apps lost known registrations.* exists=true ends=1 known=2 apps=2`)
 	log.Await(t, `msg="registrations written back" bucket=ROOM_APPS known=2 written=1`)
 	assert.Equal(t, created, createdAt(t, b), "it is the same bucket")
 	require.Eventually(t, func() bool {

@@ -291,7 +291,7 @@ func TestALateAnswerIsIgnored(t *testing.T) {
 	assert.Zero(t, app.State.Denied)
 	mu.Lock()
 	defer mu.Unlock()
-	assert.Equal(t, 1, strings.Count(log.String(), "a verdict came late and was ignored"))
+	assert.Equal(t, 1, strings.Count(log.String(), "late verdict ignored"))
 	assert.Equal(t, []string{"alice", "bob", "owner"}, b.Members(t, "r"))
 }
 

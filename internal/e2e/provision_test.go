@@ -110,7 +110,7 @@ func TestRejectionsMayBeMissing(t *testing.T) {
 		made++
 	}
 	p := harness.Start(t, harness.Binary(t), "serve", "--no-provision", "--nats", c.url)
-	p.Stderr.Await(t, `level=WARN msg="a stream is missing.*stream=ROOM_REJECTIONS lost=rejections error="stream ROOM_REJECTIONS does not exist"`)
+	p.Stderr.Await(t, `level=WARN msg="optional stream missing.*stream=ROOM_REJECTIONS lost=rejections error="stream ROOM_REJECTIONS does not exist"`)
 	p.Stderr.Await(t, `msg=serving`)
 	b.Create(t, "r")
 	assert.Equal(t, made, streams(t, b.JS))

@@ -56,7 +56,7 @@ func TestPurgedRoom_IsGoneAfterRestart(t *testing.T) {
 			lose(t, b)
 			log := serveLogged(t, b, roomsvc.Config{})
 			if name != "without a snapshot" {
-				assert.Regexp(t, `level=WARN msg="the snapshot cannot be used; the whole stream is read instead".*it has room \\"lobby\\", whose create events were purged`, log.String())
+				assert.Regexp(t, `level=WARN msg="snapshot unusable; reading the whole stream".*it has room \\"lobby\\", whose create events were purged`, log.String())
 			}
 			_, err := b.Client.Get(t.Context(), "lobby")
 			assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
@@ -76,7 +76,7 @@ func TestPurgedRoom_WithCreationLeftLivesAfterRestart(t *testing.T) {
 	b.Create(t, "lobby")
 	seat(t, b, "lobby", alice)
 	purge(t, b, "room.post.userjoin.lobby")
-	assert.Contains(t, restart(t, b).String(), "the snapshot cannot be used")
+	assert.Contains(t, restart(t, b).String(), "snapshot unusable")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "lobby"))
 	seat(t, b, "lobby", bob)
 }
@@ -97,7 +97,7 @@ func TestPurgedRoom_CreatedAgainBehindSnapshot(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.Service.Stop(t.Context()))
 	putSnapshot(t, b, old)
-	assert.Contains(t, serveLogged(t, b, roomsvc.Config{}).String(), "the snapshot cannot be used")
+	assert.Contains(t, serveLogged(t, b, roomsvc.Config{}).String(), "snapshot unusable")
 	assert.Equal(t, []string{"bob"}, b.Members(t, "lobby"))
 	seat(t, b, "lobby", alice)
 }
@@ -113,7 +113,7 @@ func TestSnapshot_IsUsedThoughHistoryOfDeletedRoomIsRemoved(t *testing.T) {
 	require.NoError(t, b.Service.Stop(t.Context()))
 	purge(t, b, "room.post.*.gone")
 	log := serveLogged(t, b, roomsvc.Config{})
-	assert.Contains(t, log.String(), `msg="read the snapshot" seq=4 `)
+	assert.Contains(t, log.String(), `msg="snapshot read" seq=4 `)
 	assert.NotContains(t, log.String(), "level=WARN")
 	b.Create(t, "gone")
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "kept"))
@@ -139,7 +139,7 @@ func TestPurgedRoom_OfRunningServiceIsUnavailableAndSaysWhatToDo(t *testing.T) {
 		}
 	}
 	seat(t, b, "kept", bob)
-	assert.Equal(t, 1, strings.Count(log.String(), "the stream lacks events of a room"), "one line a room and minute")
+	assert.Equal(t, 1, strings.Count(log.String(), "events of a room missing from the stream"), "one line a room and minute")
 }
 
 // A service that does not know of the purge learns of it when another creates the room.

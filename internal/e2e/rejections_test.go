@@ -340,7 +340,7 @@ func TestAServiceStartsWithoutAStreamOfRejections(t *testing.T) {
 	require.NoError(t, err)
 	log := harness.NewOutput()
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{Logger: slog.New(slog.NewTextHandler(log, nil)), AckWait: 100 * time.Millisecond})
-	assert.Regexp(t, `level=WARN msg="a stream is missing.*stream=ROOM_REJECTIONS lost=rejections.*subjects overlap`, log)
+	assert.Regexp(t, `level=WARN msg="optional stream missing.*stream=ROOM_REJECTIONS lost=rejections.*subjects overlap`, log)
 	b.Create(t, "r")
 	bouncer(t, b)
 	denyJoin(t, b, "r", "lost")

@@ -115,7 +115,7 @@ func TestNothingIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, uint64(3), r.Event.Seq)
 	require.NoError(t, service.Stop(t.Context()))
-	assert.NotContains(t, log.String(), "made anew")
+	assert.NotContains(t, log.String(), "resetting the projection")
 
 	harness.Serve(t, harness.Connect(t, s.server), cfg)
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
@@ -253,7 +253,7 @@ func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
 			}
 			awaitStored(t, b, uint64(1+since))
 			proxy.Open()
-			log.Await(t, "the projection is made anew")
+			log.Await(t, "resetting the projection")
 			require.NoError(t, here.Stop(t.Context()))
 
 			members, err := membersOnceKnown(t, b, "stays")
@@ -263,7 +263,7 @@ func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
 			assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
 			b.Create(t, "goes")
 			require.NoError(t, away.Stop(t.Context()))
-			assert.Equal(t, 1, strings.Count(log.String(), "made anew"), log)
+			assert.Equal(t, 1, strings.Count(log.String(), "resetting the projection"), log)
 		})
 	}
 }

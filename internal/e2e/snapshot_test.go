@@ -77,7 +77,7 @@ func TestStartingFromASnapshot(t *testing.T) {
 	require.NoError(t, b.Service.Stop(t.Context()))
 
 	log := serveLogged(t, b, roomsvc.Config{})
-	assert.Contains(t, log.String(), `msg="read the snapshot" seq=5 rooms=2`)
+	assert.Contains(t, log.String(), `msg="snapshot read" seq=5 rooms=2`)
 	after := settledData(t, b)
 	assert.Equal(t, before.ProjectionHash, after.ProjectionHash)
 	assert.Equal(t, uint64(1), after.Quarantined)
@@ -109,7 +109,7 @@ func TestTheTailBehindASnapshot(t *testing.T) {
 	require.NoError(t, b.Service.Stop(t.Context()))
 	putSnapshot(t, b, old)
 	log := serveLogged(t, b, roomsvc.Config{})
-	assert.Contains(t, log.String(), `msg="read the snapshot" seq=1 `)
+	assert.Contains(t, log.String(), `msg="snapshot read" seq=1 `)
 	assert.Equal(t, want.ProjectionHash, settledData(t, b).ProjectionHash)
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
 }
@@ -127,7 +127,7 @@ func TestASnapshotThatCannotBeUsed(t *testing.T) {
 		says  string
 	}{
 		"nonsense":          {func(t *testing.T, b *harness.Bus) { putSnapshot(t, b, []byte("nonsense")) }, "it is damaged"},
-		"of another stream": {func(t *testing.T, b *harness.Bus) { putSnapshot(t, b, foreign) }, "it is of a stream created at"},
+		"of another stream": {func(t *testing.T, b *harness.Bus) { putSnapshot(t, b, foreign) }, "it belongs to a stream created at"},
 		"a flipped bit": {func(t *testing.T, b *harness.Bus) {
 			file, _ := snapshot(t, b)
 			file = slices.Clone(file)
@@ -148,10 +148,10 @@ func TestASnapshotThatCannotBeUsed(t *testing.T) {
 			require.NoError(t, b.Service.Stop(t.Context()))
 			c.spoil(t, b)
 			log := serveLogged(t, b, roomsvc.Config{})
-			assert.Regexp(t, `level=WARN msg="the snapshot cannot be used; the whole stream is read instead".*`+c.says, log.String())
+			assert.Regexp(t, `level=WARN msg="snapshot unusable; reading the whole stream".*`+c.says, log.String())
 			assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 			require.NoError(t, b.Service.Stop(t.Context()))
-			assert.Contains(t, serveLogged(t, b, roomsvc.Config{}).String(), "read the snapshot")
+			assert.Contains(t, serveLogged(t, b, roomsvc.Config{}).String(), "snapshot read")
 		})
 	}
 }
@@ -166,13 +166,13 @@ func TestASnapshotThatIsNotThere(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Delete(t.Context(), subjects.Snapshot))
 	log := serveLogged(t, b, roomsvc.Config{})
-	assert.Contains(t, log.String(), "there is no snapshot; the whole stream is read")
+	assert.Contains(t, log.String(), "no snapshot; reading the whole stream")
 	require.NoError(t, b.Service.Stop(t.Context()))
 	_, info := snapshot(t, b)
 	assert.Equal(t, "1", info.Metadata["seq"], "it is written anew")
 	require.NoError(t, b.JS.DeleteObjectStore(t.Context(), subjects.Snapshots))
 	log = serveLogged(t, b, roomsvc.Config{})
-	assert.Contains(t, log.String(), "there is no snapshot; the whole stream is read")
+	assert.Contains(t, log.String(), "no snapshot; reading the whole stream")
 	assert.NotContains(t, log.String(), "level=WARN")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 }
@@ -205,12 +205,12 @@ func TestASnapshotAheadOfTheStream(t *testing.T) {
 	b = busOn(t, s.server)
 	putSnapshot(t, b, file)
 	log := serveLogged(t, b, roomsvc.Config{})
-	assert.Regexp(t, `the snapshot cannot be used.*it goes to sequence 2, the stream ends at 1`, log.String())
+	assert.Regexp(t, `snapshot unusable.*it goes to sequence 2, the stream ends at 1`, log.String())
 	b.Create(t, "other")
 	require.NoError(t, b.Service.Stop(t.Context()))
 	putSnapshot(t, b, file)
 	log = serveLogged(t, b, roomsvc.Config{})
-	assert.Regexp(t, `the snapshot cannot be used.*message 2 of the stream is .* it was `, log.String())
+	assert.Regexp(t, `snapshot unusable.*message 2 of the stream is .* it was `, log.String())
 	_, err := b.Client.Get(t.Context(), "lost")
 	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
 }

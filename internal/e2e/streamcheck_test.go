@@ -101,7 +101,7 @@ func TestStreams_OneCopyOnCluster(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")
 	p := harness.Start(t, harness.Binary(t), "serve", "--nats", cluster.URL())
-	p.Stderr.Await(t, `level=WARN msg="the streams have one copy on a NATS cluster.*roombus streams --apply --replicas 3`)
+	p.Stderr.Await(t, `level=WARN msg="streams have one copy on a NATS cluster.*roombus streams --apply --replicas 3`)
 	p.Stderr.Await(t, `msg=serving`)
 	c := cli{t, cluster.URL()}
 	status, _, stderr := c.run("serve", "--nats", c.url, "--replicas", "3")

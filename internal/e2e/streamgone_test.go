@@ -85,7 +85,7 @@ func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 	t.Parallel()
 	l := newLostStream(t, func(b *harness.Bus) { deleteEvents(t, b) })
 	l.requireGone(t, "1900")
-	l.service.Await(t, `level=ERROR msg="the stream is gone; every command ends as unavailable until it is back" stream=ROOM_EVENTS`)
+	l.service.Await(t, `level=ERROR msg="stream is gone: commands are unavailable until it is back" stream=ROOM_EVENTS`)
 	assert.Zero(t, l.requireGone(t, "1"), "apps that are asked")
 	assert.Zero(t, l.requireGone(t, "1900"), "apps that are asked")
 	refused(t, request(t, l.Bus, "room.app.list", ``), room.CodeUnavailable)
@@ -96,7 +96,7 @@ func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 func TestStreamGone_ServiceGoesOnWithStreamCreatedAnew(t *testing.T) {
 	t.Parallel()
 	l := newLostStream(t, func(b *harness.Bus) { deleteEvents(t, b) })
-	l.service.Await(t, `the stream is gone`)
+	l.service.Await(t, `stream is gone`)
 	second := harness.Serve(t, harness.Connect(t, l.Server), roomsvc.Config{NewEvents: true})
 	l.service.Await(t, `msg="JetStream answers, and the stream is read again" after=0 outage=`)
 	require.NoError(t, second.Stop(t.Context()))
@@ -123,13 +123,13 @@ func TestStreamGone_ServiceGoesOnWithBackup(t *testing.T) {
 		nats(b, "stream", "backup", "ROOM_EVENTS", backup)
 		nats(b, "stream", "rm", "ROOM_EVENTS", "-f")
 	})
-	l.service.Await(t, `the stream is gone`)
+	l.service.Await(t, `stream is gone`)
 	nats(l.Bus, "stream", "restore", backup)
 	l.service.Await(t, `msg="JetStream answers, and the stream is read again" after=0 outage=`)
 	seat(t, l.Bus, "lobby", bob)
 	assert.Equal(t, "lobby", <-l.told)
 	assert.Equal(t, []string{"alice", "bob", "owner"}, l.Members(t, "lobby"))
-	assert.LessOrEqual(t, strings.Count(l.service.String(), "broke off"), 2, "%s", l.service)
+	assert.LessOrEqual(t, strings.Count(l.service.String(), "reading the stream failed"), 2, "%s", l.service)
 }
 
 // On a cluster it is the leader of the cluster that knows that there is no such stream.
@@ -142,7 +142,7 @@ func TestStreamGone_OnCluster(t *testing.T) {
 	seat(t, l.Bus, "lobby", alice)
 	deleteEvents(t, l.Bus)
 	l.requireGone(t, "5000")
-	l.service.Await(t, `the stream is gone`)
+	l.service.Await(t, `stream is gone`)
 	l.requireGone(t, "1")
 	serveOn(t, cluster, "--new-events")
 	l.service.Await(t, `msg="JetStream answers, and the stream is read again" after=0 outage=`)

@@ -82,8 +82,8 @@ func TestADeathDuringASnapshot(t *testing.T) {
 		due   string // events after which the next one is
 		began string // the next service, as it says
 	}{
-		{name: "the first", due: "5", began: `msg="there is no snapshot`},
-		{name: "a later one", older: true, due: "1", began: `msg="read the snapshot" seq=4 `},
+		{name: "the first", due: "5", began: `msg="no snapshot`},
+		{name: "a later one", older: true, due: "1", began: `msg="snapshot read" seq=4 `},
 	} {
 		t.Run(of.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +127,7 @@ func TestADeathDuringASnapshot(t *testing.T) {
 			require.Len(t, events, 5, "the creations, and one join")
 			assert.Equal(t, events[4].Ref(), *r.Event)
 			requireChained(t, events)
-			next.Stderr.Await(t, `msg="wrote a snapshot" seq=5 `)
+			next.Stderr.Await(t, `msg="snapshot written" seq=5 `)
 			replaced, unfinished := snapshots(t, b)
 			assert.NotEqual(t, current, replaced)
 			assert.Empty(t, unfinished)
@@ -135,7 +135,7 @@ func TestADeathDuringASnapshot(t *testing.T) {
 			next.Wait()
 
 			last := serveFailing(t, b, "")
-			assert.Contains(t, last.Stderr.String(), `msg="read the snapshot" seq=5 `)
+			assert.Contains(t, last.Stderr.String(), `msg="snapshot read" seq=5 `)
 			assert.Equal(t, []string{"owner", "u"}, b.Members(t, "r"))
 		})
 	}

@@ -37,7 +37,7 @@ func (s *stage) verify(t *testing.T) {
 	s.requireTold(t, events)
 	s.requireAgreed(t, events, rooms)
 	for _, v := range slices.Concat(s.services, s.workers) {
-		assert.NotRegexp(t, `DATA RACE|panic:|made anew|quarantined a message`, v.Output.String())
+		assert.NotRegexp(t, `DATA RACE|panic:|resetting the projection|message of the stream quarantined`, v.Output.String())
 	}
 	s.logSnapshots(t)
 }
@@ -137,7 +137,7 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 }
 
 // withoutSnapshot is what a room service says that cannot begin with the snapshot.
-var withoutSnapshot = regexp.MustCompile(`(?m)^.*msg="the snapshot cannot be used.*$`)
+var withoutSnapshot = regexp.MustCompile(`(?m)^.*msg="snapshot unusable.*$`)
 
 // logSnapshots says how much there was of snapshots. One that cannot be had while NATS is away is
 // no loss: the stream is read.
@@ -146,8 +146,8 @@ func (s *stage) logSnapshots(t *testing.T) {
 	var wrote, read, without int
 	for _, v := range s.services {
 		said := v.Output.String()
-		wrote += strings.Count(said, `msg="wrote a snapshot"`)
-		read += strings.Count(said, `msg="read the snapshot"`)
+		wrote += strings.Count(said, `msg="snapshot written"`)
+		read += strings.Count(said, `msg="snapshot read"`)
 		for _, line := range withoutSnapshot.FindAllString(said, -1) {
 			without++
 			t.Log(line)

@@ -18,8 +18,9 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// While JetStream does not answer, one line says so, and what fails for that has no lines of its own.
-func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
+// While JetStream does not answer, the log has one line for that and none for errors that follow
+// from it.
+func TestOutageLog_OneLineAtBeginAndEnd(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
@@ -31,31 +32,32 @@ func TestOutageLog_OneLineAtItsBeginAndOneAtItsEnd(t *testing.T) {
 	s := &Service{nc: nc, log: slog.New(slog.NewTextHandler(&out, nil)), projection: newProjection(streamMade)}
 	var burying bus.Outage
 
-	s.brokeOff(true, errors.New("no heartbeat"))
+	s.readFailed(true, errors.New("no heartbeat"))
 	for range 10 {
-		s.brokeOff(false, context.DeadlineExceeded)
-		s.notBuried(&burying, context.DeadlineExceeded)
+		s.readFailed(false, context.DeadlineExceeded)
+		s.deadLetteringFailed(&burying, context.DeadlineExceeded)
 	}
-	s.readsAgain()
-	s.notBuried(&burying, errors.New("stream is full"))
-	s.buried(&burying)
+	s.readStarted()
+	s.deadLetteringFailed(&burying, errors.New("stream is full"))
+	s.deadLetteringWorks(&burying)
 	assert.Equal(t, []string{
-		`INFO msg="reading the stream broke off; trying again" after=0 error="no heartbeat"`,
+		`INFO msg="reading the stream failed; retrying" after=0 error="no heartbeat"`,
 		`WARN msg="JetStream does not answer: commands are unavailable" error="context deadline exceeded"`,
 		`INFO msg="JetStream answers, and the stream is read again" after=0 outage=`,
-		`WARN msg="events that the server gives up are not made dead letters; trying again" error="stream is full"`,
-		`INFO msg="events that the server gives up are made dead letters again" outage=`,
+		`WARN msg="cannot write dead letters of events after max deliveries; retrying" error="stream is full"`,
+		`INFO msg="dead letters of events after max deliveries written again" outage=`,
 	}, regexp.MustCompile(`(?m)(?:INFO|WARN|ERROR) .*?(?:outage=|$)`).FindAllString(out.String(), -1))
 
 	out.Reset()
 	nc.Close()
-	s.brokeOff(false, context.DeadlineExceeded)
-	s.notBuried(&burying, context.DeadlineExceeded)
+	s.readFailed(false, context.DeadlineExceeded)
+	s.deadLetteringFailed(&burying, context.DeadlineExceeded)
 	assert.Empty(t, out.String(), "the loss of the connection is logged")
 }
 
-// A node that is cut off from the others still gives the stream to read, though its leader is silent.
-func TestOutageLog_LeaderIsSilentWhileTheStreamIsRead(t *testing.T) {
+// A node that is cut off from the others still serves reads of the stream, though its leader does
+// not answer.
+func TestOutageLog_LeaderSilentWhileStreamIsRead(t *testing.T) {
 	t.Parallel()
 	out := &lockedBuffer{}
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -67,16 +69,16 @@ func TestOutageLog_LeaderIsSilentWhileTheStreamIsRead(t *testing.T) {
 	s, err := Start(t.Context(), nc, Config{Logger: slog.New(slog.NewTextHandler(out, nil))})
 	require.NoError(t, err)
 	for range 3 {
-		s.silent(context.DeadlineExceeded)
+		s.leaderSilent(context.DeadlineExceeded)
 	}
-	assert.True(t, s.isAway())
-	require.Eventually(t, func() bool { return !s.isAway() }, 5*time.Second, 10*time.Millisecond)
+	assert.True(t, s.isUnavailable())
+	require.Eventually(t, func() bool { return !s.isUnavailable() }, 5*time.Second, 10*time.Millisecond)
 	require.NoError(t, s.Stop(t.Context()))
 	assert.Equal(t, 1, strings.Count(out.String(), `WARN msg="JetStream does not answer: commands are unavailable"`), out)
 	assert.Equal(t, 1, strings.Count(out.String(), `INFO msg="JetStream answers, and the stream is read again"`), out)
 }
 
-// lockedBuffer is a log that goroutines write.
+// lockedBuffer is a log that several goroutines write.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -8,31 +8,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A command is remembered for recentFor at least, and not much longer though no other comes.
-func TestCommandsAreForgottenInTime(t *testing.T) {
+// A command is remembered for at least dedupeFor, and not much longer if no other command comes.
+func TestDedupe_CommandsExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	var r recent
+	var r dedupe
 	r.add("a", 1, now)
-	for _, later := range []time.Duration{0, recentFor, 2*recentFor - time.Second} {
+	for _, later := range []time.Duration{0, dedupeFor, 2*dedupeFor - time.Second} {
 		r.expire(now.Add(later))
 		assert.Equal(t, uint64(1), r.find("a"), later)
 	}
-	r.expire(now.Add(2*recentFor + time.Minute))
+	r.expire(now.Add(2*dedupeFor + time.Minute))
 	assert.Zero(t, r.find("a"))
 	assert.Empty(t, r.generations)
 	r.add("b", 2, now)
 	assert.Equal(t, uint64(2), r.find("b"))
-	r.generations[0].since = now.Add(-3 * recentFor)
+	r.generations[0].since = now.Add(-3 * dedupeFor)
 	r.add("c", 3, now)
 	assert.Zero(t, r.find("b"), "a new generation ends old ones")
-	r.add("old", 4, now.Add(-recentFor-2*clockSkew))
-	assert.Zero(t, r.find("old"), "what the stream no longer knows is not remembered")
+	r.add("old", 4, now.Add(-dedupeFor-2*clockSkew))
+	assert.Zero(t, r.find("old"), "an id that JetStream has forgotten is not remembered")
 }
 
-func TestWhatIsFrozenStays(t *testing.T) {
+func TestDedupe_FrozenGenerationsDoNotChange(t *testing.T) {
 	t.Parallel()
-	var r recent
+	var r dedupe
 	now := time.Now()
 	r.add("a", 2, now)
 	frozen := r.freeze()

@@ -11,33 +11,34 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// figures count what came of asking an app about one interface, since the service started.
-type figures struct {
+// hookStats counts the outcomes of asking one app for one interface, since the service started.
+type hookStats struct {
 	mu     sync.Mutex
 	counts room.Figures
 	times  *hdrhistogram.Histogram // in microseconds; nil before the first
 	open   failOpen
 }
 
-// newTimes is a histogram of microseconds up to the longest timeout there is, to two digits.
+// newTimes returns a histogram of microseconds up to the longest timeout, with two significant
+// digits.
 func newTimes() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, (room.MaxTimeoutMs * time.Millisecond).Microseconds(), 2)
 }
 
-func (f *figures) called() {
+func (f *hookStats) called() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Calls++
 }
 
-func (f *figures) late() {
+func (f *hookStats) late() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Late++
 }
 
-// took adds the time of a call that somebody got, also of one that nobody answered.
-func (f *figures) took(r bus.Reply) {
+// took adds the time of a call that reached a worker, also if it timed out.
+func (f *hookStats) took(r bus.Reply) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.Retried {
@@ -49,11 +50,11 @@ func (f *figures) took(r bus.Reply) {
 	if f.times == nil {
 		f.times = newTimes()
 	}
-	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails out of its range only
+	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
 }
 
-// count adds how asking ended.
-func (f *figures) count(a room.Answer) {
+// count adds the outcome of an answer.
+func (f *hookStats) count(a room.Answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch a.Outcome {
@@ -75,41 +76,41 @@ func (f *figures) count(a room.Answer) {
 	}
 }
 
-// tally is figures on their way to being added up: of several replicas, of several
-// interfaces. The histogram goes along, since quantiles cannot be added.
-type tally struct {
+// statsSnapshot is a copy of hookStats that can be merged with those of other replicas and
+// interfaces. It carries the histogram, since quantiles cannot be added.
+type statsSnapshot struct {
 	room.Figures
 	Times []byte `json:"times,omitempty"` // in HdrHistogram's own encoding
 }
 
-func (f *figures) tally() tally {
+func (f *hookStats) snapshot() statsSnapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	t := tally{Figures: f.counts}
+	t := statsSnapshot{Figures: f.counts}
 	if f.times != nil {
-		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // into memory
+		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
 	}
 	return t
 }
 
-// sum adds tallies up.
-type sum struct {
+// mergedStats is the sum of statsSnapshots.
+type mergedStats struct {
 	figures room.Figures
 	times   *hdrhistogram.Histogram
 }
 
-func newSum() *sum {
-	return &sum{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
+func newMergedStats() *mergedStats {
+	return &mergedStats{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
 }
 
-func (s *sum) add(t tally) {
+func (s *mergedStats) add(t statsSnapshot) {
 	s.figures.Add(t.Figures)
 	if times, err := hdrhistogram.Decode(t.Times); err == nil {
 		s.times.Merge(times)
 	}
 }
 
-func (s *sum) total() room.Figures {
+func (s *mergedStats) total() room.Figures {
 	milliseconds := func(quantile float64) float64 {
 		if s.times.TotalCount() == 0 {
 			return 0

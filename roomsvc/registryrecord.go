@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// registryRecord is what the metadata of the stream of events says about the registry. It is where the events
-// are, so that it is there as long as there is something to protect.
+// registryRecord is the record of the registry in the metadata of the stream of events. There it
+// exists as long as there are events to protect.
 type registryRecord struct {
 	revision uint64
 	apps     []string // registered at that revision
@@ -25,7 +25,7 @@ type registryRecord struct {
 // recordedBytes bounds the names of apps in the record: the server allows 128 KiB of metadata.
 const recordedBytes = 32 << 10
 
-// recordOf is the record that the stream has.
+// recordOf returns the record in the metadata of the stream.
 func recordOf(events jetstream.StreamConfig) (r registryRecord, ok bool) {
 	revision, err := strconv.ParseUint(events.Metadata[subjects.RegistryRevision], 10, 64)
 	if err != nil {
@@ -42,7 +42,8 @@ func (r registryRecord) equal(o registryRecord) bool {
 	return r.revision == o.revision && slices.Equal(r.apps, o.apps)
 }
 
-// record is what this service knows; ok is false unless it knows all of it.
+// record returns the record of the known registrations. ok is false unless they are in sync with
+// the bucket.
 func (a *apps) record() (r registryRecord, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -54,14 +55,14 @@ func (a *apps) record() (r registryRecord, ok bool) {
 		}
 	}
 	slices.Sort(r.apps)
-	return r, a.isKnown()
+	return r, a.isSynced()
 }
 
-// keepRecord brings the record to what this service knows, unless another service has recorded a later revision.
-// What fails is logged, and done again by checkRegistry.
+// keepRecord updates the record with the known registrations, unless another service has recorded a
+// later revision. It logs an error; checkRegistry tries again.
 func (s *Service) keepRecord(ctx context.Context) {
 	if s.cfg.NoProvision {
-		return // the stream is not the service's to change
+		return // the service may not change the stream
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
@@ -70,12 +71,12 @@ func (s *Service) keepRecord(ctx context.Context) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		// Commands are unavailable, and that has been logged.
 	case err != nil:
-		if s.isAway() || !s.unwritten.Failed(time.Now()) {
+		if s.isUnavailable() || !s.recordOutage.Failed(time.Now()) {
 			return
 		}
-		s.log.Warn("cannot record the revision of the registry; if the registry is lost, that may not be noticed", "stream", subjects.Events, "error", err)
+		s.log.Warn("cannot record the revision of the registry; a loss of the registry may go unnoticed", "stream", subjects.Events, "error", err)
 	default:
-		if lasted, log := s.unwritten.Ended(time.Now()); log {
+		if lasted, log := s.recordOutage.Ended(time.Now()); log {
 			s.log.Info("the revision of the registry is recorded again", "outage", lasted.Round(time.Millisecond))
 		}
 	}
@@ -95,7 +96,7 @@ func (s *Service) recordKnown(ctx context.Context) error {
 		if is.revision > known.revision || is.equal(known) {
 			return nil
 		}
-		// Another service may write an earlier revision at the same time. So it is read again.
+		// Another service may overwrite it with an earlier revision at the same time, so it is checked again.
 		if err := s.writeRecord(ctx, info.Config, known); err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (s *Service) writeRecord(ctx context.Context, events jetstream.StreamConfig
 	return nil
 }
 
-// acceptRegistry records that the registry is as it must be, however old it is.
+// acceptRegistry records the registry as it is, also if it is older than recorded.
 func (s *Service) acceptRegistry(ctx context.Context) error {
 	if s.cfg.NoProvision {
 		return nil

@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// grown is a room service on a server of its own, all in this process.
+// grown is a room service with its server, all in this process.
 type grown struct {
 	nc      *nats.Conn // the service's
 	clients *nats.Conn
@@ -48,7 +48,8 @@ func newGrown(b *testing.B, rooms int) *grown {
 
 func growthRoom(n int) string { return fmt.Sprintf("room-%07d", n) }
 
-// growthMembers is how many members the room is created with: the first one many.
+// growthMembers returns the number of members that the room is created with. The first room has
+// many.
 func growthMembers(n int) int {
 	if n == 0 {
 		return room.MaxNewMembers
@@ -60,8 +61,8 @@ func growthUser(n int) room.User {
 	return room.User{ID: fmt.Sprintf("user-%07d", n), Username: fmt.Sprintf("first.last%d", n)}
 }
 
-// fill publishes the events as services would have, but all at once: all rooms are created, then
-// joined once, then once more.
+// fill publishes the events of the rooms concurrently: first all create events, then two joins for
+// each room.
 func (g *grown) fill(b *testing.B, js jetstream.JetStream) {
 	made := time.Now().UTC().Truncate(time.Microsecond)
 	for turn := range 1 + growthJoined {
@@ -108,8 +109,8 @@ func (g *grown) start(b *testing.B) {
 	require.Zero(b, s.projection.counts().quarantined)
 }
 
-// stop writes a snapshot. The commands, which have all come within minutes, are not in it: they
-// are a matter of how many come, not of how many rooms there are.
+// stop writes a snapshot without the remembered commands. Their number depends on the rate of
+// commands, not on the number of rooms.
 func (g *grown) stop(b *testing.B) {
 	g.s.projection.expire(time.Now().Add(time.Hour))
 	began, worked := time.Now(), processor(b)
@@ -119,7 +120,7 @@ func (g *grown) stop(b *testing.B) {
 	g.s = nil
 }
 
-// resident is how much memory the process has, 0 where that is not known.
+// resident returns the memory of the process, 0 where that is unknown.
 func resident() float64 {
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -129,7 +130,7 @@ func resident() float64 {
 	return pages * float64(os.Getpagesize())
 }
 
-// processor is the processor time that the process has taken, in seconds.
+// processor returns the processor time of the process in seconds.
 func processor(b *testing.B) float64 {
 	b.Helper()
 	var usage syscall.Rusage

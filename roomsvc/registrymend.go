@@ -14,26 +14,26 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// registryCheck is how often a service looks whether the bucket is still the one that it has read.
+// registryCheck is the interval between checks that the bucket is the one that was read.
 const registryCheck = 5 * time.Second
 
-// checkRegistry looks at the bucket now and then until the context ends. The watch does not say that the bucket has
-// been deleted, or that a server has come back without it.
+// checkRegistry checks the bucket periodically until the context ends. The watch does not report
+// that the bucket was deleted, or that a server came back without it.
 func (s *Service) checkRegistry(ctx context.Context) {
 	for sleep(ctx, registryCheck) {
 		if _, known := s.apps.record(); !known {
-			continue // it is being read
+			continue // the watch is reading the bucket
 		}
 		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 		bucket, err := s.lookUp(look, subjects.AppsStream)
 		cancel()
 		if err != nil {
-			continue // the next look may tell
+			continue // the next check may succeed
 		}
 		if s.apps.differs(bucket) {
 			select {
-			case s.behind <- struct{}{}:
-			default: // it is about to be read
+			case s.resync <- struct{}{}:
+			default: // a resync is pending
 			}
 			continue
 		}
@@ -41,29 +41,29 @@ func (s *Service) checkRegistry(ctx context.Context) {
 	}
 }
 
-// mendRegistry looks whether the bucket is the one that this service has read. If it is another one, or has lost
-// its end, the registrations that this service knows and the bucket lacks are written back before anything is read
-// from it: no command is decided with fewer apps than are known.
+// mendRegistry checks whether the bucket is the one that this service has read. If it was recreated
+// or has lost its end, mendRegistry writes the missing registrations back before anything is read
+// from the bucket. So no command is decided with fewer apps than are known.
 func (s *Service) mendRegistry(ctx context.Context) error {
 	bucket, err := s.lookUpSettled(ctx)
 	if err != nil {
 		return err
 	}
 	if !s.apps.differs(bucket) {
-		s.apps.recognize(bucket)
+		s.apps.resetIfRecreated(bucket)
 		return nil
 	}
 	known, revision := s.apps.registrations()
-	if revision == 0 { // this service has nothing to write back, but others may have known apps
+	if revision == 0 { // this service knows no registration, but other services may have known some
 		if err := s.checkLosses(ctx); err != nil {
 			return err
 		}
 	} else if !s.stale.Swap(true) {
-		s.log.Error("the registry of apps has lost what this service knows; it is written back before a command is decided",
+		s.log.Error("registry of apps lost known registrations; writing them back before deciding commands",
 			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", endOf(bucket), "known", revision, "apps", len(known))
 	}
 	if bucket == nil {
-		if err := s.haveRegistry(ctx); err != nil {
+		if err := s.ensureRegistry(ctx); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 		return jetstream.ErrBucketNotFound
 	}
 	if len(known) > 0 && !s.cfg.NoProvision {
-		// The recorded revision is that of the bucket before.
+		// The record still has the revision of the earlier bucket.
 		info, err := s.stream.Info(ctx)
 		if err != nil {
 			return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
@@ -94,15 +94,15 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 			return err
 		}
 	}
-	s.apps.recognize(bucket)
+	s.apps.resetIfRecreated(bucket)
 	if s.stale.Swap(false) {
 		s.log.Info("registrations written back", "bucket", subjects.AppsBucket, "known", len(known), "written", written)
 	}
 	return nil
 }
 
-// lookUpSettled looks at the bucket. One that ends early may only be that of a new leader, which needs a moment to
-// have everything at hand.
+// lookUpSettled looks the bucket up. It retries if the bucket seems to have lost its end, since a
+// new leader may need a moment until it has the end.
 func (s *Service) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, error) {
 	for look := 1; ; look++ {
 		bucket, err := s.lookUp(ctx, subjects.AppsStream)
@@ -115,16 +115,17 @@ func (s *Service) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, err
 	}
 }
 
-func (s *Service) haveRegistry(ctx context.Context) error {
-	for _, n := range needs(s.cfg.Replicas) {
+func (s *Service) ensureRegistry(ctx context.Context) error {
+	for _, n := range requirements(s.cfg.Replicas) {
 		if n.config.Name == subjects.AppsStream {
-			return s.have(ctx, n)
+			return s.ensure(ctx, n)
 		}
 	}
 	return nil
 }
 
-// registrations are those that this service knows, and the revision up to which it knows the bucket.
+// registrations returns the known registrations, and the revision of the bucket up to which they
+// are known.
 func (a *apps) registrations() (known map[string]entry, revision uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -137,8 +138,8 @@ func (a *apps) registrations() (known map[string]entry, revision uint64) {
 	return known, a.revision
 }
 
-// writeBack stores a registration that is known if the bucket has none of the app, or an earlier one: that of
-// a version that is not later, and stored before. It returns false if what there is stays.
+// writeBack stores a known registration if the bucket has none of the app, or an older one: stored
+// before, and of no later version. It returns false if the entry in the bucket stays.
 func (a *apps) writeBack(ctx context.Context, id string, known entry) (bool, error) {
 	for {
 		there, err := a.kv.Get(ctx, id)

@@ -10,8 +10,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// How many errors of which origins open a breaker that opens at five failures.
-func TestCircuit_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
+// Which errors open a breaker that opens at five failures.
+func TestBreaker_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		from  func(n int) origin
@@ -26,15 +26,15 @@ func TestCircuit_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 		"one often, then two others":     {func(n int) origin { return origin{strconv.Itoa(max(0, n-9)), strconv.Itoa(max(0, n-9))} }, 12},
 		"many users in one room and one": {func(n int) origin { return origin{strconv.Itoa(1 / (n + 1)), strconv.Itoa(n)} }, 0},
 	} {
-		circuit := newCircuit("app", room.PreRoomUserJoined, Config{BreakerPause: time.Hour}.withDefaults())
+		breaker := newBreaker("app", room.PreRoomUserJoined, Config{BreakerPause: time.Hour}.withDefaults())
 		opened := 0
 		for n := range 50 {
-			done, err := circuit.allow(c.from(n))
+			done, err := breaker.allow(c.from(n))
 			if err != nil {
 				break
 			}
 			done(room.Answer{Outcome: room.Failed})
-			if circuit.state() == room.BreakerOpen {
+			if breaker.state() == room.BreakerOpen {
 				opened = n + 1
 			}
 		}
@@ -42,7 +42,7 @@ func TestCircuit_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 	}
 }
 
-// Rounds that need less time than their part leave the rest to the others.
+// Rounds that need less time than their share leave the rest to the others.
 func TestLevel_FillsTheBudget(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
@@ -61,7 +61,7 @@ func TestLevel_FillsTheBudget(t *testing.T) {
 	} {
 		var rounds []round
 		for _, timeout := range c.timeouts {
-			rounds = append(rounds, round{contacts: []*contact{{manifest: room.Manifest{TimeoutMs: new(int(timeout.Milliseconds()))}}}})
+			rounds = append(rounds, round{hooks: []*hook{{manifest: room.Manifest{TimeoutMs: new(int(timeout.Milliseconds()))}}}})
 		}
 		assert.Equal(t, c.level, level(rounds, c.most), c.timeouts)
 	}

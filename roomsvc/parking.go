@@ -9,19 +9,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// parkedUntil is when a consumer is to go on that is parked: never, if nothing unparks it. It is
-// the mark of those, as no operator pauses a consumer until then.
+// parkedUntil is the end of the pause of a parked consumer: in effect never. It marks parked
+// consumers, since no operator pauses a consumer until then.
 var parkedUntil = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // isParked reports whether the consumer is kept for an app whose manifest has no post-interface. A
-// filter that matches no event would not keep its place: the server moves a consumer over what its
-// filter passes over as soon as any worker, such as one of an earlier version, pulls.
+// filter that matches no event would not keep its position: the server advances a consumer over
+// events that do not match as soon as a worker pulls, such as a worker of an earlier version.
 func isParked(c jetstream.ConsumerConfig) bool {
 	return c.PauseUntil != nil && c.PauseUntil.Equal(parkedUntil)
 }
 
-// setParked parks the consumer, if there is one, or ends that. It returns when the consumer's
-// leader knows.
+// setParked parks or resumes the consumer, if it exists. It returns when the consumer's leader has
+// applied that.
 func setParked(ctx context.Context, stream jetstream.Stream, name string, parked bool) error {
 	for {
 		there, err := stream.Consumer(ctx, name)

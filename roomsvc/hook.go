@@ -1,0 +1,53 @@
+package roomsvc
+
+import (
+	"fmt"
+
+	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/room"
+)
+
+// hook is an app with one pre-interface for which it is asked.
+type hook struct {
+	manifest  room.Manifest // the one in force
+	iface     room.Interface
+	subject   string               // of its requests
+	retry     string               // of a retried request
+	condition *condition.Condition // nil: the app is asked about every event
+	broken    error                // why the condition does not compile
+	breaker   *breaker
+	stats     *hookStats
+}
+
+// answerWithoutAsking returns the answer of an app that need not be asked about a draft. encodeErr
+// is the error if the pre-event cannot be encoded. If the app must be asked the answer has no
+// outcome.
+func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, encodeErr error) room.Answer {
+	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
+	concerned, err := k.concerned(c, d)
+	switch {
+	case err != nil && a.Essential:
+		a.Outcome, a.Reason = room.Failed, fmt.Sprintf("its condition cannot be evaluated: %v", err)
+	case err == nil && !concerned:
+		a.Outcome, a.Reason = room.Skipped, "its condition does not hold"
+	case !k.manifest.IsEnabled():
+		a.Outcome, a.Reason = room.Unavailable, "disabled"
+	case encodeErr != nil:
+		a.Outcome, a.Reason = room.Failed, encodeErr.Error()
+	case err != nil: // the app is asked: a client may have sent a value that the condition cannot evaluate
+		a.Reason = fmt.Sprintf("asked, since its condition cannot be evaluated: %v", err)
+	}
+	return a
+}
+
+func (k *hook) concerned(c room.Command, d *room.Draft) (bool, error) {
+	if k.condition == nil {
+		return true, k.broken
+	}
+	return k.condition.Holds(condition.Event{ID: c.ID, Time: c.Time, Data: d.Data})
+}
+
+// enforcedEssential reports whether the action is blocked if the app cannot answer.
+func (k *hook) enforcedEssential() bool {
+	return k.manifest.Essential(k.iface) && !k.manifest.Shadow
+}
