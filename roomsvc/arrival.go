@@ -48,7 +48,8 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 }
 
 // perform executes a command, here or at the service that has the room for now. A command that is
-// handed over keeps its turn here, so that the next command of its user does not overtake it.
+// handed over keeps its place here, so that the next command of its user does not overtake it. The
+// commands of other users go on.
 func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (result any, err error) {
 	defer func() {
 		if err != nil && a.c.ID != "" {
@@ -70,8 +71,12 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 		if !errors.As(err, &elsewhere) {
 			return result, err
 		}
+		s.lanes.sendAway(a.c.Request.Target(), a.ticket)
 		if result, done, err := s.handOver(ctx, a.c, msg, elsewhere); done {
 			return result, err
+		}
+		if err := s.lanes.bringBack(ctx, a.c.Request.Target(), a.ticket); err != nil {
+			return nil, s.rejected(a.c, err)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type ticket struct {
 	user     string               // commands of one user keep their order; empty if unknown
 	changes  bool                 // the command would change the room
 	begun    bool                 // it is the ticket's turn
+	away     bool                 // another service executes the command
 	ready    chan struct{}        // closed when the ticket has begun; nil if it did not have to wait
 
 	number       int     // in the order of arrival
@@ -66,6 +67,7 @@ func (l *lane) remove(t *ticket) {
 		if t.storeErr != nil {
 			l.storeErr, l.failedAt = t.storeErr, time.Now()
 		}
+	case t.away:
 	case t.changes:
 		l.waiting = slices.DeleteFunc(l.waiting, func(o *ticket) bool { return o == t })
 	case t.begun:
@@ -89,7 +91,32 @@ func (l *lane) remove(t *ticket) {
 // upgrade makes a ticket that has begun wait to change the room, in the order of arrival.
 func (l *lane) upgrade(t *ticket) {
 	l.passing--
-	t.changes, t.begun, t.ready = true, false, make(chan struct{})
+	t.changes = true
+	l.wait(t)
+}
+
+// sendAway lets the next ticket change the room while another service executes the command of this
+// one. The later commands of its user still wait for it.
+func (l *lane) sendAway(t *ticket) {
+	if l.decider == t {
+		l.decider, t.away = nil, true
+		l.begin(nil)
+	}
+}
+
+// bringBack makes a ticket that was sent away wait to change the room. It reports whether it was.
+func (l *lane) bringBack(t *ticket) bool {
+	if !t.away {
+		return false
+	}
+	t.away = false
+	l.wait(t)
+	return true
+}
+
+// wait puts a ticket among those that are to change the room, in the order of arrival.
+func (l *lane) wait(t *ticket) {
+	t.begun, t.ready = false, make(chan struct{})
 	at, _ := slices.BinarySearchFunc(l.waiting, t.number, func(w *ticket, number int) int { return cmp.Compare(w.number, number) })
 	l.waiting = slices.Insert(l.waiting, at, t)
 	l.begin(nil)

@@ -153,6 +153,30 @@ func (ls *lanes) upgrade(roomID string, t *ticket) {
 	ls.byRoom[roomID].upgrade(t)
 }
 
+// sendAway lets the next command change the room while another service executes this one.
+func (ls *lanes) sendAway(roomID string, t *ticket) {
+	if t == nil {
+		return
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.byRoom[roomID].sendAway(t)
+}
+
+// bringBack returns when it is the ticket's turn again. The error is that of wait.
+func (ls *lanes) bringBack(ctx context.Context, roomID string, t *ticket) error {
+	if t == nil {
+		return nil
+	}
+	ls.mu.Lock()
+	waits := ls.byRoom[roomID].bringBack(t)
+	ls.mu.Unlock()
+	if !waits {
+		return nil
+	}
+	return ls.wait(ctx, roomID, t, nil)
+}
+
 // hasEarlierCopy reports whether the lane has an earlier ticket of the same command.
 func (ls *lanes) hasEarlierCopy(t *ticket) bool {
 	ls.mu.Lock()

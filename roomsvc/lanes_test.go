@@ -222,3 +222,40 @@ func TestLanes_DeadlineErrorNamesStepOfCommandInFront(t *testing.T) {
 		})
 	}
 }
+
+func TestLanes_CommandHandedOverHoldsUpItsUserOnly(t *testing.T) {
+	t.Parallel()
+	lanes := newLanes(100)
+	x := change("x")
+	away := <-take(t.Context(), t, lanes, x, never)
+	require.NoError(t, away.err)
+	other := take(t.Context(), t, lanes, change("y"), never)
+	same := change("x")
+	behind := take(t.Context(), t, lanes, same, never)
+	last := take(t.Context(), t, lanes, change("z"), never)
+
+	lanes.sendAway("r", x)
+	(<-other).release()
+	assert.False(t, lanes.hasBegun(same), "the order of one user")
+	require.NoError(t, lanes.bringBack(t.Context(), "r", x), "it has its place in front again")
+	assert.False(t, lanes.hasBegun(same))
+	away.release()
+	(<-behind).release()
+	(<-last).release()
+	assert.Empty(t, lanes.byRoom)
+}
+
+func TestLanes_CommandHandedOverInVainWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	lanes := newLanes(100)
+	x := change("x")
+	away := <-take(t.Context(), t, lanes, x, never)
+	lanes.sendAway("r", x)
+	other := <-take(t.Context(), t, lanes, change("y"), never)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, lanes.bringBack(ended, "r", x), &room.Error{Code: room.CodeDeadlineExceeded})
+	away.release()
+	other.release()
+	assert.Empty(t, lanes.byRoom)
+}
