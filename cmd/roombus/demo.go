@@ -45,10 +45,10 @@ serving until Ctrl-C, for you to try the nats CLI on it.`,
 	return c
 }
 
-// timeline writes entries as they come, as lines for people or as JSON.
+// timeline writes entries as they arrive, as text or as JSON.
 func timeline(w io.Writer, json bool) func(demo.Entry) {
 	if json {
-		return func(e demo.Entry) { _ = writeJSON(w, e) } // a demo nobody reads has no one to tell
+		return func(e demo.Entry) { _ = writeJSON(w, e) } // a failed write ends the command in Run
 	}
 	p := paintFor(w)
 	return func(e demo.Entry) {
@@ -59,7 +59,7 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 			fmt.Fprintf(w, "\n%s\n", p.as("— "+e.Text, color.Faint))
 		case demo.KindExplain:
 			fmt.Fprintf(w, "\n%s\n", p.as("$ "+e.Text, color.Bold))
-			_ = (&reading{out: &output{}}).tell(w, e.Found) // writing as people read it does not fail
+			_ = (&reading{out: &output{}}).tell(w, e.Found) // writing text returns no error
 		case demo.KindVerdict:
 			p.verdict(w, room.AppOutcome{App: e.App, Interface: e.Interface, Outcome: e.Outcome, Reason: e.Text, Changed: e.Fields, Ms: e.Ms})
 		case demo.KindWarning:
@@ -76,7 +76,7 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 	}
 }
 
-// tryThese is what a visitor can do with a demo that goes on.
+// tryThese returns the commands to try while the demo runs.
 func tryThese(url string) string {
 	return fmt.Sprintf(`
 The demo goes on. In another terminal, with the nats CLI:

@@ -18,7 +18,7 @@ func newExplain() *cobra.Command {
 	var isID bool
 	c := &cobra.Command{
 		Use:   "explain COMMAND-ID|SEQ",
-		Short: "Show one command's whole story: what every app said, and what came of it",
+		Short: "Show the verdicts of all apps on one command, and its result",
 		Long: `explain looks for a command's events and rejections in both streams, and shows them in the
 order in which it was tried. The id is that of the event or the rejection: roombus events and
 roombus rejections show it in brackets, so does a command that fails, and the client that sends a
@@ -62,7 +62,7 @@ read, unless there is nothing. With another id both streams are read from their 
 	return c
 }
 
-// tell writes what was found of a command, a paragraph for each try.
+// tell writes the records of a command, one paragraph for each try.
 func (r *reading) tell(w io.Writer, found []audit.Record) error {
 	p := paintFor(w)
 	for n, rec := range found {
@@ -111,7 +111,7 @@ func (p paint) rejected(w io.Writer, r room.Rejection) {
 	fmt.Fprintf(w, "  = %s\n", cause(r, p))
 }
 
-// causes shows which commands led to the one explained, oldest first.
+// causes shows the commands that led to the explained command, oldest first.
 func (p paint) causes(w io.Writer, ids []string) {
 	if len(ids) > 0 {
 		fmt.Fprintf(w, "    caused by %s\n", plain(strings.Join(ids, ", ")))

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saying is what a service on the host says: data of its first endpoint, if it has any.
+// saying returns the stats of a service on the host. Its first endpoint has the data, if there is
+// any.
 func saying(host, pid, data string) micro.Stats {
 	s := micro.Stats{ServiceIdentity: micro.ServiceIdentity{ID: host + pid, Version: "0.1.0", Metadata: map[string]string{"host": host, "pid": pid, "revision": "abc"}}}
 	if data != "" {

@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// rooms is what can be done with rooms from the command line.
+// rooms holds the flags that the room commands share.
 type rooms struct {
 	conn connection
 	out  output
@@ -28,7 +28,7 @@ type rooms struct {
 
 func newRoom() *cobra.Command {
 	r := &rooms{}
-	c := &cobra.Command{Use: "room", Short: "Create, delete, join, leave and look at rooms"}
+	c := &cobra.Command{Use: "room", Short: "Create, delete, join, leave and show rooms"}
 	r.conn.addFlags(c)
 	r.conn.addTimeout(c, 5*time.Second)
 	r.out.addFlags(c)
@@ -49,7 +49,7 @@ says another.` + userForms,
 	f := c.Flags()
 	f.StringVar(&req.Room.SlugifiedName, "slug", "", "slugified name, which apps and clients may show in addresses; it is taken as it is (default: ROOM)")
 	f.StringVar(&req.Room.SlugifiedName, "name", "", "")
-	_ = f.MarkHidden("name") // what --slug was called; it fails for a flag that there is not
+	_ = f.MarkHidden("name") // the former name of --slug; MarkHidden fails only for an unknown flag
 	f.StringVar((*string)(&req.Room.Type), "type", string(room.Channel), "channel, private_group, direct_message or live_chat")
 	f.StringVar(&req.Room.DisplayName, "display-name", "", "display name")
 	f.StringVar(&req.Room.Description, "description", "", "description")
@@ -72,7 +72,7 @@ says another.` + userForms,
 		}
 		req.Room.SlugifiedName = cmp.Or(req.Room.SlugifiedName, req.Room.ID, r.id)
 		if req.Creator.ID == "" {
-			req.Creator.ID = whoRuns()
+			req.Creator.ID = currentUser()
 		}
 		req.Room.DisplaySystemMessages = new(!quiet)
 		req.Room.CustomFields, err = parseFields(c, fields)
@@ -114,9 +114,9 @@ func (r *rooms) leave() *cobra.Command {
 
 type change func(context.Context, *roomclient.Client, []string, ...roomclient.Option) (room.Result, error)
 
-// command makes a cobra command send a command to the service and show its result.
+// command makes a cobra command that sends a command to the room service and shows its result.
 func (r *rooms) command(c *cobra.Command, do change) *cobra.Command {
-	c.Flags().StringVar(&r.id, "id", "", "id of the command; sent again with the same id it is done once (default: a new one)")
+	c.Flags().StringVar(&r.id, "id", "", "id of the command; a command that is sent twice with the same id takes effect once (default: a new id)")
 	c.RunE = r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 		var opts []roomclient.Option
 		if r.id != "" {
@@ -247,7 +247,7 @@ func showRoom(w io.Writer, r room.Room) {
 		line("parent", r.ParentRoomID)
 	}
 	for _, key := range sortedKeys(r.CustomFields) {
-		value, _ := json.Marshal(r.CustomFields[key]) // it came as JSON
+		value, _ := json.Marshal(r.CustomFields[key]) // the value was decoded from JSON
 		line("field "+key, string(value))
 	}
 	_ = t.Flush()
@@ -280,7 +280,7 @@ func parseFields(c *cobra.Command, fields []string) (map[string]any, error) {
 	return parsed, nil
 }
 
-func whoRuns() string {
+func currentUser() string {
 	u, err := user.Current()
 	if err != nil || u.Username == "" {
 		return "roombus"

@@ -91,8 +91,8 @@ func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
 		"dead ls guard":    "choose with --app, --event or --room",
 		"app ls guard":     "roombus app info APP shows one app",
 		"room ls lobby":    "roombus room get ROOM shows one room",
-		"serve nats://x":   "say with --nats which NATS server to use",
-		"bench nats://x":   "say with --nats which NATS server to use",
+		"serve nats://x":   "give the NATS server with --nats",
+		"bench nats://x":   "give the NATS server with --nats",
 	} {
 		var stderr bytes.Buffer
 		assert.Equal(t, exitUsage, Run(t.Context(), strings.Fields(command), strings.NewReader(""), io.Discard, &stderr), command)
@@ -105,7 +105,7 @@ func TestServe_LogsAsEnvironmentSaysUnlessFlagsDo(t *testing.T) {
 	t.Setenv("ROOMBUS_LOG_LEVEL", "debug")
 	for flags, first := range map[string]string{
 		"":                                  `(?m)^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
-		"--log-json=false --log-level info": `(?m)^time=\S+ level=INFO msg="NATS inside"`,
+		"--log-json=false --log-level info": `(?m)^time=\S+ level=INFO msg="embedded NATS server started"`,
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		stderr := harness.NewOutput()

@@ -129,7 +129,7 @@ func TestBenchOfATrace(t *testing.T) {
 
 	all := startBench(t, "--trace", path, "--apps", "0", "--concurrency", "2", "--json")
 	require.Zero(t, all.Wait())
-	assert.Contains(t, all.Stderr.String(), "bad rows, which are passed over: 1; the first: line 62")
+	assert.Contains(t, all.Stderr.String(), "skipped bad rows: 1; the first: line 62")
 	for _, r := range jsonLines[bench.Result](t, all.Stdout.String()) {
 		assert.Equal(t, []int{60, 60}, []int{r.Roombus.Commands, r.Floor.Commands})
 		assert.Zero(t, r.Roombus.Failed+r.Floor.Failed)
@@ -237,7 +237,7 @@ func TestBenchUsage(t *testing.T) {
 		{"--sync never", "--sync must be"},
 		{"--sync always", "--sync is about the NATS server inside"},
 		{"--replicas 3 --sync always", "--sync is about the NATS server inside"},
-		{"--store-dir /tmp", "--store-dir is about the NATS server inside"},
+		{"--store-dir /tmp", "--store-dir is about the embedded NATS server"},
 		{"--replicas 2", "--replicas must be 1, 3 or 5"},
 		{"--replicas 0", "--replicas must be 1, 3 or 5"},
 		{"--limit 5", "--limit goes with --trace"},

@@ -166,7 +166,7 @@ func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	for app, want := range map[string]string{"asked": "?", "away": "0", "counted": "1"} {
 		assert.Equal(t, want, workers(app), app)
 	}
-	assert.Contains(t, c.ok("app", "info", "asked"), "none answers over the micro protocol")
+	assert.Contains(t, c.ok("app", "info", "asked"), "no worker speaks the micro protocol")
 	assert.Regexp(t, `(?m)^workers +none$`, c.ok("app", "info", "away"))
 	b.Create(t, "r")
 	<-got

@@ -106,7 +106,7 @@ func TestCLI_LastOfTheRejectionsThatAreChosen(t *testing.T) {
 
 	for what, args := range map[string][]string{
 		`roombus: there is no app "nobody"`:                                {"rejections", "--app", "nobody"},
-		`roombus: there is no room "nowhere", and nothing is known of one`: {"rejections", "--room", "nowhere"},
+		`roombus: there is no room "nowhere", and the streams have nothing of it`: {"rejections", "--room", "nowhere"},
 	} {
 		status, stdout, stderr := c.run(args...)
 		assert.Zero(t, status)

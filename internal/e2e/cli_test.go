@@ -112,7 +112,7 @@ func TestCLIRooms(t *testing.T) {
 	status, stdout, stderr := c.run("events", "--room", "other")
 	assert.Zero(t, status)
 	assert.Empty(t, stdout)
-	assert.Equal(t, "roombus: there is no room \"other\", and nothing is known of one\n", stderr)
+	assert.Equal(t, "roombus: there is no room \"other\", and the streams have nothing of it\n", stderr)
 	assert.Empty(t, c.ok("events", "--since", "2100-01-01T00:00:00Z"))
 }
 
@@ -164,7 +164,7 @@ func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
 
 	assert.NotContains(t, c.fails(4, "room", "join", "nowhere", "bob"), "explain", "it leaves no rejection")
 	_, _, stderr = cli{t, "nats://127.0.0.1:1"}.run("room", "get", "r", "--json")
-	assert.Contains(t, jsonLines[map[string]string](t, stderr)[0]["message"], "roombus serve has one inside")
+	assert.Contains(t, jsonLines[map[string]string](t, stderr)[0]["message"], "roombus serve has an embedded one")
 }
 
 func TestCLIUsage(t *testing.T) {
@@ -214,9 +214,9 @@ func TestCLIUsage(t *testing.T) {
 		c.fails(2, args...)
 	}
 	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"rejections"}, {"explain", "a"}, {"health"}} {
-		assert.Contains(t, c.fails(5, args...), "roombus serve has one inside", args)
+		assert.Contains(t, c.fails(5, args...), "roombus serve has an embedded one", args)
 	}
-	assert.Contains(t, wontServe(t, "--nats", c.url), "roombus serve has one inside")
+	assert.Contains(t, wontServe(t, "--nats", c.url), "roombus serve has an embedded one")
 	status, stdout, _ := c.run("room")
 	assert.Zero(t, status)
 	assert.Contains(t, stdout, "history")

@@ -92,8 +92,8 @@ func TestServe_TLSMistakeNamesTheFlag(t *testing.T) {
 	server := harness.Start(t, harness.Tool(t, harness.NATSServer), "--config", config)
 	url := "nats://" + server.Stderr.Await(t, `Listening for client connections on (\S+)`)[1]
 	server.Stderr.Await(t, "Server is ready")
-	assert.Contains(t, wontServe(t, "--nats", url), "name its file with --tlsca")
-	assert.Contains(t, wontServe(t, append([]string{"--nats", strings.Replace(url, "127.0.0.1", "localhost", 1)}, s.flags...)...), "use a name or address in --nats that the server's certificate has")
+	assert.Contains(t, wontServe(t, "--nats", url), "name the authority's file with --tlsca")
+	assert.Contains(t, wontServe(t, append([]string{"--nats", strings.Replace(url, "127.0.0.1", "localhost", 1)}, s.flags...)...), "use a name or address in --nats that the server's certificate contains")
 	assert.Contains(t, wontServe(t, "--nats", natsServer(t, harness.NATSServer), "--tlsca", filepath.Join(dir, "ca.pem")), "the server has no TLS: leave out --tlsca")
 }
 

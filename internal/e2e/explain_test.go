@@ -126,7 +126,7 @@ func TestCLIExplain(t *testing.T) {
 		c.ok("explain", created))
 
 	assert.Regexp(t, `no trace of command "c9" among the 3 events and 1 rejections of all rooms; rejections are kept for 7 days.*changed: false`, c.fails(4, "explain", "c9"))
-	assert.Contains(t, c.fails(4, "explain", "c1", "--room", "other"), "of room other; look everywhere, without --room and --since")
+	assert.Contains(t, c.fails(4, "explain", "c1", "--room", "other"), "of room other; search the whole streams, without --room and --since")
 	_, err := b.JS.PublishMsg(t.Context(), &nats.Msg{Subject: "room.post.userjoin.r", Header: nats.Header{"ce-id": {"forged"}}})
 	require.NoError(t, err)
 	assert.Contains(t, c.ok("explain", "forged"), "room.post.userjoin.r, message 4, was not written by the room service: ")

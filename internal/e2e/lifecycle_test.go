@@ -301,7 +301,7 @@ func TestCLIApps(t *testing.T) {
 		assert.Contains(t, c.fails(4, "app", verb, "guard"), `there is no app "guard"`)
 		c.fails(2, "app", verb)
 	}
-	assert.Contains(t, c.fails(2, "app", "shadow", "guard", "maybe"), `it is on or off, not "maybe"`)
+	assert.Contains(t, c.fails(2, "app", "shadow", "guard", "maybe"), `shadow must be on or off, not "maybe"`)
 }
 
 // An older worker is told that a later version is registered, and serves on.
