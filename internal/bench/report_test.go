@@ -36,7 +36,7 @@ func measured() *Result {
 func allFailed() *Result {
 	r := newResult(Cell{Command: Create, Concurrency: 1})
 	s := done(0, 0)
-	s.failed, s.failure = 7, "nobody answers"
+	s.failed, s.failure = 7, "no service answers"
 	r.add(s, done(0, 0))
 	r.finish(0)
 	return r
@@ -69,7 +69,7 @@ func TestTables(t *testing.T) {
 	assert.Regexp(t, `(?m)^ +join +3 +100000 +256 +163 +233 +0\.75 +0\.50-0\.90 +4\.00 +4\.00 +4\.00 +4\.00 +2\.00 +2\.00 +0$`, text)
 	assert.Regexp(t, `(?m)^ +join +3 +100000 +256 +30 +30 +1\.00 .* 0\.100$`, text)
 	assert.Regexp(t, `(?m)^ +create +0 +new +1 +0 +0 +0\.00 .* 7$`, text)
-	assert.Contains(t, text, "create, 0 apps, 1 at once: 7 of 7 commands failed on roombus; the first: nobody answers\n")
+	assert.Contains(t, text, "create, 0 apps, 1 at once: 7 of 7 commands failed on roombus; the first: no service answers\n")
 	assert.NotContains(t, text, "failed on floor")
 	for line := range strings.Lines(text) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), 160)

@@ -102,7 +102,7 @@ func failure(reply *nats.Msg) string {
 		}
 	}
 	if reply.Header.Get("Status") == "503" {
-		return "nobody answers"
+		return "no service answers"
 	}
 	return ""
 }

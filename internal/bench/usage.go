@@ -91,10 +91,10 @@ func usage(ctx context.Context, nc *nats.Conn, name string) (Usage, error) {
 	var u Usage
 	reply, err := nc.RequestWithContext(ctx, usageSubject(name), nil)
 	if err != nil {
-		return u, fmt.Errorf("asking %s what it uses: %w", name, err)
+		return u, fmt.Errorf("asking %s for its usage: %w", name, err)
 	}
 	if err := json.Unmarshal(reply.Data, &u); err != nil {
-		return u, fmt.Errorf("reading what %s uses: %w", name, err)
+		return u, fmt.Errorf("reading the usage of %s: %w", name, err)
 	}
 	return u, nil
 }

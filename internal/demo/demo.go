@@ -120,7 +120,7 @@ func (st *stage) command(ctx context.Context, s step, tell func(Entry)) error {
 		case n := <-st.wrote:
 			tell(Entry{Kind: KindEvent, App: "scribe", Interface: n.i, Text: n.text, Event: &n.ref})
 		case <-ctx.Done():
-			return fmt.Errorf("the scribe did not hear of it: %w", ctx.Err())
+			return fmt.Errorf("the scribe did not receive the event: %w", ctx.Err())
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (st *stage) explain(ctx context.Context, id string, tries int, tell func(En
 	found, err := backoff.Retry(ctx, func() ([]audit.Record, error) {
 		found, err := audit.Find(ctx, st.js, audit.Query{ID: id})
 		if err == nil && len(found) < tries {
-			err = errors.New("not everything is written yet")
+			err = errors.New("some records are not stored yet")
 		}
 		return found, err
 	})

@@ -69,7 +69,7 @@ func (st *stage) stopAll() error {
 
 func (st *stage) startGuard(ctx context.Context) (err error) {
 	st.guard, err = st.start(ctx, room.Manifest{
-		ID: "guard", Version: "1.0.0", Description: "decides who may do what", Order: new(1),
+		ID: "guard", Version: "1.0.0", Description: "decides which users may act", Order: new(1),
 		Essentials: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(300),
 	}, guard{})
 	return err

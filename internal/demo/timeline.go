@@ -45,7 +45,7 @@ func resultEntry(r room.Result, refused *room.Error) Entry {
 	case refused != nil:
 		return Entry{Kind: KindResult, Code: refused.Code, App: refused.App, Text: refused.Message, Changed: new(false)}
 	case !r.Changed:
-		return Entry{Kind: KindResult, Text: "nothing to change, nobody was asked", Changed: new(false)}
+		return Entry{Kind: KindResult, Text: "nothing to change, no app was asked", Changed: new(false)}
 	}
 	return Entry{
 		Kind: KindResult, Changed: new(true), Event: r.Event,

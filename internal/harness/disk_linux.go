@@ -28,7 +28,7 @@ func NewDisk(t testing.TB, mib int) *Disk {
 	t.Helper()
 	d := &Disk{Dir: t.TempDir(), mib: mib}
 	if out, err := d.wrap("true").CombinedOutput(); err != nil {
-		t.Skipf("needs to mount a disk of its own, in a user namespace (unshare -rm): %v: %s", err, out)
+		t.Skipf("needs to mount a disk in a user namespace (unshare -rm): %v: %s", err, out)
 	}
 	return d
 }

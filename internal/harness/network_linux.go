@@ -49,7 +49,7 @@ func NewNetwork(t testing.TB, hosts int) (*Network, []*Host) {
 	n := &Network{hosts: make(map[[4]byte]*Host), group: make(map[*Host]int)}
 	for k := range hosts {
 		if err := n.add(t, byte(k+1)); err != nil {
-			t.Skipf("needs network namespaces and /dev/net/tun: run it as root, or as one in a namespace (unshare -rn): %v", err)
+			t.Skipf("needs network namespaces and /dev/net/tun: run it as root, or as root of a namespace (unshare -rn): %v", err)
 		}
 	}
 	for _, h := range n.hosts {

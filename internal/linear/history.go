@@ -146,7 +146,7 @@ func (h *History) Settle(events []room.Event) error {
 		case op.outcome == unknown:
 			op.outcome = nothing
 		case op.output.Changed && !is:
-			errs = append(errs, fmt.Errorf("command %s was acknowledged as event %d, which is not there", op.ID, op.output.Seq))
+			errs = append(errs, fmt.Errorf("command %s was acknowledged as event %d, which is not stored", op.ID, op.output.Seq))
 		case op.output.Changed && op.output != out:
 			errs = append(errs, fmt.Errorf("command %s was answered with %q, stored is %q", op.ID, op.output, out))
 		case !op.output.Changed && is && !op.sure:

@@ -149,7 +149,7 @@ func TestSettling(t *testing.T) {
 	}{
 		"as answered":           {events: []room.Event{stored("c", 1, 1, 1)}},
 		"others may be there":   {events: []room.Event{stored("c", 1, 1, 1), stored("x", 1, 1, 2)}},
-		"lost":                  {err: "command c was acknowledged as event 1, which is not there"},
+		"lost":                  {err: "command c was acknowledged as event 1, which is not stored"},
 		"elsewhere":             {events: []room.Event{stored("c", 1, 1, 2)}, err: "command c was answered"},
 		"twice":                 {events: []room.Event{stored("c", 1, 1, 1), stored("c", 1, 1, 1)}, err: "have the id c"},
 		"refused and yet there": {events: []room.Event{stored("c", 1, 1, 1), stored("j", 2, 2, 2)}, err: "command j was answered"},
