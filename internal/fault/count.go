@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Count is how many of something a test makes: a number that suits the short form, or the full
-// one for ROOMBUS_SOAK.
+// Count returns how many items a test makes: the short number, or the full number with
+// ROOMBUS_SOAK.
 func Count(short, full int) int {
 	if os.Getenv("ROOMBUS_SOAK") == "" {
 		return short
@@ -15,7 +15,7 @@ func Count(short, full int) int {
 	return full
 }
 
-// LogUse writes to the test's log what this process has in use.
+// LogUse logs the memory and goroutines that this process uses.
 func LogUse(t testing.TB, when string) {
 	t.Helper()
 	var m runtime.MemStats

@@ -11,37 +11,37 @@ import (
 	"time"
 )
 
-// Harm is one kind of fault.
-type Harm struct {
+// Fault is one kind of fault.
+type Fault struct {
 	Name string
-	// Do does the harm and undoes it, also when the context ends meanwhile. It reports
-	// whether there was anything to harm.
+	// Do injects the fault and repairs it, also when the context ends meanwhile. It reports whether
+	// there was anything to break.
 	Do func(ctx context.Context, r *rand.Rand) bool
 }
 
-// Nemesis does harm at random, and counts.
+// Nemesis injects random faults and counts them.
 type Nemesis struct {
 	seed   uint64
-	raging sync.WaitGroup
+	active sync.WaitGroup
 
 	mu     sync.Mutex
 	sides  uint64
 	counts map[string]int
 }
 
-// NewNemesis draws what it does from the seed.
+// NewNemesis returns a Nemesis whose choices derive from the seed.
 func NewNemesis(seed uint64) *Nemesis { return &Nemesis{seed: seed, counts: make(map[string]int)} }
 
-// Rage does one of the harms after the other, with pauses of up to that long between them, until
-// the context ends. Several may rage at once: harms of different calls overlap.
-func (n *Nemesis) Rage(ctx context.Context, pause time.Duration, harms ...Harm) {
+// Run injects the faults in random order, one after the other, with pauses of up to pause between
+// them, until the context ends. Several calls may run at once: their faults overlap.
+func (n *Nemesis) Run(ctx context.Context, pause time.Duration, faults ...Fault) {
 	n.mu.Lock()
 	n.sides++
 	r := rand.New(rand.NewPCG(n.seed, n.sides))
 	n.mu.Unlock()
-	n.raging.Go(func() {
+	n.active.Go(func() {
 		for Pause(ctx, time.Duration(r.Int64N(int64(pause)))) {
-			h := harms[r.IntN(len(harms))]
+			h := faults[r.IntN(len(faults))]
 			if h.Do(ctx, r) {
 				n.mu.Lock()
 				n.counts[h.Name]++
@@ -51,10 +51,10 @@ func (n *Nemesis) Rage(ctx context.Context, pause time.Duration, harms ...Harm) 
 	})
 }
 
-// Wait returns when all harm is undone, after the contexts have ended.
-func (n *Nemesis) Wait() { n.raging.Wait() }
+// Wait returns when all faults are repaired, after the contexts have ended.
+func (n *Nemesis) Wait() { n.active.Wait() }
 
-// String says what was done how often.
+// String lists the faults with their counts.
 func (n *Nemesis) String() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -65,7 +65,7 @@ func (n *Nemesis) String() string {
 	return strings.Join(all, ", ")
 }
 
-// Pause waits, and reports whether the context still runs.
+// Pause waits, and reports whether the context is still active.
 func Pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

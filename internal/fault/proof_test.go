@@ -23,10 +23,10 @@ func TestCommandsAreLinearizable(t *testing.T) {
 	}
 	s := newStage(t, c, urls...)
 	s.run(t, fault.Soak(t, 8*time.Second),
-		side{300 * time.Millisecond, []fault.Harm{fault.Cut(proxies,
+		side{300 * time.Millisecond, []fault.Fault{fault.Cut(proxies,
 			[]string{"HPUB room.post.", `{"changed":true`},
 			[]string{`{"stream":"ROOM_EVENTS"`, "room.svc.join", "room.post.userjoin"})}},
-		side{2 * time.Second, []fault.Harm{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}})
+		side{2 * time.Second, []fault.Fault{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}})
 }
 
 // Whatever process is killed or stopped, on one NATS server, nothing acknowledged is lost, nothing
@@ -49,18 +49,18 @@ func TestKillLoopOnACluster(t *testing.T) {
 		"CONSUMER.LEADER.STEPDOWN." + subjects.Events + "." + subjects.Durable(greeter),
 	}
 	s.run(t, fault.Soak(t, 10*time.Second), append(killLoop(t, s),
-		side{3 * time.Second, []fault.Harm{fault.StepDown(s.bus.NC, offices...)}})...)
+		side{3 * time.Second, []fault.Fault{fault.StepDown(s.bus.NC, offices...)}})...)
 }
 
 // killLoop kills and stops services, workers and servers at once.
 func killLoop(t *testing.T, s *stage) []side {
-	nodes := []fault.Harm{fault.KillNode(t, s.cluster), fault.StopNode(t, s.cluster)}
+	nodes := []fault.Fault{fault.KillNode(t, s.cluster), fault.StopNode(t, s.cluster)}
 	if len(s.cluster.Nodes) > 1 {
 		nodes = append(nodes, nodes[0], nodes[1], fault.KillNodes(t, s.cluster))
 	}
 	return []side{
 		{4 * time.Second, nodes},
-		{2 * time.Second, []fault.Harm{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}},
-		{2 * time.Second, []fault.Harm{fault.KillOne("worker", s.workers), fault.StopOne("worker", s.workers)}},
+		{2 * time.Second, []fault.Fault{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}},
+		{2 * time.Second, []fault.Fault{fault.KillOne("worker", s.workers), fault.StopOne("worker", s.workers)}},
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Soak is how long a test that can go on is to go on: the short form, or what ROOMBUS_SOAK says.
+// Soak returns how long a test runs: the short time, or the duration in ROOMBUS_SOAK.
 func Soak(t testing.TB, short time.Duration) time.Duration {
 	t.Helper()
 	said := os.Getenv("ROOMBUS_SOAK")

@@ -71,10 +71,10 @@ func keepService(t *testing.T, url, replicas string) *fault.Victim {
 	return v
 }
 
-// side is harms that come one after the other, with pauses of up to that long.
+// side is faults that come one after the other, with pauses of up to that long.
 type side struct {
 	pause time.Duration
-	harms []fault.Harm
+	faults []fault.Fault
 }
 
 // run has clients at work for that long while every side does harm, and a little longer; then it
@@ -84,10 +84,10 @@ func (s *stage) run(t *testing.T, long time.Duration, sides ...side) {
 	working, rest := context.WithCancel(t.Context())
 	defer rest()
 	done := s.clients.use(working, t, s.cluster)
-	raging, calm := context.WithTimeout(t.Context(), long)
+	active, calm := context.WithTimeout(t.Context(), long)
 	defer calm()
 	for _, side := range sides {
-		s.nemesis.Rage(raging, side.pause, side.harms...)
+		s.nemesis.Run(active, side.pause, side.faults...)
 	}
 	s.nemesis.Wait()
 	t.Logf("done: %s", s.nemesis)

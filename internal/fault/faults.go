@@ -14,23 +14,23 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// The shortest and the longest that a process is stopped.
+// The bounds of the time for which a process is stopped.
 const (
 	shortStop = 500 * time.Millisecond
 	longStop  = 6 * time.Second
 )
 
-// KillOne kills one of the processes, as kill -9 does.
-func KillOne(what string, victims []*Victim) Harm {
-	return Harm{Name: "kill -9 of a " + what, Do: func(_ context.Context, r *rand.Rand) bool {
+// KillOne kills one of the processes with SIGKILL.
+func KillOne(what string, victims []*Victim) Fault {
+	return Fault{Name: "kill -9 of a " + what, Do: func(_ context.Context, r *rand.Rand) bool {
 		victims[r.IntN(len(victims))].Signal(syscall.SIGKILL)
 		return true
 	}}
 }
 
 // StopOne stops one of the processes for a while, with SIGSTOP and SIGCONT.
-func StopOne(what string, victims []*Victim) Harm {
-	return Harm{Name: "SIGSTOP of a " + what, Do: func(ctx context.Context, r *rand.Rand) bool {
+func StopOne(what string, victims []*Victim) Fault {
+	return Fault{Name: "SIGSTOP of a " + what, Do: func(ctx context.Context, r *rand.Rand) bool {
 		v := victims[r.IntN(len(victims))]
 		v.Signal(syscall.SIGSTOP)
 		Pause(ctx, between(r, shortStop, longStop))
@@ -40,16 +40,16 @@ func StopOne(what string, victims []*Victim) Harm {
 }
 
 // KillNode kills one of the NATS servers, and starts it again.
-func KillNode(t testing.TB, c *harness.Cluster) Harm {
-	return Harm{Name: "kill -9 of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
+func KillNode(t testing.TB, c *harness.Cluster) Fault {
+	return Fault{Name: "kill -9 of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
 		restart(ctx, t, r, c, c.Nodes[r.IntN(len(c.Nodes))])
 		return true
 	}}
 }
 
 // KillNodes kills all NATS servers at once, and starts them again.
-func KillNodes(t testing.TB, c *harness.Cluster) Harm {
-	return Harm{Name: "kill -9 of all NATS servers at once", Do: func(ctx context.Context, r *rand.Rand) bool {
+func KillNodes(t testing.TB, c *harness.Cluster) Fault {
+	return Fault{Name: "kill -9 of all NATS servers at once", Do: func(ctx context.Context, r *rand.Rand) bool {
 		restart(ctx, t, r, c, c.Nodes...)
 		return true
 	}}
@@ -63,12 +63,12 @@ func restart(ctx context.Context, t testing.TB, r *rand.Rand, c *harness.Cluster
 	for _, n := range nodes {
 		n.Start(t)
 	}
-	c.AwaitHealthy(t) // so that a majority is whole before the next is taken
+	c.AwaitHealthy(t) // so that a majority is whole before the next fault
 }
 
 // StopNode stops one of the NATS servers for a while.
-func StopNode(t testing.TB, c *harness.Cluster) Harm {
-	return Harm{Name: "SIGSTOP of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
+func StopNode(t testing.TB, c *harness.Cluster) Fault {
+	return Fault{Name: "SIGSTOP of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
 		n := c.Nodes[r.IntN(len(c.Nodes))]
 		n.Signal(syscall.SIGSTOP)
 		Pause(ctx, between(r, shortStop, longStop))
@@ -78,11 +78,11 @@ func StopNode(t testing.TB, c *harness.Cluster) Harm {
 	}}
 }
 
-// StepDown has the leader of a stream or a consumer give up its office: one of those named as the
-// JetStream API names them, STREAM.LEADER.STEPDOWN.<stream> and
+// StepDown makes the leader of one of the named streams or consumers step down. The names are those
+// of the JetStream API: STREAM.LEADER.STEPDOWN.<stream> and
 // CONSUMER.LEADER.STEPDOWN.<stream>.<consumer>.
-func StepDown(nc *nats.Conn, offices ...string) Harm {
-	return Harm{Name: "leader step-down", Do: func(ctx context.Context, r *rand.Rand) bool {
+func StepDown(nc *nats.Conn, offices ...string) Fault {
+	return Fault{Name: "leader step-down", Do: func(ctx context.Context, r *rand.Rand) bool {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		reply, err := nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+offices[r.IntN(len(offices))], nil)
@@ -90,10 +90,10 @@ func StepDown(nc *nats.Conn, offices ...string) Harm {
 	}}
 }
 
-// Cut cuts a connection through one of the proxies, once something with one of the texts in it is
-// to pass.
-func Cut(proxies []*harness.Proxy, toServer, toClient []string) Harm {
-	return Harm{Name: "connection cut", Do: func(ctx context.Context, r *rand.Rand) bool {
+// Cut cuts a connection through one of the proxies when the next message with one of the texts
+// passes.
+func Cut(proxies []*harness.Proxy, toServer, toClient []string) Fault {
+	return Fault{Name: "connection cut", Do: func(ctx context.Context, r *rand.Rand) bool {
 		p := proxies[r.IntN(len(proxies))]
 		before := p.Cuts()
 		if n := r.IntN(len(toServer) + len(toClient)); n < len(toServer) {
@@ -114,7 +114,7 @@ func between(r *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(r.Int64N(int64(most-least)))
 }
 
-// stepped reports whether the JetStream API says that it was done.
+// stepped reports whether the JetStream API confirmed the step-down.
 func stepped(reply []byte) bool {
 	var answer struct {
 		Success bool `json:"success"`
