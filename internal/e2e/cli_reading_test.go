@@ -105,7 +105,7 @@ func TestCLI_LastOfTheRejectionsThatAreChosen(t *testing.T) {
 	assert.Equal(t, []string{"c1", "c2", "c3"}, chosen("--since", "1d12h"))
 
 	for what, args := range map[string][]string{
-		`roombus: there is no app "nobody"`:                                {"rejections", "--app", "nobody"},
+		`roombus: there is no app "nobody"`:                                       {"rejections", "--app", "nobody"},
 		`roombus: there is no room "nowhere", and the streams have nothing of it`: {"rejections", "--room", "nowhere"},
 	} {
 		status, stdout, stderr := c.run(args...)

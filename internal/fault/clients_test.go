@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/internal/linear"
 	"github.com/roombus/roombus/room"
@@ -73,7 +72,7 @@ func (c *clients) use(ctx context.Context, t *testing.T, cluster *harness.Cluste
 				if r.IntN(10) == 0 {
 					c.read(ctx, sdk, in.Room)
 				}
-				fault.Pause(ctx, time.Duration(r.Int64N(int64(thinking))))
+				pause(ctx, time.Duration(r.Int64N(int64(thinking))))
 			}
 		})
 	}
@@ -105,7 +104,7 @@ func (c *clients) next(r *rand.Rand, client, n int) (id string, in linear.Input)
 func (c *clients) command(r *rand.Rand, client int, id string, in linear.Input, do send) {
 	limit := patience
 	if r.IntN(20) == 0 {
-		limit = between(r, haste)
+		limit = pauseUpTo(r, haste)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -179,7 +178,7 @@ func plainly(nc *nats.Conn, r *rand.Rand) send {
 			msg := nats.NewMsg(subjects.Room(endpoints[in.Event]))
 			msg.Header.Set(subjects.CommandID, id)
 			msg.Data = body
-			wait := 20*time.Millisecond + between(r, attempt)
+			wait := 20*time.Millisecond + pauseUpTo(r, attempt)
 			msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(wait.Milliseconds(), 10))
 			subjects.SetTime(msg.Header, subjects.Deadline, time.Now().Add(wait))
 			try, cancel := context.WithTimeout(ctx, wait)
@@ -192,7 +191,7 @@ func plainly(nc *nats.Conn, r *rand.Rand) send {
 				}
 			}
 			sure = false
-			if !fault.Pause(ctx, between(r, 50*time.Millisecond)) {
+			if !pause(ctx, pauseUpTo(r, 50*time.Millisecond)) {
 				return room.Result{}, sure, ctx.Err()
 			}
 		}
@@ -220,6 +219,6 @@ func again(err error) bool {
 	return false
 }
 
-func between(r *rand.Rand, most time.Duration) time.Duration {
+func pauseUpTo(r *rand.Rand, most time.Duration) time.Duration {
 	return time.Millisecond + time.Duration(r.Int64N(int64(most)))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -47,7 +46,7 @@ func (d *dialer) drop() {
 // back: every command is done once, and the service and the workers have not noticed.
 func TestConnectionsDropped(t *testing.T) {
 	t.Parallel()
-	clients := fault.Count(150, 2000)
+	clients := count(150, 2000)
 	b := harness.New(t, roomsvc.Config{Budget: 30 * time.Second})
 	held := make(chan *nats.Msg, 100*clients)
 	b.Register(t, room.Manifest{ID: "a", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(30_000)})
@@ -69,7 +68,7 @@ func TestConnectionsDropped(t *testing.T) {
 		})
 	}
 	require.NoError(t, connecting.Wait())
-	fault.LogUse(t, "connected")
+	logUse(t, "connected")
 
 	began := time.Now()
 	var commands errgroup.Group
@@ -88,7 +87,7 @@ func TestConnectionsDropped(t *testing.T) {
 	}()
 	require.NoError(t, commands.Wait())
 	t.Logf("%d commands done %s after they were sent, over a connection lost", clients, time.Since(began))
-	fault.LogUse(t, "after")
+	logUse(t, "after")
 
 	joins := make(map[string]int)
 	for _, e := range b.Decoded(t) {

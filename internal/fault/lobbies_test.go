@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -30,8 +29,8 @@ import (
 // time. When they are gone they leave next to nothing, on disk or in memory.
 func TestLobbies(t *testing.T) {
 	t.Parallel()
-	total, soak := 5_000, fault.Soak(t, 0) > 0
-	if soak {
+	total, long := 5_000, soak(t, 0) > 0
+	if long {
 		total = 200_000
 	}
 	dir := t.TempDir()
@@ -65,7 +64,7 @@ func TestLobbies(t *testing.T) {
 	figures := endpointData(t, nc)
 	assert.Equal(t, 1, figures.Rooms)
 	assert.Zero(t, figures.Deleted, "rooms that the service knows still")
-	if soak {
+	if long {
 		assert.Eventually(t, func() bool {
 			after = measure(t, js, service, dir)
 			return after.disk < full.disk/5 && after.rss-before.rss < (full.rss-before.rss)/2

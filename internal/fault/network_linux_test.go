@@ -18,7 +18,6 @@ import (
 
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -196,7 +195,7 @@ func TestNetwork(t *testing.T) {
 		{"packets 75±50 ms late", false, func() { c.Delay(75*time.Millisecond, 50*time.Millisecond) }, nil, []int{0, 1}},
 		{"half of the packets lost", false, func() { c.Lose(0.5) }, nil, nil},
 	} {
-		if !f.short && fault.Count(0, 1) == 0 {
+		if !f.short && count(0, 1) == 0 {
 			continue
 		}
 		for _, j := range c.joined {
@@ -204,7 +203,7 @@ func TestNetwork(t *testing.T) {
 		}
 		began := time.Now()
 		f.wrong()
-		<-time.After(time.Duration(fault.Count(4, 20)) * time.Second)
+		<-time.After(time.Duration(count(4, 20)) * time.Second)
 		for _, n := range f.heard {
 			t.Logf("%s: client %d is served again after %s", f.name, n, c.joined[n].await(t, began.Add(50*time.Millisecond)).Round(time.Millisecond))
 		}
@@ -217,7 +216,7 @@ func TestNetwork(t *testing.T) {
 		for n, j := range c.joined {
 			took := j.await(t, healed)
 			t.Logf("%s, for %s: client %d is served %s after the end", f.name, healed.Sub(began).Round(time.Second), n, took.Round(time.Millisecond))
-			if fault.Count(0, 1) == 1 { // the short form may run beside all other tests
+			if count(0, 1) == 1 { // the short form may run beside all other tests
 				assert.Less(t, took, promised, f.name)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/subjects"
 )
@@ -22,11 +21,11 @@ func TestCommandsAreLinearizable(t *testing.T) {
 		proxies, urls = append(proxies, p), append(urls, p.URL())
 	}
 	s := newStage(t, c, urls...)
-	s.run(t, fault.Soak(t, 8*time.Second),
-		side{300 * time.Millisecond, []fault.Fault{fault.Cut(proxies,
+	s.run(t, soak(t, 8*time.Second),
+		side{300 * time.Millisecond, []fault{cut(proxies,
 			[]string{"HPUB room.post.", `{"changed":true`},
 			[]string{`{"stream":"ROOM_EVENTS"`, "room.svc.join", "room.post.userjoin"})}},
-		side{2 * time.Second, []fault.Fault{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}})
+		side{2 * time.Second, []fault{killOne("room service", s.services), stopOne("room service", s.services)}})
 }
 
 // Whatever process is killed or stopped, on one NATS server, nothing acknowledged is lost, nothing
@@ -35,7 +34,7 @@ func TestKillLoop(t *testing.T) {
 	t.Parallel()
 	c := harness.NewNode(t)
 	s := newStage(t, c, c.URL(), c.URL())
-	s.run(t, fault.Soak(t, 8*time.Second), killLoop(t, s)...)
+	s.run(t, soak(t, 8*time.Second), killLoop(t, s)...)
 }
 
 // The same on three NATS servers, whose leaders also give up their office.
@@ -48,19 +47,19 @@ func TestKillLoopOnACluster(t *testing.T) {
 		"CONSUMER.LEADER.STEPDOWN." + subjects.Events + "." + subjects.Durable(guard),
 		"CONSUMER.LEADER.STEPDOWN." + subjects.Events + "." + subjects.Durable(greeter),
 	}
-	s.run(t, fault.Soak(t, 10*time.Second), append(killLoop(t, s),
-		side{3 * time.Second, []fault.Fault{fault.StepDown(s.bus.NC, offices...)}})...)
+	s.run(t, soak(t, 10*time.Second), append(killLoop(t, s),
+		side{3 * time.Second, []fault{stepDown(s.bus.NC, offices...)}})...)
 }
 
 // killLoop kills and stops services, workers and servers at once.
 func killLoop(t *testing.T, s *stage) []side {
-	nodes := []fault.Fault{fault.KillNode(t, s.cluster), fault.StopNode(t, s.cluster)}
+	nodes := []fault{killNode(t, s.cluster), stopNode(t, s.cluster)}
 	if len(s.cluster.Nodes) > 1 {
-		nodes = append(nodes, nodes[0], nodes[1], fault.KillNodes(t, s.cluster))
+		nodes = append(nodes, nodes[0], nodes[1], killNodes(t, s.cluster))
 	}
 	return []side{
 		{4 * time.Second, nodes},
-		{2 * time.Second, []fault.Fault{fault.KillOne("room service", s.services), fault.StopOne("room service", s.services)}},
-		{2 * time.Second, []fault.Fault{fault.KillOne("worker", s.workers), fault.StopOne("worker", s.workers)}},
+		{2 * time.Second, []fault{killOne("room service", s.services), stopOne("room service", s.services)}},
+		{2 * time.Second, []fault{killOne("worker", s.workers), stopOne("worker", s.workers)}},
 	}
 }

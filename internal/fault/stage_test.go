@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/internal/linear"
 	"github.com/roombus/roombus/roomclient"
@@ -19,10 +18,10 @@ import (
 type stage struct {
 	bus      *harness.Bus // the test's own connection, which is not harmed
 	cluster  *harness.Cluster
-	services []*fault.Victim
-	workers  []*fault.Victim
+	services []*victim
+	workers  []*victim
 	records  records
-	nemesis  *fault.Nemesis
+	nemesis  *nemesis
 	clients  *clients
 }
 
@@ -33,9 +32,9 @@ const ackWait = 5 * time.Second
 // newStage starts room services on the NATS servers, each at the URL of its own, and workers.
 func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	t.Helper()
-	seed := fault.Seed(t)
+	seed := seed(t)
 	s := &stage{
-		cluster: c, records: records{t.TempDir()}, nemesis: fault.NewNemesis(seed),
+		cluster: c, records: records{t.TempDir()}, nemesis: newNemesis(seed),
 		clients: &clients{history: linear.NewHistory(), seed: seed, began: time.Now()},
 	}
 	replicas := "1"
@@ -59,10 +58,10 @@ func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	return s
 }
 
-func keepService(t *testing.T, url, replicas string) *fault.Victim {
+func keepService(t *testing.T, url, replicas string) *victim {
 	t.Helper()
 	program, env := harness.Binary(t), harness.Env(t.TempDir())
-	v := fault.Keep(t, "room service", func() *exec.Cmd {
+	v := keep(t, "room service", func() *exec.Cmd {
 		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms", "--snapshot-every", "200")
 		cmd.Env = env
 		return cmd
@@ -73,8 +72,8 @@ func keepService(t *testing.T, url, replicas string) *fault.Victim {
 
 // side is faults that come one after the other, with pauses of up to that long.
 type side struct {
-	pause time.Duration
-	faults []fault.Fault
+	pause  time.Duration
+	faults []fault
 }
 
 // run has clients at work for that long while every side does harm, and a little longer; then it
@@ -92,7 +91,7 @@ func (s *stage) run(t *testing.T, long time.Duration, sides ...side) {
 	s.nemesis.Wait()
 	t.Logf("done: %s", s.nemesis)
 	s.cluster.AwaitHealthy(t)
-	fault.Pause(t.Context(), time.Second)
+	pause(t.Context(), time.Second)
 	rest()
 	done()
 	s.verify(t)

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/appworker"
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 )
@@ -89,12 +88,12 @@ type records struct{ dir string }
 func (r records) file(app string) string { return filepath.Join(r.dir, app) }
 
 // keepWorker keeps a worker of the app running, and returns when it serves.
-func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
+func keepWorker(t *testing.T, url, app string, r records) *victim {
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
 	env := harness.Env(t.TempDir(), "NATS_URL="+url, workerApp+"="+app, workerRecord+"="+r.file(app))
-	v := fault.Keep(t, "worker of "+app, func() *exec.Cmd {
+	v := keep(t, "worker of "+app, func() *exec.Cmd {
 		cmd := exec.Command(program)
 		cmd.Env = env
 		return cmd

@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 // restartAfter is the pause before a dead victim is started again.
 const restartAfter = 100 * time.Millisecond
 
-// Victim is a process that a test breaks. It is restarted whenever it ends, as by an init system,
+// victim is a process that a test breaks. It is restarted whenever it ends, as by an init system,
 // until the test ends.
-type Victim struct {
+type victim struct {
 	Name   string
 	Output *harness.Output // of all its processes, one after the other
 
@@ -26,10 +26,10 @@ type Victim struct {
 	let     bool // it is not restarted
 }
 
-// Keep keeps the command running.
-func Keep(t testing.TB, name string, command func() *exec.Cmd) *Victim {
+// keep keeps the command running.
+func keep(t testing.TB, name string, command func() *exec.Cmd) *victim {
 	t.Helper()
-	v := &Victim{Name: name, Output: harness.NewOutput()}
+	v := &victim{Name: name, Output: harness.NewOutput()}
 	ctx, cancel := context.WithCancel(context.Background())
 	var kept sync.WaitGroup
 	kept.Go(func() {
@@ -53,7 +53,7 @@ func Keep(t testing.TB, name string, command func() *exec.Cmd) *Victim {
 }
 
 // live runs the process once.
-func (v *Victim) live(t testing.TB, cmd *exec.Cmd) {
+func (v *victim) live(t testing.TB, cmd *exec.Cmd) {
 	cmd.Stdout, cmd.Stderr = v.Output, v.Output
 	if err := v.start(cmd); err != nil {
 		t.Errorf("starting %s: %v", v.Name, err)
@@ -64,7 +64,7 @@ func (v *Victim) live(t testing.TB, cmd *exec.Cmd) {
 	}
 }
 
-func (v *Victim) start(cmd *exec.Cmd) error {
+func (v *victim) start(cmd *exec.Cmd) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.let {
@@ -76,7 +76,7 @@ func (v *Victim) start(cmd *exec.Cmd) error {
 }
 
 // letDie kills the process for good. With explain it makes the process print its goroutines.
-func (v *Victim) letDie(explain bool) {
+func (v *victim) letDie(explain bool) {
 	v.mu.Lock()
 	v.let = true
 	v.mu.Unlock()
@@ -88,7 +88,7 @@ func (v *Victim) letDie(explain bool) {
 }
 
 // Signal sends a signal to the process, if it runs.
-func (v *Victim) Signal(s syscall.Signal) {
+func (v *victim) Signal(s syscall.Signal) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.process != nil {

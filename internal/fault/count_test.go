@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"os"
@@ -6,17 +6,17 @@ import (
 	"testing"
 )
 
-// Count returns how many items a test makes: the short number, or the full number with
+// count returns how many items a test makes: the short number, or the full number with
 // ROOMBUS_SOAK.
-func Count(short, full int) int {
+func count(short, full int) int {
 	if os.Getenv("ROOMBUS_SOAK") == "" {
 		return short
 	}
 	return full
 }
 
-// LogUse logs the memory and goroutines that this process uses.
-func LogUse(t testing.TB, when string) {
+// logUse logs the memory and goroutines that this process uses.
+func logUse(t testing.TB, when string) {
 	t.Helper()
 	var m runtime.MemStats
 	runtime.GC()

@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"context"
@@ -20,36 +20,36 @@ const (
 	longStop  = 6 * time.Second
 )
 
-// KillOne kills one of the processes with SIGKILL.
-func KillOne(what string, victims []*Victim) Fault {
-	return Fault{Name: "kill -9 of a " + what, Do: func(_ context.Context, r *rand.Rand) bool {
+// killOne kills one of the processes with SIGKILL.
+func killOne(what string, victims []*victim) fault {
+	return fault{Name: "kill -9 of a " + what, Do: func(_ context.Context, r *rand.Rand) bool {
 		victims[r.IntN(len(victims))].Signal(syscall.SIGKILL)
 		return true
 	}}
 }
 
-// StopOne stops one of the processes for a while, with SIGSTOP and SIGCONT.
-func StopOne(what string, victims []*Victim) Fault {
-	return Fault{Name: "SIGSTOP of a " + what, Do: func(ctx context.Context, r *rand.Rand) bool {
+// stopOne stops one of the processes for a while, with SIGSTOP and SIGCONT.
+func stopOne(what string, victims []*victim) fault {
+	return fault{Name: "SIGSTOP of a " + what, Do: func(ctx context.Context, r *rand.Rand) bool {
 		v := victims[r.IntN(len(victims))]
 		v.Signal(syscall.SIGSTOP)
-		Pause(ctx, between(r, shortStop, longStop))
+		pause(ctx, between(r, shortStop, longStop))
 		v.Signal(syscall.SIGCONT)
 		return true
 	}}
 }
 
-// KillNode kills one of the NATS servers, and starts it again.
-func KillNode(t testing.TB, c *harness.Cluster) Fault {
-	return Fault{Name: "kill -9 of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
+// killNode kills one of the NATS servers, and starts it again.
+func killNode(t testing.TB, c *harness.Cluster) fault {
+	return fault{Name: "kill -9 of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
 		restart(ctx, t, r, c, c.Nodes[r.IntN(len(c.Nodes))])
 		return true
 	}}
 }
 
-// KillNodes kills all NATS servers at once, and starts them again.
-func KillNodes(t testing.TB, c *harness.Cluster) Fault {
-	return Fault{Name: "kill -9 of all NATS servers at once", Do: func(ctx context.Context, r *rand.Rand) bool {
+// killNodes kills all NATS servers at once, and starts them again.
+func killNodes(t testing.TB, c *harness.Cluster) fault {
+	return fault{Name: "kill -9 of all NATS servers at once", Do: func(ctx context.Context, r *rand.Rand) bool {
 		restart(ctx, t, r, c, c.Nodes...)
 		return true
 	}}
@@ -59,30 +59,30 @@ func restart(ctx context.Context, t testing.TB, r *rand.Rand, c *harness.Cluster
 	for _, n := range nodes {
 		n.Kill()
 	}
-	Pause(ctx, between(r, 0, 2*time.Second))
+	pause(ctx, between(r, 0, 2*time.Second))
 	for _, n := range nodes {
 		n.Start(t)
 	}
 	c.AwaitHealthy(t) // so that a majority is whole before the next fault
 }
 
-// StopNode stops one of the NATS servers for a while.
-func StopNode(t testing.TB, c *harness.Cluster) Fault {
-	return Fault{Name: "SIGSTOP of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
+// stopNode stops one of the NATS servers for a while.
+func stopNode(t testing.TB, c *harness.Cluster) fault {
+	return fault{Name: "SIGSTOP of a NATS server", Do: func(ctx context.Context, r *rand.Rand) bool {
 		n := c.Nodes[r.IntN(len(c.Nodes))]
 		n.Signal(syscall.SIGSTOP)
-		Pause(ctx, between(r, shortStop, longStop))
+		pause(ctx, between(r, shortStop, longStop))
 		n.Signal(syscall.SIGCONT)
 		c.AwaitHealthy(t)
 		return true
 	}}
 }
 
-// StepDown makes the leader of one of the named streams or consumers step down. The names are those
+// stepDown makes the leader of one of the named streams or consumers step down. The names are those
 // of the JetStream API: STREAM.LEADER.STEPDOWN.<stream> and
 // CONSUMER.LEADER.STEPDOWN.<stream>.<consumer>.
-func StepDown(nc *nats.Conn, offices ...string) Fault {
-	return Fault{Name: "leader step-down", Do: func(ctx context.Context, r *rand.Rand) bool {
+func stepDown(nc *nats.Conn, offices ...string) fault {
+	return fault{Name: "leader step-down", Do: func(ctx context.Context, r *rand.Rand) bool {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		reply, err := nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+offices[r.IntN(len(offices))], nil)
@@ -90,10 +90,10 @@ func StepDown(nc *nats.Conn, offices ...string) Fault {
 	}}
 }
 
-// Cut cuts a connection through one of the proxies when the next message with one of the texts
+// cut cuts a connection through one of the proxies when the next message with one of the texts
 // passes.
-func Cut(proxies []*harness.Proxy, toServer, toClient []string) Fault {
-	return Fault{Name: "connection cut", Do: func(ctx context.Context, r *rand.Rand) bool {
+func cut(proxies []*harness.Proxy, toServer, toClient []string) fault {
+	return fault{Name: "connection cut", Do: func(ctx context.Context, r *rand.Rand) bool {
 		p := proxies[r.IntN(len(proxies))]
 		before := p.Cuts()
 		if n := r.IntN(len(toServer) + len(toClient)); n < len(toServer) {
@@ -102,7 +102,7 @@ func Cut(proxies []*harness.Proxy, toServer, toClient []string) Fault {
 			p.LoseToClient(toClient[n-len(toServer)])
 		}
 		for range 50 {
-			if p.Cuts() > before || !Pause(ctx, 20*time.Millisecond) {
+			if p.Cuts() > before || !pause(ctx, 20*time.Millisecond) {
 				break
 			}
 		}

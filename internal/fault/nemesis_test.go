@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Fault is one kind of fault.
-type Fault struct {
+// fault is one kind of fault.
+type fault struct {
 	Name string
 	// Do injects the fault and repairs it, also when the context ends meanwhile. It reports whether
 	// there was anything to break.
 	Do func(ctx context.Context, r *rand.Rand) bool
 }
 
-// Nemesis injects random faults and counts them.
-type Nemesis struct {
+// nemesis injects random faults and counts them.
+type nemesis struct {
 	seed   uint64
 	active sync.WaitGroup
 
@@ -29,18 +29,18 @@ type Nemesis struct {
 	counts map[string]int
 }
 
-// NewNemesis returns a Nemesis whose choices derive from the seed.
-func NewNemesis(seed uint64) *Nemesis { return &Nemesis{seed: seed, counts: make(map[string]int)} }
+// newNemesis returns a nemesis whose choices derive from the seed.
+func newNemesis(seed uint64) *nemesis { return &nemesis{seed: seed, counts: make(map[string]int)} }
 
-// Run injects the faults in random order, one after the other, with pauses of up to pause between
+// Run injects the faults in random order, one after the other, with pauses of up to longest between
 // them, until the context ends. Several calls may run at once: their faults overlap.
-func (n *Nemesis) Run(ctx context.Context, pause time.Duration, faults ...Fault) {
+func (n *nemesis) Run(ctx context.Context, longest time.Duration, faults ...fault) {
 	n.mu.Lock()
 	n.sides++
 	r := rand.New(rand.NewPCG(n.seed, n.sides))
 	n.mu.Unlock()
 	n.active.Go(func() {
-		for Pause(ctx, time.Duration(r.Int64N(int64(pause)))) {
+		for pause(ctx, time.Duration(r.Int64N(int64(longest)))) {
 			h := faults[r.IntN(len(faults))]
 			if h.Do(ctx, r) {
 				n.mu.Lock()
@@ -52,10 +52,10 @@ func (n *Nemesis) Run(ctx context.Context, pause time.Duration, faults ...Fault)
 }
 
 // Wait returns when all faults are repaired, after the contexts have ended.
-func (n *Nemesis) Wait() { n.active.Wait() }
+func (n *nemesis) Wait() { n.active.Wait() }
 
 // String lists the faults with their counts.
-func (n *Nemesis) String() string {
+func (n *nemesis) String() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var all []string
@@ -65,8 +65,8 @@ func (n *Nemesis) String() string {
 	return strings.Join(all, ", ")
 }
 
-// Pause waits, and reports whether the context is still active.
-func Pause(ctx context.Context, d time.Duration) bool {
+// pause waits, and reports whether the context is still active.
+func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
 		return ctx.Err() == nil
