@@ -19,7 +19,7 @@ func saying(host, pid, data string) micro.Stats {
 	return s
 }
 
-func TestHealth_OneReadyServiceSuffices_OnAHostAllMustBe(t *testing.T) {
+func TestHealth_OneReadyServiceSufficesButAllOnAHost(t *testing.T) {
 	t.Parallel()
 	const yes, no = `{"ready":true,"rooms":7}`, `{"ready":false,"not_ready":"the disk is full","rooms":7}`
 	for name, row := range map[string]struct {
@@ -49,7 +49,7 @@ func TestHealth_OneReadyServiceSuffices_OnAHostAllMustBe(t *testing.T) {
 	}
 }
 
-func TestHealth_ListsWhatServicesSay(t *testing.T) {
+func TestHealth_ListsTheDataOfServices(t *testing.T) {
 	t.Parallel()
 	all := healthOf([]micro.Stats{saying("b", "9", `{"ready":true,"rooms":7}`), saying("a", "10", `{}`), saying("a", "9", `{"not_ready":"lost"}`)}, "")
 	lines, err := json.Marshal(all)

@@ -7,7 +7,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestWhoMayJoin(t *testing.T) {
+func TestJoin_PolicyDecides(t *testing.T) {
 	t.Parallel()
 	app := appworkertest.NewWith(t, manifest, moderator{})
 	for name, c := range map[string]struct {
@@ -36,7 +36,7 @@ func group(members int, limit any) room.Room {
 	return room.Room{Type: room.PrivateGroup, MemberCount: members, CustomFields: map[string]any{"max": limit}}
 }
 
-func TestWelcomeRoomIsMadeOnce(t *testing.T) {
+func TestWelcomeRoom_CreatedOnce(t *testing.T) {
 	t.Parallel()
 	rooms := appworkertest.NewRooms()
 	app := appworkertest.NewWith(t, manifest, moderator{}).WithRooms(rooms)

@@ -65,7 +65,7 @@ func kinds(records []audit.Record) []string {
 
 // A command that was denied twice and then allowed has three records, in that order; so has
 // one whose id is no UUID, and one whose sender's clock is wrong.
-func TestEveryTryIsFoundInOrder(t *testing.T) {
+func TestFind_EveryTryInOrder(t *testing.T) {
 	t.Parallel()
 	ahead := uuid.Must(uuid.NewV7())
 	ahead[1] += 1 // 50 days
@@ -109,7 +109,7 @@ func (s *spied) OrderedConsumer(ctx context.Context, stream string, cfg jetstrea
 
 // A UUIDv7 says when it was made: nothing from long before is read, unless there is nothing
 // later.
-func TestReadingBeginsAtTheTimeInTheID(t *testing.T) {
+func TestFind_StartsAtTimeInID(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	id := b.Create(t, "r").Event.ID
@@ -135,7 +135,7 @@ func TestReadingBeginsAtTheTimeInTheID(t *testing.T) {
 	assert.Len(t, js.from, 2, "who says since when is taken at their word")
 }
 
-func TestWhereALookIsBounded(t *testing.T) {
+func TestFind_RoomAndSinceBoundTheSearch(t *testing.T) {
 	t.Parallel()
 	b, says := moody(t)
 	says(deny)
@@ -190,7 +190,7 @@ func TestNoTrace(t *testing.T) {
 }
 
 // What somebody else has published under the id is shown as what it is.
-func TestWhatIsNeither(t *testing.T) {
+func TestFind_ForeignMessages(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for _, subject := range []string{"room.post.userjoin.r", "room.rejected.join.r"} {

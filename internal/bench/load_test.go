@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-func TestALateReplyDoesNotAnswerTheNextCommand(t *testing.T) {
+func TestLoad_LateReplyIsNotTakenForTheNext(t *testing.T) {
 	t.Parallel()
 	nc := harness.Connect(t, harness.NewServer(t))
 	asked := make(chan *nats.Msg, 2)

@@ -42,7 +42,7 @@ func allFailed() *Result {
 	return r
 }
 
-func TestTheRatioIsOfNeighbours(t *testing.T) {
+func TestResult_RatioOfNeighbouringSlices(t *testing.T) {
 	t.Parallel()
 	r := measured()
 	assert.Equal(t, Ratio{Throughput: 0.75, Least: 0.5, Most: 0.9, P50: r.Ratio.P50}, r.Ratio)
@@ -51,7 +51,7 @@ func TestTheRatioIsOfNeighbours(t *testing.T) {
 	assert.InDelta(t, 30, r.Floor.ServiceCPU, 0)
 }
 
-func TestWhereEverythingFailsThereAreNoRatios(t *testing.T) {
+func TestResult_AllCommandsFailed(t *testing.T) {
 	t.Parallel()
 	r := allFailed()
 	assert.Zero(t, r.Ratio)
@@ -92,7 +92,7 @@ func TestCharts(t *testing.T) {
 	assert.Empty(t, none.String())
 }
 
-func TestThePage(t *testing.T) {
+func TestWriteHTML(t *testing.T) {
 	t.Parallel()
 	r := allFailed()
 	r.Roombus.Failure = "<script>"

@@ -16,7 +16,7 @@ import (
 )
 
 // A letter that comes back while letters are replayed is not replayed again.
-func TestReadEndsWithWhatWasThere(t *testing.T) {
+func TestRead_EndsAtTheStateOfTheStart(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)

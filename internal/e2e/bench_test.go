@@ -111,7 +111,7 @@ func TestBench(t *testing.T) {
 // outside is what a page would fetch, or run.
 var outside = regexp.MustCompile(`<script|<link|src=|href=|@import|url\(`)
 
-func TestBenchOfATrace(t *testing.T) {
+func TestBench_Trace(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "trace.csv")
 	rows := []string{"time,action,room,user"}
@@ -136,7 +136,7 @@ func TestBenchOfATrace(t *testing.T) {
 	}
 }
 
-func TestBenchLeavesWhatIsInUse(t *testing.T) {
+func TestBench_AccountInUseIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "lobby")
@@ -147,7 +147,7 @@ func TestBenchLeavesWhatIsInUse(t *testing.T) {
 }
 
 // A benchmark's NATS is left as it was found.
-func TestBenchOnAnotherNATS(t *testing.T) {
+func TestBench_ExternalNATS(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	p := harness.Start(t, harness.Binary(t), "bench", "--nats", server.URL(), "--commands", "create", "--apps", "0", "--concurrency", "1", "--duration", "50ms", "--rounds", "1")
@@ -158,7 +158,7 @@ func TestBenchOnAnotherNATS(t *testing.T) {
 }
 
 // What is measured ends with its NATS server, at once, and says so.
-func TestBenchWhoseServerGoesAway(t *testing.T) {
+func TestBench_ServerGoesAway(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	p := harness.Start(t, harness.Binary(t), "bench", "--nats", server.URL(), "--commands", "join", "--apps", "1", "--rooms", "1", "--concurrency", "2", "--duration", "1h")
@@ -171,7 +171,7 @@ func TestBenchWhoseServerGoesAway(t *testing.T) {
 // many are more cells than a test waits for.
 var many = strings.TrimSuffix(strings.Repeat("2,3,", 250), ",")
 
-func TestBenchInterrupted(t *testing.T) {
+func TestBench_Interrupted(t *testing.T) {
 	t.Parallel()
 	b := startBench(t, "--commands", "join", "--apps", "0", "--rooms", "1", "--concurrency", many, "--duration", "100ms")
 	b.Stderr.Await(t, "3 at once")
@@ -183,7 +183,7 @@ func TestBenchInterrupted(t *testing.T) {
 	assert.Regexp(t, `(?m)^ +join +0 +1 +2 `, b.Stdout.String(), "what was measured is told")
 }
 
-func TestBenchNamesAProcessThatDies(t *testing.T) {
+func TestBench_DeadProcessIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"service-1", "floor-app-01"} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func (b benchmark) await(t *testing.T, name string) (id int32) {
 	return id
 }
 
-func TestBenchThatIsKilledLeavesNoProcess(t *testing.T) {
+func TestBench_KilledLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	b := startBench(t, "--commands", "join", "--apps", "1", "--concurrency", "2", "--duration", "1h")
 	b.await(t, "floor-app-01")

@@ -147,7 +147,7 @@ func TestBreaker_BadInputOfOneUserOrRoomDoesNotOpenIt(t *testing.T) {
 }
 
 // A breaker is for one app and one interface.
-func TestBreakersAreApart(t *testing.T) {
+func TestBreaker_PerAppAndInterface(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
 	turn := travellers(t, b)
@@ -186,7 +186,7 @@ func TestBreakersAreApart(t *testing.T) {
 }
 
 // Denials, skips and absence are no failures.
-func TestWhatOpensNoBreaker(t *testing.T) {
+func TestBreaker_StaysClosedOnDenialSkipAndAbsence(t *testing.T) {
 	t.Parallel()
 	for says, answer := range map[string]nats.MsgHandler{
 		"deny":   harness.Says(`{"verdict":"deny"}`),
@@ -214,7 +214,7 @@ func TestWhatOpensNoBreaker(t *testing.T) {
 
 // An app that a client in a hurry gave too little time is not to blame for having no answer:
 // otherwise one user could open the way for others.
-func TestHurryOpensNoBreaker(t *testing.T) {
+func TestBreaker_StaysClosedIfCommandHadTooLittleTime(t *testing.T) {
 	t.Parallel()
 	for says, answer := range map[string]nats.MsgHandler{
 		"late": func(*nats.Msg) {},
@@ -250,7 +250,7 @@ func TestHurryOpensNoBreaker(t *testing.T) {
 }
 
 // An app that may take longer than a whole command has itself to blame for hanging.
-func TestAnAppThatOutlastsTheBudgetIsToBlame(t *testing.T) {
+func TestBreaker_OpensIfTimeoutExceedsBudget(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 300 * time.Millisecond, BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Create(t, "r")
@@ -265,7 +265,7 @@ func TestAnAppThatOutlastsTheBudgetIsToBlame(t *testing.T) {
 }
 
 // What an app says and cannot be used is its failure, to its breaker too.
-func TestUnusableContentOpensTheBreaker(t *testing.T) {
+func TestBreaker_OpensOnUnusableContent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomCreateModify}})
@@ -366,7 +366,7 @@ func TestBreaker_FailuresInFlightTogetherCountOnce(t *testing.T) {
 
 // A worker that hung until its breaker was open is killed and started again: its app is asked at once,
 // though the breaker would be open for an hour.
-func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
+func TestBreaker_RestartedWorkerIsAskedAtOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Create(t, "r")

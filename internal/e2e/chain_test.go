@@ -50,7 +50,7 @@ func chain(t *testing.T, b *harness.Bus) <-chan question {
 
 // An app that hangs at the head of a chain leaves time for those behind it; each is told what
 // it may take of what the command has left.
-func TestAHangingAppLeavesTimeForTheChain(t *testing.T) {
+func TestChain_HangingAppLeavesTimeForTheOthers(t *testing.T) {
 	t.Parallel()
 	const budget = 5 * time.Second
 	b := harness.New(t, roomsvc.Config{Budget: budget})

@@ -189,7 +189,7 @@ func TestCLI_RoomNames(t *testing.T) {
 	assert.Contains(t, c.ok("room", "join", "--help"), "NATS user name, not a user of rooms")
 }
 
-func TestCLI_MeantCommands(t *testing.T) {
+func TestCLI_SuggestsCommands(t *testing.T) {
 	t.Parallel()
 	c := cli{t, "nats://127.0.0.1:1"}
 	for typed, meant := range map[string]string{

@@ -89,7 +89,7 @@ func TestCLI_LastShowsTheEndOfTheStream(t *testing.T) {
 }
 
 // Rejections are chosen by app and kind only when they have been read.
-func TestCLI_LastOfTheRejectionsThatAreChosen(t *testing.T) {
+func TestCLI_LastCountsChosenRejections(t *testing.T) {
 	t.Parallel()
 	_, c := refusals(t)
 	chosen := func(args ...string) (ids []string) {

@@ -224,7 +224,7 @@ func TestCLIUsage(t *testing.T) {
 }
 
 // What apps and users have written cannot move the terminal.
-func TestCLIShowsControlCharactersAsDots(t *testing.T) {
+func TestCLI_ControlCharactersAreShownAsDots(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "evil", Implements: []room.Interface{room.PreRoomUserJoined}})
@@ -257,7 +257,7 @@ func TestCLIShowsControlCharactersAsDots(t *testing.T) {
 	}
 }
 
-func TestCLIWithoutAService(t *testing.T) {
+func TestCLI_NoService(t *testing.T) {
 	t.Parallel()
 	c := cli{t, harness.NewServer(t).URL()}
 	assert.Equal(t, "roombus: unavailable: no room service answers on this NATS; roombus serve runs one\n", c.fails(5, "room", "get", "a", "--timeout", "200ms"))
@@ -280,7 +280,7 @@ func TestCLIEventsFollow(t *testing.T) {
 	assert.Empty(t, p.Stderr.String())
 }
 
-func TestCLIOutputThatIsLostIsAFailure(t *testing.T) {
+func TestCLI_LostOutputIsAFailure(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -293,7 +293,7 @@ func TestCLIOutputThatIsLostIsAFailure(t *testing.T) {
 	}
 }
 
-func TestReplayIsInterruptedWhileItWaitsForInput(t *testing.T) {
+func TestCLIReplay_InterruptedWhileWaitingForInput(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	in, out, err := os.Pipe()

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-func TestTheSameCommandAgainIsDoneOnce(t *testing.T) {
+func TestCommand_SentAgainTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "warner", Implements: []room.Interface{room.PreRoomUserJoined}})
@@ -49,7 +49,7 @@ func TestTheSameCommandAgainIsDoneOnce(t *testing.T) {
 	assert.Len(t, b.Events(t), 3)
 }
 
-func TestAnIDIsForOneCommand(t *testing.T) {
+func TestCommand_SameIDForAnotherIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -64,7 +64,7 @@ func TestAnIDIsForOneCommand(t *testing.T) {
 	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code, "bob is not told that he has joined")
 }
 
-func TestARoomWithoutAnIDIsMadeOnce(t *testing.T) {
+func TestCreate_WithoutRoomIDSentAgainCreatesOneRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -98,7 +98,7 @@ func chained(t *testing.T, events []room.Event) {
 
 // Commands of one room from many clients, over three services, each with an app that looks
 // at the number of members: none is lost, none done twice, and the limit holds.
-func TestManyServicesOneRoom(t *testing.T) {
+func TestServices_ConcurrentCommandsOnOneRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -146,7 +146,7 @@ func TestManyServicesOneRoom(t *testing.T) {
 }
 
 // One service's answer never contradicts what another has acknowledged.
-func TestAnswersAreLinearAcrossServices(t *testing.T) {
+func TestServices_AnswersAreLinearizable(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -168,7 +168,7 @@ func TestAnswersAreLinearAcrossServices(t *testing.T) {
 }
 
 // The same command sent to several services at once is one event and one result.
-func TestTheSameCommandAtOnce(t *testing.T) {
+func TestServices_SameCommandAtOnceTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {

@@ -43,7 +43,7 @@ func TestConditions(t *testing.T) {
 }
 
 // In the chain a condition is about the room as the apps before have made it.
-func TestAConditionSeesTheDraft(t *testing.T) {
+func TestCondition_SeesTheDraft(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	modify := []room.Interface{room.PreRoomCreateModify}
@@ -56,7 +56,7 @@ func TestAConditionSeesTheDraft(t *testing.T) {
 
 // A condition that cannot be evaluated keeps no app from its say: a client may have written what it
 // reads. An essential app has failed, of that one command.
-func TestAConditionThatCannotBeEvaluated(t *testing.T) {
+func TestCondition_CannotBeEvaluated(t *testing.T) {
 	t.Parallel()
 	for _, essential := range []bool{false, true} {
 		b := harness.New(t, roomsvc.Config{})
@@ -96,7 +96,7 @@ func TestAConditionThatCannotBeEvaluated(t *testing.T) {
 
 // What is wrong with a condition is said at registration, with its place, and nothing is
 // registered.
-func TestAWrongConditionIsRefused(t *testing.T) {
+func TestCondition_InvalidIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for expression, says := range map[string]string{

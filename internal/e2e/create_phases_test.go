@@ -48,7 +48,7 @@ func (p phases) PreRoomCreateModify(_ context.Context, e room.Create) (room.Room
 	return r, nil
 }
 
-func TestCreatePhasesAreInOrder(t *testing.T) {
+func TestCreate_PhasesRunInOrder(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	p := phases{mu: &sync.Mutex{}, order: &[]room.Interface{}}
@@ -68,7 +68,7 @@ func TestCreatePhasesAreInOrder(t *testing.T) {
 }
 
 // Extensions are asked for in parallel: both apps must be in their handler at once.
-func TestExtendIsParallel(t *testing.T) {
+func TestCreate_ExtendIsParallel(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var both sync.WaitGroup
@@ -87,7 +87,7 @@ func TestExtendIsParallel(t *testing.T) {
 
 // The merge patch is RFC 7396 on the plain wire: null removes, objects merge, numbers keep
 // every digit.
-func TestModifyIsAMergePatch(t *testing.T) {
+func TestCreate_ModifyIsAMergePatch(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "patcher", Implements: []room.Interface{room.PreRoomCreateModify}})
@@ -112,7 +112,7 @@ func TestModifyIsAMergePatch(t *testing.T) {
 }
 
 // The SDK makes the patch from the changed room, to the last digit too.
-func TestModifyFromTheSDKKeepsNumbers(t *testing.T) {
+func TestCreate_ModifyFromTheSDKKeepsNumbers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Work(t, room.Manifest{ID: "sdk"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {

@@ -37,7 +37,7 @@ type secured struct {
 
 // serve reaches NATS with every kind of credentials that the nats CLI knows, from flags and
 // from the environment, and says in one line when they will not do.
-func TestServeWithCredentials(t *testing.T) {
+func TestServe_Credentials(t *testing.T) {
 	t.Parallel()
 	for name, secure := range map[string]func(*testing.T, string) secured{
 		"user": func(*testing.T, string) secured {

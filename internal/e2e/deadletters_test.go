@@ -44,7 +44,7 @@ func messages(t *testing.T, b *harness.Bus, stream string) uint64 {
 }
 
 // An event that fails as often as it may is kept as a dead letter, and its room goes on.
-func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
+func TestDeadLetter_PoisonEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -77,7 +77,7 @@ func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
 }
 
 // What a handler discards, and what is no event at all, is a dead letter at once.
-func TestWhatIsDiscardedIsADeadLetter(t *testing.T) {
+func TestDeadLetter_DiscardedEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -95,7 +95,7 @@ func TestWhatIsDiscardedIsADeadLetter(t *testing.T) {
 }
 
 // An event that workers died of is put down by the next one that gets it, which does not try it.
-func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
+func TestDeadLetter_EventThatKillsWorkers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -123,7 +123,7 @@ func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
 
 // What the server gives up, having delivered it as often as the consumer allows, is a dead letter
 // too, also if no service was there to hear of it.
-func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
+func TestDeadLetter_MaxDeliveriesReached(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	nc := harness.Connect(t, server)
@@ -164,7 +164,7 @@ func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
 
 // What an app that is registered anew cannot process either is a dead letter again, though the
 // first one has been purged meanwhile.
-func TestAnAppRegisteredAnewHasDeadLettersOfItsOwn(t *testing.T) {
+func TestDeadLetter_OfAppRegisteredAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -186,7 +186,7 @@ func TestAnAppRegisteredAnewHasDeadLettersOfItsOwn(t *testing.T) {
 }
 
 // Nobody but roombus should make replays; what others make does not come for ever.
-func TestAReplayThatIsNoneIsADeadLetter(t *testing.T) {
+func TestDeadLetter_InvalidReplay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
@@ -197,7 +197,7 @@ func TestAReplayThatIsNoneIsADeadLetter(t *testing.T) {
 }
 
 // An operator looks at dead letters, has them replayed when the app is mended, and purges others.
-func TestTheDeadCommand(t *testing.T) {
+func TestCLIDead(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	dead := func(args ...string) (status int, stdout, stderr string) {
@@ -281,7 +281,7 @@ func TestTheDeadCommand(t *testing.T) {
 }
 
 // What fails again when it is replayed is a dead letter again, once, with the event it is about.
-func TestAReplayThatFailsIsADeadLetterAgain(t *testing.T) {
+func TestDeadLetter_FailedReplay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -15,7 +15,7 @@ import (
 )
 
 // Where the events of a new app begin is the manifest's; what a worker says later changes nothing.
-func TestWhereEventsBegin(t *testing.T) {
+func TestDeliver_StartOfANewApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -49,7 +49,7 @@ func TestWhereEventsBegin(t *testing.T) {
 
 // A consumer that is there goes on where it is when its app is registered anew, whatever an
 // operator has set for it.
-func TestAConsumerThatIsThereGoesOn(t *testing.T) {
+func TestDeliver_ExistingConsumerKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(9)}
@@ -68,7 +68,7 @@ func TestAConsumerThatIsThereGoesOn(t *testing.T) {
 	assert.EqualValues(t, 1, consumer.CachedInfo().NumPending)
 }
 
-func TestAHandlerKnowsWhichAttemptItIs(t *testing.T) {
+func TestHandler_SeesTheAttempt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -87,7 +87,7 @@ func TestAHandlerKnowsWhichAttemptItIs(t *testing.T) {
 }
 
 // A worker that has to look for its consumer again needs no room service for it.
-func TestAWorkerFindsItsConsumerByItself(t *testing.T) {
+func TestWorker_FindsItsConsumerWithoutService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

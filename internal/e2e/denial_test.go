@@ -104,7 +104,7 @@ func TestDenial_IsTakenBackByALaterCompleteAsking(t *testing.T) {
 }
 
 // What was denied first and allowed by all later is not denied: it only could not be committed.
-func TestDenial_IsNotToldAfterALaterAskingAllowed(t *testing.T) {
+func TestDenial_DroppedIfALaterTryAllows(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 2})
 	b.Create(t, "r")

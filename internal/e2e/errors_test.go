@@ -251,7 +251,7 @@ func moveRoom(t *testing.T, b *harness.Bus, r room.Room, n int) {
 	require.NoError(t, err)
 }
 
-func TestStartRefusesWhatWillNotDo(t *testing.T) {
+func TestStart_InvalidConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	nc := harness.Connect(t, server)

@@ -21,7 +21,7 @@ import (
 var allowJoins = appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
 
 // An app that is essential for one interface blocks that one and no other.
-func TestEssentialIsForEachInterface(t *testing.T) {
+func TestEssential_PerInterface(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{
@@ -41,7 +41,7 @@ func TestEssentialIsForEachInterface(t *testing.T) {
 }
 
 // The one replica of an essential app is restarted under load: nobody notices.
-func TestAShortAbsenceIsBridged(t *testing.T) {
+func TestEssential_ShortAbsenceIsBridged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -76,7 +76,7 @@ func TestAShortAbsenceIsBridged(t *testing.T) {
 
 // An essential app that stays away is waited for until its time is up, but not for ever
 // again: after a few times in vain it is asked once.
-func TestPatienceEnds(t *testing.T) {
+func TestEssential_LongAbsenceIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerFailures: 2, Budget: time.Second})
 	b.Create(t, "r")
@@ -106,7 +106,7 @@ func TestPatienceEnds(t *testing.T) {
 }
 
 // An optional app without a worker costs no more than the server's word that there is none.
-func TestAnAbsentOptionalAppIsNotWaitedFor(t *testing.T) {
+func TestOptional_AbsentAppCostsNoTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
 	b.Create(t, "r")
@@ -119,7 +119,7 @@ func TestAnAbsentOptionalAppIsNotWaitedFor(t *testing.T) {
 
 // A denial names the first app in order that denied, whoever was faster; nobody waits for those
 // behind it, and everybody is recorded.
-func TestADenialDoesNotWaitForWhatCannotChangeIt(t *testing.T) {
+func TestDenial_DoesNotWaitForLaterApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -158,7 +158,7 @@ func TestADenialDoesNotWaitForWhatCannotChangeIt(t *testing.T) {
 }
 
 // Before a denial that is first in order is known, it is waited for.
-func TestAnEarlierAppIsWaitedFor(t *testing.T) {
+func TestDenial_WaitsForEarlierApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -187,7 +187,7 @@ func TestAnEarlierAppIsWaitedFor(t *testing.T) {
 }
 
 // The reason of a denial, and the app that gave it, reach the client and its user.
-func TestTheReasonReachesTheUser(t *testing.T) {
+func TestDenial_ReasonReachesTheUser(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -60,7 +60,7 @@ func outcomeOf(apps []room.AppOutcome) room.Outcome {
 }
 
 // A hasty command succeeds if the apps are fast enough, and a denial that comes in time counts.
-func TestFairTime_HastyCommandEndsAsFastAppsSay(t *testing.T) {
+func TestFairTime_HastyCommandGetsVerdictsOfFastApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -183,7 +183,7 @@ func TestFairTime_DoesNotDependOnTheClient(t *testing.T) {
 
 // Commands that wait behind an app that is slow and answers are asked about, however late it has
 // become for them.
-func TestFairTime_SlowAppThatAnswersKeepsNoneBehindItFromBeingAsked(t *testing.T) {
+func TestFairTime_SlowAppIsAskedForEveryQueuedCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 3 * time.Second})
 	b.Create(t, "r")

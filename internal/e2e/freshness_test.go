@@ -44,7 +44,7 @@ func (l *lookup) PostRoomUserJoined(ctx context.Context, e room.UserJoined) erro
 }
 
 // Whichever of two services a handler asks, it finds in the room what its event says.
-func TestHandlerFindsWhatItsEventSays(t *testing.T) {
+func TestHandler_ReadsItsEventsState(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -92,7 +92,7 @@ func holdBack(t *testing.T, b *harness.Bus) (release func()) {
 
 // A client of several services reads what it has written, wherever it asks, and never less than it
 // has read before.
-func TestClientReadsItsOwnWritesFromEveryService(t *testing.T) {
+func TestClient_ReadsItsOwnWrites(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -145,7 +145,7 @@ func TestClientReadsItsOwnWritesFromEveryService(t *testing.T) {
 }
 
 // Whoever speaks plain NATS gets an answer at once, and the client goes on without.
-func TestReadBeyondTheEndOfTheStream(t *testing.T) {
+func TestRead_BeyondTheEndOfTheStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
 	b.Create(t, "r")

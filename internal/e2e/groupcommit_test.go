@@ -43,7 +43,7 @@ func grouped(t *testing.T, b *harness.Bus) (n int) {
 }
 
 // The answer to a batch is lost: each of its commands ends as what it is, done, and done once.
-func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
+func TestGroupCommit_AnswerLost(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", SyncAlways: true})
 	require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
 
 // A server inside that is killed while commits come in batches: what was acknowledged is there
 // when it is back, once, and what is there chains.
-func TestAKillAmongGroupedCommits(t *testing.T) {
+func TestGroupCommit_ServerKilled(t *testing.T) {
 	t.Parallel()
 	serve := []string{"--store-dir", t.TempDir(), "--sync", "always"}
 	p, url := harness.ServeProcess(t, serve...)

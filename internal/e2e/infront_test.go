@@ -20,7 +20,7 @@ import (
 
 // The stream takes no event any more. The command that found out passes that on to those that wait
 // behind it in the room: no app is asked about them.
-func TestCommandsBehindOneThatCannotBeStoredEndWithItsCause(t *testing.T) {
+func TestQueuedCommands_EndWithTheCauseOfAFailedCommit(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{CommitPatience: 200 * time.Millisecond})
 	b.Create(t, "r")

@@ -36,7 +36,7 @@ func requireJoined(t *testing.T, b *harness.Bus, c *roomclient.Client, members .
 	assert.Equal(t, append([]string{"bob"}, members...), b.Members(t, "r"))
 }
 
-func TestClient_JoinAnsweredUnavailableWhileDisconnectedIsNotDoneLater(t *testing.T) {
+func TestClient_JoinRefusedWhileDisconnectedNeverTakesEffect(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

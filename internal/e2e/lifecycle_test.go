@@ -28,7 +28,7 @@ func join(t *testing.T, b *harness.Bus, user string) (room.Result, error) {
 
 // Operators decide while everything runs, and whoever has been told of a decision finds it in
 // force at every replica.
-func TestOperatorsDecide(t *testing.T) {
+func TestOperator_DecisionsAreInForceAtEveryReplica(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -89,7 +89,7 @@ func TestOperatorsDecide(t *testing.T) {
 }
 
 // Who has been told that an app is registered finds it asked by every replica, at once.
-func TestARegistrationIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
+func TestRegistration_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -108,7 +108,7 @@ func TestARegistrationIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
 }
 
 // What operators have decided outlasts what workers register, until the app is removed.
-func TestDecisionsOutlastVersions(t *testing.T) {
+func TestOperator_DecisionsOutlastVersions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: joined, Shadow: true}
@@ -139,7 +139,7 @@ func TestDecisionsOutlastVersions(t *testing.T) {
 	assert.Equal(t, "0.9.0", stored.Version)
 }
 
-func TestRemovingAnApp(t *testing.T) {
+func TestRemove_App(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "a", Implements: []room.Interface{room.PostRoomCreate}})
@@ -172,7 +172,7 @@ func second[T any](_ T, err error) error { return err }
 
 // A worker whose app is removed under it does not register it again, and goes on with its
 // events when somebody else has.
-func TestAWorkerOfARemovedAppStaysRemoved(t *testing.T) {
+func TestRemove_RunningWorkerDoesNotRegisterAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[string]()
@@ -196,7 +196,7 @@ func TestAWorkerOfARemovedAppStaysRemoved(t *testing.T) {
 }
 
 // A consumer that somebody deleted is made again: the app is still registered.
-func TestALostConsumerIsMadeAgain(t *testing.T) {
+func TestConsumer_DeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[string]()
@@ -214,7 +214,7 @@ func TestALostConsumerIsMadeAgain(t *testing.T) {
 }
 
 // The list says how every app is doing, added up over the replicas.
-func TestTheListSaysHowAppsAreDoing(t *testing.T) {
+func TestAppList_SumsReplicas(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -305,7 +305,7 @@ func TestCLIApps(t *testing.T) {
 }
 
 // An older worker is told that a later version is registered, and serves on.
-func TestAnOlderWorkerServesOn(t *testing.T) {
+func TestRegistration_OlderWorkerKeepsServing(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -324,7 +324,7 @@ func TestAnOlderWorkerServesOn(t *testing.T) {
 }
 
 // A worker with another manifest of the version that is registered does not start.
-func TestAWorkerWithAnotherManifestDoesNotStart(t *testing.T) {
+func TestRegistration_OtherManifestOfSameVersionDoesNotStart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
@@ -336,7 +336,7 @@ func TestAWorkerWithAnotherManifestDoesNotStart(t *testing.T) {
 
 // Whatever registrations and removals run into each other, at several replicas, the app can be
 // registered afterwards, and its consumer works.
-func TestRegistrationsAndRemovalsAtOnce(t *testing.T) {
+func TestRegistration_ConcurrentRemovals(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})

@@ -38,7 +38,7 @@ func (a *breeder) PostRoomCreate(ctx context.Context, e room.Created) error {
 
 // An app that reacts to its own events is refused after 16 of them, and its last event is a dead
 // letter.
-func TestLoopOfAnAppEnds(t *testing.T) {
+func TestLoop_EndsAfterSixteenCauses(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	app := &breeder{refused: make(chan error, 10)}
@@ -66,7 +66,7 @@ func TestLoopOfAnAppEnds(t *testing.T) {
 }
 
 // What a pre-event's handler does is caused by the command that it is asked about.
-func TestCommandsOfAPreEventHandlerAreCausedByIt(t *testing.T) {
+func TestCauses_OfCommandFromPreEventHandler(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -96,7 +96,7 @@ func chainOf(n int) string {
 }
 
 // A command says what has caused it, and so do its pre-events, its event and its rejection.
-func TestCausesOnTheWire(t *testing.T) {
+func TestCauses_OnTheWire(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -195,7 +195,7 @@ func TestLostStream_RegistryRestoredFromOlderBackup(t *testing.T) {
 }
 
 // --new-registry and --new-events begin without what is lost, and are not needed again.
-func TestLostStream_BegunWithout(t *testing.T) {
+func TestLostStream_ServiceStartsWithoutIt(t *testing.T) {
 	t.Parallel()
 	b := policed(t)
 	deleteStream(subjects.AppsStream)(t, b)
@@ -371,7 +371,7 @@ func createdAt(t *testing.T, b *harness.Bus) time.Time {
 }
 
 // A worker whose registration is gone registers its app again, but not an app that an operator has removed.
-func TestWorker_RegistersAgainWhatIsGone(t *testing.T) {
+func TestWorker_RegistersAgainAfterLoss(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	log := harness.NewOutput()

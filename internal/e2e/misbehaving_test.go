@@ -132,7 +132,7 @@ func (c misbehaviour) begin(t *testing.T, essential bool) (*harness.Bus, room.Re
 
 // A worker that misbehaves ends in one recorded outcome, the same in the result and in the
 // event; nobody else waits for it.
-func TestAnOptionalAppMayMisbehave(t *testing.T) {
+func TestMisbehaving_OptionalApp(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestAnOptionalAppMayMisbehave(t *testing.T) {
 }
 
 // Without an essential app there is no action, and who asked for it is told which app and why.
-func TestAnEssentialAppThatMisbehavesBlocks(t *testing.T) {
+func TestMisbehaving_EssentialAppBlocks(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
@@ -233,7 +233,7 @@ func elsewhere(t *testing.T, b *harness.Bus, roomID string) {
 }
 
 // The first answer is the one that counts, whatever the second one says.
-func TestASecondAnswerIsSurplus(t *testing.T) {
+func TestMisbehaving_SecondAnswerIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -260,7 +260,7 @@ func endpointData(t *testing.T, b *harness.Bus) roomsvc.EndpointData {
 }
 
 // A late verdict changes nothing. Each is counted; the log has one line an app and minute.
-func TestALateAnswerIsIgnored(t *testing.T) {
+func TestMisbehaving_LateAnswerIsIgnored(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	var mu sync.Mutex
@@ -297,7 +297,7 @@ func TestALateAnswerIsIgnored(t *testing.T) {
 
 // A worker of one app cannot answer for another, whatever it makes of the reply subjects that
 // it has been given, this time and before.
-func TestNobodyAnswersForAnotherApp(t *testing.T) {
+func TestMisbehaving_AnswerForAnotherAppIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -377,7 +377,7 @@ func (l *stuckLog) Handle(_ context.Context, r slog.Record) error {
 }
 
 // What is to be said of an app that is late holds up no commit.
-func TestCommitsDoNotWaitForTheLogOfLateVerdicts(t *testing.T) {
+func TestMisbehaving_BlockedLogHoldsUpNoCommit(t *testing.T) {
 	t.Parallel()
 	log := &stuckLog{Handler: slog.DiscardHandler, stuck: make(chan struct{}), release: make(chan struct{})}
 	b := harness.New(t, roomsvc.Config{Logger: slog.New(log), AckWait: time.Minute})

@@ -70,7 +70,7 @@ func (l *ledger) handled() int {
 }
 
 // One after the other and in order, over several workers, though many are tried more than once.
-func TestEventsOfARoomComeInOrder(t *testing.T) {
+func TestOrder_EventsOfARoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	l := newLedger()
@@ -113,7 +113,7 @@ func TestEventsOfARoomComeInOrder(t *testing.T) {
 
 // A room's event that takes its time holds up that room, and no other; nothing at all where the
 // app has given up order.
-func TestRoomsDoNotWaitForEachOther(t *testing.T) {
+func TestOrder_RoomsDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	for name, unordered := range map[string]bool{"ordered": false, "unordered": true} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestRoomsDoNotWaitForEachOther(t *testing.T) {
 
 // What a worker had in hand when it was killed goes to another one, and what came after it in its
 // room waits for that.
-func TestOrderSurvivesACrash(t *testing.T) {
+func TestOrder_SurvivesAWorkerCrash(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -175,7 +175,7 @@ func TestOrderSurvivesACrash(t *testing.T) {
 
 // An event whose handler takes longer than the server waits for a word is not given to another
 // worker, and neither are those that wait behind it.
-func TestALongHandlerKeepsItsEvent(t *testing.T) {
+func TestOrder_LongHandlerKeepsItsEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "slow", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
@@ -199,7 +199,7 @@ func TestALongHandlerKeepsItsEvent(t *testing.T) {
 }
 
 // Events that wait for a handler to be free are not given to another worker either.
-func TestEventsThatWaitForAHandlerStay(t *testing.T) {
+func TestOrder_QueuedEventsStayWithTheWorker(t *testing.T) {
 	t.Parallel()
 	const handlers, events, ackWait = 4, 8, 3 * time.Second
 	b := harness.New(t, roomsvc.Config{})
@@ -251,7 +251,7 @@ func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {
 }
 
 // A worker that stops gives back what it has not begun.
-func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
+func TestOrder_StoppingWorkerReturnsQueuedEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -279,7 +279,7 @@ func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
 }
 
 // A later version that implements more does not wait for events from before, which never come.
-func TestALaterVersionGetsMoreEvents(t *testing.T) {
+func TestOrder_LaterVersionGetsNewInterfaces(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -315,7 +315,7 @@ func TestALaterVersionGetsMoreEvents(t *testing.T) {
 
 // While a later version takes the place of an earlier one, a worker of the earlier passes nothing
 // over that it does not implement: neither is it done, nor does the room go on without it.
-func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
+func TestOrder_EarlierVersionSkipsNoEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -338,7 +338,7 @@ func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
 }
 
 // A handler that ignores that its time is over does not keep its event from other workers.
-func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
+func TestOrder_HangingHandlerLosesItsEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -363,7 +363,7 @@ func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
 
 // A handler that ends its goroutine, as a test's FailNow does, has not handled the event: that comes
 // again, and the worker goes on.
-func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
+func TestOrder_HandlerEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -385,7 +385,7 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 }
 
 // Who waits in line while workers come and go has not been tried.
-func TestWaitingIsNoAttempt(t *testing.T) {
+func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

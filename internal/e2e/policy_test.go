@@ -86,7 +86,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-func TestAnAppCostsNoMoreThanItsOwnTimeout(t *testing.T) {
+func TestPolicy_AppCostsAtMostItsTimeout(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -100,7 +100,7 @@ func TestAnAppCostsNoMoreThanItsOwnTimeout(t *testing.T) {
 }
 
 // Ten optional apps that hang, in every phase of a creation, cannot use up its time.
-func TestHangingAppsShareTheBudget(t *testing.T) {
+func TestPolicy_HangingAppsShareTheBudget(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Second})
 	all := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}
@@ -117,7 +117,7 @@ func TestHangingAppsShareTheBudget(t *testing.T) {
 	}
 }
 
-func TestAnotherRoomIsNotKeptWaiting(t *testing.T) {
+func TestPolicy_OtherRoomsDoNotWait(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "slow")
@@ -152,7 +152,7 @@ func TestAnotherRoomIsNotKeptWaiting(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-func TestAppsAreAskedInOrder(t *testing.T) {
+func TestPolicy_AppsAreAskedInOrder(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for _, m := range []room.Manifest{{ID: "z", Order: new(1)}, {ID: "b"}, {ID: "a"}, {ID: "y", Order: new(200)}} {
@@ -172,7 +172,7 @@ func TestAppsAreAskedInOrder(t *testing.T) {
 }
 
 // A command that changes nothing asks nobody, and so waits for nobody.
-func TestWhatChangesNothingDoesNotWait(t *testing.T) {
+func TestPolicy_UnchangedCommandAsksNoApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -196,7 +196,7 @@ func TestWhatChangesNothingDoesNotWait(t *testing.T) {
 
 // An essential app that was given less than its own time, since the command had no more, is
 // not the one to blame.
-func TestAHurriedAppIsNotBlamed(t *testing.T) {
+func TestPolicy_AppWithTooLittleTimeIsNotBlamed(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -209,7 +209,7 @@ func TestAHurriedAppIsNotBlamed(t *testing.T) {
 }
 
 // However long a client would wait, a command has no more than the service's budget.
-func TestTheBudgetBoundsWhatACommandAsksFor(t *testing.T) {
+func TestPolicy_BudgetBoundsTheClientsTimeout(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 2 * time.Second})
 	b.Create(t, "r")

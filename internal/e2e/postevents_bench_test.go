@@ -84,9 +84,9 @@ func median(of []float64) float64 {
 	return slices.Sorted(slices.Values(of))[len(of)/2]
 }
 
-// BenchmarkTold is how long after a command an event is with a handler, while nothing else goes on: half
+// BenchmarkDeliveryLatency is how long after a command an event is with a handler, while nothing else goes on: half
 // of the events are faster.
-func BenchmarkTold(b *testing.B) {
+func BenchmarkDeliveryLatency(b *testing.B) {
 	const events = 500
 	bus := harness.New(b, roomsvc.Config{})
 	bus.Create(b, "r")

@@ -31,7 +31,7 @@ func quarantined(t *testing.T, b *harness.Bus) uint64 {
 }
 
 // What somebody publishes past the service is not applied, and the room lives on behind it.
-func TestWhatDoesNotChainIsQuarantined(t *testing.T) {
+func TestProjection_EventsThatDoNotChainAreQuarantined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -64,7 +64,7 @@ func TestWhatDoesNotChainIsQuarantined(t *testing.T) {
 
 // A forged event with all headers right but the wrong predecessor is refused by the stream;
 // one that was stored without the guard's sequence is refused by the projection.
-func TestAForgedPredecessorIsQuarantined(t *testing.T) {
+func TestProjection_ForgedPredecessorIsQuarantined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	created := b.Create(t, "r")
@@ -114,7 +114,7 @@ func (r *restartable) start(t *testing.T) {
 
 // The service outlives its NATS server: it reads on where it broke off, including what was
 // committed by others meanwhile.
-func TestTheServerGoesAndComesBack(t *testing.T) {
+func TestProjection_ServerRestarts(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
@@ -143,7 +143,7 @@ func mustGet(t *testing.T, b *harness.Bus, n int) room.Room {
 }
 
 // A stream that was made anew is another stream: what was known of the old one is forgotten.
-func TestAStreamMadeAnew(t *testing.T) {
+func TestProjection_StreamRecreated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}

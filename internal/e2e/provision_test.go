@@ -19,7 +19,7 @@ import (
 
 // Who makes the streams from what "roombus streams" shows, with the nats CLI, has what a
 // service makes by itself.
-func TestStreamsMadeBySomebodyElse(t *testing.T) {
+func TestProvision_StreamsFromCLI(t *testing.T) {
 	t.Parallel()
 	own := harness.New(t, roomsvc.Config{})
 	b := busOn(t, harness.NewServer(t))
@@ -47,7 +47,7 @@ func configOf(t *testing.T, js jetstream.JetStream, stream string) jetstream.Str
 }
 
 // The bucket is as the client library would have made it.
-func TestTheBucketIsALibrarysBucket(t *testing.T) {
+func TestProvision_BucketHasTheLibrarysConfiguration(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	_, err := b.JS.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
@@ -57,7 +57,7 @@ func TestTheBucketIsALibrarysBucket(t *testing.T) {
 	assert.Equal(t, configOf(t, harness.New(t, roomsvc.Config{}).JS, subjects.AppsStream), configOf(t, b.JS, subjects.AppsStream))
 }
 
-func TestNothingIsMadeWhereItMustNot(t *testing.T) {
+func TestProvision_NoProvisionCreatesNothing(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	said := wontServe(t, "--no-provision", "--nats", b.Server.URL())
@@ -79,7 +79,7 @@ func streams(t *testing.T, js jetstream.JetStream) int {
 	return n
 }
 
-func TestAStreamThatDiffersIsRefusedWithoutProvisioning(t *testing.T) {
+func TestProvision_NoProvisionRefusesDifferingStream(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	for _, cfg := range roomsvc.Streams(1) {
@@ -96,7 +96,7 @@ func TestAStreamThatDiffersIsRefusedWithoutProvisioning(t *testing.T) {
 }
 
 // Nothing rests on the stream of rejections.
-func TestRejectionsMayBeMissing(t *testing.T) {
+func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	c := cli{t, b.Server.URL()}
@@ -132,7 +132,7 @@ func TestCLIStreams(t *testing.T) {
 }
 
 // A service that is to make no streams does not change one either, to commit in groups.
-func TestGroupingCommitsChangesNoStreamThatIsNotToBeMade(t *testing.T) {
+func TestProvision_NoProvisionWithGroupCommitChangesNoStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	require.NoError(t, b.Service.Stop(t.Context()))

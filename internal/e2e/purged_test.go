@@ -119,7 +119,7 @@ func TestSnapshot_IsUsedThoughHistoryOfDeletedRoomIsRemoved(t *testing.T) {
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "kept"))
 }
 
-func TestPurgedRoom_OfRunningServiceIsUnavailableAndSaysWhatToDo(t *testing.T) {
+func TestPurgedRoom_OfRunningServiceIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	log := serveLogged(t, b, roomsvc.Config{})

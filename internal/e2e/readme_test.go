@@ -94,7 +94,7 @@ func TestREADME(t *testing.T) {
 	}
 }
 
-func TestThePlainExample(t *testing.T) {
+func TestPlainExample(t *testing.T) {
 	t.Parallel()
 	_, url := harness.ServeProcess(t, "--store-dir", t.TempDir())
 	p := example(t, "plain", url)

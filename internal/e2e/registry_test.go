@@ -52,7 +52,7 @@ func TestRegistry(t *testing.T) {
 }
 
 // Of one version there is one manifest: who changes it is told so, and nothing is changed.
-func TestAnotherManifestOfTheSameVersionIsRefused(t *testing.T) {
+func TestRegistry_OtherManifestOfSameVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
@@ -85,7 +85,7 @@ func TestAnotherManifestOfTheSameVersionIsRefused(t *testing.T) {
 
 // A worker of an old version that registers again, as all do after a lost connection, does
 // not undo what a later one has registered.
-func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
+func TestRegistry_OldVersionDoesNotUndoALaterVersion(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	old := room.Manifest{ID: "a", Version: "1.9.0", Implements: []room.Interface{room.PostRoomCreate}}
@@ -99,7 +99,7 @@ func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
 	assert.Nil(t, got.State.Backlog, "the later one has no post-interfaces")
 }
 
-func TestTheBucketIsMendedByRegistering(t *testing.T) {
+func TestRegistry_RegisteringRepairsTheBucket(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	assert.Equal(t, "[]", string(request(t, b, "room.app.list", "").Data), "no apps are an empty list")
@@ -139,7 +139,7 @@ func TestTheBucketIsMendedByRegistering(t *testing.T) {
 
 // A NATS server that comes back without its data, and a room service started anew on it: the
 // workers that have been there all along register again.
-func TestWorkersRegisterAgain(t *testing.T) {
+func TestRegistry_WorkersRegisterAgainAfterDataLoss(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
@@ -172,7 +172,7 @@ func TestWorkersRegisterAgain(t *testing.T) {
 
 // An app whose condition this service cannot compile, though another version of it has, is
 // passed over nowhere: where it is essential it blocks, now and after a restart.
-func TestAConditionOfAnotherVersionFails(t *testing.T) {
+func TestRegistry_UnknownConditionFails(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -204,7 +204,7 @@ func TestAConditionOfAnotherVersionFails(t *testing.T) {
 
 // Services that come back to a server decide nothing by what they knew before: what has been
 // registered with one of them is asked by all, at once.
-func TestTheRegistryIsReadAnewAfterALostConnection(t *testing.T) {
+func TestRegistry_IsReadAgainAfterReconnect(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
@@ -233,7 +233,7 @@ func TestTheRegistryIsReadAnewAfterALostConnection(t *testing.T) {
 
 // A replica that does not know of a change yet holds its acknowledgement up, also when nothing
 // has changed for the one that is asked.
-func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
+func TestRegistry_AcknowledgementWaitsForLaggingReplicas(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var asked atomic.Int32
@@ -260,7 +260,7 @@ func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
 
 // The server that a service's watch ran on may be lost though the service's connection is
 // not. The next change shows it.
-func TestALostWatchIsNoticedByTheNextChange(t *testing.T) {
+func TestRegistry_LostWatchIsNoticedAtTheNextChange(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {

@@ -31,7 +31,7 @@ func checking(t *testing.T, b *harness.Bus, policy room.ReinvocationPolicy) {
 
 const makeRoom = `{"room":{"id":"n","slugifiedName":"n","type":"channel"},"creator":{"id":"owner"}}`
 
-func TestReinvocation_AppIsAskedAgainAboutWhatOthersMade(t *testing.T) {
+func TestReinvocation_AppIsAskedAgainAboutChangesOfOthers(t *testing.T) {
 	t.Parallel()
 	for name, answers := range map[string]map[room.Interface]string{
 		"a modification": {room.PreRoomCreateModify: `{"verdict":"allow","modify":{"slugifiedName":"forbidden"}}`},

@@ -53,7 +53,7 @@ func dropped(t *testing.T, b *harness.Bus) uint64 {
 	return stats.Endpoints[0].Data.RejectionsDropped
 }
 
-func TestADenialOnTheWire(t *testing.T) {
+func TestRejection_DenialOnTheWire(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -98,7 +98,7 @@ func TestADenialOnTheWire(t *testing.T) {
 	assert.Len(t, b.Events(t), 1)
 }
 
-func TestEveryCommandCanBeRejected(t *testing.T) {
+func TestRejection_EveryCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -126,7 +126,7 @@ func TestEveryCommandCanBeRejected(t *testing.T) {
 	}, got)
 }
 
-func TestABlockIsARejection(t *testing.T) {
+func TestRejection_Block(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -144,7 +144,7 @@ func TestABlockIsARejection(t *testing.T) {
 
 // The apps have allowed it, and then it cannot be committed: who asks, and the rejection, hear
 // what they had said.
-func TestAnAbortIsARejection(t *testing.T) {
+func TestRejection_Abort(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 2, CommitPatience: 300 * time.Millisecond})
 	b.Create(t, "r")
@@ -172,7 +172,7 @@ func TestAnAbortIsARejection(t *testing.T) {
 }
 
 // A command whose time ran out behind another one of its room has asked nobody.
-func TestWaitingInVainIsARejection(t *testing.T) {
+func TestRejection_TimeRanOutInTheQueue(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -195,7 +195,7 @@ func TestWaitingInVainIsARejection(t *testing.T) {
 }
 
 // What was not possible, asked for nothing new, or is to be tried again later is no rejection.
-func TestWhatIsNoRejection(t *testing.T) {
+func TestRejection_NotForImpossibleOrUnchangedCommands(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxInFlight: 4})
 	b.Create(t, "r")
@@ -239,7 +239,7 @@ func TestWhatIsNoRejection(t *testing.T) {
 	assert.Zero(t, dropped(t, b))
 }
 
-func TestALargeRequestIsLeftOut(t *testing.T) {
+func TestRejection_LargeRequestIsLeftOut(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "no", Implements: []room.Interface{room.PreRoomCreatePrevent}})
@@ -276,7 +276,7 @@ func losing(t *testing.T, b *harness.Bus, log *harness.Output, cause string) {
 	assert.Contains(t, log.String(), cause)
 }
 
-func TestAMissingStreamOfRejectionsHoldsNothingUp(t *testing.T) {
+func TestRejection_MissingStreamDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	b, log := watched(t)
 	b.Create(t, "r")
@@ -295,7 +295,7 @@ func TestAMissingStreamOfRejectionsHoldsNothingUp(t *testing.T) {
 	log.Await(t, `rejections are recorded again.* lost=50`)
 }
 
-func TestAFullStreamOfRejectionsHoldsNothingUp(t *testing.T) {
+func TestRejection_FullStreamDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	b, log := watched(t)
 	b.Create(t, "r")
@@ -319,7 +319,7 @@ func TestAFullStreamOfRejectionsHoldsNothingUp(t *testing.T) {
 	assert.Equal(t, int64(1), info.Config.MaxMsgs)
 }
 
-func TestTheStreamOfRejections(t *testing.T) {
+func TestRejection_Stream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	stream, err := b.JS.Stream(t.Context(), subjects.Rejections)
@@ -333,7 +333,7 @@ func TestTheStreamOfRejections(t *testing.T) {
 	assert.Equal(t, 1, cfg.Replicas)
 }
 
-func TestAServiceStartsWithoutAStreamOfRejections(t *testing.T) {
+func TestRejection_ServiceStartsWithoutStream(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	_, err := b.JS.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"room.rejected.join.>"}, NoAck: true})
@@ -348,7 +348,7 @@ func TestAServiceStartsWithoutAStreamOfRejections(t *testing.T) {
 }
 
 // What is still to be written when the service is told to stop is written before it ends.
-func TestAStoppedServiceHasWrittenItsRejections(t *testing.T) {
+func TestRejection_WrittenBeforeTheServiceStops(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	service, err := roomsvc.Start(t.Context(), harness.Connect(t, b.Server), roomsvc.Config{})

@@ -85,7 +85,7 @@ func retried(t *testing.T, b *harness.Bus, app string) uint64 {
 
 // One replica of three hangs: what it is asked is asked of the others in time. When it goes
 // on, it is one of three again.
-func TestAReplicaThatHangsBlocksNobody(t *testing.T) {
+func TestReplicas_HangingReplicaBlocksNoCommand(t *testing.T) {
 	t.Parallel()
 	for _, c := range []crowd{{name: "single", joins: 20, atOnce: 1}, {name: "parallel", joins: 200, atOnce: 20}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestAReplicaThatHangsBlocksNobody(t *testing.T) {
 }
 
 // One replica of three is killed with questions on their way to it.
-func TestAReplicaThatIsKilledBlocksNobody(t *testing.T) {
+func TestReplicas_KilledReplicaBlocksNoCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	victim := threeReplicas(t, b)[0]
@@ -131,7 +131,7 @@ func patient(b *harness.Bus) *harness.Bus {
 }
 
 // A worker of the SDK that is asked again about what it is deciding leaves it at that.
-func TestARetryIsNotDecidedTwice(t *testing.T) {
+func TestReplicas_RetryIsNotDecidedTwice(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -164,7 +164,7 @@ func TestARetryIsNotDecidedTwice(t *testing.T) {
 }
 
 // A plain worker, which does not listen for retries, is asked once more where it listens.
-func TestAPlainWorkerIsAskedOnceMore(t *testing.T) {
+func TestReplicas_PlainWorkerIsAskedTwice(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -193,7 +193,7 @@ func TestAPlainWorkerIsAskedOnceMore(t *testing.T) {
 
 // A replica that says that it cannot decide now is passed over at once, also if it says so
 // again before the other one answers.
-func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
+func TestReplicas_UnavailableReplicaIsSkipped(t *testing.T) {
 	t.Parallel()
 	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
 		t.Run(name, func(t *testing.T) {
@@ -273,7 +273,7 @@ func (c *counter) await(ctx context.Context, n int) {
 }
 
 // Without another replica, its word stands.
-func TestTheOnlyReplicaIsUnavailable(t *testing.T) {
+func TestReplicas_OnlyReplicaIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
 		t.Run(name, func(t *testing.T) {

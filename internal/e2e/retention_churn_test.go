@@ -90,7 +90,7 @@ func (c *churn) took(t *testing.T, r room.Result, err error, version uint64) {
 }
 
 // Rooms that come and go under the same ids while two services remove what was before them.
-func TestRoomsComeAndGoWhileTheirHistoriesGo(t *testing.T) {
+func TestRetention_RoomsRecreatedDuringPurges(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	harness.Serve(t, harness.Connect(t, b.Server), forgetful())

@@ -52,7 +52,7 @@ func seat(t *testing.T, b *harness.Bus, id string, u room.User) {
 }
 
 // By the time that one service has removed what it could, one with the defaults has kept all.
-func TestByDefaultHistoriesStay(t *testing.T) {
+func TestRetention_DefaultKeepsHistories(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -65,7 +65,7 @@ func TestByDefaultHistoriesStay(t *testing.T) {
 }
 
 // What is made anew under the id of a deleted room stays, also for who reads it all later.
-func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
+func TestRetention_RecreatedRoomSurvivesThePurge(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	b.Create(t, "r")
@@ -95,7 +95,7 @@ func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
 }
 
 // When all that was ever stored is removed, the stream still goes on where it was.
-func TestNothingIsLeft(t *testing.T) {
+func TestRetention_EmptyStreamKeepsItsSequence(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
@@ -127,7 +127,7 @@ func TestNothingIsLeft(t *testing.T) {
 }
 
 // A command whose event is gone is neither done again nor put off for ever.
-func TestACommandWhoseRoomIsGoneIsNotDoneAgain(t *testing.T) {
+func TestRetention_CommandOfPurgedRoomIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	b.Create(t, "r")
@@ -149,7 +149,7 @@ func TestACommandWhoseRoomIsGoneIsNotDoneAgain(t *testing.T) {
 }
 
 // Whoever has yet to read a room's events holds its history, in whatever way it reads.
-func TestWhatIsStillToBeReadStays(t *testing.T) {
+func TestRetention_UnreadEventsStay(t *testing.T) {
 	t.Parallel()
 	none := func(*testing.T, jetstream.Consumer) {}
 	read := func(ack bool) func(*testing.T, jetstream.Consumer) {
@@ -211,7 +211,7 @@ func requireHeld(t *testing.T, b *harness.Bus) {
 }
 
 // An app's worker that was away finds everything that happened.
-func TestAnAppGetsItsEventsBeforeTheyGo(t *testing.T) {
+func TestRetention_AbsentWorkerGetsItsEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	m := room.Manifest{ID: "app", Implements: []room.Interface{room.PostRoomCreate, room.PostRoomDeleted}}
@@ -232,7 +232,7 @@ func TestAnAppGetsItsEventsBeforeTheyGo(t *testing.T) {
 
 // A replica that was away for so long that nothing waits for it has missed a deletion that is
 // gone: it reads everything anew, also if nothing has happened since.
-func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
+func TestRetention_ReplicaThatMissedADeletionReadsAgain(t *testing.T) {
 	t.Parallel()
 	for name, since := range map[string]int{"nothing since": 0, "something since": 3} {
 		t.Run(name, func(t *testing.T) {
@@ -295,7 +295,7 @@ func forgetFollowers(t *testing.T, b *harness.Bus) {
 }
 
 // A service that still knows a deleted room goes on when another has removed its history.
-func TestAnotherServiceHasRemovedTheHistory(t *testing.T) {
+func TestRetention_HistoryRemovedByAnotherService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	other := harness.Serve(t, harness.Connect(t, b.Server), forgetful())
@@ -313,7 +313,7 @@ func TestAnotherServiceHasRemovedTheHistory(t *testing.T) {
 }
 
 // A live room of which the stream has lost everything is a finding, not a room that is gone.
-func TestALiveRoomThatWasPurgedIsNotForgotten(t *testing.T) {
+func TestRetention_PurgedLiveRoomIsReported(t *testing.T) {
 	t.Parallel()
 	cfg := forgetful()
 	cfg.CommitPatience = 100 * time.Millisecond

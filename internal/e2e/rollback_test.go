@@ -62,7 +62,7 @@ func TestRollback(t *testing.T) {
 
 // Workers of the version rolled back from, and of one in between, change nothing until the rollback
 // has ended.
-func TestWorkersAfterARollback(t *testing.T) {
+func TestRollback_WorkersOfRolledBackVersions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onJoin)
@@ -87,7 +87,7 @@ func TestWorkersAfterARollback(t *testing.T) {
 	assert.Equal(t, "2.0.1", counts.Version)
 }
 
-func TestARollbackIsUndone(t *testing.T) {
+func TestRollback_Undone(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -103,7 +103,7 @@ func TestARollbackIsUndone(t *testing.T) {
 	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, leave(t, b, "alice")).Code)
 }
 
-func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
+func TestRollback_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -129,7 +129,7 @@ func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestARollbackThatIsRefusedChangesNothing(t *testing.T) {
+func TestRollback_RefusedChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onJoin)
@@ -148,7 +148,7 @@ func TestARollbackThatIsRefusedChangesNothing(t *testing.T) {
 }
 
 // Another version of the service may have taken a condition that this one cannot compile.
-func TestARollbackToAConditionThatCannotBeCompiledIsRefused(t *testing.T) {
+func TestRollback_UncompilableConditionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)
@@ -165,7 +165,7 @@ func TestARollbackToAConditionThatCannotBeCompiledIsRefused(t *testing.T) {
 }
 
 // Where events begin, and how often they may be delivered, is not touched by a rollback.
-func TestARollbackLeavesTheConsumerWhereItIs(t *testing.T) {
+func TestRollback_ConsumerKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -188,7 +188,7 @@ func TestARollbackLeavesTheConsumerWhereItIs(t *testing.T) {
 }
 
 // While workers of both versions run, each goes on with what it implements of what counts.
-func TestARollbackWhileWorkersOfBothVersionsRun(t *testing.T) {
+func TestRollback_WorkersOfBothVersionsRun(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -210,7 +210,7 @@ func TestARollbackWhileWorkersOfBothVersionsRun(t *testing.T) {
 }
 
 // A record of a service that knows of no rollback is read as it is.
-func TestARollbackToTheManifestOfAnOldRecord(t *testing.T) {
+func TestRollback_ToManifestOfOldRecord(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)

@@ -95,7 +95,7 @@ func hangingFor(t testing.TB, b *harness.Bus, m room.Manifest, hangs func(roomID
 func isHot(roomID string) bool { return roomID == "hot" }
 
 // An app that hangs for the commands of one room holds up no other room.
-func TestRoomsBesideAHangingAppGoOn(t *testing.T) {
+func TestHangingApp_OtherRoomsContinue(t *testing.T) {
 	t.Parallel()
 	b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
 	b.Create(t, "hot")
@@ -137,7 +137,7 @@ func letIn(t testing.TB, hot []pending, held *nats.Msg, asked <-chan *nats.Msg) 
 }
 
 // An app that hangs for all rooms is not asked any more once it has hung a few times in a row.
-func TestAnAppThatHangsForAllIsLeftAside(t *testing.T) {
+func TestHangingApp_BreakerOpens(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
 	rooms := newFiftyRooms(t, b, outcomeIs(room.Unavailable))
@@ -170,7 +170,7 @@ func openBreakers(t testing.TB, b *harness.Bus) {
 
 // What fifty rooms do in a second: with an app that is well; with one that hangs for another
 // room, of which many commands wait; with one that hangs for all, once its breaker is open.
-func BenchmarkRoomsBesideAHangingApp(b *testing.B) {
+func BenchmarkHangingApp(b *testing.B) {
 	cfg := roomsvc.Config{Budget: time.Hour, BreakerPause: time.Hour, Logger: slog.New(slog.DiscardHandler)}
 	measure := func(b *testing.B, rooms *fiftyRooms) {
 		b.Helper()

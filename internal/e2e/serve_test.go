@@ -31,7 +31,7 @@ func wontServe(t *testing.T, args ...string) string {
 	return said[1]
 }
 
-func TestServeSaysWhatToDo(t *testing.T) {
+func TestServe_ErrorsNameTheRemedy(t *testing.T) {
 	t.Parallel()
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestServeSaysWhatToDo(t *testing.T) {
 }
 
 // Without a word on it the data is in the state folder of the XDG base directories.
-func TestServeKeepsItsDataInTheStateFolder(t *testing.T) {
+func TestServe_DefaultStoreDir(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	state := filepath.Join(home, "state")
@@ -73,7 +73,7 @@ func TestServeKeepsItsDataInTheStateFolder(t *testing.T) {
 }
 
 // The first signal drains: what is in progress is answered. The second ends at once.
-func TestTwoSignals(t *testing.T) {
+func TestServe_TwoSignals(t *testing.T) {
 	t.Parallel()
 	begin := func() (*harness.Process, *harness.Bus, *nats.Msg, <-chan error) {
 		p, url := harness.ServeProcess(t, "--store-dir", t.TempDir())

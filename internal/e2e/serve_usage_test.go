@@ -121,7 +121,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 }
 
 // The other commands refuse half a configuration too, before they connect.
-func TestCLI_HalfAConfigurationIsRefused(t *testing.T) {
+func TestCLI_IncompleteSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := cli{t, "nats://127.0.0.1:1"}
 	for _, command := range [][]string{{"room", "ls"}, {"events"}, {"app", "ls"}, {"bench"}} {

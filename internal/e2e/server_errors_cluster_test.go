@@ -14,9 +14,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// TestServeOnUnfitServer starts "roombus serve" on a NATS that will not do. It ends at once,
+// TestServe_UnfitServer starts "roombus serve" on a NATS that will not do. It ends at once,
 // and its last line says what is the matter and what to do about it.
-func TestServeOnUnfitServer(t *testing.T) {
+func TestServe_UnfitServer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		url    func(*testing.T) string

@@ -54,7 +54,7 @@ func TestShadow(t *testing.T) {
 }
 
 // A shadow that hangs costs nothing, alone, beside others, or in the middle of the chain.
-func TestNobodyWaitsForAShadow(t *testing.T) {
+func TestShadow_HangingCostsNoTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	held := make(chan *nats.Msg, 10)
@@ -98,7 +98,7 @@ func TestNobodyWaitsForAShadow(t *testing.T) {
 }
 
 // A shadow in the chain is asked about the room as it would be asked if it were none.
-func TestAShadowSeesTheRoomAtItsPlace(t *testing.T) {
+func TestShadow_SeesTheRoomAtItsPlace(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var bodies sync.Map // what each was asked about
@@ -119,7 +119,7 @@ func TestAShadowSeesTheRoomAtItsPlace(t *testing.T) {
 
 // What a shadow is said to be essential for is not waited for either, and its long timeout
 // takes no time from the others.
-func TestAShadowTakesNoTimeFromTheOthers(t *testing.T) {
+func TestShadow_TakesNoTimeFromTheOthers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	modify := []room.Interface{room.PreRoomCreateModify}
@@ -137,7 +137,7 @@ func TestAShadowTakesNoTimeFromTheOthers(t *testing.T) {
 }
 
 // A shadow that has not been fast is not given even a moment, until it has been fast again.
-func TestASlowShadowIsNotGivenAMoment(t *testing.T) {
+func TestShadow_SlowGetsNoGrace(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -62,7 +62,7 @@ func settledData(t *testing.T, b *harness.Bus) roomsvc.EndpointData {
 
 // A service begins with what another has left, and goes on as if it had read it all: also for
 // commands that are sent again.
-func TestStartingFromASnapshot(t *testing.T) {
+func TestSnapshot_ServiceStartsFromIt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -96,7 +96,7 @@ func TestStartingFromASnapshot(t *testing.T) {
 }
 
 // What has happened since the snapshot is read from the stream.
-func TestTheTailBehindASnapshot(t *testing.T) {
+func TestSnapshot_TailIsRead(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -116,7 +116,7 @@ func TestTheTailBehindASnapshot(t *testing.T) {
 
 // Whatever is wrong with a snapshot, it is said, the whole stream is read instead, and the next
 // snapshot takes its place.
-func TestASnapshotThatCannotBeUsed(t *testing.T) {
+func TestSnapshot_UnusableIsReplaced(t *testing.T) {
 	t.Parallel()
 	other := harness.New(t, roomsvc.Config{})
 	other.Create(t, "elsewhere")
@@ -157,7 +157,7 @@ func TestASnapshotThatCannotBeUsed(t *testing.T) {
 }
 
 // Without a snapshot, or without the bucket, nobody is warned.
-func TestASnapshotThatIsNotThere(t *testing.T) {
+func TestSnapshot_MissingIsNotLogged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -179,7 +179,7 @@ func TestASnapshotThatIsNotThere(t *testing.T) {
 
 // A stream that lost its end with the server's power lacks what the snapshot has, or has
 // something else there.
-func TestASnapshotAheadOfTheStream(t *testing.T) {
+func TestSnapshot_AheadOfTheStream(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "now"), Listen: "127.0.0.1:0"}}
@@ -216,7 +216,7 @@ func TestASnapshotAheadOfTheStream(t *testing.T) {
 }
 
 // While a service runs it writes one after every so many events.
-func TestSnapshotsAreTakenOnTheWay(t *testing.T) {
+func TestSnapshot_WrittenEverySoManyEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{SnapshotEvery: 3})
 	for _, id := range []string{"a", "b", "c"} {
@@ -233,7 +233,7 @@ func TestSnapshotsAreTakenOnTheWay(t *testing.T) {
 }
 
 // Services share one: who has nothing to add leaves it alone.
-func TestTheSecondServiceLeavesTheSnapshotAlone(t *testing.T) {
+func TestSnapshot_NotRewrittenWithoutNewEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	second := harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -250,7 +250,7 @@ func TestTheSecondServiceLeavesTheSnapshotAlone(t *testing.T) {
 }
 
 // A store that does not take a snapshot is no reason not to serve, or not to stop in time.
-func TestASnapshotThatCannotBeWritten(t *testing.T) {
+func TestSnapshot_CannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(t *testing.T, b *harness.Bus){
 		"full": func(t *testing.T, b *harness.Bus) {
@@ -278,7 +278,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 }
 
 // Replicas that have read equally far show the same hash, whoever of them made the events.
-func TestReplicasHaveTheSameHash(t *testing.T) {
+func TestProjection_ReplicasHaveTheSameHash(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})

@@ -115,7 +115,7 @@ func refusedRequest(t *testing.T, b *harness.Bus, subject string, body []byte) r
 }
 
 // The event of a deletion tells whose membership it ended.
-func TestFormerMembers_StandInTheEventOfADeletion(t *testing.T) {
+func TestFormerMembers_InTheEventOfADeletion(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	eve, root := populated(t, b)

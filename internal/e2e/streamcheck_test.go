@@ -14,7 +14,7 @@ import (
 )
 
 // A stream that a guarantee rests on may have limits, but must be on disk.
-func TestStreams_ServiceRefusesWhatIsInMemory(t *testing.T) {
+func TestStreams_MemoryStorageIsRefused(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	memory := map[string]bool{subjects.DeadLetters: true, subjects.Replays: true, subjects.GivenUp: true}
@@ -83,7 +83,7 @@ func TestStreams_ApplyCreatesAndChanges(t *testing.T) {
 }
 
 // An empty stream in the place of one that is lost would hide the loss.
-func TestStreams_ApplyCreatesNothingThatIsLost(t *testing.T) {
+func TestStreams_ApplyDoesNotCreateLostStreams(t *testing.T) {
 	t.Parallel()
 	b := policed(t)
 	deleteStream(subjects.Events)(t, b)

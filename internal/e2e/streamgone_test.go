@@ -93,7 +93,7 @@ func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 }
 
 // Another service that begins with no rooms creates the stream, and the worker its consumer.
-func TestStreamGone_ServiceGoesOnWithStreamCreatedAnew(t *testing.T) {
+func TestStreamGone_ServiceUsesRecreatedStream(t *testing.T) {
 	t.Parallel()
 	l := newLostStream(t, func(b *harness.Bus) { deleteEvents(t, b) })
 	l.service.Await(t, `the stream is gone`)
@@ -110,7 +110,7 @@ func TestStreamGone_ServiceGoesOnWithStreamCreatedAnew(t *testing.T) {
 }
 
 // A backup has the events and the apps' consumers.
-func TestStreamGone_ServiceGoesOnWithBackup(t *testing.T) {
+func TestStreamGone_ServiceUsesRestoredStream(t *testing.T) {
 	t.Parallel()
 	backup := filepath.Join(t.TempDir(), "backup")
 	nats := func(b *harness.Bus, args ...string) {

@@ -25,7 +25,7 @@ func throughProxy(t *testing.T) (*harness.Bus, *harness.Proxy) {
 
 // The connection is lost after a commit was stored and before that was known: the command
 // ends as what it is, done, and done once.
-func TestACommitWhoseAnswerIsLost(t *testing.T) {
+func TestUncertain_CommitAnswerLost(t *testing.T) {
 	t.Parallel()
 	b, p := throughProxy(t)
 	b.Create(t, "r")
@@ -40,7 +40,7 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 }
 
 // The connection is lost before a commit got anywhere: it is decided and committed again.
-func TestACommitThatIsLost(t *testing.T) {
+func TestUncertain_CommitLost(t *testing.T) {
 	t.Parallel()
 	b, p := throughProxy(t)
 	b.Create(t, "r")
@@ -55,7 +55,7 @@ func TestACommitThatIsLost(t *testing.T) {
 }
 
 // A result that is lost on its way to the client is asked for again, and is the same.
-func TestAnAnswerThatIsLost(t *testing.T) {
+func TestUncertain_ReplyLost(t *testing.T) {
 	t.Parallel()
 	b, p := throughProxy(t)
 	b.Create(t, "r")

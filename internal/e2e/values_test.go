@@ -99,7 +99,7 @@ func TestVerdictOnTheWire_IsStoredAsWritten(t *testing.T) {
 }
 
 // A replacement is checked as a modification is.
-func TestReplacement_ThatIsNotTheRoomIsDropped(t *testing.T) {
+func TestReplacement_InvalidIsDropped(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerFailures: 100})
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomCreateModify}})
@@ -212,7 +212,7 @@ func TestDenial_IsNotLostForItsText(t *testing.T) {
 }
 
 // What a handler returns that is not text is its failure; it is not changed into other text.
-func TestVerdictOfTheSDK_ThatIsNotTextFails(t *testing.T) {
+func TestVerdictOfTheSDK_InvalidTextFails(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Work(t, room.Manifest{ID: "extend"}, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
@@ -234,7 +234,7 @@ func TestVerdictOfTheSDK_ThatIsNotTextFails(t *testing.T) {
 }
 
 // A client does not send what is not text.
-func TestRequest_ThatIsNotTextIsNotSent(t *testing.T) {
+func TestRequest_InvalidTextIsNotSent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

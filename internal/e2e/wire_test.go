@@ -103,7 +103,7 @@ func field(t *testing.T, data []byte, key string) string {
 }
 
 // A caller names any subject as its reply; nothing may be published to one that is no inbox.
-func TestRepliesGoToInboxesOnly(t *testing.T) {
+func TestReply_OnlyToInboxes(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{ReplyPrefixes: []string{"_APP"}})
 	b.Create(t, "r1")
@@ -130,7 +130,7 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"), "and what it asked for is not done")
 }
 
-func TestACommandWithoutAReplyIsDone(t *testing.T) {
+func TestReply_CommandWithoutReplySubjectTakesEffect(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r1")
@@ -141,7 +141,7 @@ func TestACommandWithoutAReplyIsDone(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheServiceIsAMicroService(t *testing.T) {
+func TestService_SpeaksTheMicroProtocol(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r1")

@@ -24,7 +24,7 @@ import (
 
 // Workers come and go under load; an essential app with at least one of them answers every
 // pre-event.
-func TestARollingRestartLosesNoVerdict(t *testing.T) {
+func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -61,7 +61,7 @@ func TestARollingRestartLosesNoVerdict(t *testing.T) {
 }
 
 // A worker that stops finishes what it has begun.
-func TestDrainFinishesTheHandlers(t *testing.T) {
+func TestWorker_DrainFinishesHandlers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -98,7 +98,7 @@ func TestDrainFinishesTheHandlers(t *testing.T) {
 	require.NoError(t, <-stopped)
 }
 
-func TestAPanicIsAFailureAndTheWorkerGoesOn(t *testing.T) {
+func TestWorker_PanicIsAFailure(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -136,7 +136,7 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 }
 
 // What a pre-event handler returns is what is recorded.
-func TestWhatHandlersReturn(t *testing.T) {
+func TestHandler_Results(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -165,7 +165,7 @@ func TestWhatHandlersReturn(t *testing.T) {
 }
 
 // A pre-event whose verdict would go to no inbox is not even handled.
-func TestVerdictsGoToInboxesOnly(t *testing.T) {
+func TestWorker_VerdictsOnlyToInboxes(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -182,7 +182,7 @@ func TestVerdictsGoToInboxesOnly(t *testing.T) {
 	assert.Len(t, b.Events(t), 2)
 }
 
-func TestAHandlerReachesTheRoomService(t *testing.T) {
+func TestHandler_CallsTheRoomService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "lobby")
@@ -247,7 +247,7 @@ func TestPostEventOutcomes(t *testing.T) {
 }
 
 // Events that happen while no worker is there wait for the next one.
-func TestEventsWaitForAWorker(t *testing.T) {
+func TestWorker_EventsWaitForIt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -265,7 +265,7 @@ func TestEventsWaitForAWorker(t *testing.T) {
 
 // A handler that does not end is left behind when the time for draining is over, also when
 // more events wait for its place.
-func TestDrainEndsInTime(t *testing.T) {
+func TestWorker_DrainEndsInTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	begun, never := make(chan struct{}, 10), make(chan struct{})
@@ -285,7 +285,7 @@ func TestDrainEndsInTime(t *testing.T) {
 }
 
 // A worker may be started before the room service.
-func TestAWorkerWaitsForTheService(t *testing.T) {
+func TestWorker_WaitsForTheService(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	ready := make(chan struct{})
@@ -305,7 +305,7 @@ func TestAWorkerWaitsForTheService(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-func TestRunRefusesAnAppThatDoesNotFit(t *testing.T) {
+func TestRun_InvalidAppIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	join := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
@@ -325,7 +325,7 @@ func TestRunRefusesAnAppThatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestConcurrencyIsBounded(t *testing.T) {
+func TestWorker_ConcurrencyIsBounded(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var running, most atomic.Int64

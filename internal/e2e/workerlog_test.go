@@ -74,7 +74,7 @@ func TestLog_RegistrationThatChangesNothing(t *testing.T) {
 }
 
 // The environment of a worker process says how it logs.
-func TestLog_WorkerLogsAsItsEnvironmentSays(t *testing.T) {
+func TestWorkerLog_FollowsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	url := busOn(t, harness.NewServer(t)).Server.URL()
 	start := func(env ...string) *harness.Process {
@@ -126,7 +126,7 @@ func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 }
 
 // A worker that stops says what it waits for, and in the end what it has not waited for.
-func TestWorkerLog_WhatItWaitsForWhenItStops(t *testing.T) {
+func TestWorkerLog_PendingWorkWhenItStops(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -28,7 +28,7 @@ import (
 // An event with one bit flipped that the server's checksums do not see, since the flipped bit
 // came to it, is quarantined, or applied as what it says: a service that reads it as it comes
 // and one that reads it anew come to the same, and the room goes on behind it.
-func TestABitFlipsOnTheWay(t *testing.T) {
+func TestBitFlipsOnTheWay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, roomID(0))

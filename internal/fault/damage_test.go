@@ -36,7 +36,7 @@ func figures(t *testing.T, nc *nats.Conn) roomsvc.EndpointData {
 // A bit that flips on the disk under the stream is never passed over in silence, whatever NATS
 // makes of it: after a clean end of the server it skips the message, after a crash it cuts off
 // everything from there to the end of the file.
-func TestABitFlipsOnDisk(t *testing.T) {
+func TestBitFlipsOnDisk(t *testing.T) {
 	t.Parallel()
 	const joins = 8 // sequences 2 to 9 of room r; sequence 1 creates it, sequence 10 creates room s
 	for name, c := range map[string]struct {

@@ -23,7 +23,7 @@ import (
 // command with the same id then makes the one event, or is answered with the one it has made.
 //
 // The points are the comments "gofail: var <point> struct{}" in the code.
-func TestADeathAtThePoint(t *testing.T) {
+func TestFailpoint_CommandTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	for _, at := range []struct {
 		point  string
@@ -74,7 +74,7 @@ func TestADeathAtThePoint(t *testing.T) {
 
 // A room service that dies while it writes a snapshot leaves parts of one that nobody reads. The
 // next begins with the one before, or with the stream, and writes another, which is then used.
-func TestADeathDuringASnapshot(t *testing.T) {
+func TestFailpoint_ServiceDiesDuringSnapshot(t *testing.T) {
 	t.Parallel()
 	for _, of := range []struct {
 		name  string
@@ -166,7 +166,7 @@ func snapshots(t *testing.T, b *harness.Bus) (current string, unfinished []strin
 
 // A worker that dies when it has stored a dead letter, and not yet acknowledged the event, leaves
 // the event to another one, which finds the letter there.
-func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
+func TestFailpoint_WorkerDiesBetweenDeadLetterAndAck(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	dying := workFailing(t, b, `betweenDeadLetterAndAck=panic("betweenDeadLetterAndAck")`)

@@ -19,7 +19,7 @@ const fragile = "fragile"
 
 // An event that workers die of becomes a dead letter, and takes none along of those behind it in
 // its room, which were in the same hands each time and never begun.
-func TestAnEventThatWorkersDieOfTakesNoneAlong(t *testing.T) {
+func TestPoisonEvent_OnlyItBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: fragile, Implements: []room.Interface{room.PostRoomUserJoined}})

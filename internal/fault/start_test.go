@@ -12,7 +12,7 @@ import (
 )
 
 // A stream without a leader answers nothing: a service that asks it while it starts asks again.
-func TestAServiceStartsThoughAnAnswerIsLost(t *testing.T) {
+func TestStart_LostAnswerIsRequestedAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -140,7 +140,7 @@ func TestHistories(t *testing.T) {
 }
 
 // What was answered and what is stored must be the same.
-func TestSettling(t *testing.T) {
+func TestHistory_Settle(t *testing.T) {
 	t.Parallel()
 	story := created(begin("j", joins, "a"), failed("j", room.CodeEssentialAppUnavailable))
 	for name, c := range map[string]struct {
@@ -168,7 +168,7 @@ func TestSettling(t *testing.T) {
 
 // A try that was left unanswered may be done after another was answered without a change; what was
 // answered must have been so at the time all the same.
-func TestOvertaking(t *testing.T) {
+func TestHistory_OvertakenCommand(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		version uint64 // of the answer
