@@ -139,7 +139,7 @@ func said(e room.EventType, a room.AppOutcome) string {
 	return strings.Join(words, " ")
 }
 
-// participants names the users that a change concerns and the user who made it.
+// participants names the users that a change concerns, and its author.
 func participants(d room.Data, joined, left string) []string {
 	var words []string
 	switch {

@@ -57,8 +57,8 @@ says another.` + userForms,
 	f.BoolVar(&req.Room.IsReadOnly, "read-only", false, "make it read-only")
 	f.BoolVar(&req.Room.IsDefault, "default", false, "make it a default room")
 	f.BoolVar(&quiet, "no-system-messages", false, "show no system messages in it")
-	f.Var((*userValue)(&req.Creator), "creator", "user who creates it (default: the user running this)")
-	f.Func("member", "`user` who is a member from the start; may be repeated", func(s string) error {
+	f.Var((*userValue)(&req.Creator), "creator", "creator of the room (default: the user running this command)")
+	f.Func("member", "initial member, as a `user`; may be repeated", func(s string) error {
 		var u room.User
 		defer func() { req.Members = append(req.Members, u) }()
 		return (*userValue)(&u).Set(s)
@@ -86,7 +86,7 @@ says another.` + userForms,
 func (r *rooms) delete() *cobra.Command {
 	var by room.User
 	c := &cobra.Command{Use: "delete ROOM", Short: "Delete a room", Long: "delete deletes a room." + userForms, Args: exactly("ROOM")}
-	c.Flags().Var((*userValue)(&by), "by", "user who deletes it")
+	c.Flags().Var((*userValue)(&by), "by", "user that deletes it")
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Delete(ctx, room.DeleteRequest{RoomID: args[0], DeletedBy: optional(by)}, opts...)
 	})
@@ -95,7 +95,7 @@ func (r *rooms) delete() *cobra.Command {
 func (r *rooms) join() *cobra.Command {
 	var joining, inviter room.User
 	c := &cobra.Command{Use: "join ROOM USER", Short: "Let a user join a room", Long: "join lets a user join a room." + userForms, Args: exactly("ROOM", "USER")}
-	c.Flags().Var((*userValue)(&inviter), "inviter", "user who invited")
+	c.Flags().Var((*userValue)(&inviter), "inviter", "user that invited")
 	c.PreRunE = userArgument(&joining)
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Join(ctx, room.JoinRequest{RoomID: args[0], User: joining, Inviter: optional(inviter)}, opts...)
@@ -105,7 +105,7 @@ func (r *rooms) join() *cobra.Command {
 func (r *rooms) leave() *cobra.Command {
 	var leaving, by room.User
 	c := &cobra.Command{Use: "leave ROOM USER", Short: "Let a user leave a room", Long: "leave lets a user leave a room." + userForms, Args: exactly("ROOM", "USER")}
-	c.Flags().Var((*userValue)(&by), "removed-by", "user who removes the other")
+	c.Flags().Var((*userValue)(&by), "removed-by", "user that removes the other")
 	c.PreRunE = userArgument(&leaving)
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Leave(ctx, room.LeaveRequest{RoomID: args[0], User: leaving, RemovedBy: optional(by)}, opts...)

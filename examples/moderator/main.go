@@ -1,6 +1,6 @@
 // Command moderator is an app with a policy for private groups. It keeps out members without a
 // name, and limits a group to the number of members in its custom field "max". It also creates a
-// room for each user who has joined.
+// welcome room after each join.
 package main
 
 import (

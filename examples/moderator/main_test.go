@@ -44,7 +44,7 @@ func TestWelcomeRoom_CreatedOnce(t *testing.T) {
 	joined.Room = room.Room{ID: "team", Type: room.PrivateGroup}
 	joined.JoiningUser = room.User{ID: "ada", Name: "Ada"}
 	joined.Event.ID = "event-1"
-	for range 2 { // as the event may be delivered twice
+	for range 2 { // the event may be delivered twice
 		if err := app.Tell(joined); err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func TestLoad_LateReplyIsNotTakenForTheNext(t *testing.T) {
 	require.Equal(t, "no answer within 1ms", c.failure)
 	late := &nats.Msg{Header: nats.Header{micro.ErrorHeader: {"for somebody else"}}}
 	require.NoError(t, (<-asked).RespondMsg(late))
-	require.NoError(t, nc.Flush()) // now it is here
+	require.NoError(t, nc.Flush()) // the reply has arrived now
 
 	c.patience = replyTimeout
 	next := joining("r", "next")

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-// done is a slice of so many commands in a second, each of so many milliseconds.
+// done returns a slice of so many commands in a second, each with that latency.
 func done(n int, took time.Duration) *slice {
 	s := &slice{done: make([]request, n), took: time.Second, latencies: latency.New()}
 	for range n {

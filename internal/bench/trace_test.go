@@ -56,7 +56,7 @@ func TestSegment_EveryRowOnceAndInOrder(t *testing.T) {
 		rooms := make([][]traceRow, tr.rooms)
 		for n := range of {
 			segment := tr.segment(n, of)
-			assert.GreaterOrEqual(t, len(segment[0]), len(segment[1]), "who has most comes first")
+			assert.GreaterOrEqual(t, len(segment[0]), len(segment[1]), "the longest room comes first")
 			for _, rows := range segment {
 				for _, row := range rows {
 					rooms[row.room] = append(rooms[row.room], row)

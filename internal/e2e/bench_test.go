@@ -22,7 +22,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// benchmark is a run of "roombus bench", with a folder of its own for what is temporary.
+// benchmark is a run of "roombus bench", with its own temporary folder.
 type benchmark struct {
 	*harness.Process
 	tmp string
@@ -37,7 +37,7 @@ func startBench(t *testing.T, args ...string) benchmark {
 	return b
 }
 
-// parts are the command lines of the benchmark's processes, by id.
+// parts returns the command lines of the benchmark's processes, by id.
 func (b benchmark) parts(t *testing.T) map[int32]string {
 	t.Helper()
 	parent, err := process.NewProcess(int32(b.PID()))
@@ -46,7 +46,7 @@ func (b benchmark) parts(t *testing.T) map[int32]string {
 	require.NoError(t, err)
 	parts := map[int32]string{}
 	for _, c := range children {
-		// Looking at the machine may start programs too, which come and go.
+		// Reading the machine's properties may start short-lived programs too.
 		if line, err := c.Cmdline(); err == nil && strings.Contains(line, " bench part ") {
 			parts[c.Pid] = line
 		}
@@ -54,7 +54,7 @@ func (b benchmark) parts(t *testing.T) map[int32]string {
 	return parts
 }
 
-// running are those of the processes that there are still.
+// running returns the command lines of the processes that still run.
 func running(parts map[int32]string) (all []string) {
 	for id, line := range parts {
 		p, err := process.NewProcess(id)
@@ -108,7 +108,7 @@ func TestBench(t *testing.T) {
 	assert.Empty(t, outside.FindAllString(string(html), -1))
 }
 
-// outside is what a page would fetch, or run.
+// outside matches references that a page would fetch or run.
 var outside = regexp.MustCompile(`<script|<link|src=|href=|@import|url\(`)
 
 func TestBench_Trace(t *testing.T) {
@@ -146,7 +146,7 @@ func TestBench_AccountInUseIsLeftAlone(t *testing.T) {
 	assert.Equal(t, uint64(1), streamState(t, b).Msgs)
 }
 
-// A benchmark's NATS is left as it was found.
+// A benchmark leaves the NATS server as it found it.
 func TestBench_ExternalNATS(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
@@ -157,7 +157,7 @@ func TestBench_ExternalNATS(t *testing.T) {
 	assert.Zero(t, streams(t, js))
 }
 
-// What is measured ends with its NATS server, at once, and says so.
+// When the NATS server goes away, the benchmark ends at once and reports it.
 func TestBench_ServerGoesAway(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
@@ -199,7 +199,7 @@ func TestBench_DeadProcessIsNamed(t *testing.T) {
 	}
 }
 
-// await is the process of that name, once there is one.
+// await waits for the process of that name and returns its id.
 func (b benchmark) await(t *testing.T, name string) (id int32) {
 	t.Helper()
 	require.Eventually(t, func() bool {

@@ -88,7 +88,7 @@ func TestCLI_PurgeOfAllDeadLettersWantsAll(t *testing.T) {
 	assert.Equal(t, "roombus: there is no app \"nobody\"\n", stderr)
 }
 
-// The figures of post-events are those of the workers: done, failed, running, and for how long.
+// The post-event counters come from the workers: handled, failed, running, and for how long.
 func TestAppInfo_PostEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -132,7 +132,8 @@ func TestAppInfo_PostEvents(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// Workers that do not speak the micro protocol are seen by what they subscribe to or wait for.
+// Workers that do not speak the micro protocol are detected by their subscriptions and pull
+// requests.
 func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -159,7 +160,7 @@ func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "told")
 	require.NoError(t, err)
 	go func() {
-		_, _ = consumer.Next() // it ends with the test
+		_, _ = consumer.Next() // the iterator ends with the test
 		got <- struct{}{}
 	}()
 	require.Eventually(t, func() bool { return workers("told") == "?" }, replyTime, tick)
@@ -204,13 +205,13 @@ func TestCLI_SuggestsCommands(t *testing.T) {
 	assert.Equal(t, c.ok("--version"), c.ok("version"))
 }
 
-// A command that is interrupted while it waits ends at once, and says no more than that.
+// A command that is interrupted while it waits ends at once, and prints only that.
 func TestCLI_Interrupted(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for name, of := range map[string]struct {
 		args []string
-		at   string // when it is interrupted; empty: when it waits for input
+		at   string // when to interrupt it; empty: when it waits for input
 	}{
 		"app register": {args: []string{"app", "register"}},
 		"demo":         {args: []string{"demo"}, at: `ben `},
@@ -230,7 +231,7 @@ func TestCLI_Interrupted(t *testing.T) {
 			if of.at != "" {
 				p.Stdout.Await(t, of.at)
 			} else {
-				_, err = out.WriteString(strings.Repeat(" ", 1<<20)) // it reads: a pipe takes less at once
+				_, err = out.WriteString(strings.Repeat(" ", 1<<20)) // the command is reading: a pipe holds less than this
 				require.NoError(t, err)
 			}
 			p.Signal(syscall.SIGINT)

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// The creation of a room says in which phase the apps said what, and each line names its command.
+// The line of a creation names the phase of each verdict, and each line names its command.
 func TestCLIEvents_LineNamesPhaseAndCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -58,7 +58,7 @@ func TestCLI_LastShowsTheEndOfTheStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	c := cli{t, b.Server.URL()}
-	const last = 1200 // more than are looked at first
+	const last = 1200 // more than the first window
 	b.Create(t, "rare")
 	for n := range last - 1 {
 		msg := &nats.Msg{Subject: "room.post.userjoin.often", Header: nats.Header{"ce-id": {strconv.Itoa(n)}}}
@@ -88,7 +88,7 @@ func TestCLI_LastShowsTheEndOfTheStream(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(p.Stdout.String(), "\n"))
 }
 
-// Rejections are chosen by app and kind only when they have been read.
+// Rejections can only be chosen by app and kind after they have been read.
 func TestCLI_LastCountsChosenRejections(t *testing.T) {
 	t.Parallel()
 	_, c := refusals(t)

@@ -34,7 +34,7 @@ func (c cli) run(args ...string) (status int, stdout, stderr string) {
 	return status, p.Stdout.String(), p.Stderr.String()
 }
 
-// ok runs a command that must succeed and say nothing on stderr.
+// ok runs a command that must succeed and write nothing to stderr.
 func (c cli) ok(args ...string) string {
 	c.t.Helper()
 	status, stdout, stderr := c.run(args...)
@@ -43,8 +43,8 @@ func (c cli) ok(args ...string) string {
 	return stdout
 }
 
-// fails runs a command that must end with the status, with one line on stderr, below it indented ones
-// about what apps said, and nothing on stdout.
+// fails runs a command that must end with the status and write nothing to stdout. It writes one
+// line to stderr, and below it indented lines with the verdicts of apps.
 func (c cli) fails(status int, args ...string) string {
 	c.t.Helper()
 	got, stdout, stderr := c.run(args...)
@@ -132,7 +132,8 @@ func eventTypes(t *testing.T, out string) []string {
 	return types
 }
 
-// A client that has chosen no id learns it from the error, and with it finds the rejection.
+// If the client has chosen no command id, the error contains the id, and with it the rejection can
+// be found.
 func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -223,7 +224,7 @@ func TestCLIUsage(t *testing.T) {
 	assert.Contains(t, c.ok("completion", "bash"), "roombus")
 }
 
-// What apps and users have written cannot move the terminal.
+// Text from apps and users cannot move the terminal's cursor.
 func TestCLI_ControlCharactersAreShownAsDots(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -240,7 +241,7 @@ func TestCLI_ControlCharactersAreShownAsDots(t *testing.T) {
 	}
 	assert.Contains(t, c.ok("room", "get", "r"), "·[2Jgone")
 
-	// Nor can a rejection that somebody else has written.
+	// Neither can a forged rejection.
 	forged := nats.NewMsg("room.rejected.join.r")
 	for key, value := range map[string]string{"ce-id": "forged", "ce-type": "room.rejected.join", "ce-subject": "r"} {
 		forged.Header.Set(key, value)
@@ -352,7 +353,7 @@ func TestDemo(t *testing.T) {
 	p = harness.StartCmd(t, piped)
 	assert.Contains(t, []int{0, 141}, p.Wait(), "head may be slower than the demo")
 	assert.Empty(t, p.Stderr.String())
-	assert.Empty(t, left(), "also when nobody looks to the end")
+	assert.Empty(t, left(), "also if the output is closed early")
 
 	p = run("--keep", "--listen", "127.0.0.1:0")
 	url := p.Stderr.Await(t, `NATS_URL=(\S+)`)[1]

@@ -35,11 +35,11 @@ func TestCommand_SentAgainTakesEffectOnce(t *testing.T) {
 	require.NoError(t, err)
 	again, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c2"))
 	require.NoError(t, err)
-	assert.Equal(t, joined, again, "the same result, whatever has happened since")
+	assert.Equal(t, joined, again, "the same result, also after other commands")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 	assert.Len(t, b.Events(t), 3)
 
-	// Also by another service, and by one that is started later.
+	// Another service, and a service that starts later, give the same answer.
 	nc := harness.Connect(t, b.Server)
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, nc, roomsvc.Config{})
@@ -80,8 +80,8 @@ func TestCreate_WithoutRoomIDSentAgainCreatesOneRoom(t *testing.T) {
 	assert.Len(t, b.Events(t), 1)
 }
 
-// chained checks that every event of the stream names the one before it in its room, and
-// that versions count.
+// chained checks that every event of the stream names its predecessor in its room, and that
+// versions count up.
 func chained(t *testing.T, events []room.Event) {
 	t.Helper()
 	last, version := map[string]uint64{}, map[string]uint64{}
@@ -96,8 +96,8 @@ func chained(t *testing.T, events []room.Event) {
 	}
 }
 
-// Commands of one room from many clients, over three services, each with an app that looks
-// at the number of members: none is lost, none done twice, and the limit holds.
+// Many clients send commands for one room to three services. An app limits the number of members.
+// No command is lost or takes effect twice, and the limit holds.
 func TestServices_ConcurrentCommandsOnOneRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -137,7 +137,7 @@ func TestServices_ConcurrentCommandsOnOneRoom(t *testing.T) {
 	events := b.Decoded(t)
 	assert.Len(t, events, limit)
 	chained(t, events)
-	// The three have the same members, whichever answers.
+	// The three services have the same members.
 	for range 20 {
 		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "hot", User: room.User{ID: "owner"}})
 		require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestServices_ConcurrentCommandsOnOneRoom(t *testing.T) {
 	}
 }
 
-// One service's answer never contradicts what another has acknowledged.
+// The answer of one service never contradicts a change that another has acknowledged.
 func TestServices_AnswersAreLinearizable(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -167,7 +167,7 @@ func TestServices_AnswersAreLinearizable(t *testing.T) {
 	chained(t, b.Decoded(t))
 }
 
-// The same command sent to several services at once is one event and one result.
+// The same command sent to several services at once makes one event and has one result.
 func TestServices_SameCommandAtOnceTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

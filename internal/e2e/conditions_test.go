@@ -14,8 +14,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// An app is asked where its condition holds; elsewhere it is skipped, and nothing depends on
-// how it is.
+// An app is asked if its condition holds. Otherwise it is skipped, and its state does not matter.
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -42,7 +41,7 @@ func TestConditions(t *testing.T) {
 	assert.EqualValues(t, 3, app.State.Skipped)
 }
 
-// In the chain a condition is about the room as the apps before have made it.
+// In the chain, a condition sees the room as the earlier apps have changed it.
 func TestCondition_SeesTheDraft(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -54,8 +53,8 @@ func TestCondition_SeesTheDraft(t *testing.T) {
 	assert.Equal(t, "for gold", b.Create(t, "r").Room.Description)
 }
 
-// A condition that cannot be evaluated keeps no app from its say: a client may have written what it
-// reads. An essential app has failed, of that one command.
+// If a condition cannot be evaluated, the app is not skipped, because a client may have caused the
+// failure. An optional app is asked, and an essential app has failed for that command.
 func TestCondition_CannotBeEvaluated(t *testing.T) {
 	t.Parallel()
 	for _, essential := range []bool{false, true} {
@@ -94,7 +93,7 @@ func TestCondition_CannotBeEvaluated(t *testing.T) {
 	}
 }
 
-// What is wrong with a condition is said at registration, with its place, and nothing is
+// An invalid condition is refused at registration with the position of the mistake, and nothing is
 // registered.
 func TestCondition_InvalidIsRefused(t *testing.T) {
 	t.Parallel()

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// phases is an app that is asked in all three and takes note of the order.
+// phases is an app that is asked in all three phases and records the order.
 type phases struct {
 	mu    *sync.Mutex
 	order *[]room.Interface
@@ -67,7 +67,7 @@ func TestCreate_PhasesRunInOrder(t *testing.T) {
 	assert.NotContains(t, *p.order, room.PreRoomCreateExtend, "what is prevented is not extended")
 }
 
-// Extensions are asked for in parallel: both apps must be in their handler at once.
+// Extensions run in parallel: both apps must be in their handlers at once.
 func TestCreate_ExtendIsParallel(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -85,8 +85,7 @@ func TestCreate_ExtendIsParallel(t *testing.T) {
 	}
 }
 
-// The merge patch is RFC 7396 on the plain wire: null removes, objects merge, numbers keep
-// every digit.
+// The merge patch is RFC 7396 on the wire: null removes, objects merge, numbers keep every digit.
 func TestCreate_ModifyIsAMergePatch(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -111,7 +110,7 @@ func TestCreate_ModifyIsAMergePatch(t *testing.T) {
 	assert.Contains(t, string(got.Room.CustomFields), "12345678901234567890")
 }
 
-// The SDK makes the patch from the changed room, to the last digit too.
+// The SDK makes the patch from the changed room, and numbers keep every digit.
 func TestCreate_ModifyFromTheSDKKeepsNumbers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -14,7 +14,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Where the events of a new app begin is the manifest's; what a worker says later changes nothing.
+// The manifest decides where the events of a new app begin. Later registrations of a worker change
+// nothing.
 func TestDeliver_StartOfANewApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -47,8 +48,8 @@ func TestDeliver_StartOfANewApp(t *testing.T) {
 	}
 }
 
-// A consumer that is there goes on where it is when its app is registered anew, whatever an
-// operator has set for it.
+// When an app is registered again, an existing consumer keeps its position and the settings of the
+// operator.
 func TestDeliver_ExistingConsumerKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -86,7 +87,7 @@ func TestHandler_SeesTheAttempt(t *testing.T) {
 	}
 }
 
-// A worker that has to look for its consumer again needs no room service for it.
+// A worker finds its consumer again without a room service.
 func TestWorker_FindsItsConsumerWithoutService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -20,7 +20,7 @@ import (
 
 var allowJoins = appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
 
-// An app that is essential for one interface blocks that one and no other.
+// An app that is essential for one interface blocks only that interface.
 func TestEssential_PerInterface(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -40,7 +40,7 @@ func TestEssential_PerInterface(t *testing.T) {
 	assert.Equal(t, "no live worker", left.Apps[0].Reason)
 }
 
-// The one replica of an essential app is restarted under load: nobody notices.
+// The only replica of an essential app is restarted under load, and no command fails.
 func TestEssential_ShortAbsenceIsBridged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -74,8 +74,8 @@ func TestEssential_ShortAbsenceIsBridged(t *testing.T) {
 	}
 }
 
-// An essential app that stays away is waited for until its time is up, but not for ever
-// again: after a few times in vain it is asked once.
+// The service waits for an absent essential app until its timeout. After a few times without a
+// worker it only asks once.
 func TestEssential_LongAbsenceIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerFailures: 2, Budget: time.Second})
@@ -105,7 +105,7 @@ func TestEssential_LongAbsenceIsAskedOnce(t *testing.T) {
 	require.NoError(t, err, "the moment it is there it is asked")
 }
 
-// An optional app without a worker costs no more than the server's word that there is none.
+// An absent optional app costs no more than the server's "no responders" reply.
 func TestOptional_AbsentAppCostsNoTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
@@ -117,8 +117,8 @@ func TestOptional_AbsentAppCostsNoTime(t *testing.T) {
 	assert.Less(t, r.Apps[0].Ms, 10_000.0, "its timeout is a minute")
 }
 
-// A denial names the first app in order that denied, whoever was faster; nobody waits for those
-// behind it, and everybody is recorded.
+// A denial names the first app in order that denied, even if another was faster. The service does
+// not wait for later apps, but records their outcomes.
 func TestDenial_DoesNotWaitForLaterApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -149,7 +149,7 @@ func TestDenial_DoesNotWaitForLaterApps(t *testing.T) {
 	assert.Equal(t, room.Skipped, e.Apps[2].Outcome)
 	assert.Equal(t, "not waited for", e.Apps[2].Reason)
 
-	// What it says in the end counts for its figures all the same.
+	// Its late verdict still counts in its stats.
 	require.NoError(t, (<-held).Respond([]byte(`{"verdict":"deny"}`)))
 	require.Eventually(t, func() bool {
 		app, err := b.Client.App(t.Context(), "last")
@@ -157,7 +157,7 @@ func TestDenial_DoesNotWaitForLaterApps(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// Before a denial that is first in order is known, it is waited for.
+// Before a denial counts, the service waits for the apps that are earlier in order.
 func TestDenial_WaitsForEarlierApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

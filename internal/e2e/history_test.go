@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// At every moment of a room's history, the past is what was said when it was the present.
+// At every moment of a room's history, the past state is the state that was returned then.
 func TestHistory_PastStatesMatch(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// A queue group is found on another node than the one that is asked.
+// A queue group on another node than the connection's is found.
 func TestHasQueue_OnAnotherNode(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")

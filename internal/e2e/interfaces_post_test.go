@@ -60,7 +60,7 @@ func TestPostRoomDeleted(t *testing.T) {
 	assert.Equal(t, *result.Event, e.Event)
 
 	again := b.Create(t, "r1")
-	assert.Equal(t, uint64(1), again.Event.Version, "a room created anew begins anew")
+	assert.Equal(t, uint64(1), again.Event.Version, "a recreated room begins at version 1")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"))
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: bob})
 	require.NoError(t, err)

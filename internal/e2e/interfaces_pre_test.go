@@ -19,7 +19,7 @@ var (
 	carol = room.User{ID: "carol"}
 )
 
-// seen remembers what the handlers of a test were given.
+// seen collects the arguments of a test's handlers.
 type seen[E any] struct{ ch chan E }
 
 func newSeen[E any]() seen[E] { return seen[E]{ch: make(chan E, 100)} }
@@ -236,7 +236,7 @@ func TestPreRoomUserJoined(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, again.Changed)
 	assert.Nil(t, again.Event)
-	saw.none(t) // nothing to ask about
+	saw.none(t) // the app is not asked
 	assert.Len(t, b.Events(t), 2)
 }
 

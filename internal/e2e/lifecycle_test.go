@@ -26,8 +26,8 @@ func join(t *testing.T, b *harness.Bus, user string) (room.Result, error) {
 	return b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: user}})
 }
 
-// Operators decide while everything runs, and whoever has been told of a decision finds it in
-// force at every replica.
+// Operators change settings at runtime. Once a change is acknowledged, it is in force at every
+// replica.
 func TestOperator_DecisionsAreInForceAtEveryReplica(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -40,7 +40,7 @@ func TestOperator_DecisionsAreInForceAtEveryReplica(t *testing.T) {
 	}))
 	everywhere := func(says string, check func(room.Result, error)) {
 		t.Helper()
-		for range 15 { // the three answer in turns
+		for range 15 { // the three answer in turn
 			r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 			check(r, err)
 			if err == nil {
@@ -88,7 +88,7 @@ func TestOperator_DecisionsAreInForceAtEveryReplica(t *testing.T) {
 	})
 }
 
-// Who has been told that an app is registered finds it asked by every replica, at once.
+// Once a registration is acknowledged, every replica asks the app.
 func TestRegistration_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -107,7 +107,7 @@ func TestRegistration_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	}
 }
 
-// What operators have decided outlasts what workers register, until the app is removed.
+// The settings of an operator outlast the registrations of workers, until the app is removed.
 func TestOperator_DecisionsOutlastVersions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -170,8 +170,8 @@ func TestRemove_App(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// A worker whose app is removed under it does not register it again, and goes on with its
-// events when somebody else has.
+// A worker whose app is removed does not register it again. It continues with its events when
+// another process has registered the app.
 func TestRemove_RunningWorkerDoesNotRegisterAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -195,7 +195,7 @@ func TestRemove_RunningWorkerDoesNotRegisterAgain(t *testing.T) {
 	assert.Equal(t, "r", saw.one(t))
 }
 
-// A consumer that somebody deleted is made again: the app is still registered.
+// A deleted consumer is created again, because the app is still registered.
 func TestConsumer_DeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -213,7 +213,7 @@ func TestConsumer_DeletedIsCreatedAgain(t *testing.T) {
 	assert.Equal(t, "r", saw.one(t))
 }
 
-// The list says how every app is doing, added up over the replicas.
+// The list shows the state of every app, summed over the replicas.
 func TestAppList_SumsReplicas(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -304,7 +304,7 @@ func TestCLIApps(t *testing.T) {
 	assert.Contains(t, c.fails(2, "app", "shadow", "guard", "maybe"), `shadow must be on or off, not "maybe"`)
 }
 
-// An older worker is told that a later version is registered, and serves on.
+// An older worker is told that a later version is registered, and keeps serving.
 func TestRegistration_OlderWorkerKeepsServing(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -323,7 +323,7 @@ func TestRegistration_OlderWorkerKeepsServing(t *testing.T) {
 	assert.Equal(t, "1.0.0", app.State.Workers[0].Version)
 }
 
-// A worker with another manifest of the version that is registered does not start.
+// A worker does not start if its manifest differs from the registered one of the same version.
 func TestRegistration_OtherManifestOfSameVersionDoesNotStart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -334,8 +334,8 @@ func TestRegistration_OtherManifestOfSameVersionDoesNotStart(t *testing.T) {
 	require.ErrorContains(t, err, "registered with another manifest (essentials)")
 }
 
-// Whatever registrations and removals run into each other, at several replicas, the app can be
-// registered afterwards, and its consumer works.
+// After concurrent registrations and removals at several replicas, the app can be registered, and
+// its consumer works.
 func TestRegistration_ConcurrentRemovals(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

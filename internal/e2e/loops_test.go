@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// breeder makes a room whenever one is made, its own included.
+// breeder creates a room whenever a room is created, including its own.
 type breeder struct {
 	refused chan error
 	calls   atomic.Int64
@@ -65,7 +65,7 @@ func TestLoop_EndsAfterSixteenCauses(t *testing.T) {
 	assert.Len(t, b.Events(t), len(events))
 }
 
-// What a pre-event's handler does is caused by the command that it is asked about.
+// A command sent by a pre-event handler is caused by the command of the pre-event.
 func TestCauses_OfCommandFromPreEventHandler(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -95,7 +95,7 @@ func chainOf(n int) string {
 	return strings.Join(ids, ",")
 }
 
-// A command says what has caused it, and so do its pre-events, its event and its rejection.
+// A command carries its causes, and so do its pre-events, its event and its rejection.
 func TestCauses_OnTheWire(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -31,7 +31,7 @@ func joins(t *testing.T, b *harness.Bus, roomID string, users ...string) {
 	}
 }
 
-// ledger writes down in which order the events of rooms were handled, whichever worker did it.
+// ledger records the order in which the events of rooms were handled, by any worker.
 type ledger struct {
 	mu       sync.Mutex
 	busy     map[string]bool
@@ -69,7 +69,8 @@ func (l *ledger) handled() int {
 	return l.count
 }
 
-// One after the other and in order, over several workers, though many are tried more than once.
+// The events of a room are handled one after the other and in order, over several workers, although
+// many are retried.
 func TestOrder_EventsOfARoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -111,8 +112,7 @@ func TestOrder_EventsOfARoom(t *testing.T) {
 	}
 }
 
-// A room's event that takes its time holds up that room, and no other; nothing at all where the
-// app has given up order.
+// A slow event holds up only its room, and nothing if the app is unordered.
 func TestOrder_RoomsDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	for name, unordered := range map[string]bool{"ordered": false, "unordered": true} {
@@ -144,8 +144,7 @@ func TestOrder_RoomsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// What a worker had in hand when it was killed goes to another one, and what came after it in its
-// room waits for that.
+// The events of a killed worker go to another worker. Later events of their rooms wait for them.
 func TestOrder_SurvivesAWorkerCrash(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -173,8 +172,8 @@ func TestOrder_SurvivesAWorkerCrash(t *testing.T) {
 	assert.Equal(t, "bob", saw.one(t).user)
 }
 
-// An event whose handler takes longer than the server waits for a word is not given to another
-// worker, and neither are those that wait behind it.
+// If a handler takes longer than the ack wait, neither its event nor the events behind it go to
+// another worker.
 func TestOrder_LongHandlerKeepsItsEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -198,7 +197,7 @@ func TestOrder_LongHandlerKeepsItsEvent(t *testing.T) {
 	saw.none(t)
 }
 
-// Events that wait for a handler to be free are not given to another worker either.
+// Events that wait for a free handler do not go to another worker either.
 func TestOrder_QueuedEventsStayWithTheWorker(t *testing.T) {
 	t.Parallel()
 	const handlers, events, ackWait = 4, 8, 3 * time.Second
@@ -235,8 +234,8 @@ func TestOrder_QueuedEventsStayWithTheWorker(t *testing.T) {
 	attempts.none(t)
 }
 
-// threeTimes returns when an event nobody says a word about has been delivered three times, with
-// that wait between: a clock that is the server's.
+// threeTimes returns when an unacknowledged event has been delivered three times, that wait apart.
+// It is a clock that runs in the server.
 func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {
 	t.Helper()
 	consumer, err := b.JS.CreateConsumer(t.Context(), "ROOM_EVENTS", jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait})
@@ -250,7 +249,7 @@ func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {
 	}
 }
 
-// A worker that stops gives back what it has not begun.
+// A stopping worker returns the events that it has not begun.
 func TestOrder_StoppingWorkerReturnsQueuedEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -262,7 +261,7 @@ func TestOrder_StoppingWorkerReturnsQueuedEvents(t *testing.T) {
 		<-release
 		return nil
 	}))
-	b.SetAckWait(t, "ledger", time.Hour) // only what is given back comes to another worker
+	b.SetAckWait(t, "ledger", time.Hour) // another worker gets only returned events
 	joins(t, b, "r", "alice", "bob", "carol")
 	require.Equal(t, "first alice", saw.one(t))
 	stopped := make(chan error, 1)
@@ -278,7 +277,8 @@ func TestOrder_StoppingWorkerReturnsQueuedEvents(t *testing.T) {
 	assert.Equal(t, "second carol", saw.one(t))
 }
 
-// A later version that implements more does not wait for events from before, which never come.
+// A later version that implements more interfaces does not wait for older events, which it never
+// gets.
 func TestOrder_LaterVersionGetsNewInterfaces(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -313,8 +313,8 @@ func TestOrder_LaterVersionGetsNewInterfaces(t *testing.T) {
 	assert.NotContains(t, consumer.CachedInfo().Config.Metadata, "roombus.behind.userjoin")
 }
 
-// While a later version takes the place of an earlier one, a worker of the earlier passes nothing
-// over that it does not implement: neither is it done, nor does the room go on without it.
+// During the change from an earlier to a later version, a worker of the earlier version skips no
+// event that it does not implement. The event is neither done nor overtaken.
 func TestOrder_EarlierVersionSkipsNoEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -337,7 +337,7 @@ func TestOrder_EarlierVersionSkipsNoEvent(t *testing.T) {
 	assert.Equal(t, "bob", saw.one(t))
 }
 
-// A handler that ignores that its time is over does not keep its event from other workers.
+// A handler that ignores the end of its context does not keep its event from other workers.
 func TestOrder_HangingHandlerLosesItsEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -361,8 +361,8 @@ func TestOrder_HangingHandlerLosesItsEvent(t *testing.T) {
 	assert.Regexp(t, "alice [2-9]", saw.one(t))
 }
 
-// A handler that ends its goroutine, as a test's FailNow does, has not handled the event: that comes
-// again, and the worker goes on.
+// A handler that ends its goroutine, as a test's FailNow does, has not handled the event. The event
+// is redelivered, and the worker continues.
 func TestOrder_HandlerEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -384,7 +384,7 @@ func TestOrder_HandlerEndsItsGoroutine(t *testing.T) {
 	assert.Equal(t, "bob 1", saw.one(t))
 }
 
-// Who waits in line while workers come and go has not been tried.
+// An event that waits in line while workers come and go uses no attempt.
 func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -421,7 +421,7 @@ func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
 }
 
-// handedBack waits until the only event that is in a worker's hands is the one that has begun.
+// handedBack waits until the workers hold only the event that has begun.
 func handedBack(t *testing.T, b *harness.Bus, app string) {
 	t.Helper()
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)

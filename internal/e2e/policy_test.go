@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Whatever an app does, asking it ends in one recorded outcome; an optional app lets the
-// action go on, an essential one blocks it.
+// Asking an app always ends in one recorded outcome. An optional app lets the
+// action go on, an essential app blocks it.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	silent := func(*nats.Msg) {}
@@ -54,7 +54,7 @@ func TestOutcomes(t *testing.T) {
 			b.Create(t, "r")
 			m := room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000), Enabled: new(!c.disabled)}
 			if !c.outcome.Answered() && c.outcome != room.Failed {
-				m.TimeoutMs = new(100) // its time will pass
+				m.TimeoutMs = new(100) // it will time out
 			}
 			b.Register(t, m)
 			if c.answer != nil {
@@ -171,7 +171,7 @@ func TestPolicy_AppsAreAskedInOrder(t *testing.T) {
 	assert.Equal(t, "z says no", e.Reason)
 }
 
-// A command that changes nothing asks nobody, and so waits for nobody.
+// A command that changes nothing asks no app, and so does not wait.
 func TestPolicy_UnchangedCommandAsksNoApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -194,8 +194,7 @@ func TestPolicy_UnchangedCommandAsksNoApp(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// An essential app that was given less than its own time, since the command had no more, is
-// not the one to blame.
+// If the command's time is shorter than the timeout of an essential app, the app is not blamed.
 func TestPolicy_AppWithTooLittleTimeIsNotBlamed(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -208,7 +207,7 @@ func TestPolicy_AppWithTooLittleTimeIsNotBlamed(t *testing.T) {
 	assert.Equal(t, room.TimedOut, e.Apps[0].Outcome)
 }
 
-// However long a client would wait, a command has no more than the service's budget.
+// A command gets at most the service's budget, however long the client would wait.
 func TestPolicy_BudgetBoundsTheClientsTimeout(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 2 * time.Second})

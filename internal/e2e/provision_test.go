@@ -17,8 +17,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Who makes the streams from what "roombus streams" shows, with the nats CLI, has what a
-// service makes by itself.
+// Streams made by the nats CLI from the output of "roombus streams" are the same as those that a
+// service makes.
 func TestProvision_StreamsFromCLI(t *testing.T) {
 	t.Parallel()
 	own := harness.New(t, roomsvc.Config{})
@@ -46,7 +46,7 @@ func configOf(t *testing.T, js jetstream.JetStream, stream string) jetstream.Str
 	return s.CachedInfo().Config
 }
 
-// The bucket is as the client library would have made it.
+// The bucket has the configuration that the client library would give it.
 func TestProvision_BucketHasTheLibrarysConfiguration(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
@@ -95,7 +95,7 @@ func TestProvision_NoProvisionRefusesDifferingStream(t *testing.T) {
 	assert.Equal(t, []string{"deny_delete is false, must be true"}, differs.Differences)
 }
 
-// Nothing rests on the stream of rejections.
+// The service works without the stream of rejections.
 func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
@@ -131,7 +131,7 @@ func TestCLIStreams(t *testing.T) {
 	assert.Contains(t, c.ok("streams", "--help"), "nats stream add --config")
 }
 
-// A service that is to make no streams does not change one either, to commit in groups.
+// A service with --no-provision does not change a stream to allow group commit.
 func TestProvision_NoProvisionWithGroupCommitChangesNoStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

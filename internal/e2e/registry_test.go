@@ -41,9 +41,9 @@ func TestRegistry(t *testing.T) {
 	assert.Equal(t, stored, got.Manifest)
 	b.Register(t, room.Manifest{ID: "0", Implements: m.Implements})
 
-	// Another service on the same NATS knows them from the start.
+	// Another service on the same NATS server knows them from the start.
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
-	for range 20 { // the two answer in turns
+	for range 20 { // the two answer in turn
 		apps, err := b.Client.Apps(t.Context())
 		require.NoError(t, err)
 		require.Len(t, apps, 2)
@@ -51,7 +51,7 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// Of one version there is one manifest: who changes it is told so, and nothing is changed.
+// A version has one manifest. Another manifest of the same version is refused, and nothing changes.
 func TestRegistry_OtherManifestOfSameVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -83,8 +83,8 @@ func TestRegistry_OtherManifestOfSameVersionIsRefused(t *testing.T) {
 	require.NoError(t, err, "what is refused changes no consumer")
 }
 
-// A worker of an old version that registers again, as all do after a lost connection, does
-// not undo what a later one has registered.
+// A worker of an old version that registers again, as after a reconnect, does not undo the
+// registration of a later version.
 func TestRegistry_OldVersionDoesNotUndoALaterVersion(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -137,8 +137,8 @@ func TestRegistry_RegisteringRepairsTheBucket(t *testing.T) {
 	assert.Equal(t, 3, listed())
 }
 
-// A NATS server that comes back without its data, and a room service started anew on it: the
-// workers that have been there all along register again.
+// A NATS server comes back without its data, and a room service is started again on it. The running
+// workers register again.
 func TestRegistry_WorkersRegisterAgainAfterDataLoss(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -170,8 +170,8 @@ func TestRegistry_WorkersRegisterAgainAfterDataLoss(t *testing.T) {
 	assert.Equal(t, "no", code(t, err).Reason)
 }
 
-// An app whose condition this service cannot compile, though another version of it has, is
-// passed over nowhere: where it is essential it blocks, now and after a restart.
+// If this service cannot compile an app's condition that another version of the service accepted,
+// the app is not skipped. If it is essential it blocks, now and after a restart.
 func TestRegistry_UnknownConditionFails(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -202,8 +202,8 @@ func TestRegistry_UnknownConditionFails(t *testing.T) {
 	require.NoError(t, err, "it has no condition for leaves")
 }
 
-// Services that come back to a server decide nothing by what they knew before: what has been
-// registered with one of them is asked by all, at once.
+// Services that reconnect to a server read the registry before they decide. Every replica asks the
+// apps that were registered meanwhile.
 func TestRegistry_IsReadAgainAfterReconnect(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
@@ -231,8 +231,8 @@ func TestRegistry_IsReadAgainAfterReconnect(t *testing.T) {
 	}
 }
 
-// A replica that does not know of a change yet holds its acknowledgement up, also when nothing
-// has changed for the one that is asked.
+// A replica that does not know of a change yet delays its acknowledgement, also if the asked
+// replica has nothing to change.
 func TestRegistry_AcknowledgementWaitsForLaggingReplicas(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -258,8 +258,8 @@ func TestRegistry_AcknowledgementWaitsForLaggingReplicas(t *testing.T) {
 	_ = sub.Unsubscribe()
 }
 
-// The server that a service's watch ran on may be lost though the service's connection is
-// not. The next change shows it.
+// The server of a service's watch may be lost while the service stays connected. The next change
+// reveals it.
 func TestRegistry_LostWatchIsNoticedAtTheNextChange(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// joiners is what apps are asked about in most of these tests.
+// joiners are the interfaces of the apps in most of these tests.
 var joiners = []room.Interface{room.PreRoomUserJoined}
 
 // bouncer adds an app that denies every join.
@@ -29,21 +29,21 @@ func bouncer(t *testing.T, b *harness.Bus) {
 	b.Answer(t, room.PreRoomUserJoined, "bouncer", harness.Says(`{"verdict":"deny","reason":"closed"}`))
 }
 
-// denyJoin sends a join that is to be denied.
+// denyJoin sends a join that will be denied.
 func denyJoin(t *testing.T, b *harness.Bus, roomID, id string) {
 	t.Helper()
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: alice}, roomclient.WithID(id))
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed})
 }
 
-// preRoom is the room that a pre-event is about.
+// preRoom returns the room of a pre-event.
 func preRoom(msg *nats.Msg) room.Room {
 	var d room.Data
 	_ = json.Unmarshal(msg.Data, &d)
 	return d.Room
 }
 
-// dropped is how many rejections the service says that it has dropped.
+// dropped returns the number of rejections that the service has dropped.
 func dropped(t *testing.T, b *harness.Bus) uint64 {
 	t.Helper()
 	var stats struct {
@@ -142,8 +142,8 @@ func TestRejection_Block(t *testing.T) {
 	assert.Equal(t, room.Allowed, r.Error.Apps[1].Outcome)
 }
 
-// The apps have allowed it, and then it cannot be committed: who asks, and the rejection, hear
-// what they had said.
+// The apps have allowed a command that then cannot be committed. The answer and the rejection have
+// their verdicts.
 func TestRejection_Abort(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 2, CommitPatience: 300 * time.Millisecond})
@@ -171,7 +171,7 @@ func TestRejection_Abort(t *testing.T) {
 	}
 }
 
-// A command whose time ran out behind another one of its room has asked nobody.
+// A command whose time ran out in the room's queue has asked no app.
 func TestRejection_TimeRanOutInTheQueue(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -194,7 +194,7 @@ func TestRejection_TimeRanOutInTheQueue(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// What was not possible, asked for nothing new, or is to be tried again later is no rejection.
+// Impossible, unchanged and retryable commands are no rejections.
 func TestRejection_NotForImpossibleOrUnchangedCommands(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxInFlight: 4})

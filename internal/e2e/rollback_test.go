@@ -60,8 +60,8 @@ func TestRollback(t *testing.T) {
 	saw.none(t)
 }
 
-// Workers of the version rolled back from, and of one in between, change nothing until the rollback
-// has ended.
+// Workers of the version rolled back from, and of a version in between, change nothing until the
+// rollback has ended.
 func TestRollback_WorkersOfRolledBackVersions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -116,7 +116,7 @@ func TestRollback_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	b.Register(t, withoutWorker)
 	for range 5 {
 		rollback(t, b, "1.0.0")
-		for range 9 { // the three answer in turns
+		for range 9 { // the three answer in turn
 			joins(t, b, "r", "alice")
 			require.NoError(t, leave(t, b, "alice"))
 			require.Equal(t, "1.0.0", stateOf(t, b).Version)
@@ -147,7 +147,7 @@ func TestRollback_RefusedChangesNothing(t *testing.T) {
 	assert.Equal(t, room.CodeAppNotFound, code(t, err).Code)
 }
 
-// Another version of the service may have taken a condition that this one cannot compile.
+// Another version of the service may have accepted a condition that this one cannot compile.
 func TestRollback_UncompilableConditionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -164,7 +164,7 @@ func TestRollback_UncompilableConditionIsRefused(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// Where events begin, and how often they may be delivered, is not touched by a rollback.
+// A rollback does not change the start of the events, nor the max deliveries.
 func TestRollback_ConsumerKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -187,7 +187,8 @@ func TestRollback_ConsumerKeepsItsPosition(t *testing.T) {
 	assert.Equal(t, replyTime, is.Config.AckWait)
 }
 
-// While workers of both versions run, each goes on with what it implements of what counts.
+// While workers of both versions run, each handles the interfaces that it implements of the version
+// in force.
 func TestRollback_WorkersOfBothVersionsRun(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -209,7 +210,7 @@ func TestRollback_WorkersOfBothVersionsRun(t *testing.T) {
 	assert.Zero(t, messages(t, b, subjects.DeadLetters))
 }
 
-// A record of a service that knows of no rollback is read as it is.
+// A record of a service that knows no rollback is still readable.
 func TestRollback_ToManifestOfOldRecord(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -12,8 +12,8 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// A mistake in the configuration is named in one line with exit status 2, and nothing is started: no
-// folder is made, and no server that is named is connected to, which would be status 5.
+// A mistake in the configuration is reported in one line with exit status 2, before anything
+// starts: serve creates no folder and connects to no server, which would be status 5.
 func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		args []string
-		at   []string // the server, if it is not the one inside
+		at   []string // the server, if it is not the embedded one
 		env  []string
 		says []string
 	}{
@@ -120,7 +120,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// The other commands refuse half a configuration too, before they connect.
+// The other commands refuse incomplete settings too, before they connect.
 func TestCLI_IncompleteSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := cli{t, "nats://127.0.0.1:1"}

@@ -53,7 +53,7 @@ func consumerOf(t *testing.T, b *harness.Bus, stream, app string) *jetstream.Con
 	return c.CachedInfo()
 }
 
-// deliverAndDie has a worker that dies take n events.
+// deliverAndDie delivers n events to a worker that dies.
 func deliverAndDie(t *testing.T, b *harness.Bus, n int) {
 	t.Helper()
 	b.SetAckWait(t, "ledger", 2*time.Second)
@@ -100,7 +100,7 @@ func TestVersions_ReplayForADroppedInterfaceIsSkipped(t *testing.T) {
 	assert.Zero(t, messages(t, b, subjects.DeadLetters))
 }
 
-// An answer about the registered version is not used for an event that came after it.
+// An answer about the registered version is not used for a later event.
 func TestVersions_EventOfAnAddedInterfaceIsDelivered(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -186,7 +186,8 @@ func TestVersions_FailedRegistrationLeavesTheConsumer(t *testing.T) {
 	assert.False(t, is.Paused)
 }
 
-// The registry may be lost while the consumers are not: what waits in them is still due.
+// If the registry is lost and the consumers are not, the events that wait in them are still
+// delivered.
 func TestVersions_RegistrationAfterLostRegistryLosesNoEvent(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Hour)

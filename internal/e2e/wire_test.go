@@ -16,10 +16,10 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// replyTime is how long a test waits for what takes milliseconds.
+// replyTime bounds the wait for operations that take milliseconds.
 const replyTime = 10 * time.Second
 
-// tick is how often a test looks for what it waits for.
+// tick is how often a test polls.
 const tick = 5 * time.Millisecond
 
 func request(t *testing.T, b *harness.Bus, subject, body string, headers ...string) *nats.Msg {
@@ -102,7 +102,7 @@ func field(t *testing.T, data []byte, key string) string {
 	return string(fields[key])
 }
 
-// A caller names any subject as its reply; nothing may be published to one that is no inbox.
+// A caller may name any subject as its reply. The service publishes only to inboxes.
 func TestReply_OnlyToInboxes(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{ReplyPrefixes: []string{"_APP"}})
@@ -115,7 +115,7 @@ func TestReply_OnlyToInboxes(t *testing.T) {
 		require.NoError(t, b.NC.PublishRequest("room.svc.get", reply, []byte(`{"roomId":"r1"}`)))
 		require.NoError(t, b.NC.PublishRequest("room.svc.join", reply, []byte(`{"roomId":"r1","user":{"id":"evil"}}`)))
 	}
-	// Nor to one of the protocol's own subjects.
+	// It does not reply to the protocol's own subjects either.
 	for _, subject := range []string{"$SRV.PING", "$SRV.PING.rooms", "$SRV.INFO.rooms", "$SRV.STATS.rooms"} {
 		require.NoError(t, b.NC.PublishRequest(subject, "room.post.create.r1", nil))
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Workers come and go under load; an essential app with at least one of them answers every
+// Workers come and go under load. An essential app with at least one worker answers every
 // pre-event.
 func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 	t.Parallel()
@@ -47,7 +47,7 @@ func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 		})
 	}
 	for range 10 {
-		next := b.Work(t, m, allow) // the next one is there before the last one goes
+		next := b.Work(t, m, allow) // the next one starts before the last one stops
 		before := joined.Load()
 		require.Eventually(t, func() bool { return joined.Load() > before+20 }, replyTime, time.Millisecond)
 		require.NoError(t, stop())
@@ -60,7 +60,7 @@ func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 	}
 }
 
-// A worker that stops finishes what it has begun.
+// A stopping worker finishes the handlers in progress.
 func TestWorker_DrainFinishesHandlers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -80,7 +80,7 @@ func TestWorker_DrainFinishesHandlers(t *testing.T) {
 	<-begun
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	// It no longer takes new ones: the next join finds nobody.
+	// It accepts no new pre-events: the next join finds no responders.
 	require.Eventually(t, func() bool {
 		other, err := b.Client.Create(t.Context(), harness.NewRoom("s"+strconv.Itoa(int(time.Now().UnixNano()))))
 		require.NoError(t, err)
@@ -135,7 +135,7 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
-// What a pre-event handler returns is what is recorded.
+// The result of a pre-event handler is recorded.
 func TestHandler_Results(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -164,7 +164,7 @@ func TestHandler_Results(t *testing.T) {
 	assert.Equal(t, "no", code(t, err).Reason)
 }
 
-// A pre-event whose verdict would go to no inbox is not even handled.
+// A pre-event whose reply subject is no inbox is not handled.
 func TestWorker_VerdictsOnlyToInboxes(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -243,10 +243,10 @@ func TestPostEventOutcomes(t *testing.T) {
 	}
 	assert.Equal(t, int64(5), tries.Load(), "three for later, two for panics")
 	b.RequireDrained(t, "ledger")
-	handled.none(t) // what is discarded does not come again
+	handled.none(t) // a discarded event is not redelivered
 }
 
-// Events that happen while no worker is there wait for the next one.
+// Events that happen while no worker runs wait for the next one.
 func TestWorker_EventsWaitForIt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -263,8 +263,8 @@ func TestWorker_EventsWaitForIt(t *testing.T) {
 	assert.Equal(t, "alice", saw.one(t))
 }
 
-// A handler that does not end is left behind when the time for draining is over, also when
-// more events wait for its place.
+// A handler that does not end is abandoned when the drain time is over, also if more events wait
+// for its slot.
 func TestWorker_DrainEndsInTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

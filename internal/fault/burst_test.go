@@ -18,9 +18,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A burst of many more commands than the service admits: as many as it admits are asked about,
-// the others are refused before any of those is answered. Each is answered once, and what was
-// refused is done when it is sent again.
+// A burst of many more commands than the service admits. It asks the apps about as many as it
+// admits, and refuses the others before any of those is answered. Each command is answered once,
+// and a refused command succeeds when it is sent again.
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	const bound = 256
@@ -76,7 +76,7 @@ func TestBurst(t *testing.T) {
 		}
 	}()
 	require.Eventually(t, func() bool { served, _ := counts(); return served == bound }, waiting, tick)
-	b.Register(t, room.Manifest{ID: "slow", Version: "1.0.1", Implements: m.Implements}) // nobody has to be asked
+	b.Register(t, room.Manifest{ID: "slow", Version: "1.0.1", Implements: m.Implements}) // no app has to be asked
 	var again errgroup.Group
 	again.SetLimit(bound / 2)
 	for n := range commands {

@@ -42,8 +42,8 @@ func (d *dialer) drop() {
 	d.conns = nil
 }
 
-// Thousands of clients lose their connections at once, each with a command on its way, and come
-// back: every command is done once, and the service and the workers have not noticed.
+// Thousands of clients lose their connections at once, each with a command in flight, and
+// reconnect. Every command takes effect once, and the service and the workers are not affected.
 func TestConnectionsDropped(t *testing.T) {
 	t.Parallel()
 	clients := count(150, 2000)

@@ -25,8 +25,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A site whose rooms live for the length of a game: many are created and deleted, few live at a
-// time. When they are gone they leave next to nothing, on disk or in memory.
+// A site with rooms that live as long as a game: many are created and deleted, few live at a time.
+// Deleted rooms leave almost nothing, on disk or in memory.
 func TestLobbies(t *testing.T) {
 	t.Parallel()
 	total, long := 5_000, soak(t, 0) > 0
@@ -95,7 +95,7 @@ func lobby(ctx context.Context, client *roomclient.Client, id string) error {
 	return err
 }
 
-// footprint is what a service and its server take.
+// footprint is the resources of a service and its server.
 type footprint struct {
 	messages, bytes uint64 // of the stream
 	disk            int64  // bytes below the folder

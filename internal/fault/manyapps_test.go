@@ -16,8 +16,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A thousand apps are registered, each with a consumer, and few of them run: those are asked, the
-// others are recorded as unavailable and cost next to nothing.
+// A thousand apps are registered, each with a consumer, and few of them run. Running apps are
+// asked. The others are recorded as unavailable and cost almost nothing.
 func TestManyApps(t *testing.T) {
 	t.Parallel()
 	apps := count(60, 1000)

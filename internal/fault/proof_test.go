@@ -9,8 +9,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Commands are linearizable across three room services, whose connections are cut, also with a
-// commit or its acknowledgement on the way, and which are killed and stopped.
+// Commands are linearizable across three room services. Their connections are cut, also with a
+// commit or its ack in flight, and the services are killed and stopped.
 func TestCommandsAreLinearizable(t *testing.T) {
 	t.Parallel()
 	c := harness.NewNode(t)
@@ -28,8 +28,8 @@ func TestCommandsAreLinearizable(t *testing.T) {
 		side{2 * time.Second, []fault{killOne("room service", s.services), stopOne("room service", s.services)}})
 }
 
-// Whatever process is killed or stopped, on one NATS server, nothing acknowledged is lost, nothing
-// is done twice, every app is told and every replica knows.
+// Processes are killed and stopped on one NATS server. No acknowledged change is lost, none takes
+// effect twice, every app gets its events, and all replicas agree.
 func TestKillLoop(t *testing.T) {
 	t.Parallel()
 	c := harness.NewNode(t)
@@ -37,7 +37,7 @@ func TestKillLoop(t *testing.T) {
 	s.run(t, soak(t, 8*time.Second), killLoop(t, s)...)
 }
 
-// The same on three NATS servers, whose leaders also give up their office.
+// The same on three NATS servers, whose leaders also step down.
 func TestKillLoopOnACluster(t *testing.T) {
 	t.Parallel()
 	c := harness.NewCluster(t, "../../deploy/nats/node.conf")

@@ -14,9 +14,9 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// stage is everything there is to harm, each part a process of its own.
+// stage holds the parts that faults break, each a separate process.
 type stage struct {
-	bus      *harness.Bus // the test's own connection, which is not harmed
+	bus      *harness.Bus // the test's own connection, which has no faults
 	cluster  *harness.Cluster
 	services []*victim
 	workers  []*victim
@@ -25,11 +25,11 @@ type stage struct {
 	clients  *clients
 }
 
-// ackWait is how long an event stays with a worker that is silent: less than the longest that one
-// is stopped.
+// ackWait is how long an event stays with a silent worker. It is shorter than the longest stop of a
+// process.
 const ackWait = 5 * time.Second
 
-// newStage starts room services on the NATS servers, each at the URL of its own, and workers.
+// newStage starts a room service for each URL, and workers.
 func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	t.Helper()
 	seed := seed(t)
@@ -70,14 +70,14 @@ func keepService(t *testing.T, url, replicas string) *victim {
 	return v
 }
 
-// side is faults that come one after the other, with pauses of up to that long.
+// side is a sequence of random faults, with pauses of up to pause.
 type side struct {
 	pause  time.Duration
 	faults []fault
 }
 
-// run has clients at work for that long while every side does harm, and a little longer; then it
-// checks what must hold.
+// run runs the clients for that long while every side injects faults, and a little longer. Then it
+// checks the guarantees.
 func (s *stage) run(t *testing.T, long time.Duration, sides ...side) {
 	t.Helper()
 	working, rest := context.WithCancel(t.Context())

@@ -19,10 +19,10 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// recovery is how long things may take to be as they should, once nobody does harm.
+// recovery bounds the time to recover after the last fault.
 const recovery = 90 * time.Second
 
-// verify checks everything that is promised, with everything at rest.
+// verify checks every guarantee once everything is at rest.
 func (s *stage) verify(t *testing.T) {
 	t.Helper()
 	events := s.events(t)
@@ -52,7 +52,7 @@ func (s *stage) events(t *testing.T) []room.Event {
 	return s.bus.Decoded(t)
 }
 
-// requireChained applies all events, each of which must follow on the one before it in its room.
+// requireChained applies all events. Each must follow the event before it in its room.
 func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
 	t.Helper()
 	rooms := make(map[string]*room.State)
@@ -69,7 +69,7 @@ func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
 	return rooms
 }
 
-// requireReadsOfWhatWas checks that what replicas said of rooms was so at some time.
+// requireReadsOfWhatWas checks that every answer about a room was true at some time.
 func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
 	t.Helper()
 	type version struct {
@@ -88,9 +88,8 @@ func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
 	t.Logf("%d reads", len(c.reads))
 }
 
-// requireAgreed checks that every replica has the rooms that the stream makes, down to the hash of
-// all that it knows of them. Who answers cannot be chosen, so they are asked until each has
-// answered.
+// requireAgreed checks that every replica has the rooms of the stream, and the same hash. A client
+// cannot choose the replica, so requests repeat until each has answered.
 func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string]*room.State) {
 	t.Helper()
 	var rows []string
@@ -101,7 +100,7 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 		}
 	}
 	slices.Sort(rows)
-	var askers []*roomclient.Client // a server gives requests to the services that are connected to itself, if there are any
+	var askers []*roomclient.Client // a server prefers the services that are connected to itself
 	for n := range s.cluster.Nodes {
 		askers = append(askers, roomclient.New(s.cluster.Connect(t, n), roomclient.Config{}))
 	}
@@ -136,11 +135,11 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 	}
 }
 
-// withoutSnapshot is what a room service says that cannot begin with the snapshot.
+// withoutSnapshot matches the log of a room service that cannot start from its snapshot.
 var withoutSnapshot = regexp.MustCompile(`(?m)^.*msg="the snapshot cannot be used.*$`)
 
-// logSnapshots says how much there was of snapshots. One that cannot be had while NATS is away is
-// no loss: the stream is read.
+// logSnapshots logs the use of snapshots. If NATS is away while a service starts, the service reads
+// the stream instead.
 func (s *stage) logSnapshots(t *testing.T) {
 	t.Helper()
 	var wrote, read, without int
@@ -185,7 +184,7 @@ type replica struct {
 	data  roomsvc.EndpointData
 }
 
-// replicas are the room services that tell their figures.
+// replicas returns the room services that answer with their stats.
 func (s *stage) replicas(t require.TestingT) []replica {
 	subject, err := micro.ControlSubject(micro.StatsVerb, subjects.Service, "")
 	require.NoError(t, err)
