@@ -30,7 +30,7 @@ instead, use app shadow APP on, or remove the app.`,
 			}
 			if blocked := blockedWithout(m.Manifest); len(blocked) > 0 {
 				return room.Manifest{}, &usageError{fmt.Sprintf(
-					"app %s is essential: while it is disabled, every %s that concerns it is refused; "+
+					"app %s is essential: while it is disabled, the service refuses %s; "+
 						"to let them pass: roombus app shadow %[1]s on; to refuse them: --force", m.ID, strings.Join(blocked, ", "))}
 			}
 			return client.DisableApp(ctx, args[0])

@@ -28,7 +28,7 @@ func TestCLI_DisableOfEssentialAppWantsForce(t *testing.T) {
 	c := cli{t, b.Server.URL()}
 
 	assert.Contains(t, c.fails(2, "app", "disable", "guard"),
-		"app guard is essential: while it is disabled, every join, create that it is to be asked about is refused; "+
+		"app guard is essential: while it is disabled, the service refuses join, create; "+
 			"to let them pass: roombus app shadow guard on; to refuse them: --force")
 	assert.Contains(t, c.ok("app", "info", "guard"), "enabled")
 	assert.Equal(t, "app optional 1.0.0 is disabled\n", c.ok("app", "disable", "optional"))

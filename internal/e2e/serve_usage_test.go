@@ -60,9 +60,9 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"no provision with the server inside": {args: []string{"--no-provision"}, says: []string{"--no-provision needs --nats"}},
 		"memory limit below the service's":    {env: []string{"GOMEMLIMIT=20MiB"}, says: []string{"GOMEMLIMIT must be 64 MiB or more, not 20MiB"}},
 
-		"server inside and listen":      {args: []string{"--listen", "127.0.0.1:0"}, at: elsewhere, says: []string{"--listen is about the NATS server inside"}},
+		"server inside and listen":      {args: []string{"--listen", "127.0.0.1:0"}, at: elsewhere, says: []string{"--listen is about the embedded NATS server"}},
 		"server inside and its folder":  {args: []string{"--store-dir", path("x")}, at: elsewhere, says: []string{"--store-dir is about the embedded NATS server"}},
-		"server inside and sync":        {args: []string{"--sync", "always"}, env: []string{"NATS_URL=nats://127.0.0.1:1"}, says: []string{"--sync is about the NATS server inside"}},
+		"server inside and sync":        {args: []string{"--sync", "always"}, env: []string{"NATS_URL=nats://127.0.0.1:1"}, says: []string{"--sync is about the embedded NATS server"}},
 		"server empty":                  {args: []string{"--nats", ""}, says: []string{`"--nats" flag: it is empty`}},
 		"credentials without a server":  {args: []string{"--creds", path("in.creds")}, says: []string{"--creds: that has no effect with the embedded NATS server; give the address of another server with --nats"}},
 		"a variable without a server":   {env: []string{"NATS_USER=u", "NATS_CA=" + path("ca.pem")}, says: []string{"NATS_USER, NATS_CA: that has no effect"}},
@@ -91,7 +91,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 
 		"several with the server inside": {
 			args: []string{"--listen", "nowhere", "--replicas", "4", "--sync", "never", "--budget", "1h", "--snapshot-every", "0", "--token", "t"},
-			says: []string{"--sync must", "--replicas must", "--token: there", "--budget must", "--snapshot-every must", "--listen must"},
+			says: []string{"--sync must", "--replicas must", "--token: that has no effect", "--budget must", "--snapshot-every must", "--listen must"},
 		},
 		"several with a server elsewhere": {
 			args: []string{"--listen", "127.0.0.1:0", "--tlscert", "x", "--password", "p", "--creds", path("none"), "--nkey", path("text"), "--max-in-flight", "1"},
