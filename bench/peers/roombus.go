@@ -54,17 +54,17 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 	if _, err := workers.start(ctx, apps, s.URL()); err != nil {
 		return nil, stop, err
 	}
-	asker, err := bus.NewRequester(bus.NewBatcher(s.nc))
+	requester, err := bus.NewRequester(bus.NewBatcher(s.nc))
 	if err != nil {
 		return nil, stop, err
 	}
 	return func(ctx context.Context, body []byte) ([]room.Verdict, error) {
-		return r.ask(ctx, asker, apps, body)
+		return r.ask(ctx, requester, apps, body)
 	}, stop, nil
 }
 
 // ask does the same as the room service's gather when every app allows.
-func (roombus) ask(ctx context.Context, asker *bus.Requester, apps int, body []byte) ([]room.Verdict, error) {
+func (roombus) ask(ctx context.Context, requester *bus.Requester, apps int, body []byte) ([]room.Verdict, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (roombus) ask(ctx context.Context, asker *bus.Requester, apps int, body []b
 			Late:    func(*nats.Msg) {},
 		}
 	}
-	asking := asker.Ask(questions)
+	asking := requester.Ask(questions)
 	defer asking.Close()
 	verdicts := make([]room.Verdict, 0, apps)
 	for range apps {

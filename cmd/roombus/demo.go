@@ -19,9 +19,9 @@ func newDemo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch apps veto, extend, modify, react and go away, in one process",
-		Long: `demo runs a NATS server, a room service and three apps in this process, and tells a short
-story with real commands. It ends by itself and leaves nothing behind; with --keep it goes on
-serving until Ctrl-C, for you to try the nats CLI on it.`,
+		Long: `demo runs a NATS server, a room service and three apps in this process, and shows a short story with
+real commands. Then it ends and removes its files. With --keep it serves until Ctrl-C, so that you
+can try the nats CLI on it.`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("listen") && !keep {
@@ -40,7 +40,7 @@ serving until Ctrl-C, for you to try the nats CLI on it.`,
 		},
 	}
 	out.addFlags(c)
-	c.Flags().BoolVar(&keep, "keep", false, "go on serving after the story, until Ctrl-C")
+	c.Flags().BoolVar(&keep, "keep", false, "keep serving after the story, until Ctrl-C")
 	c.Flags().StringVar(&listen, "listen", defaultListen, "with --keep: address for the nats CLI; port 0 takes a free one")
 	return c
 }

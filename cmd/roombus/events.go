@@ -39,8 +39,8 @@ func newEvents() *cobra.Command {
 		Use:   "events",
 		Short: "Show what happened to rooms",
 		Long: `events reads the stream of post-events from its beginning, from --since or with --last, to its
-end. With --follow it does not end. A line has the event's sequence, the room and its version, what the apps
-said and, in brackets at its end, the id of the command, for roombus explain.`,
+end. With --follow it does not end. A line has the event's sequence, the room and its version, the
+verdicts of the apps and, in brackets, the id of the command, for roombus explain.`,
 		Args: none("choose a room with --room"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			e.where = []subjectOf{{subjects.Events, subjects.PostsOf(e.room)}}
@@ -122,13 +122,13 @@ func quarantined(msg *jetstream.RawStreamMsg, why error) map[string]any {
 func about(e room.Event) string {
 	words := participants(e.Data, " joined", " left")
 	for _, a := range e.Data.Apps {
-		words = append(words, fmt.Sprintf("[%s]", said(e.Type, a)))
+		words = append(words, fmt.Sprintf("[%s]", verdictText(e.Type, a)))
 	}
 	return plain(strings.Join(words, " "))
 }
 
-// said summarizes an app's verdict, with the phase if the event has several.
-func said(e room.EventType, a room.AppOutcome) string {
+// verdictText summarizes an app's verdict, with the phase if the event has several.
+func verdictText(e room.EventType, a room.AppOutcome) string {
 	words := []string{a.App}
 	if len(e.Phases()) > 1 {
 		words = append(words, strings.TrimPrefix(a.Interface.Token(), e.Command()))

@@ -65,7 +65,7 @@ It ends 300 ms after the last answer. A service that cannot reach NATS does not 
 	h.conn.addTimeout(c, healthTimeout)
 	h.out.addFlags(c)
 	c.Flags().Var((*filled)(&h.host), "host", "only services on this host")
-	c.Flags().BoolVar(&h.local, "local", false, "only services on this host, the one that the command runs on")
+	c.Flags().BoolVar(&h.local, "local", false, "only services on the host that this command runs on")
 	return c
 }
 

@@ -32,12 +32,12 @@ func newRejections() *cobra.Command {
 		Use:   "rejections",
 		Short: "Show rejected commands, and why they were rejected",
 		Long: `rejections reads the stream of rejections from its beginning, from --since or with --last, to its
-end, or with --follow on and on. In brackets stands the id of the command, for roombus explain.
+end. With --follow it does not end. The id in brackets is the command's, for roombus explain.
 
 A command is denied by an app, blocked by an essential app that gave no usable answer, or
 aborted: no app denied it, but it could not be committed. Rejections are kept for 7 days
-unless the stream is configured otherwise, and written as well as can be: when it does not
-take them they are dropped.`,
+unless the stream is configured otherwise. Writing them is best effort: if the stream does not
+accept them, they are dropped.`,
 		Args: none("choose a room with --room, an app with --app"),
 		RunE: func(c *cobra.Command, _ []string) error { return r.run(c) },
 	}

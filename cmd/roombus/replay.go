@@ -34,12 +34,12 @@ func newReplay() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Feed a trace of joins and leaves through the service",
-		Long: `replay reads a trace, CSV with the header "time,action,room,user", plain or gzipped, from
-FILE or with - from standard input, and sends every row as a command, creating rooms as they
-appear. It does not wait as the times would have it.
+		Long: `replay reads a trace, CSV with the header "time,action,room,user", plain or gzipped, from FILE, or
+with - from standard input. It sends every row as a command and creates rooms as they appear. It
+ignores the times.
 
-The rows of one room are sent in order, one after the other; --concurrency is about rows of
-different rooms. A bad row is reported with its line number and counted.`,
+The rows of one room are sent in order, one after the other; --concurrency bounds the number of
+rooms in progress. A bad row is reported with its line number and counted.`,
 		Args: exactly("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
 	}
@@ -47,7 +47,7 @@ different rooms. A bad row is reported with its line number and counted.`,
 	r.conn.addTimeout(c, 30*time.Second)
 	r.out.addFlags(c)
 	c.Flags().IntVar(&r.concurrency, "concurrency", 16, "commands in progress at once")
-	c.Flags().IntVar(&r.limit, "limit", 0, "end after so many commands (0: no limit)")
+	c.Flags().IntVar(&r.limit, "limit", 0, "maximum number of commands (0: no limit)")
 	return c
 }
 

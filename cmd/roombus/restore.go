@@ -30,10 +30,12 @@ func newRestore() *cobra.Command {
 		Long: `restore restores the backup in DIR, made on one node or more, with N copies of each stream: 1 on a
 lone NATS server, 3 or 5 on a cluster. It then compares the result with the manifest.
 
-No room service may run. If one of the streams exists, nothing is restored, unless --force has them
-removed before. Services that are started meanwhile wait; they wait too if the restore is interrupted.
+No room service may run. If one of the streams exists, restore changes nothing, unless --force is given:
+it then removes the existing streams first. Services that start during a restore, or after an
+interrupted restore, wait until a restore is complete.
 
-With --store-dir it restores to the folder of the embedded NATS server of roombus serve, which must not run.`,
+With --store-dir it restores to the folder of the embedded NATS server of roombus serve, which must
+not run.`,
 		Args: exactly("DIR"),
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
 	}
@@ -41,8 +43,8 @@ With --store-dir it restores to the folder of the embedded NATS server of roombu
 	r.out.addFlags(c)
 	f := c.Flags()
 	f.IntVar(&r.replicas, "replicas", 0, "copies of each stream: 1, or 3 or 5 on a cluster")
-	f.StringVar(&r.storeDir, "store-dir", "", "folder of the embedded NATS server of roombus serve, instead of a server that runs (serve uses "+defaultStoreDir()+")")
-	f.BoolVar(&r.force, "force", false, "remove the streams that exist, with all that is in them")
+	f.StringVar(&r.storeDir, "store-dir", "", "folder of the embedded NATS server of roombus serve, to restore without a running server (default of serve: "+defaultStoreDir()+")")
+	f.BoolVar(&r.force, "force", false, "remove existing streams, with all their messages")
 	return c
 }
 

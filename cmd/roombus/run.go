@@ -61,7 +61,7 @@ func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	parent.Args = cobra.ArbitraryArgs
 	parent.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usage(c, "there is no command %q%s", args[0], meant(c, args[0]))
+			return usage(c, "there is no command %q%s", args[0], suggestion(c, args[0]))
 		}
 		return c.Help()
 	}
@@ -80,8 +80,8 @@ func aliases(use string) []string {
 	return nil
 }
 
-// meant suggests existing commands for an unknown name.
-func meant(parent *cobra.Command, typed string) string {
+// suggestion suggests existing commands for an unknown name.
+func suggestion(parent *cobra.Command, typed string) string {
 	parent.SuggestionsMinimumDistance = max(1, min(2, len(typed)/2))
 	if names := parent.SuggestionsFor(typed); len(names) > 0 {
 		return ": is it " + strings.Join(names, " or ") + "?"

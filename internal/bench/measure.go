@@ -39,7 +39,7 @@ func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
 	}
 	for n := range st.cfg.Rounds + 1 {
 		var round [2]*slice
-		for _, of := range inTurn(n) {
+		for _, of := range turnOrder(n) {
 			s, err := st.slice(ctx, of, cell, scripts[of], n)
 			if err != nil {
 				return nil, err
@@ -59,8 +59,8 @@ func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
 	return r, nil
 }
 
-// inTurn returns the order of the sides in a round. The sides alternate in going first.
-func inTurn(n int) []side {
+// turnOrder returns the order of the sides in a round. The sides alternate in going first.
+func turnOrder(n int) []side {
 	order := []side{floorSide, roombus}
 	if n%2 == 1 {
 		slices.Reverse(order)

@@ -152,14 +152,14 @@ func (st *stage) run(ctx context.Context, cells []Cell) (results []*Result, err 
 			continue
 		}
 		st.report("making " + count(cell.Rooms, "room"))
-		if err := st.furnish(ctx, cell.Rooms); err != nil {
+		if err := st.createRooms(ctx, cell.Rooms); err != nil {
 			return nil, err
 		}
 	}
 	on := environment(ctx, st.nc)
 	for _, cell := range cells {
 		st.report(cell.String())
-		if err := st.employ(ctx, cell.Apps); err != nil {
+		if err := st.addWorkers(ctx, cell.Apps); err != nil {
 			return results, err
 		}
 		r, err := st.measure(ctx, cell)

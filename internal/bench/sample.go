@@ -49,7 +49,7 @@ const sampleTimeout = 10 * time.Second
 func (st *stage) sample(ctx context.Context, r request) (*Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
-	s := &Sample{Workers: st.employed(), InParallel: 1, Event: string(r.command.event())}
+	s := &Sample{Workers: st.floorWorkers(), InParallel: 1, Event: string(r.command.event())}
 	if r.command == Create {
 		s.InParallel, s.OneByOne = 2, true
 	}

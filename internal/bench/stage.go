@@ -145,8 +145,8 @@ func (st *stage) launch(ctx context.Context, p Part) (*child, error) {
 	return c, nil
 }
 
-// employ raises the number of workers on each side. It never lowers it.
-func (st *stage) employ(ctx context.Context, apps int) error {
+// addWorkers raises the number of workers on each side. It never lowers it.
+func (st *stage) addWorkers(ctx context.Context, apps int) error {
 	for n := len(st.workers) / 2; n < apps; n++ {
 		name := fmt.Sprintf("app-%02d", n+1)
 		for _, p := range []Part{{Role: RoleWorker, Name: name}, {Role: RoleFloorWorker, Name: "floor-" + name}} {
@@ -160,8 +160,8 @@ func (st *stage) employ(ctx context.Context, apps int) error {
 	return nil
 }
 
-// employed returns the names of the floor's workers.
-func (st *stage) employed() []string {
+// floorWorkers returns the names of the floor's workers.
+func (st *stage) floorWorkers() []string {
 	var names []string
 	for _, w := range st.workers {
 		if w.part.Role == RoleFloorWorker {
@@ -171,8 +171,8 @@ func (st *stage) employed() []string {
 	return names
 }
 
-// furnish creates so many rooms, once.
-func (st *stage) furnish(ctx context.Context, rooms int) error {
+// createRooms creates so many rooms, once.
+func (st *stage) createRooms(ctx context.Context, rooms int) error {
 	if st.rooms[rooms] != nil {
 		return nil
 	}

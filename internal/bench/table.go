@@ -16,9 +16,9 @@ type table struct {
 
 // legend explains the columns.
 const legend = `The floor is a bare program that sends the same NATS messages without any logic. Both are measured
-in turns; the ratio is that of neighbouring turns, roombus by floor: the median, and the least and
-the most. Latencies are in milliseconds, CPU is in microseconds for each command: of the service's
-process, and of all there are, with the NATS server, the workers and the clients.`
+in turns. The ratio is roombus divided by the floor in neighbouring turns: the median, the least and
+the most. Latencies are in milliseconds. CPU is in microseconds for each command: of the service's
+process, and of all processes, including the NATS server, the workers and the clients.`
 
 // tables returns two tables: speed and cost.
 func tables(results []*Result) []table {

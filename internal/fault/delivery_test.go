@@ -10,9 +10,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// requireTold waits until every app has handled its events. It checks that the workers have handled
+// requireDelivered waits until every app has handled its events. It checks that the workers have handled
 // every event of their interfaces, in order within each room, and that there are no dead letters.
-func (s *stage) requireTold(t *testing.T, events []room.Event) {
+func (s *stage) requireDelivered(t *testing.T, events []room.Event) {
 	t.Helper()
 	for app, m := range apps() {
 		s.bus.RequireDrained(t, app)

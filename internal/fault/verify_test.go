@@ -33,8 +33,8 @@ func (s *stage) verify(t *testing.T) {
 	seen.Overtaken = s.clients.history.Summary().Overtaken
 	t.Logf("%d events; commands as their clients saw them: %+v", len(events), seen)
 	assert.NoError(t, s.clients.history.Check())
-	s.clients.requireReadsOfWhatWas(t, events)
-	s.requireTold(t, events)
+	s.clients.requireTrueReads(t, events)
+	s.requireDelivered(t, events)
 	s.requireAgreed(t, events, rooms)
 	for _, v := range slices.Concat(s.services, s.workers) {
 		assert.NotRegexp(t, `DATA RACE|panic:|made anew|quarantined a message`, v.Output.String())
@@ -69,8 +69,8 @@ func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
 	return rooms
 }
 
-// requireReadsOfWhatWas checks that every answer about a room was true at some time.
-func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
+// requireTrueReads checks that every answer about a room was true at some time.
+func (c *clients) requireTrueReads(t *testing.T, events []room.Event) {
 	t.Helper()
 	type version struct {
 		room    string
