@@ -221,12 +221,12 @@ func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint6
 	t.Helper()
 	app, err := s.Client.App(t.Context(), "ledger")
 	require.NoError(t, err)
-	require.NotNil(t, app.State.Operator.Shadow, "what operators have decided")
+	require.NotNil(t, app.State.Operator.Shadow, "the settings of operators")
 	assert.True(t, *app.State.Operator.Shadow)
 	next := s.takeEvents(1)[0]
 	for _, e := range events {
 		if e.Seq > had && e.Type != room.EventCreate {
-			assert.Equal(t, e.Seq, next, "the app goes on behind its ack floor")
+			assert.Equal(t, e.Seq, next, "the app continues after its ack floor")
 			break
 		}
 	}
@@ -239,7 +239,7 @@ func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint6
 	assert.Equal(t, last.Seq+1, first.Event.Seq)
 	again, err := sent("late-" + s.replicas)
 	require.NoError(t, err)
-	assert.Equal(t, first.Event.Seq, again.Event.Seq, "a command sent again is answered as it was")
+	assert.Equal(t, first.Event.Seq, again.Event.Seq, "a command that is sent again gets the same answer")
 	_, err = s.Client.Delete(t.Context(), room.DeleteRequest{RoomID: last.Room})
 	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, err).Code)
 	letters := s.Stored(t, subjects.DeadLetters)
@@ -281,7 +281,7 @@ func TestRestore_Refused(t *testing.T) {
 	s.restore(dir, "--force")
 	s.serve()
 	assert.Equal(t, 1, s.figures().Rooms)
-	assert.NotContains(t, s.service.Stderr.String(), "the snapshot", "that of the removed streams is not used")
+	assert.NotContains(t, s.service.Stderr.String(), "the snapshot", "the snapshot of the removed streams is not used")
 }
 
 // A service that is started during a restore waits until the restore is complete, and then serves.

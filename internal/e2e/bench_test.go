@@ -124,7 +124,7 @@ func TestBench_Trace(t *testing.T) {
 	require.Zero(t, b.Wait())
 	assert.Regexp(t, `(?m)^ +replay +0 +2 +2 +\d+ +\d+ +\d\.\d\d +\S+-\S+( +[\d.]+){6} +0$`, b.Stdout.String())
 	assert.Regexp(t, `(?m)^ +p1 +p50 +p90 +p99 +p99\.9$`, b.Stdout.String())
-	assert.NotContains(t, b.Stdout.String(), "\x1b", "no colours but on a terminal")
+	assert.NotContains(t, b.Stdout.String(), "\x1b", "colours only on a terminal")
 	assert.Contains(t, b.Stderr.String(), "replay, 0 apps, 2 rooms, 2 at once")
 
 	all := startBench(t, "--trace", path, "--apps", "0", "--concurrency", "2", "--json")
@@ -180,7 +180,7 @@ func TestBench_Interrupted(t *testing.T) {
 	b.Signal(syscall.SIGINT)
 	assert.Equal(t, 130, b.Wait())
 	b.leftNothing(t, parts)
-	assert.Regexp(t, `(?m)^ +join +0 +1 +2 `, b.Stdout.String(), "what was measured is told")
+	assert.Regexp(t, `(?m)^ +join +0 +1 +2 `, b.Stdout.String(), "the completed measurements are printed")
 }
 
 func TestBench_DeadProcessIsNamed(t *testing.T) {

@@ -98,9 +98,9 @@ func TestBreaker(t *testing.T) {
 
 			// The first probes fail.
 			require.Eventually(t, func() bool { return outcome().Outcome == room.Failed }, replyTime, tick)
-			require.Equal(t, room.Failed, outcome().Outcome, "one room's failure does not say yet that it is still broken")
+			require.Equal(t, room.Failed, outcome().Outcome, "the failure of one room does not reopen the breaker")
 			app.well.Store(true)
-			require.Equal(t, room.Unavailable, outcome().Outcome, "a probe that fails opens it again")
+			require.Equal(t, room.Unavailable, outcome().Outcome, "a failed probe opens the breaker again")
 			require.Eventually(t, func() bool { return outcome().Outcome == room.Allowed }, replyTime, tick)
 			require.Equal(t, room.Allowed, outcome().Outcome)
 			assert.Equal(t, 1, strings.Count(log.String(), "breaker open"), log.String())
@@ -433,7 +433,7 @@ func TestBreaker_NewWorkerThatDoesNotRegisterHalfOpensIt(t *testing.T) {
 	require.Contains(t, reason(), "breaker open")
 	pinged()
 	pinged()
-	require.Contains(t, reason(), "breaker open", "it answers, but it did so while it failed")
+	require.Contains(t, reason(), "breaker open", "a worker that answered pings while it failed is not new")
 	end()
 	handmade(t, b, "app", harness.Says(allows))
 	require.Eventually(t, func() bool { return reason() == "" }, 3*time.Second, tick)

@@ -114,5 +114,5 @@ func TestCLI_LastCountsChosenRejections(t *testing.T) {
 		assert.Equal(t, what+"\n", stderr)
 	}
 	assert.Empty(t, c.ok("rejections", "--app", "gone", "--kind", "aborted"), "the app is there")
-	assert.NotEmpty(t, c.ok("rejections", "--room", "s"), "the room was never made, and was asked for")
+	assert.NotEmpty(t, c.ok("rejections", "--room", "s"), "the room was never created, but a rejection names it")
 }

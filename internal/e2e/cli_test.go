@@ -346,7 +346,7 @@ func TestDemo(t *testing.T) {
 	assert.Regexp(t, `mallory joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +denied +[\d.]+ ms +"mallory is banned"\n +=`, out)
 	assert.Regexp(t, `dora joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +unavailable +[\d.]+ ms +"no live worker"\n  = essential_app_unavailable`, out)
 	assert.Regexp(t, `\$ roombus explain dora-joins\n.*join harbor \(dora\)\n +guard +PreRoomUserJoined +unavailable .*\n  = blocked by guard, essential_app_unavailable: no live worker\n\n.*join harbor \(dora\)\n +guard +PreRoomUserJoined +allowed .*\n +warning: .*\n  = committed as event`, out)
-	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
+	assert.NotContains(t, out, "\x1b", "colours only on a terminal")
 
 	piped := exec.Command("bash", "-c", harness.Binary(t)+" demo | head -n 1; exit ${PIPESTATUS[0]}")
 	piped.Env = harness.Env(t.TempDir(), "TMPDIR="+tmp)

@@ -53,7 +53,7 @@ func TestCluster(t *testing.T) {
 
 	stream := streamInfo(t, js)
 	assert.Equal(t, 3, stream.Config.Replicas)
-	assert.Len(t, stream.Cluster.Replicas, 2, "copies beside the leader's")
+	assert.Len(t, stream.Cluster.Replicas, 2, "copies besides the leader's")
 	requireAllServe(t, nc, len(services))
 
 	for i, service := range services {
@@ -130,7 +130,7 @@ func requireAllServe(t *testing.T, nc *nats.Conn, n int) {
 	require.NoError(t, nc.PublishRequest(subject, sub.Subject, nil))
 	for range n {
 		msg, err := sub.NextMsg(5 * time.Second)
-		require.NoError(t, err, "not every instance tells its figures")
+		require.NoError(t, err, "some instances do not report their stats")
 		var stats micro.Stats
 		require.NoError(t, json.Unmarshal(msg.Data, &stats))
 		handled := 0

@@ -61,7 +61,7 @@ func TestCommand_SameIDForAnotherIsRefused(t *testing.T) {
 	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice}, roomclient.WithID("c1"))
 	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("c1"))
-	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code, "bob is not told that he has joined")
+	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code, "the reused id does not return the other command's result")
 }
 
 func TestCreate_WithoutRoomIDSentAgainCreatesOneRoom(t *testing.T) {

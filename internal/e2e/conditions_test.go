@@ -23,7 +23,7 @@ func TestConditions(t *testing.T) {
 		room.PreRoomUserJoined: `user.id.startsWith("bot-") && actor.id == "ops" && room.memberCount < 3 && event.type == "userjoin"`,
 	}})
 	r, err := join(t, b, "alice")
-	require.NoError(t, err, "it has no worker, but alice is no bot")
+	require.NoError(t, err, "the app has no worker, but its condition is false for alice")
 	assert.Equal(t, room.Skipped, r.Apps[0].Outcome)
 	assert.Equal(t, "its condition does not hold", r.Apps[0].Reason)
 	bot := room.JoinRequest{RoomID: "r", User: room.User{ID: "bot-1"}, Inviter: &room.User{ID: "ops"}}
@@ -32,7 +32,7 @@ func TestConditions(t *testing.T) {
 	_, err = b.Client.DisableApp(t.Context(), "guard")
 	require.NoError(t, err)
 	_, err = join(t, b, "bob")
-	require.NoError(t, err, "disabled, but bob is no bot")
+	require.NoError(t, err, "the app is disabled, but its condition is false for bob")
 	_, err = b.Client.Join(t.Context(), bot)
 	require.NoError(t, err, "now there are three members")
 	app, err := b.Client.App(t.Context(), "guard")

@@ -59,12 +59,12 @@ func TestCreate_PhasesRunInOrder(t *testing.T) {
 	}))
 	r := b.Create(t, "r1")
 	assert.Equal(t, []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}, *p.order)
-	assert.Equal(t, "has k=v", r.Room.Description, "modify sees what extend made")
+	assert.Equal(t, "has k=v", r.Room.Description, "modify sees the result of extend")
 
 	*p.order = nil
 	_, err := b.Client.Create(t.Context(), harness.NewRoom("refused"))
 	require.Error(t, err)
-	assert.NotContains(t, *p.order, room.PreRoomCreateExtend, "what is prevented is not extended")
+	assert.NotContains(t, *p.order, room.PreRoomCreateExtend, "a prevented room is not extended")
 }
 
 // Extensions run in parallel: both apps must be in their handlers at once.

@@ -266,7 +266,7 @@ func TestCLIDead(t *testing.T) {
 	assert.Zero(t, status)
 	assert.Equal(t, "replayed: 2 dead letters\n", stdout)
 	_, stored = deadLetters(t, b, 1)
-	require.Len(t, stored, 1, "what is replayed is a dead letter no more")
+	require.Len(t, stored, 1, "a replayed letter is removed")
 	b.Work(t, m, handle)
 	assert.ElementsMatch(t, []string{"alice", "bob"}, []string{saw.one(t), saw.one(t)})
 	require.Eventually(t, func() bool { return messages(t, b, "ROOM_REPLAYS") == 0 }, replyTime, tick)

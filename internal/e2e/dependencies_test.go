@@ -51,7 +51,7 @@ func TestDependencies_StreamEditedByHand(t *testing.T) {
 	cli{t, b.Server.URL()}.ok("streams", "--apply")
 	log.Await(t, `level=INFO msg="no longer: streams are not as they must be" was="stream ROOM_DEAD_LETTERS does not exist" still=""`)
 	requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.Misconfigured == 0 })
-	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "one line for each new finding, not one for each look")
+	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "one line for each new finding, not for each check")
 }
 
 // The history of a deleted room may be removed. The events of a live room may not.

@@ -231,7 +231,7 @@ func TestConflict(t *testing.T) {
 		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 	})
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`), room.CodeConflict)
-	assert.Equal(t, 4, asked, "the apps are asked about the room as it is, each time")
+	assert.Equal(t, 4, asked, "each try asks the apps about the current room")
 	assert.Equal(t, []string{"mover-1", "mover-2", "mover-3", "mover-4", "owner"}, b.Members(t, "r"))
 }
 

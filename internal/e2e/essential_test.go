@@ -95,14 +95,14 @@ func TestEssential_LongAbsenceIsAskedOnce(t *testing.T) {
 	for range 5 {
 		least = min(least, waited())
 	}
-	assert.Less(t, least, 250.0, "it is asked and not waited for")
+	assert.Less(t, least, 250.0, "the app is asked without waiting for a worker")
 	app, err := b.Client.App(t.Context(), "guard")
 	require.NoError(t, err)
-	assert.Equal(t, room.BreakerClosed, app.State.Breaker, "an absence is known at once and needs no breaker")
+	assert.Equal(t, room.BreakerClosed, app.State.Breaker, "an absent app is detected at once, without a breaker")
 
 	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"allow"}`))
 	_, err = join(t, b, "alice")
-	require.NoError(t, err, "the moment it is there it is asked")
+	require.NoError(t, err, "the app is asked as soon as it has a worker")
 }
 
 // An absent optional app costs no more than the server's "no responders" reply.

@@ -26,7 +26,7 @@ func TestHasQueue_OnAnotherNode(t *testing.T) {
 	_, err := worker.ChanQueueSubscribe("room.pre.userjoin.guard", "guard", got)
 	require.NoError(t, err)
 	require.NoError(t, worker.Flush())
-	require.Eventually(t, has, replyTime, tick, "the other node hears of the subscription")
+	require.Eventually(t, has, replyTime, tick, "the other node knows the subscription")
 	watcher := harness.ConnectTo(t, cluster.Nodes[2].URL)
 	_, err = watcher.ChanSubscribe("room.>", got)
 	require.NoError(t, err)

@@ -33,7 +33,7 @@ func TestPostRoomCreate(t *testing.T) {
 	assert.Equal(t, *result.Event, e.Event)
 	assert.Equal(t, result.Room, e.Room)
 	assert.Equal(t, []room.User{{ID: "owner"}, bob, carol}, e.Members, "extended members included")
-	assert.Equal(t, result.Apps, e.Apps, "the event says what every app said")
+	assert.Equal(t, result.Apps, e.Apps, "the event has the verdict of every app")
 
 	events := b.Events(t)
 	require.Len(t, events, 1)

@@ -54,7 +54,7 @@ func TestClient_JoinRefusedWhileDisconnectedNeverTakesEffect(t *testing.T) {
 	require.ErrorContains(t, err, "the connection to NATS is down")
 	buffered, err := nc.Buffered()
 	require.NoError(t, err)
-	assert.Zero(t, buffered, "bytes that would leave when the connection is back")
+	assert.Zero(t, buffered, "buffered bytes that would be sent after the reconnect")
 	p.Open()
 	requireJoined(t, b, client, "owner")
 }

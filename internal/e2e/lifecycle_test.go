@@ -245,7 +245,7 @@ func TestAppList_SumsReplicas(t *testing.T) {
 	assert.Equal(t, 2, g.Replicas)
 	require.Len(t, g.Workers, 2)
 	assert.Equal(t, "2.0.0", g.Workers[0].Version)
-	assert.GreaterOrEqual(t, g.Calls, uint64(20), "a replica that was behind has asked again")
+	assert.GreaterOrEqual(t, g.Calls, uint64(20), "a replica that lost a race has asked again")
 	assert.GreaterOrEqual(t, g.Allowed, uint64(10))
 	assert.GreaterOrEqual(t, g.Denied, uint64(10))
 	assert.Equal(t, g.Calls, g.Allowed+g.Denied)

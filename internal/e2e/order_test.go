@@ -416,7 +416,7 @@ func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 		return nil
 	}))
 	assert.True(t, strings.HasPrefix(saw.one(t), "u3"))
-	assert.Equal(t, "u4 1", saw.one(t), "it has waited for the one before in these very hands")
+	assert.Equal(t, "u4 1", saw.one(t), "the same worker held it while the previous event ran")
 	b.RequireDrained(t, "ledger")
 	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
 }

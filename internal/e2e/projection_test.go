@@ -91,7 +91,7 @@ func TestProjection_ForgedPredecessorIsQuarantined(t *testing.T) {
 		bus.Guard{Seq: last[len(last)-1].Sequence, Filter: subjects.PostsOf("r")})
 	require.NoError(t, err)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: carol})
-	require.NoError(t, err, "the room goes on behind it")
+	require.NoError(t, err, "the room continues after the message")
 	assert.Equal(t, []string{"bob", "carol", "owner"}, b.Members(t, "r"))
 	assert.Equal(t, uint64(2), quarantined(t, b))
 }

@@ -36,7 +36,7 @@ func TestProvision_StreamsFromCLI(t *testing.T) {
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PostRoomCreate}})
 	b.Create(t, "r")
 	_, err := b.JS.Consumer(t.Context(), subjects.Events, "app")
-	require.NoError(t, err, "the consumers of apps are the service's all the same")
+	require.NoError(t, err, "the service still creates the apps' consumers")
 }
 
 func configOf(t *testing.T, js jetstream.JetStream, stream string) jetstream.StreamConfig {

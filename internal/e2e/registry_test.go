@@ -30,7 +30,7 @@ func TestRegistry(t *testing.T) {
 
 	m.Order, m.Implements = new(room.DefaultOrder), []room.Interface{room.PostRoomCreate, room.PreRoomUserJoined}
 	again, err := b.Client.RegisterApp(t.Context(), m)
-	require.NoError(t, err, "the same manifest, said otherwise")
+	require.NoError(t, err, "the same manifest in another form")
 	assert.Equal(t, stored, again)
 	m.Version = "1.0.0+another.build"
 	_, err = b.Client.RegisterApp(t.Context(), m)
@@ -80,7 +80,7 @@ func TestRegistry_OtherManifestOfSameVersionIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, stored, got.Manifest)
 	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
-	require.NoError(t, err, "what is refused changes no consumer")
+	require.NoError(t, err, "a refused registration changes no consumer")
 }
 
 // A worker of an old version that registers again, as after a reconnect, does not undo the
@@ -114,7 +114,7 @@ func TestRegistry_RegisteringRepairsTheBucket(t *testing.T) {
 
 	b.Register(t, m)
 	require.NoError(t, kv.Delete(t.Context(), "a"))
-	require.Eventually(t, func() bool { return listed() == 0 }, replyTime, tick, "what is deleted is forgotten")
+	require.Eventually(t, func() bool { return listed() == 0 }, replyTime, tick, "a deleted app is removed")
 	b.Register(t, m)
 	assert.Equal(t, 1, listed())
 
@@ -126,7 +126,7 @@ func TestRegistry_RegisteringRepairsTheBucket(t *testing.T) {
 	require.NoError(t, err)
 	_, err = kv.Put(t.Context(), "a.bak", []byte(`{"id":"a","version":"9.0.0","implements":["PreRoomUserJoined"]}`))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a stays as it was, b is none, c is new, and a copy is no app")
+	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a is unchanged, b is removed, c is new, and the copy is no app")
 	b.Create(t, "r")
 	_, err = join(t, b, "alice")
 	require.NoError(t, err)
@@ -250,7 +250,7 @@ func TestRegistry_AcknowledgementWaitsForLaggingReplicas(t *testing.T) {
 	require.NoError(t, b.NC.Flush())
 	for n := range 2 {
 		b.Register(t, room.Manifest{ID: "a", Implements: joined})
-		require.GreaterOrEqual(t, asked.Load(), int32(3+4*n), "it is asked until it knows")
+		require.GreaterOrEqual(t, asked.Load(), int32(3+4*n), "the lagging replica is asked until it has the change")
 		for asked.Load()%4 != 0 {
 			asked.Add(1)
 		}

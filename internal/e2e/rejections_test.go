@@ -94,7 +94,7 @@ func TestRejection_DenialOnTheWire(t *testing.T) {
 	}
 	n, _, err := posted.Pending()
 	require.NoError(t, err)
-	assert.Zero(t, n, "nothing of it is an event")
+	assert.Zero(t, n, "it makes no event")
 	assert.Len(t, b.Events(t), 1)
 }
 
@@ -229,12 +229,12 @@ func TestRejection_NotForImpossibleOrUnchangedCommands(t *testing.T) {
 	held := <-asked
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"c"}}`), room.CodeOverloaded) // one of four may be of one room
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("committed"))
-	require.NoError(t, err, "sent again, answered again")
+	require.NoError(t, err, "a command that is sent again is answered again")
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"c"}}`, "Nats-Msg-Id", "committed"), room.CodeInvalidRequest)
 	_ = held.Respond([]byte(`{"verdict":"deny"}`))
 	require.Error(t, <-done)
 	all := b.Rejections(t, 1)
-	require.Len(t, all, 1, "they are written in order, and so nothing came before this one")
+	require.Len(t, all, 1, "rejections are written in order, so this is the first")
 	assert.Equal(t, "denied", all[0].ID)
 	assert.Zero(t, dropped(t, b))
 }

@@ -100,7 +100,7 @@ func TestReplicas_HangingReplicaBlocksNoCommand(t *testing.T) {
 				_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "after", User: room.User{ID: "after" + strconv.Itoa(n)}})
 				require.NoError(t, err)
 			}
-			assert.Zero(t, endpointData(t, b).LateVerdicts, "a question that another one has answered is closed")
+			assert.Zero(t, endpointData(t, b).LateVerdicts, "a pre-event that another worker has answered is finished")
 		})
 	}
 }
@@ -224,7 +224,7 @@ func TestReplicas_UnavailableReplicaIsSkipped(t *testing.T) {
 				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: strconv.Itoa(n)}})
 				require.NoError(t, err)
 				require.Equal(t, room.Allowed, r.Apps[0].Outcome, r.Apps[0].Reason)
-				assert.Less(t, r.Apps[0].Ms, room.MaxTimeoutMs/2.0, "it is not the retry after half of the time that helps")
+				assert.Less(t, r.Apps[0].Ms, room.MaxTimeoutMs/2.0, "the answer comes before the retry at half the timeout")
 			}
 			assert.Positive(t, retried(t, b, "app"))
 		})

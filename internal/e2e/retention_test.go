@@ -82,7 +82,7 @@ func TestRetention_RecreatedRoomSurvivesThePurge(t *testing.T) {
 	require.NoError(t, err)
 	first, err := stream.GetMsg(t.Context(), 4)
 	require.NoError(t, err)
-	assert.Equal(t, "3", first.Header.Get(subjects.ExpectedSeq), "it names an event that is gone")
+	assert.Equal(t, "3", first.Header.Get(subjects.ExpectedSeq), "the event names a purged predecessor")
 
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
@@ -308,7 +308,7 @@ func TestRetention_HistoryRemovedByAnotherService(t *testing.T) {
 	require.NoError(t, other.Stop(t.Context()))
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
-	assert.Equal(t, 1, endpointData(t, b).Deleted, "it has learnt that nothing is left")
+	assert.Equal(t, 1, endpointData(t, b).Deleted, "the service knows that no event is left")
 	assert.Equal(t, uint64(1), b.Create(t, "s").Event.Version)
 	assert.Equal(t, []string{"owner"}, b.Members(t, "s"))
 }

@@ -43,7 +43,7 @@ func TestShadow(t *testing.T) {
 	}
 	assert.Equal(t, room.Denied, r.Apps[0].Outcome)
 	assert.Equal(t, "not here", r.Apps[0].Reason)
-	assert.Equal(t, []string{"members", "customFields.k"}, r.Apps[1].Changed, "what it would have changed")
+	assert.Equal(t, []string{"members", "customFields.k"}, r.Apps[1].Changed, "the changes that it would have made")
 	assert.Equal(t, []string{"displayName"}, r.Apps[2].Changed)
 	assert.Equal(t, r.Apps, b.Decoded(t)[r.Event.Seq-1].Data.Apps)
 	require.Eventually(t, func() bool { // also if the service did not wait for it

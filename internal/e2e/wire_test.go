@@ -127,7 +127,7 @@ func TestReply_OnlyToInboxes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, n)
 	assert.Len(t, b.Events(t), 1)
-	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"), "and what it asked for is not done")
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"), "the command does not take effect")
 }
 
 func TestReply_CommandWithoutReplySubjectTakesEffect(t *testing.T) {

@@ -241,7 +241,7 @@ func TestPostEventOutcomes(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, handled.one(t))
 	}
-	assert.Equal(t, int64(5), tries.Load(), "three for later, two for panics")
+	assert.Equal(t, int64(5), tries.Load(), "three retries, two panics")
 	b.RequireDrained(t, "ledger")
 	handled.none(t) // a discarded event is not redelivered
 }

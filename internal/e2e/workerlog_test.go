@@ -122,7 +122,7 @@ func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 	for _, i := range []string{"PreRoomUserJoined", "PostRoomUserJoined"} {
 		out.Await(t, `level=INFO msg="handler ended after its time" app=deaf interface=`+i+` event=`+r.Event.ID+` took=\d`)
 	}
-	assert.Equal(t, 2, strings.Count(out.String(), "still running"), "each once, and none that ended with its context")
+	assert.Equal(t, 2, strings.Count(out.String(), "still running"), "each handler once, and none that ended with its context")
 }
 
 // A stopping worker logs the work it waits for, and at the end the work it has abandoned.
@@ -145,7 +145,7 @@ func TestWorkerLog_PendingWorkWhenItStops(t *testing.T) {
 		<-begun
 	}
 	err := stop()
-	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was")
+	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was running")
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=0s at_most=4s`)
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=3s at_most=4s`)
 }

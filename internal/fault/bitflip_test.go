@@ -76,7 +76,7 @@ func TestBitFlipsOnTheWay(t *testing.T) {
 			}
 		}
 	}
-	require.NotEmpty(t, applied, "the copy without a flip is one")
+	require.NotEmpty(t, applied, "the copy without a flip is applied")
 	f := figures(t, b.NC)
 	assert.EqualValues(t, len(flips)-len(applied), f.Quarantined)
 	t.Logf("%d of %d bits flipped: %d quarantined, %d applied as what they say, %d of these with another user", len(flips)-2, bits, f.Quarantined, len(applied)-1, len(changed))

@@ -68,7 +68,7 @@ func TestBurst(t *testing.T) {
 	logUse(t, "with the bound reached")
 	done, _ := counts()
 	assert.Zero(t, done, "no command is done before those over the bound are refused")
-	assert.Len(t, held, bound, "as many are asked about as are admitted")
+	assert.Len(t, held, bound, "the service asks about every admitted command")
 
 	go func() {
 		for range bound {

@@ -84,7 +84,7 @@ func TestBitFlipsOnDisk(t *testing.T) {
 			_, err = roomclient.New(nc, roomclient.Config{Timeout: 3 * time.Second}).Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "new"}})
 			if c.frozen {
 				var refused *room.Error
-				require.ErrorAs(t, err, &refused, "its last event is there and cannot be read: nothing may follow on it")
+				require.ErrorAs(t, err, &refused, "its last event is unreadable, so no event may follow it")
 				assert.Contains(t, []room.Code{room.CodeUnavailable, room.CodeDeadlineExceeded}, refused.Code)
 				return
 			}

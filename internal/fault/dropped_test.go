@@ -78,7 +78,7 @@ func TestConnectionsDropped(t *testing.T) {
 			return err
 		})
 	}
-	require.Eventually(t, func() bool { return len(held) >= clients }, waiting, tick, "every command is on its way")
+	require.Eventually(t, func() bool { return len(held) >= clients }, waiting, tick, "every command is in flight")
 	d.drop()
 	go func() {
 		for msg := range held {

@@ -63,7 +63,7 @@ func TestLobbies(t *testing.T) {
 	assert.Equal(t, []string{"owner"}, b.Members(t, "stays"))
 	figures := endpointData(t, nc)
 	assert.Equal(t, 1, figures.Rooms)
-	assert.Zero(t, figures.Deleted, "rooms that the service knows still")
+	assert.Zero(t, figures.Deleted, "rooms that the service still holds")
 	if long {
 		assert.Eventually(t, func() bool {
 			after = measure(t, js, service, dir)

@@ -28,7 +28,7 @@ func (s *stage) verify(t *testing.T) {
 	events := s.events(t)
 	rooms := requireChained(t, events)
 	seen := s.clients.history.Summary()
-	assert.Positive(t, seen.Changed, "otherwise nothing has been tried")
+	assert.Positive(t, seen.Changed, "at least one command changed a room")
 	assert.NoError(t, s.clients.history.Settle(events))
 	seen.Overtaken = s.clients.history.Summary().Overtaken
 	t.Logf("%d events; commands as their clients saw them: %+v", len(events), seen)
@@ -195,7 +195,7 @@ func (s *stage) replicas(t require.TestingT) []replica {
 	var all []replica
 	for range s.services {
 		msg, err := sub.NextMsg(2 * time.Second)
-		require.NoError(t, err, "not every replica tells its figures")
+		require.NoError(t, err, "some replicas do not report their stats")
 		var stats micro.Stats
 		require.NoError(t, json.Unmarshal(msg.Data, &stats))
 		r := replica{id: stats.ID}
