@@ -7,21 +7,21 @@ import (
 	"os/signal"
 )
 
-// appEnv is set in the environment of the processes that are apps.
+// appEnv is set in the environment of app processes.
 const appEnv = "ROOMBUS_PEERS_APP"
 
-// lifelineFD is the first of exec.Cmd's ExtraFiles.
+// lifelineFD is the descriptor of the first of exec.Cmd's ExtraFiles.
 const lifelineFD = 3
 
 func isApp() bool { return os.Getenv(appEnv) != "" }
 
-// appMain is the main function of an app's process: of which peer, under which name and at which address
-// the arguments say. It lives as long as the process that asks: what is interrupted at the terminal is
-// the whole group of processes, and apps that were gone first would look like failures.
+// appMain is the main function of an app process. The arguments name the peer, the app and the
+// address. The process lives as long as the process that asks. It ignores SIGINT, because a
+// terminal interrupts the whole process group, and apps that end first would look like failures.
 func appMain(args []string) {
 	signal.Ignore(os.Interrupt)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.NewFile(lifelineFD, "lifeline")) // until the other end is closed
+		_, _ = io.Copy(io.Discard, os.NewFile(lifelineFD, "lifeline")) // blocks until the parent closes its end
 		os.Exit(0)
 	}()
 	all, err := choose(args[:1])
@@ -32,5 +32,5 @@ func appMain(args []string) {
 	os.Exit(1)
 }
 
-// ready tells the process that has started this app where it is reached.
+// ready reports the address of this app to the parent process.
 func ready(address string) { fmt.Println(address) }

@@ -25,16 +25,16 @@ func main() {
 	}
 }
 
-// plan is what is measured.
+// plan says what to measure.
 type plan struct {
 	Apps        int           `json:"apps"`
 	Concurrency []int         `json:"concurrency"`
-	Duration    time.Duration `json:"durationNs"` // of one peer at one concurrency, all rounds together
+	Duration    time.Duration `json:"durationNs"` // of one peer at one concurrency, over all rounds
 	Rounds      int           `json:"rounds"`
 }
 
-// run measures as the arguments say and reports. It returns an error, after the report, if any
-// gather has failed.
+// run measures as the arguments say and writes the report. After the report it returns an error if
+// any gather has failed.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	var p plan
 	flags := pflag.NewFlagSet("peers", pflag.ContinueOnError)

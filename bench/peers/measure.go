@@ -26,7 +26,7 @@ func newRound() *round { return &round{latencies: latency.New()} }
 
 func (r *round) rate() float64 { return float64(r.latencies.Count()) / r.took.Seconds() }
 
-// result is what one peer did at one concurrency.
+// result is the result of one peer at one concurrency.
 type result struct {
 	concurrency int
 	peer        string
@@ -34,8 +34,8 @@ type result struct {
 	rounds      []*round
 }
 
-// measure lets the peers take turns, round after round, at each concurrency. It ends early with the
-// context, in an error.
+// measure lets the peers take turns, round after round, at each concurrency. If the context ends,
+// measure returns early with an error.
 func (p plan) measure(ctx context.Context, all []contestant) ([]*result, error) {
 	body, err := preEvent()
 	if err != nil {
@@ -66,7 +66,7 @@ func (p plan) measureAt(ctx context.Context, concurrency int, all []contestant, 
 	}
 	for n := range p.Rounds {
 		for i := range all {
-			at := (i + n) % len(all) // nobody always comes after the same one
+			at := (i + n) % len(all) // the order rotates, so that no peer always follows the same other peer
 			r, err := all[at].turn(ctx, everything, body, concurrency, p.Duration/time.Duration(p.Rounds))
 			if err != nil {
 				return nil, err
@@ -77,7 +77,7 @@ func (p plan) measureAt(ctx context.Context, concurrency int, all []contestant, 
 	return results, nil
 }
 
-// turn gathers as often as it can for so long, so many at once.
+// turn gathers as often as it can for the given time, with so many gathers in progress.
 func (c contestant) turn(ctx context.Context, everything *meter, body []byte, concurrency int, length time.Duration) (*round, error) {
 	r := newRound()
 	before, err := everything.read(ctx)

@@ -9,8 +9,8 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// meter reads the processor time of this process and its children, the apps. Those of peers
-// whose turn it is not stand still.
+// meter reads the processor time of this process and its children, the apps. The apps of the other
+// peers are idle and add nothing.
 type meter struct{ all []*process.Process }
 
 func newMeter(ctx context.Context) (*meter, error) {
@@ -25,7 +25,7 @@ func newMeter(ctx context.Context) (*meter, error) {
 	return &meter{all: append(children, self)}, nil
 }
 
-// read is the time used so far. An app that has died counts no more: its gathers fail.
+// read returns the processor time used so far. A dead app no longer counts: its gathers fail.
 func (m *meter) read(ctx context.Context) (time.Duration, error) {
 	var seconds float64
 	for _, p := range m.all {

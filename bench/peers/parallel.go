@@ -8,8 +8,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// inParallel gathers by asking each app in a goroutine of its own, for what knows no more
-// than one request and its reply.
+// inParallel asks each app in its own goroutine, for protocols that only know one request and its
+// reply.
 func inParallel(apps int, ask func(ctx context.Context, n int, body []byte) ([]byte, error)) Gather {
 	return func(ctx context.Context, body []byte) ([]room.Verdict, error) {
 		verdicts := make([]room.Verdict, apps)

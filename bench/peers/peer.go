@@ -16,20 +16,20 @@ type Gather func(ctx context.Context, body []byte) ([]room.Verdict, error)
 // Peer is one way to ask apps.
 type Peer interface {
 	Name() string
-	// Start starts the apps, each in a process of its own, and whatever is needed to ask them.
-	// stop ends all of it, and is never nil.
+	// Start starts the apps, each in its own process, and everything needed to ask them. stop ends
+	// all of it and is never nil.
 	Start(ctx context.Context, apps int) (gather Gather, stop func(), err error)
-	// Serve is the main function of an app's process. It does not return unless it fails; to
-	// what the address leads is the peer's affair.
+	// Serve is the main function of an app process. It returns only if it fails. The peer defines
+	// the meaning of the address.
 	Serve(app, address string) error
 }
 
-// peers are all there are, the one that the others are compared with first.
+// peers lists all peers. The first is the one that the others are compared with.
 func peers() []Peer {
 	return []Peer{roombus{}, webhooks{}, pluginGRPC{}, pluginRPC{}, requestMany{}, watermillReply{}}
 }
 
-// choose returns the peers of these names, in the order of peers; all if there are none.
+// choose returns the peers of these names, in the order of peers. Without names it returns all.
 func choose(names []string) ([]Peer, error) {
 	all := peers()
 	if len(names) == 0 {
@@ -41,7 +41,7 @@ func choose(names []string) ([]Peer, error) {
 			for _, p := range all {
 				known = append(known, p.Name())
 			}
-			return nil, fmt.Errorf("there is no peer %q, but %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("there is no peer %q; the peers are %s", name, strings.Join(known, ", "))
 		}
 	}
 	return slices.DeleteFunc(all, func(p Peer) bool { return !slices.Contains(names, p.Name()) }), nil

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Whoever is compared does the work: five verdicts come back.
+// Every peer does the work: five verdicts come back.
 func TestPeersGatherEveryVerdict(t *testing.T) {
 	t.Parallel()
 	body, err := preEvent()

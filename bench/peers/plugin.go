@@ -9,15 +9,15 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// pluginKey names what every app dispenses.
+// pluginKey names the plugin that every app dispenses.
 const pluginKey = "app"
 
-// handshake is that of both kinds of plugins.
+// handshake is the handshake of both kinds of plugins.
 func handshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "ROOMBUS_PEERS", MagicCookieValue: "app"}
 }
 
-// startPlugins starts the apps as children of go-plugin and returns what it dispenses to ask each.
+// startPlugins starts the apps as children of go-plugin and returns the clients that it dispenses.
 func startPlugins[T any](ctx context.Context, peer string, kind plugin.Plugin, protocol plugin.Protocol, apps int) (asks []T, stop func(), err error) {
 	children, err := newProcesses(peer)
 	if err != nil {

@@ -29,7 +29,7 @@ func (pluginGRPC) Serve(_, _ string) error {
 		HandshakeConfig: handshake(), Plugins: plugin.PluginSet{pluginKey: grpcPlugin{}},
 		GRPCServer: plugin.DefaultGRPCServer, Logger: hclog.NewNullLogger(),
 	})
-	return errors.New("nobody has started this plugin")
+	return errors.New("this plugin was not started")
 }
 
 // The service is described by hand: its only message is a protobuf well-known type.
@@ -44,7 +44,7 @@ func (grpcPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, c *grpc.Cl
 	return c, nil
 }
 
-func (grpcPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error { //nolint:unparam // as go-plugin has it
+func (grpcPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error { //nolint:unparam // the signature is go-plugin's
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: grpcService, HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: grpcMethod, Handler: grpcUserJoin}},

@@ -47,7 +47,7 @@ func (pluginRPC) Serve(_, _ string) error {
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: handshake(), Plugins: plugin.PluginSet{pluginKey: rpcPlugin{}}, Logger: hclog.NewNullLogger(),
 	})
-	return errors.New("nobody has started this plugin")
+	return errors.New("this plugin was not started")
 }
 
 type rpcPlugin struct{}
@@ -56,7 +56,7 @@ func (rpcPlugin) Server(*plugin.MuxBroker) (any, error) { return rpcApp{}, nil }
 
 func (rpcPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return c, nil }
 
-// rpcApp is what net/rpc finds methods on.
+// rpcApp holds the methods that net/rpc serves.
 type rpcApp struct{}
 
 // UserJoin answers a pre-event.

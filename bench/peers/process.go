@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// processes are the apps of one peer. They end with the lifeline, that is when stop is called or
-// this process dies in whatever way.
+// processes are the apps of one peer. They end when the lifeline closes: when stop is called, or
+// when this process dies for any reason.
 type processes struct {
 	peer     string
-	lifeline [2]*os.File // what apps hold, what we hold
+	lifeline [2]*os.File // the read end, held by the apps, and the write end, held by this process
 	running  []*exec.Cmd
 }
 
@@ -29,7 +29,7 @@ func newProcesses(peer string) (*processes, error) {
 // appName is the name of the nth app.
 func appName(n int) string { return "app" + strconv.Itoa(n) }
 
-// command is the program of an app, to be started by whoever manages it.
+// command returns the command line of an app, for the code that manages its process.
 func (p *processes) command(app, address string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *processes) command(app, address string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// start starts the apps and returns the addresses that they say they are reached at.
+// start starts the apps and returns the addresses that they report.
 func (p *processes) start(ctx context.Context, apps int, address string) ([]string, error) {
 	var addresses []string
 	for n := range apps {
@@ -71,17 +71,17 @@ func (p *processes) startOne(ctx context.Context, app, address string) (string, 
 	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })()
 	said, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return "", fmt.Errorf("it does not say where it is: %w", err)
+		return "", fmt.Errorf("the app does not report its address: %w", err)
 	}
 	return strings.TrimSpace(said), nil
 }
 
 func (p *processes) stop() {
 	for _, end := range p.lifeline {
-		_ = end.Close() // fails only if it is closed
+		_ = end.Close() // fails only if it is already closed
 	}
 	for _, cmd := range p.running {
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()         // its exit status says nothing
+		_ = cmd.Process.Kill() // it may have ended already
+		_ = cmd.Wait()         // the exit status does not matter
 	}
 }

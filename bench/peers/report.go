@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-// report is what came of a plan.
+// report is the outcome of a plan.
 type report struct {
 	Plan    plan      `json:"plan"`
 	Machine string    `json:"machine"`
@@ -32,14 +32,14 @@ type line struct {
 	Peer        string            `json:"peer"`
 	Rate        float64           `json:"gathersPerSecond"`
 	LatencyMs   latency.Quantiles `json:"latencyMs"`
-	CPU         float64           `json:"cpuMicrosPerGather"` // of all processes together
+	CPU         float64           `json:"cpuMicrosPerGather"` // of all processes
 	Failed      int               `json:"failed"`
-	// Ratio is how many times as many gathers as this peer roombus made; nil for roombus itself, and
-	// if it was not measured.
+	// Ratio is the throughput of roombus divided by the throughput of this peer. It is nil for
+	// roombus itself, and if roombus was not measured.
 	Ratio *ratio `json:"ratio,omitempty"`
 }
 
-// ratio is over the rounds.
+// ratio is computed over the rounds.
 type ratio struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
@@ -50,7 +50,7 @@ func newReport(ctx context.Context, p plan, results []*result) (*report, error) 
 	r := &report{Plan: p, Date: time.Now().UTC().Truncate(time.Second)}
 	cores, err := cpu.InfoWithContext(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("asking what machine this is: %w", err)
+		return nil, fmt.Errorf("reading the machine's properties: %w", err)
 	}
 	r.Machine = fmt.Sprintf("%s, %s/%s, GOMAXPROCS %d", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	if len(cores) > 0 {
@@ -69,7 +69,7 @@ func newReport(ctx context.Context, p plan, results []*result) (*report, error) 
 	return r, nil
 }
 
-// line sums the rounds up.
+// line sums up the rounds.
 func (r *result) line() line {
 	l := line{Concurrency: r.concurrency, Peer: r.peer, Failed: r.warmUp.failed}
 	all := newRound()
@@ -87,8 +87,8 @@ func (r *result) line() line {
 	return l
 }
 
-// compare relates rounds that ran beside each other; nil if there was one in which nothing was
-// gathered.
+// compare divides the throughput of rounds that ran next to each other. It returns nil if a round
+// gathered nothing.
 func compare(own, others []*round) *ratio {
 	var ratios []float64
 	for n := range own {
@@ -106,7 +106,7 @@ func compare(own, others []*round) *ratio {
 	return &ratio{Median: median, Min: ratios[0], Max: ratios[len(ratios)-1]}
 }
 
-// failures is an error if any gather has failed, with the first of each peer.
+// failures returns an error if any gather has failed. It names the first failure of each peer.
 func failures(results []*result) error {
 	var errs []error
 	for _, r := range results {
@@ -130,7 +130,7 @@ func (r *report) json(out io.Writer) error {
 	return e.Encode(r)
 }
 
-// table is Markdown, to be pasted where it is wanted.
+// table writes the report as Markdown.
 func (r *report) table(out io.Writer) error {
 	fmt.Fprintf(out, "%d apps, %d rounds of %s; %s; %s\n\n", r.Plan.Apps, r.Plan.Rounds,
 		r.Plan.Duration/time.Duration(r.Plan.Rounds), r.Machine, r.Date.Format(time.DateOnly))

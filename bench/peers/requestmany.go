@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// requestMany broadcasts one request on NATS and takes as many replies as there are apps.
+// requestMany broadcasts one request on NATS and collects as many replies as there are apps.
 type requestMany struct{}
 
 const userJoinSubject = "peers.userjoin"
@@ -52,7 +52,7 @@ func (r requestMany) Start(ctx context.Context, apps int) (gather Gather, stop f
 			verdicts = append(verdicts, v)
 		}
 		if len(verdicts) < apps {
-			return nil, errors.New("too few have answered")
+			return nil, errors.New("some apps have not answered")
 		}
 		return verdicts, nil
 	}, stop, nil

@@ -18,8 +18,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// roombus asks workers of the SDK as the room service does. The service runs because workers register with it;
-// what it does beside asking (the decision, the commit) is not measured.
+// roombus asks workers of the SDK as the room service does. The service runs because workers
+// register with it. Its other work (the decision and the commit) is not measured.
 type roombus struct{}
 
 func (roombus) Name() string { return "roombus" }
@@ -36,7 +36,7 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 		return nil, stop, err
 	}
 	stops = append(stops, s.stop)
-	own, err := s.Connect() // of the service, which sends on it alone
+	own, err := s.Connect() // the room service's connection, used by nothing else
 	if err != nil {
 		return nil, stop, err
 	}
@@ -45,7 +45,7 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 	if err != nil {
 		return nil, stop, err
 	}
-	stops = append(stops, func() { _ = service.Stop(context.WithoutCancel(ctx)) }) // what it would write is not kept
+	stops = append(stops, func() { _ = service.Stop(context.WithoutCancel(ctx)) }) // the snapshot that Stop writes is not kept
 	workers, err := newProcesses(r.Name())
 	if err != nil {
 		return nil, stop, err
@@ -54,17 +54,17 @@ func (r roombus) Start(ctx context.Context, apps int) (gather Gather, stop func(
 	if _, err := workers.start(ctx, apps, s.URL()); err != nil {
 		return nil, stop, err
 	}
-	asker, err := bus.NewRequester(bus.NewBatcher(s.nc))
+	requester, err := bus.NewRequester(bus.NewBatcher(s.nc))
 	if err != nil {
 		return nil, stop, err
 	}
 	return func(ctx context.Context, body []byte) ([]room.Verdict, error) {
-		return r.ask(ctx, asker, apps, body)
+		return r.ask(ctx, requester, apps, body)
 	}, stop, nil
 }
 
-// ask does what the room service's gather does when every app allows.
-func (roombus) ask(ctx context.Context, asker *bus.Requester, apps int, body []byte) ([]room.Verdict, error) {
+// ask does the same as the room service's gather when every app allows.
+func (roombus) ask(ctx context.Context, requester *bus.Requester, apps int, body []byte) ([]room.Verdict, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (roombus) ask(ctx context.Context, asker *bus.Requester, apps int, body []b
 			Late:    func(*nats.Msg) {},
 		}
 	}
-	asking := asker.Ask(questions)
+	asking := requester.Ask(questions)
 	defer asking.Close()
 	verdicts := make([]room.Verdict, 0, apps)
 	for range apps {

@@ -10,11 +10,11 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// server is a NATS server in this process, as in "roombus serve", which apps reach over TCP. Each peer
-// that needs one has its own.
+// server is an embedded NATS server, as in "roombus serve", which apps reach over TCP. Each peer
+// that needs a server has its own.
 type server struct {
 	*embedded.Server
-	nc  *nats.Conn // of the asker, inside the process
+	nc  *nats.Conn // the asking side's, in process
 	dir string
 }
 

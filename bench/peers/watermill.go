@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// watermillReply sends a command on Watermill's command bus over core NATS, and takes the replies of all apps
-// with its request-reply component.
+// watermillReply sends a command on Watermill's command bus over core NATS, and collects the
+// replies of all apps with its request-reply component.
 type watermillReply struct{}
 
 func (watermillReply) Name() string { return "watermill" }
@@ -58,7 +58,7 @@ func (w watermillReply) Start(ctx context.Context, apps int) (gather Gather, sto
 		for range apps {
 			reply, ok := <-replies
 			if !ok {
-				return nil, errors.New("too few have answered")
+				return nil, errors.New("some apps have not answered")
 			}
 			if reply.Error != nil {
 				return nil, reply.Error
@@ -110,7 +110,8 @@ func (watermillReply) Serve(app, url string) error {
 	return router.Run(context.Background())
 }
 
-// wire is Watermill on one NATS connection, so that who listens for replies does so before the command is sent.
+// wire is Watermill on one NATS connection, so that the subscription for replies exists before the
+// command is sent.
 type wire struct {
 	publisher  message.Publisher
 	subscriber message.Subscriber
@@ -131,7 +132,8 @@ func newWire(nc *nats.Conn, group string) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A topic for each command: on a common one each asker would be woken by the replies to all.
+	// Each command has its own topic: on a shared topic every asking goroutine would receive all
+	// replies.
 	replies, err := requestreply.NewPubSubBackend[[]byte](requestreply.PubSubBackendConfig{
 		Publisher: publisher,
 		SubscriberConstructor: func(requestreply.PubSubBackendSubscribeParams) (message.Subscriber, error) {

@@ -8,10 +8,10 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// command is a pre-event as Watermill's command bus takes it.
+// command is a pre-event in the form of Watermill's command bus.
 type command struct{ body []byte }
 
-// commandMarshaler carries bodies as they are: they are JSON already.
+// commandMarshaler passes bodies through unchanged, because they are JSON already.
 type commandMarshaler struct{}
 
 const commandName = "userjoin"
@@ -29,7 +29,7 @@ func (commandMarshaler) Name(any) string { return commandName }
 
 func (commandMarshaler) NameFromMessage(*message.Message) string { return commandName }
 
-// replyMarshaler carries verdicts as they are, and failures in a header.
+// replyMarshaler passes verdicts through unchanged, and failures in a header.
 type replyMarshaler struct{}
 
 func (replyMarshaler) MarshalReply(p requestreply.BackendOnCommandProcessedParams[[]byte]) (*message.Message, error) {

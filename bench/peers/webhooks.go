@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// webhooks POSTs the pre-event to every app in parallel, on connections that are kept.
+// webhooks POSTs the pre-event to every app in parallel, on persistent connections.
 type webhooks struct{}
 
 func (webhooks) Name() string { return "webhooks" }
@@ -74,7 +74,7 @@ func (webhooks) Serve(_, address string) error {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(reply) // fails only if the asker is gone
+		_, _ = w.Write(reply) // fails only if the client has gone
 	})
 	ready("http://" + l.Addr().String() + hook)
 	return (&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}).Serve(l)

@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// app is what can be done with apps.
+// app holds the flags that the app commands share.
 type app struct {
 	conn connection
 	out  output
@@ -26,7 +26,7 @@ type app struct {
 
 func newApp() *cobra.Command {
 	a := &app{}
-	c := &cobra.Command{Use: "app", Short: "Look at the registered apps, and decide about them"}
+	c := &cobra.Command{Use: "app", Short: "Show the registered apps, and change their settings"}
 	a.conn.addFlags(c)
 	a.conn.addTimeout(c, 5*time.Second)
 	a.out.addFlags(c)
@@ -35,15 +35,19 @@ func newApp() *cobra.Command {
 			Use:     "ls",
 			Aliases: aliases("ls"),
 			Short:   "List the apps in the order in which they are asked",
-			Long: `ls lists the apps in the order in which they are asked, and how they are doing. Interfaces
-that an app is essential for have a star. WORKERS are the live ones that speak the NATS micro
-protocol, as those made with the Go SDK do; with ? there are others only, which cannot be counted. The figures are sums over the replicas of the
-room service, each since it started; P50 and P99 are times from asking to knowing. FAIL OPEN is how
-often an action went on without a verdict of the app: an optional one that was disabled, absent, late,
-failed, or behind an open breaker. BACKLOG is how
-many post-events wait for the app, and the age of the oldest; DEAD is how many dead letters it has. An app is stuck on a room if its
-workers have as many events in hand as they may and do not acknowledge the oldest, one of that
-room: then the events of all rooms wait. app info has the event.`,
+			Long: `ls lists the apps in the order in which they are asked, with their state. A star marks the
+interfaces that an app is essential for. WORKERS counts the live workers that speak the NATS micro
+protocol, as workers made with the Go SDK do. "?" means that only other workers exist, which cannot
+be counted. The counters are sums over the replicas of the room service, each since it started. P50
+and P99 are latencies from the request to the verdict.
+
+FAIL OPEN counts the actions that went on without a verdict of an optional app, because the app was
+disabled, absent, late, failed, or behind an open circuit breaker. BACKLOG is the number of
+post-events that wait for the app, and the age of the oldest. DEAD is its number of dead letters.
+
+An app is stuck on a room if its workers have reached their limit of unacknowledged events and do
+not acknowledge the oldest, an event of that room. The events of all rooms then wait. app info shows
+that event.`,
 			Args: none("roombus app info APP shows one app"),
 			RunE: a.conn.calling(a.list),
 		},
@@ -54,17 +58,17 @@ room: then the events of all rooms wait. app info has the event.`,
 			RunE:  a.conn.calling(a.info),
 		},
 		a.register(),
-		a.decision("enable APP", "Have an app asked, and close its circuit breakers", "",
+		a.decision("enable APP", "Enable an app, and close its circuit breakers", "",
 			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 				return client.EnableApp(ctx, args[0])
 			}, "APP"),
 		a.disable(),
 		a.shadow(),
-		a.decision("rollback APP VERSION", "Make a manifest that counted before count again",
-			`rollback makes the manifest of a version that counted before count again; app info lists the
-versions that are remembered. What has been decided about the app and the events that wait for it
-stay as they are. A worker that registers the version rolled back from, or one in between, changes
-nothing; a later version ends the rollback, and so does rolling back to the version rolled back from.`,
+		a.decision("rollback APP VERSION", "Put an earlier manifest into force again",
+			`rollback puts the manifest of an earlier version into force again. app info lists the versions that
+are remembered. The settings of the app and the events that wait for it stay as they are. If a
+worker registers the version that was rolled back, or a version in between, nothing changes. A later
+version ends the rollback, and so does a rollback to the version that was rolled back.`,
 			func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 				return client.RollbackApp(ctx, args[0], args[1])
 			}, "APP", "VERSION"),
@@ -72,22 +76,23 @@ nothing; a later version ends the rollback, and so does rolling back to the vers
 }
 
 func (a *app) shadow() *cobra.Command {
-	c := a.decision("shadow APP on|off", "Have what an app says recorded only, or enforced",
-		`shadow on has an app asked beside the others and what it says recorded, not enforced. Nothing
-waits for it, but for 25 ms if it has been that fast. shadow off has it enforced.`,
+	c := a.decision("shadow APP on|off", "Record an app's verdicts only, or enforce them",
+		`shadow on makes the service record the verdicts of an app without enforcing them. The app is asked
+together with the others. The service waits at most 25 ms for it, and only if it has been that
+fast before. shadow off makes the service enforce its verdicts.`,
 		func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 			return client.ShadowApp(ctx, args[0], args[1] == "on")
 		}, "APP", "on|off")
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if args[1] != "on" && args[1] != "off" {
-			return usage(c, "it is on or off, not %q", args[1])
+			return usage(c, "shadow must be on or off, not %q", args[1])
 		}
 		return nil
 	}
 	return c
 }
 
-// decision is a command that changes how an app is treated, and says how it is now.
+// decision is a command that changes the settings of an app and prints its new state.
 func (a *app) decision(use, short, long string, do func(context.Context, *roomclient.Client, []string) (room.Manifest, error), args ...string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long,
@@ -158,7 +163,7 @@ func showApp(w io.Writer, m room.App) {
 		line(first(n, "implements"), "%s", marked(m.Manifest, i))
 	}
 	if m.ReinvocationPolicy == room.ReinvokeIfNeeded {
-		line("reinvocation", "if_needed: %s is asked again if a creation has been changed since", room.PreRoomCreatePrevent)
+		line("reinvocation", "if_needed: %s is asked again if another app has changed the creation since", room.PreRoomCreatePrevent)
 	}
 	for n, i := range slices.Sorted(maps.Keys(m.When)) {
 		line(first(n, "asked when"), "%s: %s", i, m.When[i])
@@ -168,7 +173,7 @@ func showApp(w io.Writer, m room.App) {
 	}
 	switch {
 	case s.Unseen:
-		line("workers", "? (there are, but none answers over the micro protocol)")
+		line("workers", "? (no worker speaks the micro protocol, so they cannot be counted)")
 	case len(s.Workers) == 0:
 		line("workers", "none")
 	}
@@ -206,7 +211,7 @@ func showApp(w io.Writer, m room.App) {
 	_ = t.Flush()
 }
 
-// showPost shows what workers report of their post-events.
+// showPost shows the post-event counters that the workers report.
 func showPost(w io.Writer, app string, s room.AppState) {
 	if len(s.Post) == 0 {
 		return
@@ -224,7 +229,7 @@ func showPost(w io.Writer, app string, s room.AppState) {
 	_ = t.Flush()
 }
 
-// workers is how many there are, as far as that can be known.
+// workers formats the number of workers, or "?" if they cannot be counted.
 func workers(s room.AppState) string {
 	if s.Unseen {
 		return "?"
@@ -232,7 +237,7 @@ func workers(s room.AppState) string {
 	return strconv.Itoa(len(s.Workers))
 }
 
-// stateOf is the state of an app; that of one which an older service lists is empty.
+// stateOf returns the state of an app. It is empty if an older service lists the app.
 func stateOf(m room.App) room.AppState {
 	if m.State == nil {
 		return room.AppState{}
@@ -251,7 +256,7 @@ func state(m room.Manifest) string {
 	return s
 }
 
-// decided says what of an app's state operators have decided.
+// decided formats the settings that an operator has chosen.
 func decided(o room.Settings) string {
 	var words []string
 	if o.Enabled != nil {
@@ -266,7 +271,7 @@ func decided(o room.Settings) string {
 	return " (decided by an operator: " + strings.Join(words, ", ") + ")"
 }
 
-// quantile is a time, if there was one to take: nobody who is not there takes any.
+// quantile formats a latency, or "-" if there were no calls.
 func quantile(ms float64) string {
 	if ms == 0 {
 		return "-"
@@ -281,7 +286,8 @@ func breaker(p paint, b room.Breaker) string {
 	return p.as(string(b), color.FgRed)
 }
 
-// backlog is how many events wait, since when, and the room that all others wait for.
+// backlog formats the number of waiting events, the age of the oldest, and the room that blocks the
+// others.
 func backlog(w room.Waiting) string {
 	if w.Backlog == nil {
 		return "-"
@@ -296,7 +302,7 @@ func backlog(w room.Waiting) string {
 	return s
 }
 
-// age is a duration in its largest unit.
+// age formats a duration in its largest unit.
 func age(d time.Duration) string {
 	const day = 24 * time.Hour
 	for _, u := range []struct {
@@ -317,7 +323,7 @@ func inHand(w room.Waiting) string {
 	return fmt.Sprintf("%d of at most %d", w.AckPending, w.MaxAckPending)
 }
 
-// first is the label of the first of several lines.
+// first returns the label for the first of several lines, and nothing for the others.
 func first(n int, label string) string {
 	if n > 0 {
 		return ""
@@ -325,7 +331,7 @@ func first(n int, label string) string {
 	return label
 }
 
-// interfaces lists what the app implements, essential ones marked with a star.
+// interfaces lists the interfaces of the app. A star marks the essential ones.
 func interfaces(m room.Manifest) string {
 	names := make([]string, 0, len(m.Implements))
 	for _, i := range slices.Sorted(slices.Values(m.Implements)) {

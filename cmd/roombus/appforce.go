@@ -13,13 +13,13 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// disable refuses to block commands unless it is told to.
+// disable refuses to disable an essential app unless --force is given.
 func (a *app) disable() *cobra.Command {
 	var force bool
-	c := a.decision("disable APP", "Keep an app from being asked",
-		`disable keeps an app from being asked. What it is essential for is refused meanwhile, so that
-an essential app is disabled with --force only. To let everything pass, have it asked all the same
-with app shadow APP on, or remove it.`,
+	c := a.decision("disable APP", "Stop asking an app",
+		`disable makes the service stop asking an app. While an essential app is disabled, the service
+refuses the commands that the app is essential for, so this needs --force. To let the commands pass
+instead, use app shadow APP on, or remove the app.`,
 		func(ctx context.Context, client *roomclient.Client, args []string) (room.Manifest, error) {
 			if force {
 				return client.DisableApp(ctx, args[0])
@@ -30,16 +30,16 @@ with app shadow APP on, or remove it.`,
 			}
 			if blocked := blockedWithout(m.Manifest); len(blocked) > 0 {
 				return room.Manifest{}, &usageError{fmt.Sprintf(
-					"app %s is essential: while it is disabled, every %s that it is to be asked about is refused; "+
+					"app %s is essential: while it is disabled, the service refuses %s; "+
 						"to let them pass: roombus app shadow %[1]s on; to refuse them: --force", m.ID, strings.Join(blocked, ", "))}
 			}
 			return client.DisableApp(ctx, args[0])
 		}, "APP")
-	c.Flags().BoolVar(&force, "force", false, "also if commands are refused from then on")
+	c.Flags().BoolVar(&force, "force", false, "disable the app even if commands are then refused")
 	return c
 }
 
-// blockedWithout lists the commands that are refused once the app is disabled and are not already.
+// blockedWithout lists the commands that the service starts to refuse once the app is disabled.
 func blockedWithout(m room.Manifest) []string {
 	if m.Shadow || !m.IsEnabled() {
 		return nil
@@ -53,21 +53,23 @@ func blockedWithout(m room.Manifest) []string {
 	return commands
 }
 
-// removed is an app that has been removed, as --json shows it.
+// removed is a removed app, as --json shows it.
 type removed struct {
 	room.Manifest
-	Dropped uint64 `json:"dropped"` // post-events that waited for it
+	Dropped uint64 `json:"dropped"` // post-events that were waiting for the app
 }
 
-// remove refuses to drop events unless it is told to.
+// remove refuses to drop waiting events unless --force is given.
 func (a *app) remove() *cobra.Command {
 	var force bool
 	const use = "remove APP"
 	c := &cobra.Command{
-		Use: use, Aliases: aliases(use), Short: "Forget an app",
-		Long: `remove forgets an app, what has been decided about it, and the events that wait for it: if there
-are any, with --force only. Its dead letters stay. Workers that still run are not asked any more; one
-that starts, or that loses its connection and connects again, registers the app anew: stop them first.`,
+		Use: use, Aliases: aliases(use), Short: "Remove an app",
+		Long: `remove removes an app, its settings, and the events that wait for it. If events wait, it needs
+--force. The dead letters of the app stay.
+
+Stop the workers first. The service no longer asks workers that still run, but a worker that starts
+or reconnects registers the app again.`,
 		Args: exactly("APP"),
 		RunE: a.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 			m, err := client.App(ctx, args[0])
@@ -91,11 +93,11 @@ that starts, or that loses its connection and connects again, registers the app 
 			})
 		}),
 	}
-	c.Flags().BoolVar(&force, "force", false, "also if post-events wait for the app")
+	c.Flags().BoolVar(&force, "force", false, "remove the app even if post-events wait for it")
 	return c
 }
 
-// undelivered is how many events are dropped with the app.
+// undelivered counts the events that are dropped with the app.
 func undelivered(s room.AppState) uint64 {
 	n := s.Replays + s.Parked
 	if s.Backlog != nil {

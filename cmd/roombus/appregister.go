@@ -16,22 +16,22 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// register makes an app known without a worker of it.
+// register registers an app that has no worker yet.
 func (a *app) register() *cobra.Command {
 	var deliver, since string
 	var m room.Manifest
 	c := &cobra.Command{
 		Use:   "register [MANIFEST]",
-		Short: "Make an app known before it has workers",
-		Long: `register makes an app known by its manifest, a file of JSON, or standard input. Workers made
-with the Go SDK register by themselves: register one before they start to have its post-events
-begin elsewhere than with what happens from then on. Where they begin counts when the app is
-registered for the first time: to begin anew, remove the app first.`,
+		Short: "Register an app before it has workers",
+		Long: `register registers an app by its manifest, a JSON file or standard input. Workers made with the Go
+SDK register their app themselves. Register it before they start if its post-events are not to
+begin with the events after the registration. The starting point takes effect only when an app is
+registered for the first time: to change it, remove the app first.`,
 		Example: `  roombus app register guard.json
   echo '{"id":"ledger","version":"1.0.0","implements":["PostRoomUserJoined"]}' | roombus app register --deliver all`,
 		Args: between(0, "MANIFEST"),
 	}
-	c.Flags().StringVar(&deliver, "deliver", "", "where its post-events begin: new, all or since (default: as the manifest says, or new)")
+	c.Flags().StringVar(&deliver, "deliver", "", "where its post-events begin: new, all or since (default: from the manifest, or new)")
 	c.Flags().StringVar(&since, "since", "", "with --deliver since: "+sinceForms)
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		known := []room.Deliver{"", room.DeliverNew, room.DeliverAll, room.DeliverSince}
@@ -67,7 +67,7 @@ registered for the first time: to begin anew, remove the app first.`,
 	return c
 }
 
-// readManifest reads the file that is named, or standard input.
+// readManifest reads the named file, or standard input.
 func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) {
 	var from io.Reader
 	name := strings.Join(args, "")
@@ -82,7 +82,7 @@ func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) 
 		if err != nil {
 			return m, fmt.Errorf("opening the manifest: %w", err)
 		}
-		defer func() { _ = f.Close() }() // it was only read
+		defer func() { _ = f.Close() }() // the file was only read
 		from = f
 	}
 	data, err := io.ReadAll(from)
@@ -90,7 +90,7 @@ func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) 
 		return m, fmt.Errorf("reading the manifest: %w", err)
 	}
 	if err := room.Decode(data, &m); err != nil {
-		return m, fmt.Errorf("%s is no manifest: %w", cmp.Or(name, "what stands at standard input"), err)
+		return m, fmt.Errorf("%s is not a manifest: %w", cmp.Or(name, "standard input"), err)
 	}
 	return m, nil
 }

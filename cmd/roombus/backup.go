@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// backingUp writes a backup.
+// backingUp holds the flags of the backup command.
 type backingUp struct {
 	conn              connection
 	out               output
@@ -26,17 +26,19 @@ func newBackup() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Write a backup of rooms, apps, their positions and dead letters to a folder",
-		Long: `backup writes everything that cannot be made again to DIR, which must not exist or be empty: the
-events with the positions of the apps, the registry of apps, dead letters, replays and rejections.
-Services and apps may run meanwhile. DIR/manifest.json is written last: without it there is no backup.
+		Long: `backup writes everything that cannot be derived from other data to DIR, which must be empty or not
+exist: the events with the positions of the apps, the registry of apps, dead letters, replays and
+rejections. Services and apps may run meanwhile. DIR/manifest.json is written last: a folder without
+it is no backup.
 
-Each folder of a stream in DIR is what nats stream backup makes, and nats stream restore restores it.`,
+The folders of the streams in DIR have the format of nats stream backup, and nats stream restore
+can restore them.`,
 		Args: exactly("DIR"),
 		RunE: func(c *cobra.Command, args []string) error { return b.run(c, args[0]) },
 	}
 	b.conn.addFlags(c)
 	b.out.addFlags(c)
-	c.Flags().BoolVar(&b.withoutRejections, "without-rejections", false, "leave the rejections out")
+	c.Flags().BoolVar(&b.withoutRejections, "without-rejections", false, "do not copy the rejections")
 	return c
 }
 
@@ -62,7 +64,7 @@ func transferConfig(c *cobra.Command, nc *nats.Conn, dir string, bars *streamBar
 	}
 }
 
-// streamBars shows on a terminal how far each stream is, and nothing elsewhere.
+// streamBars shows the progress of each stream on a terminal. Elsewhere it shows nothing.
 type streamBars struct {
 	w      io.Writer
 	stream string
@@ -79,7 +81,7 @@ func (b *streamBars) show(stream string, done, all uint64) {
 		b.bar = progressbar.NewOptions64(int64(max(all, 1)), progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(stream),
 			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 	}
-	_ = b.bar.Set64(int64(min(done, max(all, 1)))) // it is only drawn
+	_ = b.bar.Set64(int64(min(done, max(all, 1)))) // a progress bar may fail
 }
 
 func (b *streamBars) end() {

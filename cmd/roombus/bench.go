@@ -35,57 +35,57 @@ func newBench() *cobra.Command {
 	b := &benching{}
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the room service beside a bare NATS program that does the same work",
-		Long: `bench starts a NATS server, a room service and apps, and beside them a floor: a bare program
-that does the same work on NATS without any logic, with messages of the same size. It
-measures both in turns, for every combination of --commands, --apps, --rooms and
---concurrency, and prints how close the room service comes. As it is, it takes two minutes.
+		Short: "Compare the room service with a bare NATS program that does the same work",
+		Long: `bench starts a NATS server, a room service, apps, and a floor: a bare program that does the same
+work on NATS without any logic, with messages of the same size. It measures both in turns, for
+every combination of --commands, --apps, --rooms and --concurrency, and prints how close the room
+service comes to the floor. With the defaults it takes two minutes.
 
-All but the NATS server and the clients are processes of their own. With --nats or --context,
-or with NATS_URL or NATS_CONTEXT in the environment, the NATS server is that one; its account
-must have nothing of a room service's, and has nothing of it afterwards.
+Each service and app is a separate process. With --nats or --context, or with NATS_URL or
+NATS_CONTEXT in the environment, bench uses that NATS server. The account must not hold the streams
+of a room service. bench removes the streams that it creates.
 
-With --trace the commands are the joins and leaves of a trace, as "roombus replay" takes it.
-The rows of one room go in order, one after the other, so that as many are in progress as
-there are rooms, however high the --concurrency.`,
+With --trace the commands are the joins and leaves of a trace in the format of "roombus replay".
+The rows of one room are sent in order, one after the other, so the number of rooms also bounds the
+number of commands in progress.`,
 		Example: `  roombus bench
   roombus bench --commands join --apps 0,1,5,20 --concurrency 1,16,64,256 --html bench.html
   roombus bench --commands join --rooms 1,1000,100000 --duration 10s --json
   roombus bench --trace trace.csv.gz --limit 20000 --apps 3 --concurrency 64
   roombus bench --nats nats://nats.example.org --replicas 3`,
-		Args: none("say with --nats which NATS server to use"),
+		Args: none("give the NATS server with --nats"),
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c) },
 	}
 	b.conn.addFlags(c)
 	b.out.addFlags(c)
 	f := c.Flags()
-	f.StringSliceVar(&b.commands, "commands", []string{string(bench.Join), string(bench.Create), string(bench.Leave)}, "what is measured: join, leave and create, which asks in all three phases")
-	f.IntSliceVar(&b.cfg.Apps, "apps", []int{0, 3}, "numbers of apps that are asked")
+	f.StringSliceVar(&b.commands, "commands", []string{string(bench.Join), string(bench.Create), string(bench.Leave)}, "commands to measure: join, leave and create, which asks the apps in all three phases")
+	f.IntSliceVar(&b.cfg.Apps, "apps", []int{0, 3}, "numbers of apps to ask")
 	f.IntSliceVar(&b.cfg.Concurrency, "concurrency", []int{1, 64}, "numbers of commands in progress at once")
-	f.IntSliceVar(&b.cfg.Rooms, "rooms", []int{1000}, "numbers of rooms that are joined and left")
-	f.DurationVar(&b.cfg.Duration, "duration", 3*time.Second, "how long each of the two is measured for each combination")
-	f.IntVar(&b.cfg.Rounds, "rounds", 5, "how many turns that is done in")
+	f.IntSliceVar(&b.cfg.Rooms, "rooms", []int{1000}, "numbers of rooms to join and leave")
+	f.DurationVar(&b.cfg.Duration, "duration", 3*time.Second, "how long to measure each side for each combination")
+	f.IntVar(&b.cfg.Rounds, "rounds", 5, "number of turns that --duration is divided into")
 	f.StringVar(&b.trace, "trace", "", "file with a trace to replay instead, plain or gzipped")
-	f.IntVar(&b.limit, "limit", 0, "with --trace: end after so many rows (0: no limit)")
-	f.BoolVar(&b.chart, "chart", false, "draw how the latencies are distributed, as on a terminal")
+	f.IntVar(&b.limit, "limit", 0, "with --trace: maximum number of rows (0: no limit)")
+	f.BoolVar(&b.chart, "chart", false, "draw the distribution of the latencies, also if the output is not a terminal")
 	f.StringVar(&b.html, "html", "", "file to write a page with plots to")
 	f.IntVar(&b.cfg.Services, "services", 1, "room services that share the commands")
 	f.IntVar(&b.cfg.Replicas, "replicas", 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
-	f.StringVar(&b.storeDir, "store-dir", os.TempDir(), "folder in which the NATS server inside makes one for itself, and removes it")
-	f.StringVar(&b.sync, "sync", "interval", "when the NATS server inside syncs to disk: always or interval")
+	f.StringVar(&b.storeDir, "store-dir", os.TempDir(), "parent of the temporary folder of the embedded NATS server")
+	f.StringVar(&b.sync, "sync", "interval", "when the embedded NATS server syncs to disk: always or interval")
 	f.StringVar(&b.cfg.Profile, "profile", "", "folder for CPU, allocation, mutex and block profiles of every process")
 	c.AddCommand(newBenchPart())
 	return c
 }
 
-// newBenchPart is what the processes of a benchmark run.
+// newBenchPart makes the hidden command that the processes of a benchmark run.
 func newBenchPart() *cobra.Command {
 	var p bench.Part
 	c := &cobra.Command{
 		Use: "part", Hidden: true, Args: exactly(),
 		Short: "Play a part in a benchmark that another process has begun",
 		RunE: func(c *cobra.Command, _ []string) error {
-			signal.Ignore(os.Interrupt) // a terminal tells all; the process that began it ends the others
+			signal.Ignore(os.Interrupt) // a terminal interrupts the whole group; the parent process ends its children
 			return bench.Play(c.Context(), p, bus.SettingsFromEnv(), c.InOrStdin(), c.OutOrStdout())
 		},
 	}
@@ -98,7 +98,7 @@ func newBenchPart() *cobra.Command {
 	return c
 }
 
-// partArgs is the command line of a part.
+// partArgs returns the command line of a part.
 func partArgs(program string) func(bench.Part) []string {
 	return func(p bench.Part) []string {
 		return []string{
@@ -147,7 +147,7 @@ func (b *benching) check(c *cobra.Command) error {
 	if b.trace != "" {
 		for _, name := range []string{"commands", "rooms", "duration"} {
 			if c.Flags().Changed(name) {
-				return usage(c, "--%s does not go with --trace, which says that itself", name)
+				return usage(c, "--%s does not go with --trace, which sets it", name)
 			}
 		}
 	} else if c.Flags().Changed("limit") {
@@ -167,7 +167,7 @@ func (b *benching) check(c *cobra.Command) error {
 	for _, name := range b.commands {
 		command := bench.Command(name)
 		if !slices.Contains(bench.Commands(), command) {
-			return usage(c, "--commands must be of join, leave and create, not %q", name)
+			return usage(c, "--commands must be join, leave or create, not %q", name)
 		}
 		b.cfg.Commands = append(b.cfg.Commands, command)
 	}
@@ -192,7 +192,7 @@ func (b *benching) check(c *cobra.Command) error {
 	return nil
 }
 
-// readTrace reads what is to be replayed.
+// readTrace reads the trace to replay.
 func (b *benching) readTrace(c *cobra.Command) error {
 	if b.trace == "" {
 		return nil
@@ -201,7 +201,7 @@ func (b *benching) readTrace(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // the file was only read
 	r, err := trace.NewReader(f)
 	if err != nil {
 		return &usageError{fmt.Sprintf("%s: %v", b.trace, err)}
@@ -211,7 +211,7 @@ func (b *benching) readTrace(c *cobra.Command) error {
 		return fmt.Errorf("%s: %w", b.trace, err)
 	}
 	if len(bad) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "%s: bad rows, which are passed over: %d; the first: %v\n", b.trace, len(bad), bad[0])
+		fmt.Fprintf(c.ErrOrStderr(), "%s: skipped bad rows: %d; the first: %v\n", b.trace, len(bad), bad[0])
 	}
 	if t.Rows() < b.cfg.Rounds {
 		return usage(c, "%s has %d rows, and --rounds is %d", b.trace, t.Rows(), b.cfg.Rounds)
@@ -220,7 +220,7 @@ func (b *benching) readTrace(c *cobra.Command) error {
 	return nil
 }
 
-// nats starts a NATS server unless there is to be another.
+// nats starts a NATS server, unless the flags or the environment name another.
 func (b *benching) nats(ctx context.Context) (stop func(), err error) {
 	if b.conn.elsewhere() {
 		b.cfg.Settings = b.conn.settings()

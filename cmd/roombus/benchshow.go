@@ -12,8 +12,8 @@ import (
 	"github.com/roombus/roombus/internal/bench"
 )
 
-// show prints what was measured, the charts before the tables that stay on the screen, and writes
-// the page.
+// show prints the results and writes the page. Charts come before the tables, so that the tables
+// stay on the screen.
 func (b *benching) show(c *cobra.Command, results []*bench.Result, page *page) error {
 	if err := page.write(results); err != nil {
 		return err
@@ -35,8 +35,8 @@ func (b *benching) show(c *cobra.Command, results []*bench.Result, page *page) e
 	return bench.WriteTables(w, results)
 }
 
-// steps shows how far a benchmark is: a bar on a terminal, elsewhere a line for each thing
-// that is measured, or nothing if the output is for scripts.
+// steps shows the progress of a benchmark: a bar on a terminal, otherwise a line for each
+// measurement. With quiet it shows nothing.
 type steps struct {
 	w     io.Writer
 	quiet bool
@@ -57,7 +57,7 @@ func (s *steps) show(at bench.Step) {
 	switch {
 	case s.bar != nil:
 		s.bar.Describe(at.What)
-		_ = s.bar.Set(at.Done) // it is only drawn
+		_ = s.bar.Set(at.Done) // a progress bar may fail
 	case !s.quiet && at.What != s.last:
 		fmt.Fprintf(s.w, "%3d%% %s\n", 100*at.Done/at.All, at.What)
 	}
@@ -70,22 +70,22 @@ func (s *steps) finish() {
 	}
 }
 
-// page is the file that the page with plots goes to. It is opened before anything is measured,
-// since it would be a pity to find out afterwards that it cannot be.
+// page is the file for the page with plots. It is opened before the benchmark starts, so that a
+// wrong path is reported at once.
 type page struct{ file *os.File }
 
 func openPage(path string) (*page, error) {
 	if path == "" {
 		return &page{}, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644) //nolint:gosec // a report, which is there to be read
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644) //nolint:gosec // a report, meant to be read by others
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("cannot write the page: %v", err)}
 	}
 	return &page{file: f}, nil
 }
 
-// write replaces what was in the file, if there is anything to write.
+// write replaces the content of the file, if there are results.
 func (p *page) write(results []*bench.Result) error {
 	if p.file == nil || len(results) == 0 {
 		return nil
@@ -96,7 +96,7 @@ func (p *page) write(results []*bench.Result) error {
 	return bench.WriteHTML(p.file, results)
 }
 
-// close leaves no file behind that has nothing in it.
+// close removes the file if it is empty.
 func (p *page) close() {
 	if p.file == nil {
 		return

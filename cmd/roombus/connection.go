@@ -17,7 +17,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// connection is how a command reaches NATS: flags first, then the environment.
+// connection says how a command connects to NATS. Flags take precedence over the environment.
 type connection struct {
 	flags   bus.Settings
 	timeout time.Duration
@@ -39,21 +39,21 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	str(&c.flags.InboxPrefix, "inbox-prefix", "prefix of this connection's inboxes (NATS_INBOX_PREFIX)")
 }
 
-// addTimeout adds the flag of commands that wait for an answer.
+// addTimeout adds the --timeout flag.
 func (c *connection) addTimeout(cmd *cobra.Command, def time.Duration) {
 	cmd.PersistentFlags().DurationVar(&c.timeout, "timeout", def, "how long to wait for an answer")
 }
 
 func (c *connection) settings() bus.Settings { return c.flags.Or(bus.SettingsFromEnv()) }
 
-// elsewhere reports whether the NATS server is another process.
+// elsewhere reports whether the NATS server runs in another process.
 func (c *connection) elsewhere() bool {
 	settings := c.settings()
 	return settings.URL != "" || settings.Context != ""
 }
 
-// serverMistakes lists what is wrong with the flags and the environment of a command that has a NATS
-// server inside unless there is to be another.
+// serverMistakes lists the mistakes in the flags and the environment of a command that starts an
+// embedded NATS server, unless another server is named.
 func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync string) []string {
 	var mistakes []string
 	say := func(format string, args ...any) { mistakes = append(mistakes, fmt.Sprintf(format, args...)) }
@@ -66,7 +66,7 @@ func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync strin
 	if c.elsewhere() {
 		for _, flag := range []string{"listen", "store-dir", "sync"} {
 			if cmd.Flags().Changed(flag) {
-				say("--%s is about the NATS server inside, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
+				say("--%s is about the embedded NATS server, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
 			}
 		}
 		var wrong *bus.SettingsError
@@ -76,16 +76,15 @@ func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync strin
 		return mistakes
 	}
 	if replicas > 1 {
-		say("--replicas %d needs a NATS cluster: say with --nats where it is", replicas)
+		say("--replicas %d needs a NATS cluster: give its address with --nats", replicas)
 	}
 	if ignored := c.withoutServer(cmd); len(ignored) > 0 {
-		say("%s: there is no use for that with the NATS server inside; say with --nats where another one is, or leave it out", strings.Join(ignored, ", "))
+		say("%s: that has no effect with the embedded NATS server; give the address of another server with --nats, or leave it out", strings.Join(ignored, ", "))
 	}
 	return mistakes
 }
 
-// withoutServer names the flags and variables about a connection to a server elsewhere, which the server
-// inside would ignore.
+// withoutServer names the flags and variables that the embedded server would ignore.
 func (c *connection) withoutServer(cmd *cobra.Command) []string {
 	var names []string
 	for _, flag := range []string{"creds", "nkey", "user", "password", "token", "tlscert", "tlskey", "tlsca", "inbox-prefix"} {
@@ -108,7 +107,7 @@ func checkReplicas(n int) error {
 	return nil
 }
 
-// filled is a flag that has a default and no meaning when it is empty, as with --nats "$UNSET".
+// filled is a string flag that rejects an empty value, as in --nats "$UNSET".
 type filled string
 
 func (f *filled) String() string { return string(*f) }
@@ -124,11 +123,11 @@ func (f *filled) Set(s string) error {
 func (*filled) Type() string { return "string" }
 
 func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
-	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the command's own error says it
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the command's own error says the same
 	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI"), quiet}, opts...)...)
 }
 
-// jetStream connects to NATS for what reads its streams. The caller closes the connection.
+// jetStream connects to NATS for commands that read streams. The caller closes the connection.
 func (c *connection) jetStream() (*nats.Conn, jetstream.JetStream, error) {
 	nc, err := c.connect()
 	if err != nil {
@@ -142,7 +141,7 @@ func (c *connection) jetStream() (*nats.Conn, jetstream.JetStream, error) {
 	return nc, js, nil
 }
 
-// calling is what a command runs that calls the room service and writes what it answers.
+// calling returns a RunE function that calls the room service and writes the answer.
 func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Writer, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if c.timeout <= 0 {
@@ -158,8 +157,8 @@ func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Wri
 	}
 }
 
-// denied adds to an error which permission the connection lacks, if NATS has refused one: a request that
-// may not be sent only runs out of time.
+// denied adds to an error the permission that the connection lacks. The client library reports a
+// request without permission as a timeout.
 func denied(nc *nats.Conn, err error) error {
 	if refused := nc.LastError(); err != nil && errors.Is(refused, nats.ErrPermissionViolation) {
 		return fmt.Errorf("%w: %w", refused, err)
@@ -167,7 +166,8 @@ func denied(nc *nats.Conn, err error) error {
 	return err
 }
 
-// noteUnknownApp says on stderr if no app of the id is registered: that is why nothing was found of it.
+// noteUnknownApp writes to stderr if no app with the id is registered, which explains an empty
+// result.
 func noteUnknownApp(cmd *cobra.Command, js jetstream.JetStream, id string) {
 	kv, err := js.KeyValue(cmd.Context(), subjects.AppsBucket)
 	if err == nil {

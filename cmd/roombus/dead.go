@@ -17,7 +17,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// deadLetters is what can be done with dead letters.
+// deadLetters holds the flags that the dead letter commands share.
 type deadLetters struct {
 	conn  connection
 	out   output
@@ -31,14 +31,14 @@ func newDead() *cobra.Command {
 	d := &deadLetters{}
 	c := &cobra.Command{
 		Use:   "dead",
-		Short: "Look at the events that apps could not process, and hand them over again",
-		Long: `An event that an app has discarded, or failed to process as often as its manifest allows, is a
-dead letter of that app: it is kept until it is replayed or purged.`,
+		Short: "Show the events that apps could not process, and deliver them again",
+		Long: `An event becomes a dead letter of an app if the app discards it, or fails to process it as often as
+its manifest allows. The dead letter is kept until it is replayed or purged.`,
 	}
 	d.conn.addFlags(c)
 	d.out.addFlags(c)
 	f := c.PersistentFlags()
-	f.StringVar(&d.app, "app", "", "only those of this app")
+	f.StringVar(&d.app, "app", "", "only dead letters of this app")
 	f.StringVar(&d.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
 	f.StringVar(&d.room, "room", "", "only events of this room")
 	return group(c,
@@ -46,10 +46,10 @@ dead letter of that app: it is kept until it is replayed or purged.`,
 			none("choose with --app, --event or --room; roombus dead show SEQ shows one dead letter"), d.list),
 		d.command("show [SEQ]", "Show dead letters whole, with the event's headers and body",
 			"show shows the dead letter of that sequence, as ls lists it, or those that the flags choose.", between(0, "SEQ"), d.show),
-		d.command("replay [SEQ]", "Hand dead letters to their apps again",
-			`replay hands the dead letter of that sequence, or those that the flags choose, to its app again:
-a worker gets it once more like any event, with as many attempts. It comes beside the other
-events of its room, not in order with them. What fails again becomes a dead letter again.`, between(0, "SEQ"), d.replay),
+		d.command("replay [SEQ]", "Deliver dead letters to their apps again",
+			`replay delivers the dead letter of that sequence, or those that the flags choose, to their apps
+again, with as many attempts as any event. A replayed event is not in order with the other events
+of its room. If it fails again, it becomes a dead letter again.`, between(0, "SEQ"), d.replay),
 		d.purging())
 }
 
@@ -70,7 +70,7 @@ func (d *deadLetters) purging() *cobra.Command {
 	return c
 }
 
-// command makes a cobra command of what is done with the letters that are chosen.
+// command makes a cobra command that acts on the chosen dead letters.
 func (d *deadLetters) command(use, short, long string, args cobra.PositionalArgs, do func(context.Context, io.Writer, *dead.Stream, dead.Filter) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Aliases: aliases(use), Short: short, Long: long,
@@ -138,7 +138,7 @@ func (d *deadLetters) list(ctx context.Context, w io.Writer, letters *dead.Strea
 	return t.Flush()
 }
 
-// reason is why the letter is dead.
+// reason formats why the event became a dead letter.
 func reason(l dead.Letter) string {
 	if l.Reason != nil {
 		return "this is no dead letter: " + l.Reason.Error()
@@ -146,7 +146,7 @@ func reason(l dead.Letter) string {
 	return l.Error
 }
 
-// wholeLetter is a dead letter as show --json shows it.
+// wholeLetter is a dead letter, as show --json shows it.
 type wholeLetter struct {
 	dead.Letter
 	Headers map[string][]string `json:"headers"`
@@ -189,7 +189,7 @@ func showLetter(w io.Writer, l dead.Letter) {
 
 func (d *deadLetters) replay(ctx context.Context, w io.Writer, letters *dead.Stream, f dead.Filter) error {
 	var n uint64
-	var left error // what stays, for the app is gone
+	var left error // the dead letters that stay, because the app is gone
 	for l, err := range letters.Read(ctx, f) {
 		if err == nil {
 			err = letters.Replay(ctx, l)
@@ -198,7 +198,7 @@ func (d *deadLetters) replay(ctx context.Context, w io.Writer, letters *dead.Str
 		switch {
 		case errors.Is(err, &room.Error{Code: room.CodeAppNotFound}):
 			left = err
-		case errors.As(err, &gone) && f.Seq == 0: // somebody else was faster
+		case errors.As(err, &gone) && f.Seq == 0: // another process removed it first
 		case err != nil && n > 0:
 			return fmt.Errorf("%w (%d replayed before)", err, n)
 		case err != nil:

@@ -19,9 +19,9 @@ func newDemo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch apps veto, extend, modify, react and go away, in one process",
-		Long: `demo runs a NATS server, a room service and three apps in this process, and tells a short
-story with real commands. It ends by itself and leaves nothing behind; with --keep it goes on
-serving until Ctrl-C, for you to try the nats CLI on it.`,
+		Long: `demo runs a NATS server, a room service and three apps in this process, and shows a short story with
+real commands. Then it ends and removes its files. With --keep it serves until Ctrl-C, so that you
+can try the nats CLI on it.`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("listen") && !keep {
@@ -40,15 +40,15 @@ serving until Ctrl-C, for you to try the nats CLI on it.`,
 		},
 	}
 	out.addFlags(c)
-	c.Flags().BoolVar(&keep, "keep", false, "go on serving after the story, until Ctrl-C")
+	c.Flags().BoolVar(&keep, "keep", false, "keep serving after the story, until Ctrl-C")
 	c.Flags().StringVar(&listen, "listen", defaultListen, "with --keep: address for the nats CLI; port 0 takes a free one")
 	return c
 }
 
-// timeline writes entries as they come, as lines for people or as JSON.
+// timeline writes entries as they arrive, as text or as JSON.
 func timeline(w io.Writer, json bool) func(demo.Entry) {
 	if json {
-		return func(e demo.Entry) { _ = writeJSON(w, e) } // a demo nobody reads has no one to tell
+		return func(e demo.Entry) { _ = writeJSON(w, e) } // a failed write ends the command in Run
 	}
 	p := paintFor(w)
 	return func(e demo.Entry) {
@@ -59,7 +59,7 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 			fmt.Fprintf(w, "\n%s\n", p.as("— "+e.Text, color.Faint))
 		case demo.KindExplain:
 			fmt.Fprintf(w, "\n%s\n", p.as("$ "+e.Text, color.Bold))
-			_ = (&reading{out: &output{}}).tell(w, e.Found) // writing as people read it does not fail
+			_ = (&reading{out: &output{}}).tell(w, e.Found) // writing text returns no error
 		case demo.KindVerdict:
 			p.verdict(w, room.AppOutcome{App: e.App, Interface: e.Interface, Outcome: e.Outcome, Reason: e.Text, Changed: e.Fields, Ms: e.Ms})
 		case demo.KindWarning:
@@ -76,7 +76,7 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 	}
 }
 
-// tryThese is what a visitor can do with a demo that goes on.
+// tryThese returns the commands to try while the demo runs.
 func tryThese(url string) string {
 	return fmt.Sprintf(`
 The demo goes on. In another terminal, with the nats CLI:

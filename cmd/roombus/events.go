@@ -18,10 +18,10 @@ import (
 type events struct {
 	reading
 	event string
-	where []subjectOf // there must be something of the room, or it is said; empty: it is not
+	where []subjectOf // if none of these subjects has a message, the command says that the room is unknown; empty: no such check
 }
 
-// eventLine is an event as --json shows it.
+// eventLine is an event, as --json shows it.
 type eventLine struct {
 	Seq      uint64         `json:"seq"`
 	ID       string         `json:"id"`
@@ -39,8 +39,8 @@ func newEvents() *cobra.Command {
 		Use:   "events",
 		Short: "Show what happened to rooms",
 		Long: `events reads the stream of post-events from its beginning, from --since or with --last, to its
-end, or with --follow on and on. A line has the event's sequence, the room and its version, what the apps
-said and, in brackets at its end, the id of the command, for roombus explain.`,
+end. With --follow it does not end. A line has the event's sequence, the room and its version, the
+verdicts of the apps and, in brackets, the id of the command, for roombus explain.`,
 		Args: none("choose a room with --room"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			e.where = []subjectOf{{subjects.Events, subjects.PostsOf(e.room)}}
@@ -73,7 +73,7 @@ func newHistory(conn *connection, out *output) *cobra.Command {
 	return c
 }
 
-// run shows the events and returns how many there were.
+// run shows the events and returns their number.
 func (e *events) run(c *cobra.Command) (int, error) {
 	types := room.EventTypes()
 	if e.event != "" {
@@ -113,22 +113,22 @@ func lineOf(e room.Event) eventLine {
 	return eventLine{e.Seq, e.ID, e.Time, e.Type, e.Room, e.Version, e.CausedBy, e.Data}
 }
 
-// quarantined is what --json shows of a message that is not what its stream is for.
+// quarantined is the --json form of a message that is not of the kind its stream holds.
 func quarantined(msg *jetstream.RawStreamMsg, why error) map[string]any {
 	return map[string]any{"seq": msg.Sequence, "subject": msg.Subject, "quarantined": why.Error()}
 }
 
-// about says in a few words what an event was.
+// about summarizes an event in a few words.
 func about(e room.Event) string {
-	words := who(e.Data, " joined", " left")
+	words := participants(e.Data, " joined", " left")
 	for _, a := range e.Data.Apps {
-		words = append(words, fmt.Sprintf("[%s]", said(e.Type, a)))
+		words = append(words, fmt.Sprintf("[%s]", verdictText(e.Type, a)))
 	}
 	return plain(strings.Join(words, " "))
 }
 
-// said says in a few words what an app said, and in which phase if there are several.
-func said(e room.EventType, a room.AppOutcome) string {
+// verdictText summarizes an app's verdict, with the phase if the event has several.
+func verdictText(e room.EventType, a room.AppOutcome) string {
 	words := []string{a.App}
 	if len(e.Phases()) > 1 {
 		words = append(words, strings.TrimPrefix(a.Interface.Token(), e.Command()))
@@ -139,8 +139,8 @@ func said(e room.EventType, a room.AppOutcome) string {
 	return strings.Join(words, " ")
 }
 
-// who says whom and what a change is about, and by whom.
-func who(d room.Data, joined, left string) []string {
+// participants names the users that a change concerns, and its author.
+func participants(d room.Data, joined, left string) []string {
 	var words []string
 	switch {
 	case d.JoiningUser != nil:

@@ -21,7 +21,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// The exit statuses.
+// Exit statuses.
 const (
 	exitDone        = 0
 	exitFailed      = 1
@@ -31,7 +31,7 @@ const (
 	exitUnavailable = 5
 	exitConflict    = 6
 	exitInterrupted = 130
-	exitPipe        = 141 // nobody reads the output any more
+	exitPipe        = 141 // the reader of the output has gone
 )
 
 // usageError is returned when the command line is wrong.
@@ -91,9 +91,9 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// inOneLine makes one line of an error, with what to do about it where that is known.
+// inOneLine formats an error as one line, with a hint for the remedy if one is known.
 func inOneLine(err error) string {
-	var lines []string // one for each of the errors that are joined
+	var lines []string // one for each joined error
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.Join(strings.Fields(line), " "); line != "" {
 			lines = append(lines, line)
@@ -106,8 +106,8 @@ func inOneLine(err error) string {
 	return line
 }
 
-// codeOverlap is the error of the JetStream API, which the client library has no name for, that another
-// stream takes some of the subjects.
+// codeOverlap is the JetStream API error for a stream whose subjects overlap with another stream's.
+// The client library does not name it.
 const codeOverlap = 10065
 
 func hint(err error) string {
@@ -123,19 +123,19 @@ func hint(err error) string {
 	var incomplete *backup.IncompleteError
 	switch {
 	case errors.As(err, &running):
-		return "stop them first; they would answer with what is being restored"
+		return "stop them first; they would answer from a partial restore"
 	case errors.As(err, &exist):
-		return "remove them with nats stream rm, or say --force to have them removed, with all that is in them"
+		return "remove them with nats stream rm, or give --force to remove them with all their messages"
 	case errors.As(err, &incomplete):
-		return "services stay unavailable until it is; run it again with --force"
+		return "services stay unavailable until the restore is complete; run it again with --force"
 	case errors.As(err, &traceless) && (traceless.Query.Room != "" || !traceless.Query.Since.IsZero()):
-		return "look everywhere, without --room and --since"
+		return "search the whole streams, without --room and --since"
 	case errors.As(err, &traceless):
 		return "rejections are kept for 7 days by default, and a command that changed nothing (changed: false), was not possible or was refused as overloaded leaves no trace"
 	case errors.Is(err, bench.ErrInUse):
-		return "use an account that has no rooms, or say no NATS at all for one inside"
+		return "use an account that has no rooms, or name no server to use an embedded one"
 	case errors.Is(err, bench.ErrLost):
-		return "once the server is back, remove the streams that were made for the benchmark: nats stream rm"
+		return "once the server is back, remove the streams of the benchmark: nats stream rm"
 	case errors.Is(err, embedded.ErrAddressInUse):
 		return "stop the other server, choose another address with --listen, or use it with --nats"
 	case errors.Is(err, embedded.ErrStoreLocked):
@@ -143,33 +143,33 @@ func hint(err error) string {
 	case errors.Is(err, embedded.ErrStoreUnwritable):
 		return "make it writable, or choose another folder with --store-dir"
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return "give the NATS user of this connection permission for that subject; docs/delivery.md lists what each part needs"
+		return "give the NATS user of this connection permission for that subject; docs/delivery.md lists the permissions of each part"
 	case errors.As(err, &coded):
-		return "" // it says itself what there is to do
+		return "" // the message already names the remedy
 	case errors.Is(err, bus.ErrNoJetStream), errors.Is(err, nats.ErrNoResponders):
 		return "start the server with -js, or enable JetStream for the account"
 	case errors.As(err, &missing):
-		return fmt.Sprintf("make it: roombus streams %s shows how it must be configured, as nats stream add --config takes it", missing.Stream)
+		return fmt.Sprintf("create it: roombus streams %s shows its configuration, in the format of nats stream add --config", missing.Stream)
 	case errors.Is(err, bus.ErrServerTooOld):
 		return "upgrade it"
 	case errors.Is(err, bus.ErrUnreachable):
-		return "start a server there (roombus serve has one inside), or say with --nats where it is"
+		return "start a server there (roombus serve has an embedded one), or give its address with --nats"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return "start the room service with roombus serve"
 	case errors.Is(err, bus.ErrNoCluster):
-		return "this NATS server is in no cluster: leave --replicas out, or say with --nats where the cluster is"
+		return "this NATS server is in no cluster: leave --replicas out, or give the address of the cluster with --nats"
 	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
 		return "another stream takes some of its subjects, which begin with room.: find it with nats stream ls --subject 'room.>' and change or remove it"
 	case errors.Is(err, nats.ErrAuthorization):
-		return "say who you are with --creds, --nkey, --user and --password, or --token"
+		return "authenticate with --creds, --nkey, --user and --password, or --token"
 	case errors.As(err, &unknownCA):
-		return "if the server's certificate is of an authority of your own, name its file with --tlsca"
+		return "if a private authority has signed the server's certificate, name the authority's file with --tlsca"
 	case errors.As(err, &otherHost):
-		return "use a name or address in --nats that the server's certificate has"
+		return "use a name or address in --nats that the server's certificate contains"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: leave out --tlsca, --tlscert and --tlskey, and tls:// in --nats"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "it is no address of this machine; choose another with --listen"
+		return "this machine does not have that address; choose another with --listen"
 	case bus.NotReady(err):
 		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
 	case errors.As(err, &differs):
@@ -178,13 +178,13 @@ func hint(err error) string {
 	return ""
 }
 
-// mend says how streams that differ are mended.
+// mend says how to repair streams that differ.
 func mend(differs *bus.StreamDiffersError) string {
 	if differs.InMemory {
 		return storageRemedy
 	}
 	if differs.Copies > differs.WantCopies {
-		return fmt.Sprintf("start with --replicas %d if the streams are to have so many copies", differs.Copies)
+		return fmt.Sprintf("to keep that number of copies, start with --replicas %d", differs.Copies)
 	}
-	return fmt.Sprintf("mend all that can be changed with: roombus streams --apply --replicas %d", differs.WantCopies)
+	return fmt.Sprintf("repair the settings that can be changed with: roombus streams --apply --replicas %d", differs.WantCopies)
 }

@@ -22,7 +22,7 @@ import (
 
 const (
 	healthTimeout = 2 * time.Second
-	// healthStall is how long health waits for one more service after each answer.
+	// healthStall is how long health waits for another service after each answer.
 	healthStall = 300 * time.Millisecond
 )
 
@@ -34,7 +34,7 @@ type health struct {
 	local bool
 }
 
-// serviceHealth is a room service as --json shows it.
+// serviceHealth is a room service, as --json shows it.
 type serviceHealth struct {
 	Host     string `json:"host"`
 	PID      int    `json:"pid"`
@@ -45,7 +45,7 @@ type serviceHealth struct {
 	roomsvc.Readiness
 }
 
-// errNotReady is returned when the room services that were asked about are not ready, or there are none.
+// errNotReady is returned when no room service answers, or when too few of them are ready.
 var errNotReady = errors.New("not ready")
 
 func newHealth() *cobra.Command {
@@ -65,7 +65,7 @@ It ends 300 ms after the last answer. A service that cannot reach NATS does not 
 	h.conn.addTimeout(c, healthTimeout)
 	h.out.addFlags(c)
 	c.Flags().Var((*filled)(&h.host), "host", "only services on this host")
-	c.Flags().BoolVar(&h.local, "local", false, "only services on this host, the one that the command runs on")
+	c.Flags().BoolVar(&h.local, "local", false, "only services on the host that this command runs on")
 	return c
 }
 
@@ -100,7 +100,7 @@ func (h *health) run(c *cobra.Command) error {
 	return denied(nc, ready(services, h.host))
 }
 
-// healthOf is what the services say, only those on the host unless that is empty.
+// healthOf returns the health of the services, only those on the host unless host is empty.
 func healthOf(stats []micro.Stats, host string) []serviceHealth {
 	var all []serviceHealth
 	for _, s := range stats {
@@ -108,9 +108,9 @@ func healthOf(stats []micro.Stats, host string) []serviceHealth {
 			continue
 		}
 		is := serviceHealth{Host: s.Metadata["host"], Version: s.Version, Revision: s.Metadata["revision"], ID: s.ID}
-		is.PID, _ = strconv.Atoi(s.Metadata["pid"]) // 0 if the service does not say
+		is.PID, _ = strconv.Atoi(s.Metadata["pid"]) // 0 if the service does not report it
 		is.NotReady = "it does not say"
-		if len(s.Endpoints) > 0 { // what is not about one endpoint stands in all of them
+		if len(s.Endpoints) > 0 { // every endpoint repeats the data of the whole service
 			var data roomsvc.EndpointData
 			if json.Unmarshal(s.Endpoints[0].Data, &data) == nil {
 				is.Rooms = data.Rooms
@@ -127,7 +127,7 @@ func healthOf(stats []micro.Stats, host string) []serviceHealth {
 	return all
 }
 
-// ready returns errNotReady unless one of the services is ready, or with a host all of them.
+// ready returns errNotReady unless one of the services is ready. With a host, all of them must be.
 func ready(services []serviceHealth, host string) error {
 	count := 0
 	for _, s := range services {
@@ -141,7 +141,7 @@ func ready(services []serviceHealth, host string) error {
 	}
 	switch {
 	case len(services) == 0:
-		return fmt.Errorf("%w: no room service%s answers; start one with roombus serve, or say with --nats which NATS it uses", errNotReady, on)
+		return fmt.Errorf("%w: no room service%s answers; start one with roombus serve, or give its NATS server with --nats", errNotReady, on)
 	case count == 0, host != "" && count < len(services):
 		return fmt.Errorf("%w: %d of %d room services%s", errNotReady, len(services)-count, len(services), on)
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saying is what a service on the host says: data of its first endpoint, if it has any.
-func saying(host, pid, data string) micro.Stats {
+// statsOf returns the stats of a service on the host. Its first endpoint has the data, if there is
+// any.
+func statsOf(host, pid, data string) micro.Stats {
 	s := micro.Stats{ServiceIdentity: micro.ServiceIdentity{ID: host + pid, Version: "0.1.0", Metadata: map[string]string{"host": host, "pid": pid, "revision": "abc"}}}
 	if data != "" {
 		s.Endpoints = []*micro.EndpointStats{{Data: json.RawMessage(data)}, {Data: json.RawMessage(`{}`)}}
@@ -18,7 +19,7 @@ func saying(host, pid, data string) micro.Stats {
 	return s
 }
 
-func TestHealth_OneReadyServiceSuffices_OnAHostAllMustBe(t *testing.T) {
+func TestHealth_OneReadyServiceSufficesButAllOnAHost(t *testing.T) {
 	t.Parallel()
 	const yes, no = `{"ready":true,"rooms":7}`, `{"ready":false,"not_ready":"the disk is full","rooms":7}`
 	for name, row := range map[string]struct {
@@ -27,13 +28,13 @@ func TestHealth_OneReadyServiceSuffices_OnAHostAllMustBe(t *testing.T) {
 		says  string
 	}{
 		"no service":                   {says: "not ready: no room service answers"},
-		"one of two ready":             {stats: []micro.Stats{saying("a", "1", no), saying("b", "1", yes)}},
-		"none of two ready":            {stats: []micro.Stats{saying("a", "1", no), saying("b", "1", no)}, says: "not ready: 2 of 2 room services"},
-		"older service":                {stats: []micro.Stats{saying("a", "1", `{"rooms":7}`)}, says: "not ready: 1 of 1 room services"},
-		"service without endpoints":    {stats: []micro.Stats{saying("a", "1", "")}, says: "not ready: 1 of 1 room services"},
-		"ready on the host":            {stats: []micro.Stats{saying("a", "1", no), saying("b", "1", yes)}, host: "b"},
-		"one of two on the host ready": {stats: []micro.Stats{saying("a", "1", no), saying("a", "2", yes)}, host: "a", says: "not ready: 1 of 2 room services on host a"},
-		"no service on the host":       {stats: []micro.Stats{saying("a", "1", yes)}, host: "b", says: "not ready: no room service on host b answers"},
+		"one of two ready":             {stats: []micro.Stats{statsOf("a", "1", no), statsOf("b", "1", yes)}},
+		"none of two ready":            {stats: []micro.Stats{statsOf("a", "1", no), statsOf("b", "1", no)}, says: "not ready: 2 of 2 room services"},
+		"older service":                {stats: []micro.Stats{statsOf("a", "1", `{"rooms":7}`)}, says: "not ready: 1 of 1 room services"},
+		"service without endpoints":    {stats: []micro.Stats{statsOf("a", "1", "")}, says: "not ready: 1 of 1 room services"},
+		"ready on the host":            {stats: []micro.Stats{statsOf("a", "1", no), statsOf("b", "1", yes)}, host: "b"},
+		"one of two on the host ready": {stats: []micro.Stats{statsOf("a", "1", no), statsOf("a", "2", yes)}, host: "a", says: "not ready: 1 of 2 room services on host a"},
+		"no service on the host":       {stats: []micro.Stats{statsOf("a", "1", yes)}, host: "b", says: "not ready: no room service on host b answers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,9 +49,9 @@ func TestHealth_OneReadyServiceSuffices_OnAHostAllMustBe(t *testing.T) {
 	}
 }
 
-func TestHealth_ListsWhatServicesSay(t *testing.T) {
+func TestHealth_ListsTheDataOfServices(t *testing.T) {
 	t.Parallel()
-	all := healthOf([]micro.Stats{saying("b", "9", `{"ready":true,"rooms":7}`), saying("a", "10", `{}`), saying("a", "9", `{"not_ready":"lost"}`)}, "")
+	all := healthOf([]micro.Stats{statsOf("b", "9", `{"ready":true,"rooms":7}`), statsOf("a", "10", `{}`), statsOf("a", "9", `{"not_ready":"lost"}`)}, "")
 	lines, err := json.Marshal(all)
 	require.NoError(t, err)
 	assert.JSONEq(t, `[

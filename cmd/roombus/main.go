@@ -1,5 +1,5 @@
-// Command roombus is the room bus: the service, a demo of it, and the tools of those who run
-// it. "roombus help" lists them.
+// Command roombus holds the room service, a demo of it, and the tools to operate it. "roombus help"
+// lists them.
 package main
 
 import (

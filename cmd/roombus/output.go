@@ -17,14 +17,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// output writes for people, or with --json one object a line for scripts.
+// output writes text for people, or with --json one object a line for scripts.
 type output struct{ json bool }
 
 func (o *output) addFlags(cmd *cobra.Command) {
 	cmd.PersistentFlags().BoolVar(&o.json, "json", false, "one JSON object a line")
 }
 
-// object writes v as a line of JSON, or calls people.
+// object writes v as a line of JSON, or calls people to write text.
 func (o *output) object(w io.Writer, v any, people func(io.Writer)) error {
 	if !o.json {
 		people(w)
@@ -40,14 +40,14 @@ func writeJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// newTable aligns the columns of tab-separated lines. Flush it in the end.
+// newTable aligns the columns of tab-separated lines. The caller must flush it.
 func newTable(w io.Writer, header string) *tabwriter.Writer {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, header)
 	return t
 }
 
-// checked remembers the first error of writing, so that output that was lost is a failure.
+// checked remembers the first write error, so that lost output makes the command fail.
 type checked struct {
 	w      io.Writer
 	failed func()
@@ -63,8 +63,8 @@ func (c *checked) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// plain is text from elsewhere without what would move a terminal's cursor, colour it, turn its
-// writing round or break a table.
+// plain removes from text the characters that would move the cursor, change colours, reverse the
+// writing direction or break a table.
 func plain(s string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
@@ -74,7 +74,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// isTerminal reports whether a person is at the other end of an input or output.
+// isTerminal reports whether an input or output is a terminal.
 func isTerminal(end any) bool {
 	if c, ok := end.(*checked); ok {
 		end = c.w
@@ -83,7 +83,8 @@ func isTerminal(end any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// paint is the colours of a writer: none unless it is a terminal, and NO_COLOR is not set.
+// paint colours the text of a writer. It is off unless the writer is a terminal and NO_COLOR is not
+// set.
 type paint struct{ on bool }
 
 func paintFor(w io.Writer) paint {
@@ -99,7 +100,7 @@ func (p paint) as(s string, attributes ...color.Attribute) string {
 	return c.Sprint(s)
 }
 
-// outcome paints an outcome by how good it is.
+// outcome colours an outcome by its severity.
 func (p paint) outcome(o room.Outcome) string {
 	switch o {
 	case room.Allowed:
@@ -112,7 +113,7 @@ func (p paint) outcome(o room.Outcome) string {
 	return p.as(plain(string(o)), color.FgYellow)
 }
 
-// kind paints a kind of rejection as what the app to blame had said.
+// kind colours a kind of rejection like the verdict that caused it.
 func (p paint) kind(k room.RejectionKind) string {
 	if k == room.RejectionDenied {
 		return p.as(string(k), color.FgRed, color.Bold)
@@ -120,5 +121,5 @@ func (p paint) kind(k room.RejectionKind) string {
 	return p.as(plain(string(k)), color.FgYellow)
 }
 
-// clock is how times are shown to people: local time, to the second.
+// clock formats a time for people: local time, to the second.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

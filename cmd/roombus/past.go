@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// past is a moment of the stream, by its sequence or, if that is 0, by time.
+// past is a position in the stream: a sequence, or if that is 0, a time.
 type past struct {
 	seq  uint64
 	time time.Time
@@ -26,7 +26,7 @@ type past struct {
 func (r *rooms) presentOrPast(c *cobra.Command, present func(*cobra.Command, []string) error, show func(io.Writer, *room.State) error) func(*cobra.Command, []string) error {
 	var at string
 	c.Flags().StringVar(&at, "at", "", "as it was then, read from the stream: after the event of this sequence, "+
-		"so long ago, such as 10m, or at a time such as 2026-01-02T15:04:05Z; what is yet to come is an error")
+		"so long ago, such as 10m, or at a time such as 2026-01-02T15:04:05Z; a time or sequence in the future is an error")
 	return func(c *cobra.Command, args []string) error {
 		if !c.Flags().Changed("at") {
 			return present(c, args)
@@ -39,7 +39,8 @@ func (r *rooms) presentOrPast(c *cobra.Command, present func(*cobra.Command, []s
 	}
 }
 
-// then is the room at that moment. The error is of code room_not_found if it did not live.
+// then returns the room as it was at that position. The error has the code room_not_found if the
+// room did not exist then.
 func (r *rooms) then(c *cobra.Command, id, at string) (*room.State, error) {
 	if err := room.ValidateToken("ROOM", id); err != nil {
 		return nil, err
@@ -83,8 +84,8 @@ func parsePast(s string) (past, error) {
 	return past{time: t}, nil
 }
 
-// room is what the events up to then have made of a room. Like the service it passes over what
-// is no event, or cannot follow on what was before.
+// room builds a room from its events up to the position. Like the service, it skips messages that
+// are no events and events that do not chain.
 func (p past) room(ctx context.Context, js jetstream.JetStream, id string) (*room.State, error) {
 	s := &room.State{}
 	events := jetstream.OrderedConsumerConfig{FilterSubjects: []string{subjects.PostsOf(id)}}

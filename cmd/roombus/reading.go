@@ -17,7 +17,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// reading is what the commands that show a stream have in common.
+// reading holds the flags that commands which show a stream share.
 type reading struct {
 	conn   *connection
 	out    *output
@@ -27,13 +27,13 @@ type reading struct {
 	follow bool
 }
 
-// addFlags adds those of a command that shows such messages.
+// addFlags adds the flags of a command that shows messages of this kind.
 func (r *reading) addFlags(c *cobra.Command, what string) {
 	r.conn.addFlags(c)
 	r.out.addFlags(c)
 	r.addBounds(c, what)
-	c.Flags().IntVar(&r.last, "last", 0, "begin with the last so many "+what+" (0: with the first)")
-	c.Flags().BoolVarP(&r.follow, "follow", "f", false, "go on with "+what+" as they happen")
+	c.Flags().IntVar(&r.last, "last", 0, "begin with the last "+what+", this many of them (0: with the first)")
+	c.Flags().BoolVarP(&r.follow, "follow", "f", false, "continue with new "+what+" as they happen")
 }
 
 func (r *reading) addBounds(c *cobra.Command, what string) {
@@ -41,7 +41,7 @@ func (r *reading) addBounds(c *cobra.Command, what string) {
 	c.Flags().StringVar(&r.since, "since", "", "only "+what+" stored since then: "+sinceForms)
 }
 
-// bounds checks the flags and returns the time of --since, zero without it.
+// bounds checks the flags and returns the time of --since, or zero.
 func (r *reading) bounds(c *cobra.Command) (since time.Time, err error) {
 	if r.room != "" {
 		if err := room.ValidateToken("ROOM", r.room); err != nil {
@@ -59,20 +59,20 @@ func (r *reading) bounds(c *cobra.Command) (since time.Time, err error) {
 	return since, nil
 }
 
-// view is what a command shows of a stream.
+// view says which messages of a stream a command shows.
 type view struct {
 	stream  string
 	filters []string // subjects
 	accepts func(*jetstream.RawStreamMsg) bool
 	line    func(io.Writer, *jetstream.RawStreamMsg) error
-	room    []subjectOf // on one of them is a message if there was such a room; empty: it need not be said
-	app     string      // of which the messages are, if they are of one
+	room    []subjectOf // if none of these subjects has a message, the command says that the room is unknown; empty: no such check
+	app     string      // the app that the messages belong to, if it is one app
 }
 
 // subjectOf is a subject of a stream.
 type subjectOf struct{ stream, subject string }
 
-// show writes the messages of the view, and returns how many there were.
+// show writes the messages of the view and returns their number.
 func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 	since, err := r.bounds(c)
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 		nc.Close()
 	}()
 	if r.room != "" && len(v.room) > 0 && !exists(c.Context(), js, v.room) {
-		fmt.Fprintf(c.ErrOrStderr(), "roombus: there is no room %q, and nothing is known of one\n", r.room)
+		fmt.Fprintf(c.ErrOrStderr(), "roombus: there is no room %q, and the streams have nothing of it\n", r.room)
 	}
 	for msg, err := range r.messages(c.Context(), js, v, since) {
 		if err == nil && !v.accepts(msg) {
@@ -97,7 +97,7 @@ func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 			err = v.line(c.OutOrStdout(), msg)
 		}
 		if c.Context().Err() != nil {
-			return n, nil // following ends when the user says so
+			return n, nil // the user ends --follow
 		}
 		if err != nil {
 			return n, err
@@ -110,7 +110,8 @@ func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 	return n, nil
 }
 
-// messages yields those to be shown, the last ones of those that there are if --last says so.
+// messages yields the messages to show. With --last these begin with the last messages of the
+// stream.
 func (r *reading) messages(ctx context.Context, js jetstream.JetStream, v view, since time.Time) iter.Seq2[*jetstream.RawStreamMsg, error] {
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: v.filters}
 	if !since.IsZero() {
@@ -138,7 +139,8 @@ func (r *reading) messages(ctx context.Context, js jetstream.JetStream, v view, 
 	}
 }
 
-// exists reports whether there is a message on one of the subjects. What may not be looked at counts as there.
+// exists reports whether one of the subjects has a message. A subject that the user may not read
+// counts as having one.
 func exists(ctx context.Context, js jetstream.JetStream, subjects []subjectOf) bool {
 	for _, of := range subjects {
 		s, err := js.Stream(ctx, of.stream)
@@ -154,7 +156,7 @@ func exists(ctx context.Context, js jetstream.JetStream, subjects []subjectOf) b
 
 const sinceForms = "a duration such as 10m, 12h or 7d, or a time such as 2026-01-02T15:04:05Z"
 
-// parseTime is a time, or so long ago.
+// parseTime parses a time, or a duration before now.
 func parseTime(s string) (time.Time, error) {
 	if d, err := parseDuration(s); err == nil && d >= 0 {
 		return time.Now().Add(-d), nil
@@ -165,7 +167,7 @@ func parseTime(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("must be %s, not %q", sinceForms, s)
 }
 
-// parseDuration is time.ParseDuration with days before the rest: 7d, 1d12h.
+// parseDuration is time.ParseDuration with days in front: 7d, 1d12h.
 func parseDuration(s string) (time.Duration, error) {
 	const day, maxDays = 24 * time.Hour, 1 << 16
 	number, rest, hasDays := strings.Cut(s, "d")

@@ -13,14 +13,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// rejections reads what did not happen from its stream.
+// rejections reads rejected commands from their stream.
 type rejections struct {
 	reading
 	app  string
 	kind string
 }
 
-// rejectionLine is a rejection as --json shows it.
+// rejectionLine is a rejection, as --json shows it.
 type rejectionLine struct {
 	Seq uint64 `json:"seq"`
 	room.Rejection
@@ -30,20 +30,20 @@ func newRejections() *cobra.Command {
 	r := &rejections{reading: reading{conn: &connection{}, out: &output{}}}
 	c := &cobra.Command{
 		Use:   "rejections",
-		Short: "Show what did not happen to rooms, and why",
+		Short: "Show rejected commands, and why they were rejected",
 		Long: `rejections reads the stream of rejections from its beginning, from --since or with --last, to its
-end, or with --follow on and on. In brackets stands the id of the command, for roombus explain.
+end. With --follow it does not end. The id in brackets is the command's, for roombus explain.
 
 A command is denied by an app, blocked by an essential app that gave no usable answer, or
-aborted: nobody was against it, but it could not be committed. Rejections are kept for 7 days
-unless the stream is configured otherwise, and written as well as can be: when it does not
-take them they are dropped.`,
+aborted: no app denied it, but it could not be committed. Rejections are kept for 7 days
+unless the stream is configured otherwise. Writing them is best effort: if the stream does not
+accept them, they are dropped.`,
 		Args: none("choose a room with --room, an app with --app"),
 		RunE: func(c *cobra.Command, _ []string) error { return r.run(c) },
 	}
 	r.addFlags(c, "rejections")
-	c.Flags().StringVar(&r.app, "app", "", "only what this app denied or blocked, not all that it was asked about")
-	c.Flags().StringVar(&r.kind, "kind", "", "only what was denied, blocked or aborted")
+	c.Flags().StringVar(&r.app, "app", "", "only rejections that this app caused: it denied or blocked the command")
+	c.Flags().StringVar(&r.kind, "kind", "", "only rejections of this kind: denied, blocked or aborted")
 	return c
 }
 
@@ -67,7 +67,8 @@ func (r *rejections) run(c *cobra.Command) error {
 	return err
 }
 
-// accepts reports whether a message is one of those that the flags choose, or is no rejection.
+// accepts reports whether the flags choose the message. A message that is no rejection is always
+// accepted.
 func (r *rejections) accepts(msg *jetstream.RawStreamMsg) bool {
 	if r.app == "" && r.kind == "" {
 		return true
@@ -89,10 +90,10 @@ func (r *rejections) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
 	})
 }
 
-// asked says in a few words what a command was to do.
+// asked summarizes in a few words the change that a command asked for.
 func asked(command, roomID string, d room.Data) string {
 	says := command + " " + roomID
-	if words := who(d, "", ""); len(words) > 0 {
+	if words := participants(d, "", ""); len(words) > 0 {
 		says += " (" + strings.Join(words, " ") + ")"
 	}
 	return plain(says)

@@ -15,11 +15,11 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// maxReported bounds the bad rows and failures that are shown one by one.
+// maxReported bounds the bad rows and failures that are printed.
 const maxReported = 20
 
-// attemptTimeout is how long a replay waits for one answer before it sends the command again
-// with the same id: short, since a service that was killed will not answer.
+// attemptTimeout is how long a replay waits for an answer before it sends the command again with
+// the same id. It is short, because a killed service does not answer.
 const attemptTimeout = 2 * time.Second
 
 type replaying struct {
@@ -34,12 +34,12 @@ func newReplay() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Feed a trace of joins and leaves through the service",
-		Long: `replay reads a trace, CSV with the header "time,action,room,user", plain or gzipped, from
-FILE or with - from standard input, and sends every row as a command, creating rooms as they
-appear. It does not wait as the times would have it.
+		Long: `replay reads a trace, CSV with the header "time,action,room,user", plain or gzipped, from FILE, or
+with - from standard input. It sends every row as a command and creates rooms as they appear. It
+ignores the times.
 
-The rows of one room are sent in order, one after the other; --concurrency is about rows of
-different rooms. A bad row is reported with its line number and counted.`,
+The rows of one room are sent in order, one after the other; --concurrency bounds the number of
+rooms in progress. A bad row is reported with its line number and counted.`,
 		Args: exactly("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
 	}
@@ -47,7 +47,7 @@ different rooms. A bad row is reported with its line number and counted.`,
 	r.conn.addTimeout(c, 30*time.Second)
 	r.out.addFlags(c)
 	c.Flags().IntVar(&r.concurrency, "concurrency", 16, "commands in progress at once")
-	c.Flags().IntVar(&r.limit, "limit", 0, "end after so many commands (0: no limit)")
+	c.Flags().IntVar(&r.limit, "limit", 0, "maximum number of commands (0: no limit)")
 	return c
 }
 
@@ -65,7 +65,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.Close() }() // it was only read
+	defer func() { _ = in.Close() }() // the file was only read
 	bar := progress(c.ErrOrStderr(), size)
 	t, err := trace.NewReader(io.TeeReader(in, bar))
 	if c.Context().Err() != nil {
@@ -92,7 +92,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 			}
 		},
 	}, t)
-	_ = bar.Finish() // it is only drawn
+	_ = bar.Finish() // a progress bar may fail
 	if reported > maxReported {
 		fmt.Fprintf(c.ErrOrStderr(), "%s: and %d more\n", path, reported-maxReported)
 	}
@@ -105,7 +105,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 	return err
 }
 
-// open is the trace and its size in bytes, -1 if it has none.
+// open returns the trace and its size in bytes, -1 if the size is unknown.
 func open(c *cobra.Command, path string) (io.ReadCloser, int64, error) {
 	if path == "-" {
 		return io.NopCloser(interrupt.Reader(c.Context(), c.InOrStdin())), -1, nil
@@ -121,7 +121,7 @@ func open(c *cobra.Command, path string) (io.ReadCloser, int64, error) {
 	return f, info.Size(), nil
 }
 
-// progress is a bar on a terminal, and nothing elsewhere.
+// progress returns a progress bar on a terminal, and none elsewhere.
 func progress(w io.Writer, size int64) *progressbar.ProgressBar {
 	if !isTerminal(w) {
 		return progressbar.DefaultBytesSilent(size)

@@ -12,23 +12,23 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// report writes why a command line failed: one line, and below it what the apps said and how to
-// have the command explained. With --json it is one object: that of the room service's error, or one
-// with a message only.
+// report writes why a command line failed. As text it is one line, then the verdicts of the apps,
+// then the command to have the failure explained. With --json it is one object: the error of the
+// room service, or an object with only a message.
 func report(w io.Writer, err error, c *cobra.Command) {
 	var e *room.Error
 	isCoded := errors.As(err, &e)
 	says := inOneLine(err)
 	var incomplete *backup.IncompleteError
 	if errors.Is(err, context.Canceled) && !errors.As(err, &incomplete) {
-		says = "interrupted" // what was going on is of no interest
+		says = "interrupted" // the operation that was interrupted does not matter
 	}
 	if f := c.Flag("json"); f != nil && f.Value.String() == "true" {
 		var object any = e
 		if !isCoded {
 			object = map[string]string{"message": says}
 		}
-		_ = writeJSON(w, object) // there is nowhere else to say that it failed
+		_ = writeJSON(w, object) // a failed write to stderr cannot be reported
 		return
 	}
 	fmt.Fprintf(w, "roombus: %s\n", says)

@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/internal/backup"
 )
 
-// restoring restores a backup.
+// restoring holds the flags of the restore command.
 type restoring struct {
 	conn     connection
 	out      output
@@ -28,12 +28,14 @@ func newRestore() *cobra.Command {
 		Use:   "restore DIR --replicas N",
 		Short: "Restore a backup, with so many copies of each stream",
 		Long: `restore restores the backup in DIR, made on one node or more, with N copies of each stream: 1 on a
-lone NATS server, 3 or 5 on a cluster. It then compares what is there with the manifest.
+lone NATS server, 3 or 5 on a cluster. It then compares the result with the manifest.
 
-No room service may run. If one of the streams exists, nothing is restored, unless --force has them
-removed before. Services that are started meanwhile wait; they wait too if the restore is interrupted.
+No room service may run. If one of the streams exists, restore changes nothing, unless --force is given:
+it then removes the existing streams first. Services that start during a restore, or after an
+interrupted restore, wait until a restore is complete.
 
-With --store-dir it restores to the folder of the NATS server inside roombus serve, which must not run.`,
+With --store-dir it restores to the folder of the embedded NATS server of roombus serve, which must
+not run.`,
 		Args: exactly("DIR"),
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
 	}
@@ -41,8 +43,8 @@ With --store-dir it restores to the folder of the NATS server inside roombus ser
 	r.out.addFlags(c)
 	f := c.Flags()
 	f.IntVar(&r.replicas, "replicas", 0, "copies of each stream: 1, or 3 or 5 on a cluster")
-	f.StringVar(&r.storeDir, "store-dir", "", "folder of the NATS server inside roombus serve, instead of a server that runs (serve uses "+defaultStoreDir()+")")
-	f.BoolVar(&r.force, "force", false, "remove the streams that exist, with all that is in them")
+	f.StringVar(&r.storeDir, "store-dir", "", "folder of the embedded NATS server of roombus serve, to restore without a running server (default of serve: "+defaultStoreDir()+")")
+	f.BoolVar(&r.force, "force", false, "remove existing streams, with all their messages")
 	return c
 }
 
@@ -57,7 +59,7 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 		return err
 	}
 	if r.storeDir != "" && r.conn.flags.URL+r.conn.flags.Context != "" {
-		return usage(c, "--store-dir is about the NATS server inside roombus serve: leave --nats and --context out")
+		return usage(c, "--store-dir is about the embedded NATS server of roombus serve: leave --nats and --context out")
 	}
 	nc, stop, err := r.connect(c)
 	if err != nil {
@@ -80,7 +82,7 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 	return r.out.object(c.OutOrStdout(), done, func(w io.Writer) { showRestored(w, done) })
 }
 
-// connect connects to a server, or starts one on the folder.
+// connect connects to a server, or starts a server on the folder.
 func (r *restoring) connect(c *cobra.Command) (nc *nats.Conn, stop func(), err error) {
 	if r.storeDir == "" {
 		nc, err = r.conn.connect(nats.NoReconnect())
@@ -101,7 +103,7 @@ func (r *restoring) connect(c *cobra.Command) (nc *nats.Conn, stop func(), err e
 	return nc, func() { nc.Close(); server.Shutdown() }, nil
 }
 
-// showRestored shows the backup beside what is there now.
+// showRestored shows the backup next to the restored state.
 func showRestored(w io.Writer, r *backup.Restored) {
 	if len(r.Replaced) > 0 {
 		fmt.Fprintf(w, "removed: %s\n", strings.Join(r.Replaced, ", "))

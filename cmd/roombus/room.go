@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// rooms is what can be done with rooms from the command line.
+// rooms holds the flags that the room commands share.
 type rooms struct {
 	conn connection
 	out  output
@@ -28,7 +28,7 @@ type rooms struct {
 
 func newRoom() *cobra.Command {
 	r := &rooms{}
-	c := &cobra.Command{Use: "room", Short: "Create, delete, join, leave and look at rooms"}
+	c := &cobra.Command{Use: "room", Short: "Create, delete, join, leave and show rooms"}
 	r.conn.addFlags(c)
 	r.conn.addTimeout(c, 5*time.Second)
 	r.out.addFlags(c)
@@ -49,7 +49,7 @@ says another.` + userForms,
 	f := c.Flags()
 	f.StringVar(&req.Room.SlugifiedName, "slug", "", "slugified name, which apps and clients may show in addresses; it is taken as it is (default: ROOM)")
 	f.StringVar(&req.Room.SlugifiedName, "name", "", "")
-	_ = f.MarkHidden("name") // what --slug was called; it fails for a flag that there is not
+	_ = f.MarkHidden("name") // the former name of --slug; MarkHidden fails only for an unknown flag
 	f.StringVar((*string)(&req.Room.Type), "type", string(room.Channel), "channel, private_group, direct_message or live_chat")
 	f.StringVar(&req.Room.DisplayName, "display-name", "", "display name")
 	f.StringVar(&req.Room.Description, "description", "", "description")
@@ -57,8 +57,8 @@ says another.` + userForms,
 	f.BoolVar(&req.Room.IsReadOnly, "read-only", false, "make it read-only")
 	f.BoolVar(&req.Room.IsDefault, "default", false, "make it a default room")
 	f.BoolVar(&quiet, "no-system-messages", false, "show no system messages in it")
-	f.Var((*userValue)(&req.Creator), "creator", "user who creates it (default: the user running this)")
-	f.Func("member", "`user` who is a member from the start; may be repeated", func(s string) error {
+	f.Var((*userValue)(&req.Creator), "creator", "creator of the room (default: the user running this command)")
+	f.Func("member", "initial member, as a `user`; may be repeated", func(s string) error {
 		var u room.User
 		defer func() { req.Members = append(req.Members, u) }()
 		return (*userValue)(&u).Set(s)
@@ -72,7 +72,7 @@ says another.` + userForms,
 		}
 		req.Room.SlugifiedName = cmp.Or(req.Room.SlugifiedName, req.Room.ID, r.id)
 		if req.Creator.ID == "" {
-			req.Creator.ID = whoRuns()
+			req.Creator.ID = currentUser()
 		}
 		req.Room.DisplaySystemMessages = new(!quiet)
 		req.Room.CustomFields, err = parseFields(c, fields)
@@ -86,7 +86,7 @@ says another.` + userForms,
 func (r *rooms) delete() *cobra.Command {
 	var by room.User
 	c := &cobra.Command{Use: "delete ROOM", Short: "Delete a room", Long: "delete deletes a room." + userForms, Args: exactly("ROOM")}
-	c.Flags().Var((*userValue)(&by), "by", "user who deletes it")
+	c.Flags().Var((*userValue)(&by), "by", "user that deletes it")
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Delete(ctx, room.DeleteRequest{RoomID: args[0], DeletedBy: optional(by)}, opts...)
 	})
@@ -95,7 +95,7 @@ func (r *rooms) delete() *cobra.Command {
 func (r *rooms) join() *cobra.Command {
 	var joining, inviter room.User
 	c := &cobra.Command{Use: "join ROOM USER", Short: "Let a user join a room", Long: "join lets a user join a room." + userForms, Args: exactly("ROOM", "USER")}
-	c.Flags().Var((*userValue)(&inviter), "inviter", "user who invited")
+	c.Flags().Var((*userValue)(&inviter), "inviter", "user that invited")
 	c.PreRunE = userArgument(&joining)
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Join(ctx, room.JoinRequest{RoomID: args[0], User: joining, Inviter: optional(inviter)}, opts...)
@@ -105,7 +105,7 @@ func (r *rooms) join() *cobra.Command {
 func (r *rooms) leave() *cobra.Command {
 	var leaving, by room.User
 	c := &cobra.Command{Use: "leave ROOM USER", Short: "Let a user leave a room", Long: "leave lets a user leave a room." + userForms, Args: exactly("ROOM", "USER")}
-	c.Flags().Var((*userValue)(&by), "removed-by", "user who removes the other")
+	c.Flags().Var((*userValue)(&by), "removed-by", "user that removes the other")
 	c.PreRunE = userArgument(&leaving)
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Leave(ctx, room.LeaveRequest{RoomID: args[0], User: leaving, RemovedBy: optional(by)}, opts...)
@@ -114,9 +114,9 @@ func (r *rooms) leave() *cobra.Command {
 
 type change func(context.Context, *roomclient.Client, []string, ...roomclient.Option) (room.Result, error)
 
-// command makes a cobra command send a command to the service and show its result.
+// command makes a cobra command that sends a command to the room service and shows its result.
 func (r *rooms) command(c *cobra.Command, do change) *cobra.Command {
-	c.Flags().StringVar(&r.id, "id", "", "id of the command; sent again with the same id it is done once (default: a new one)")
+	c.Flags().StringVar(&r.id, "id", "", "id of the command; a command that is sent twice with the same id takes effect once (default: a new id)")
 	c.RunE = r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 		var opts []roomclient.Option
 		if r.id != "" {
@@ -247,7 +247,7 @@ func showRoom(w io.Writer, r room.Room) {
 		line("parent", r.ParentRoomID)
 	}
 	for _, key := range sortedKeys(r.CustomFields) {
-		value, _ := json.Marshal(r.CustomFields[key]) // it came as JSON
+		value, _ := json.Marshal(r.CustomFields[key]) // the value was decoded from JSON
 		line("field "+key, string(value))
 	}
 	_ = t.Flush()
@@ -280,7 +280,7 @@ func parseFields(c *cobra.Command, fields []string) (map[string]any, error) {
 	return parsed, nil
 }
 
-func whoRuns() string {
+func currentUser() string {
 	u, err := user.Current()
 	if err != nil || u.Username == "" {
 		return "roombus"

@@ -14,20 +14,20 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Run is the whole program: it runs the command that the arguments name, until it is done or
-// the context ends, and returns the exit status.
+// Run is the whole program. It runs the command that the arguments name, until the command is done
+// or the context ends, and returns the exit status.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	out := &checked{w: stdout, failed: stop} // what nobody gets need not go on
+	out := &checked{w: stdout, failed: stop} // a failed write stops the command
 	root.SetOut(out)
 	root.SetErr(stderr)
 	c, err := root.ExecuteContextC(ctx)
 	if errors.Is(out.err, syscall.EPIPE) {
-		return exitPipe // as "| head" has it: no word about it
+		return exitPipe // as in "roombus ... | head": no message
 	}
 	if out.err != nil {
 		err = fmt.Errorf("writing the output: %w", out.err)
@@ -43,7 +43,7 @@ func newRoot() *cobra.Command {
 		Use:   "roombus",
 		Short: "A message-bus event processor for rooms, built on NATS",
 		Long: `roombus keeps rooms and their members on NATS. Before it changes anything it asks the
-apps concerned; after it has, it tells them.
+apps concerned; after the change it publishes an event for them.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 not found,
 5 unavailable, 6 conflict, 130 interrupted.`,
@@ -56,12 +56,12 @@ Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 n
 	return root
 }
 
-// group makes a command that only holds others: without one of them it shows its help.
+// group makes a command that only holds subcommands. Without one of them it shows its help.
 func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	parent.Args = cobra.ArbitraryArgs
 	parent.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return usage(c, "there is no command %q%s", args[0], meant(c, args[0]))
+			return usage(c, "there is no command %q%s", args[0], suggestion(c, args[0]))
 		}
 		return c.Help()
 	}
@@ -69,7 +69,7 @@ func group(parent *cobra.Command, children ...*cobra.Command) *cobra.Command {
 	return parent
 }
 
-// aliases are the other names of a command of that usage.
+// aliases returns the other names of the command with this usage line.
 func aliases(use string) []string {
 	switch verb, _, _ := strings.Cut(use, " "); verb {
 	case "ls":
@@ -80,8 +80,8 @@ func aliases(use string) []string {
 	return nil
 }
 
-// meant names the commands that may have been meant by one that there is not.
-func meant(parent *cobra.Command, typed string) string {
+// suggestion suggests existing commands for an unknown name.
+func suggestion(parent *cobra.Command, typed string) string {
 	parent.SuggestionsMinimumDistance = max(1, min(2, len(typed)/2))
 	if names := parent.SuggestionsFor(typed); len(names) > 0 {
 		return ": is it " + strings.Join(names, " or ") + "?"
@@ -89,7 +89,7 @@ func meant(parent *cobra.Command, typed string) string {
 	return ""
 }
 
-// newVersion is what --version is too.
+// newVersion prints the same as --version.
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -107,7 +107,8 @@ func exactly(names ...string) cobra.PositionalArgs {
 	return between(len(names), names...)
 }
 
-// none is exactly, for a command with which a name is a likely mistake: instead says where the name belongs.
+// none is exactly for a command that takes no arguments but is often given a name. The hint says
+// where the name belongs.
 func none(instead string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {

@@ -37,7 +37,7 @@ func TestRunInProcess(t *testing.T) {
 	assert.Equal(t, "roombus: there is no command \"dmeo\": is it demo? (see roombus --help)\n", stderr.String())
 }
 
-func TestADemoThatIsInterruptedLeavesNothing(t *testing.T) {
+func TestDemo_InterruptedLeavesNoFiles(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -68,13 +68,13 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
-func TestAnErrorIsOneLine(t *testing.T) {
+func TestInOneLine(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(bus.ErrServerTooOld, errors.New("and\nmore"))
 	assert.Equal(t, "the NATS server is too old; and; more; upgrade it", inOneLine(err))
 }
 
-func TestAge_IsShownInItsLargestUnit(t *testing.T) {
+func TestAge_LargestUnit(t *testing.T) {
 	t.Parallel()
 	for shown, d := range map[string]time.Duration{
 		"0s": -time.Second, "59s": time.Minute - 1, "3m": 3*time.Minute + 59*time.Second, "23h": 24*time.Hour - 1, "400d": 400 * 24 * time.Hour,
@@ -83,7 +83,7 @@ func TestAge_IsShownInItsLargestUnit(t *testing.T) {
 	}
 }
 
-func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
+func TestUsage_ExtraArgumentNamesTheRightPlace(t *testing.T) {
 	t.Parallel()
 	for command, says := range map[string]string{
 		"events lobby":     `there is an argument too many: "lobby"; choose a room with --room (see roombus events --help)`,
@@ -91,8 +91,8 @@ func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
 		"dead ls guard":    "choose with --app, --event or --room",
 		"app ls guard":     "roombus app info APP shows one app",
 		"room ls lobby":    "roombus room get ROOM shows one room",
-		"serve nats://x":   "say with --nats which NATS server to use",
-		"bench nats://x":   "say with --nats which NATS server to use",
+		"serve nats://x":   "give the NATS server with --nats",
+		"bench nats://x":   "give the NATS server with --nats",
 	} {
 		var stderr bytes.Buffer
 		assert.Equal(t, exitUsage, Run(t.Context(), strings.Fields(command), strings.NewReader(""), io.Discard, &stderr), command)
@@ -100,12 +100,12 @@ func TestUsage_ArgumentTooManySaysWhereTheNameBelongs(t *testing.T) {
 	}
 }
 
-func TestServe_LogsAsEnvironmentSaysUnlessFlagsDo(t *testing.T) {
+func TestServe_LogFlagsOverrideEnvironment(t *testing.T) {
 	t.Setenv("ROOMBUS_LOG", "json")
 	t.Setenv("ROOMBUS_LOG_LEVEL", "debug")
 	for flags, first := range map[string]string{
 		"":                                  `(?m)^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
-		"--log-json=false --log-level info": `(?m)^time=\S+ level=INFO msg="NATS inside"`,
+		"--log-json=false --log-level info": `(?m)^time=\S+ level=INFO msg="embedded NATS server started"`,
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		stderr := harness.NewOutput()

@@ -27,7 +27,7 @@ const (
 	drainTimeout  = 15 * time.Second
 )
 
-// serve runs the room service, on a NATS server inside this process or on another.
+// serve runs the room service, on an embedded NATS server or on another server.
 type serve struct {
 	conn     connection
 	listen   string
@@ -41,46 +41,45 @@ func newServe() *cobra.Command {
 	s := &serve{}
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the room service, with a NATS server inside or on a NATS cluster",
-		Long: `serve runs the room service until SIGINT or SIGTERM: then it takes no more requests,
-finishes those in progress, and ends. A second signal ends it at once.
+		Short: "Run the room service, on an embedded NATS server or on a NATS cluster",
+		Long: `serve runs the room service until SIGINT or SIGTERM. It then accepts no more requests, finishes the
+requests in progress, and exits. A second signal ends it at once.
 
-Without a word on which NATS to use it starts one inside this process, with JetStream, that
-other processes reach at --listen. With --nats or --context, or with NATS_URL or NATS_CONTEXT
-in the environment, it uses that one; any number of services may share it.
+By default it starts an embedded NATS server with JetStream in this process, which listens for other
+processes at --listen. With --nats or --context, or with NATS_URL or NATS_CONTEXT in the
+environment, it uses that NATS server, which any number of services may share.
 
 If the stream of events or the registry of apps has been lost, serve answers every request as
-unavailable until it is restored, and goes on then. --new-events and --new-registry begin
-without it.`,
-		Args: none("say with --nats which NATS server to use"),
+unavailable until it is restored. --new-events and --new-registry start the service without it.`,
+		Args: none("give the NATS server with --nats"),
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
 	s.conn.addFlags(c)
 	def := roomsvc.Defaults()
 	f := c.Flags()
 	s.listen = defaultListen
-	f.Var((*filled)(&s.listen), "listen", "address of the NATS server inside; port 0 takes a free one")
-	f.Var((*filled)(&s.storeDir), "store-dir", "folder of the NATS server inside (default "+defaultStoreDir()+")")
-	f.StringVar(&s.sync, "sync", "interval", "when the NATS server inside syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
-	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
-	f.BoolVar(&s.service.NoProvision, "no-provision", false, "make no streams and buckets, only check those there are; roombus streams shows them")
-	f.BoolVar(&s.service.NewRegistry, "new-registry", false, "begin although the registry of apps is missing, empty or older than known; for one start only")
-	f.BoolVar(&s.service.NewEvents, "new-events", false, "begin with no rooms although the stream of events is missing beside a registry or a snapshot; for one start only")
-	f.DurationVar(&s.service.Budget, "budget", def.Budget, "time a command may take in all, what apps take included")
+	f.Var((*filled)(&s.listen), "listen", "address of the embedded NATS server; port 0 takes a free one")
+	f.Var((*filled)(&s.storeDir), "store-dir", "folder of the embedded NATS server (default "+defaultStoreDir()+")")
+	f.StringVar(&s.sync, "sync", "interval", "when the embedded NATS server syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
+	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of each stream, on a NATS cluster: 1, 3 or 5")
+	f.BoolVar(&s.service.NoProvision, "no-provision", false, "create no streams and buckets, only check the existing ones; roombus streams shows them")
+	f.BoolVar(&s.service.NewRegistry, "new-registry", false, "start although the registry of apps is missing, empty or older than the events record; for one start only")
+	f.BoolVar(&s.service.NewEvents, "new-events", false, "start with no rooms although the stream of events is missing and a registry or a snapshot exists; for one start only")
+	f.DurationVar(&s.service.Budget, "budget", def.Budget, "time a command may take in all, including the apps")
 	f.IntVar(&s.service.MaxInFlight, "max-in-flight", def.MaxInFlight, "requests in progress; one room may have a quarter of them, more are refused as overloaded")
-	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row of an app, for one interface, that keep it from being asked")
-	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long such an app is not asked before a probe")
-	f.DurationVar(&s.service.WorkerWait, "worker-wait", def.WorkerWait, "how long to wait at the start for workers of apps that are essential; -1s: not at all")
+	f.IntVar(&s.service.BreakerFailures, "breaker-failures", def.BreakerFailures, "failures or timeouts in a row, of one app and interface, that open its circuit breaker")
+	f.DurationVar(&s.service.BreakerPause, "breaker-pause", def.BreakerPause, "how long an open circuit breaker skips the app before a probe")
+	f.DurationVar(&s.service.WorkerWait, "worker-wait", def.WorkerWait, "how long to wait at the start for workers of essential apps; -1s: do not wait")
 	s.service.RetainDeleted = def.RetainDeleted
-	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "how long the history of a deleted room is kept at least, or "+keepForever)
+	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "minimum time to keep the history of a deleted room, or "+keepForever)
 	f.IntVar(&s.service.SnapshotEvery, "snapshot-every", def.SnapshotEvery, "events after which a snapshot is written, for a fast start; -1: only when the service ends")
-	f.StringArrayVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix of clients, beside _INBOX, that may be answered; may be repeated")
+	f.StringArrayVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix that clients may use in addition to _INBOX; may be repeated")
 	f.TextVar(&s.logs.Level, "log-level", s.logs.Level, "debug, info, warn or error ("+logs.LevelVar+")")
 	f.BoolVar(&s.logs.JSON, "log-json", false, "log as JSON ("+logs.FormVar+"=json)")
 	return c
 }
 
-// retention is a flag: a duration, or never to end.
+// retention is a flag: a duration, or "forever".
 type retention time.Duration
 
 const keepForever = "forever"
@@ -156,7 +155,7 @@ func (s *serve) run(c *cobra.Command) error {
 	return nil
 }
 
-// nats connects to NATS under the name, starting it if it is to run inside.
+// nats connects to NATS under the name. It starts the embedded server first if there is one.
 func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
 	opts := append(serviceOptions(log), nats.Name(name))
 	if s.conn.elsewhere() {
@@ -179,22 +178,22 @@ func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *na
 		server.Shutdown()
 		return nil, nil, err
 	}
-	log.Info("NATS inside", "url", server.URL(), "store_dir", s.storeDir, "sync", s.sync)
+	log.Info("embedded NATS server started", "url", server.URL(), "store_dir", s.storeDir, "sync", s.sync)
 	return nc, func() { nc.Close(); server.Shutdown() }, nil
 }
 
-// serviceOptions are those of a connection that must not give up: servers go and come back,
-// and credentials are mended.
+// serviceOptions are the options of a connection that never gives up: servers restart, and
+// credentials get repaired.
 func serviceOptions(log *slog.Logger) []nats.Option {
 	return append(bus.LogConnection(log, "commands are unavailable"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond),
 		nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(nats.DefaultReconnectBufSize), // for replies; commands and questions are not buffered
+		nats.ReconnectBufSize(nats.DefaultReconnectBufSize), // for replies; commands and pre-events are not buffered
 	)
 }
 
-// logger logs as the flags say, or else the environment.
+// logger makes the logger that the flags, or else the environment, ask for.
 func (s *serve) logger(c *cobra.Command) (*slog.Logger, error) {
 	how, err := logs.FromEnv()
 	if c.Flags().Changed("log-level") {

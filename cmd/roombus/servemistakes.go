@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// Below the least budget no app has a fair time to answer. Above the most, the stream may have
-	// forgotten the command's id when the commit is tried again.
+	// Below leastBudget no app has a fair time to answer. Above mostBudget, the stream may have
+	// forgotten the command's id when the service retries the commit.
 	leastBudget, mostBudget = 100 * time.Millisecond, 2 * time.Minute
-	// leastInFlight gives one room, which may have a quarter, one command.
+	// leastInFlight gives one room, which may use a quarter of it, one command.
 	leastInFlight = 4
-	// leastMemory is twice what a service sets aside for the garbage collector.
+	// Below leastMemory the garbage collector would run all the time.
 	leastMemory = 64 << 20
 )
 
-// mistakes lists what is wrong with the command line and the environment, each with what to do.
+// mistakes lists the mistakes in the command line and the environment. Each names its remedy.
 func (s *serve) mistakes(c *cobra.Command) []string {
 	found := s.conn.serverMistakes(c, s.service.Replicas, s.sync)
 	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
@@ -61,7 +61,7 @@ func (s *serve) mistakes(c *cobra.Command) []string {
 	return found
 }
 
-// insideMistakes lists what is wrong with the NATS server inside.
+// insideMistakes lists the mistakes in the settings of the embedded NATS server.
 func (s *serve) insideMistakes() []string {
 	var found []string
 	if _, port, err := net.SplitHostPort(s.listen); err != nil || !isPort(port) {
@@ -71,12 +71,12 @@ func (s *serve) insideMistakes() []string {
 		found = append(found, fmt.Sprintf("--store-dir must be a folder, and %s is a file: choose another", dir))
 	}
 	if s.service.NoProvision {
-		found = append(found, "--no-provision needs --nats: nothing but serve can make the streams of the NATS server inside")
+		found = append(found, "--no-provision needs --nats: nothing but serve can make the streams of the embedded NATS server")
 	}
 	return found
 }
 
-// isFolder is true also of what can be made one.
+// isFolder reports whether the path is a folder, or could be created as one.
 func isFolder(path string) bool {
 	at, err := os.Stat(path)
 	return err != nil || at.IsDir()

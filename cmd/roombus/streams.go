@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// streams shows how the streams must be, and how they are.
+// streams shows the required configuration of the streams, and how the existing streams differ.
 type streams struct {
 	conn     connection
 	out      output
@@ -20,28 +20,29 @@ type streams struct {
 	apply    bool
 }
 
-// errStreamsDiffer is returned when a stream that the service needs is not as it must be.
+// errStreamsDiffer is returned when a stream that the service needs does not have the required
+// configuration.
 var errStreamsDiffer = errors.New("the streams are not as they must be")
 
 func newStreams() *cobra.Command {
 	s := &streams{}
 	c := &cobra.Command{
 		Use:   "streams [STREAM]",
-		Short: "Show how the streams must be configured, compare those there are, and mend them",
+		Short: "Show the required configuration of the streams, compare them with it, and repair them",
 		Long: `streams writes the configuration of every stream that the room service needs, or of STREAM,
 as one line of JSON each. A bucket is a stream too, named KV_ and the bucket's name. The
-configuration is what nats stream add takes:
+configuration has the format of nats stream add:
 
   roombus streams ROOM_EVENTS --replicas 3 >events.json
   nats stream add --config events.json
 
-With --check it compares the streams on NATS with that instead, and exits with status 1 if one
-that the service needs is missing, lost, in memory, without its copies, or otherwise not as it
-must be. With --apply it creates what is missing and changes what can be changed first. It never
-lowers the number of copies, and does not create a stream whose content is lost: that must be
-restored. Without --replicas, both take the number of copies that ROOM_EVENTS has.
+With --check it compares the streams on NATS with the required configuration. It exits with status 1
+if a stream that the service needs is missing, lost, in memory, without its copies, or configured
+differently. With --apply it first creates missing streams and changes the settings that can be
+changed. It never lowers the number of copies, and does not create a stream whose content is lost:
+restore that stream. Without --replicas, both use the number of copies that ROOM_EVENTS has.
 
-roombus serve makes whatever is absent by itself, unless it is started with --no-provision.`,
+roombus serve creates missing streams itself, unless it is started with --no-provision.`,
 		Args: between(0, "STREAM"),
 		RunE: s.run,
 	}
@@ -49,8 +50,8 @@ roombus serve makes whatever is absent by itself, unless it is started with --no
 	s.out.addFlags(c)
 	f := c.Flags()
 	f.IntVar(&s.replicas, "replicas", roomsvc.Defaults().Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
-	f.BoolVar(&s.check, "check", false, "compare the streams on NATS with how they must be")
-	f.BoolVar(&s.apply, "apply", false, "create and change streams on NATS to be as they must be")
+	f.BoolVar(&s.check, "check", false, "compare the streams on NATS with the required configuration")
+	f.BoolVar(&s.apply, "apply", false, "create and change streams on NATS to match the required configuration")
 	return c
 }
 
@@ -80,7 +81,8 @@ func (s *streams) run(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// compare shows how the streams on NATS compare with how they must be, after it has mended them if it is to.
+// compare compares the streams on NATS with the required configuration. With --apply it first
+// changes them.
 func (s *streams) compare(c *cobra.Command) error {
 	nc, err := s.conn.connect()
 	if err != nil {
@@ -126,7 +128,7 @@ func (s *streams) show(w io.Writer, all []roomsvc.StreamCheck) error {
 	return t.Flush()
 }
 
-// storageRemedy is what to do about a stream in memory.
+// storageRemedy is the remedy for a stream in memory.
 const storageRemedy = "its storage cannot be changed: stop the services, back it up, remove it, and restore it with file storage"
 
 func stateOfStream(c roomsvc.StreamCheck) string {

@@ -9,7 +9,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// systemd tells systemd how a unit of Type=notify is. Under anything else it does nothing.
+// systemd reports the state of a unit of Type=notify to systemd. Without systemd it does nothing.
 type systemd struct{ log *slog.Logger }
 
 func (s systemd) ready() { s.notify(daemon.SdNotifyReady) }

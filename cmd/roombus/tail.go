@@ -11,15 +11,15 @@ import (
 	"github.com/roombus/roombus/bus"
 )
 
-// How many messages before the end are looked through for the last ones: first, and how many times as
-// many if they do not suffice.
+// tail first looks at the last firstWindow messages. If they do not suffice, it multiplies the
+// window by wider.
 const (
 	firstWindow = 1000
 	wider       = 8
 )
 
-// tail returns the last n messages of a view that are stored since then, and the sequence at which the
-// stream ended. It reads no more of the stream than it must.
+// tail returns the last n messages of a view that were stored since then, and the sequence at which
+// the stream ended. It reads as little of the stream as it can.
 func tail(ctx context.Context, js jetstream.JetStream, v view, since time.Time, n int) (end uint64, last []*jetstream.RawStreamMsg, err error) {
 	s, err := js.Stream(ctx, v.stream)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// userForms is the help of commands that take users.
+// userForms is the help text of commands that take users.
 const userForms = `
 
-A user is an id, or JSON if more of the user is to be said: '{"id":"bob","name":"Bob","roles":["admin"]}'.`
+A user is an id, or JSON to give more than the id: '{"id":"bob","name":"Bob","roles":["admin"]}'.`
 
-// userValue is a user as a flag or an argument. What begins with a brace is JSON.
+// userValue is a user as a flag or an argument. A value that begins with a brace is JSON.
 type userValue room.User
 
 func (u *userValue) String() string { return u.ID }

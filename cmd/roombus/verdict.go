@@ -10,7 +10,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// verdict writes what an app said as a line of a timeline.
+// verdict writes the verdict of an app as a line of a timeline.
 func (p paint) verdict(w io.Writer, a room.AppOutcome) {
 	padding := strings.Repeat(" ", max(0, len(room.Unavailable)-len(a.Outcome)))
 	fmt.Fprintf(w, "    %-10s %-21s %s%s %s", plain(a.App), plain(string(a.Interface)), p.outcome(a.Outcome), padding,
@@ -30,12 +30,12 @@ func (p paint) verdict(w io.Writer, a room.AppOutcome) {
 	fmt.Fprintln(w)
 }
 
-// warning writes what an app that allowed warned of as a line of a timeline.
+// warning writes the warning of an app that allowed the command as a line of a timeline.
 func (p paint) warning(w io.Writer, says string) {
 	fmt.Fprintf(w, "    %s %s\n", p.as("warning:", color.FgYellow), plain(says))
 }
 
-// cut writes what there was no room for as a line of a timeline.
+// cut says, as a line of a timeline, what was left out because the message had no room for it.
 func (p paint) cut(w io.Writer, c room.Cut) {
 	var counts []string
 	for _, k := range []struct {

@@ -17,7 +17,8 @@ func (g guard) PreRoomUserJoined(_ context.Context, e room.UserJoin) error {
 	return nil
 }
 
-// PreRoomCreatePrevent looks at the members that a room is created with: they do not join.
+// PreRoomCreatePrevent checks the members that a room is created with, because no join event fires
+// for them.
 func (g guard) PreRoomCreatePrevent(_ context.Context, e room.Create) error {
 	for _, member := range e.Members {
 		if g.banned[member.ID] {
@@ -30,9 +31,10 @@ func (g guard) PreRoomCreatePrevent(_ context.Context, e room.Create) error {
 func main() {
 	appworker.Main(appworker.Manifest{
 		ID: "guard", Version: "1.0.0",
-		// Without the guard nobody gets in: a ban holds while it is away, too.
+		// If the guard is away, the room service refuses joins and creations, so that a ban still
+		// holds.
 		Essentials: []room.Interface{room.PreRoomUserJoined, room.PreRoomCreatePrevent},
-		// Other apps may add members to a room: the guard sees what they made of it.
+		// Other apps may add members to a room. The guard is asked again about the final draft.
 		ReinvocationPolicy: room.ReinvokeIfNeeded,
 	}, guard{banned: map[string]bool{"mallory": true}})
 }

@@ -14,20 +14,21 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// commandTimeout is longer than a command may take at the service (serve --budget, 4 s), so that the
-// service's answer comes before the front gives up.
+// commandTimeout is longer than a command may take in the service (serve --budget, 4 s), so that
+// the service answers before the front gives up.
 const commandTimeout = 5 * time.Second
 
-// maxBody is how long a request's body may be.
+// maxBody bounds the body of a request.
 const maxBody = 64 << 10
 
-// front answers HTTP requests. A *roomclient.Client is its room service; in tests it is one in memory.
+// front answers HTTP requests. Its room service is a *roomclient.Client, or in tests one in memory.
 type front struct {
 	rooms appworker.RoomService
 	log   *slog.Logger
 }
 
-// handler has a path for each command. It does not know who its users are: put it behind something that does.
+// handler has a path for each command. It does not authenticate users: put it behind a proxy that
+// does.
 func (f front) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /rooms/{room}", f.serve(f.get))
@@ -62,7 +63,8 @@ func (f front) leave(ctx context.Context, r *http.Request) (any, error) {
 	return f.rooms.Leave(ctx, room.LeaveRequest{RoomID: r.PathValue("room"), User: room.User{ID: r.PathValue("user")}}, key(r)...)
 }
 
-// key makes the command's id of the Idempotency-Key, so that a request that is sent again is done once.
+// key makes the command's id from the Idempotency-Key, so that a request that is sent twice takes
+// effect once.
 func key(r *http.Request) []roomclient.Option {
 	if k := r.Header.Get("Idempotency-Key"); k != "" {
 		return []roomclient.Option{roomclient.WithID(k)}
@@ -70,8 +72,8 @@ func key(r *http.Request) []roomclient.Option {
 	return nil
 }
 
-// serve gives a request its deadline and writes the result. The client of the room service tries again by
-// itself until the deadline, so the front does not.
+// serve gives a request its deadline and writes the result. The room client retries until the
+// deadline, so the front does not retry.
 func (f front) serve(do func(context.Context, *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), commandTimeout)
@@ -85,8 +87,8 @@ func (f front) serve(do func(context.Context, *http.Request) (any, error)) http.
 	}
 }
 
-// refusal is what a user may see of an error. The whole of it, which names apps and their failures, is
-// for the log.
+// refusal is the part of an error that a user may see. The log has the whole error, with the names
+// of apps and their failures.
 type refusal struct {
 	Code      room.Code `json:"code"`
 	Reason    string    `json:"reason"`
@@ -105,7 +107,7 @@ func (f front) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	said := refusal{Code: e.Code, Reason: e.Message, CommandID: e.CommandID}
 	switch {
 	case e.IsDenial():
-		said.Reason = e.Reason // of the app, for the user
+		said.Reason = e.Reason // the app's reason, meant for the user
 	case status >= http.StatusInternalServerError:
 		said.Reason = "try again later"
 		w.Header().Set("Retry-After", "1")

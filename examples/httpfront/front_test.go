@@ -56,7 +56,7 @@ func TestFront_Commands(t *testing.T) {
 	}
 }
 
-func TestFront_RequestWithTheSameKeyIsDoneOnce(t *testing.T) {
+func TestFront_SameKeyTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	rooms := appworkertest.NewRooms()
 	_, err := rooms.Create(t.Context(), room.CreateRequest{

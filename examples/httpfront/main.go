@@ -26,7 +26,7 @@ import (
 func main() {
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if err := run(ctx, slog.Default()); err != nil {
-		slog.Error("ended", "error", err)
+		slog.Error("cannot serve requests", "error", err)
 		os.Exit(1)
 	}
 }

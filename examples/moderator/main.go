@@ -1,5 +1,6 @@
-// Command moderator is an app with a policy: it keeps members without a name out of private groups,
-// lets in no more than a group's custom field "max" says, and makes a room for each user who has joined.
+// Command moderator is an app with a policy for private groups. It keeps out members without a
+// name, and limits a group to the number of members in its custom field "max". It also creates a
+// welcome room after each join.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 
 var manifest = appworker.Manifest{
 	ID: "moderator", Version: "1.0.0",
-	// Without its answer nobody joins.
+	// Without its verdict no user joins.
 	Essentials: []room.Interface{room.PreRoomUserJoined},
 	// It is asked about private groups only.
 	When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "private_group"`},
@@ -24,8 +25,8 @@ var manifest = appworker.Manifest{
 
 type moderator struct{}
 
-// PreRoomUserJoined decides. Its error is its verdict; the context ends when nobody waits for
-// it any more.
+// PreRoomUserJoined decides. Its error is its verdict. The context ends when the room service no
+// longer waits for the verdict.
 func (moderator) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
 	if e.JoiningUser.Name == "" {
 		return room.UserNotAllowed("tell us your name first")
@@ -33,7 +34,7 @@ func (moderator) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
 	limit, ok, err := room.Int(e.Room.CustomFields, "max")
 	switch {
 	case err != nil:
-		return err // such as "max": "five": the app has failed, and as it is essential nobody joins
+		return err // for example "max": "five": the app fails, and since it is essential the join is refused
 	case !ok:
 		return nil // no limit
 	case int64(e.Room.MemberCount) >= limit:
@@ -44,8 +45,8 @@ func (moderator) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
 	return nil
 }
 
-// PostRoomUserJoined reacts. The event may be delivered more than once: the id of the command
-// that it sends is made of the event's, so that the command is done once.
+// PostRoomUserJoined reacts. The event may be delivered more than once. The id of the command is
+// derived from the event's id, so that the command takes effect once.
 func (moderator) PostRoomUserJoined(ctx context.Context, e room.UserJoined) error {
 	if e.Room.Type != room.PrivateGroup {
 		return nil
@@ -57,7 +58,7 @@ func (moderator) PostRoomUserJoined(ctx context.Context, e room.UserJoined) erro
 	}, roomclient.WithID(id))
 	switch {
 	case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
-		return appworker.Discard(err) // it will be no better next time
+		return appworker.Discard(err) // another attempt would fail the same way
 	case err != nil:
 		return appworker.RetryLater(time.Second, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestWhoMayJoin(t *testing.T) {
+func TestJoin_PolicyDecides(t *testing.T) {
 	t.Parallel()
 	app := appworkertest.NewWith(t, manifest, moderator{})
 	for name, c := range map[string]struct {
@@ -36,7 +36,7 @@ func group(members int, limit any) room.Room {
 	return room.Room{Type: room.PrivateGroup, MemberCount: members, CustomFields: map[string]any{"max": limit}}
 }
 
-func TestWelcomeRoomIsMadeOnce(t *testing.T) {
+func TestWelcomeRoom_CreatedOnce(t *testing.T) {
 	t.Parallel()
 	rooms := appworkertest.NewRooms()
 	app := appworkertest.NewWith(t, manifest, moderator{}).WithRooms(rooms)
@@ -44,7 +44,7 @@ func TestWelcomeRoomIsMadeOnce(t *testing.T) {
 	joined.Room = room.Room{ID: "team", Type: room.PrivateGroup}
 	joined.JoiningUser = room.User{ID: "ada", Name: "Ada"}
 	joined.Event.ID = "event-1"
-	for range 2 { // as the event may be delivered twice
+	for range 2 { // the event may be delivered twice
 		if err := app.Tell(joined); err != nil {
 			t.Fatal(err)
 		}

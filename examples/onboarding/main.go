@@ -1,5 +1,5 @@
-// Command onboarding is an app that completes rooms on their way to being created: it adds a bot and
-// a number of seats, and makes rooms with many seats read-only.
+// Command onboarding is an app that completes rooms while they are created. It adds a bot and a
+// number of seats, and makes rooms with many seats read-only.
 package main
 
 import (
@@ -24,13 +24,13 @@ var (
 	_ appworker.PreRoomCreateModify = onboarding{}
 )
 
-// PreRoomCreateExtend adds what is missing. A custom field that is there already would be a conflict, which
-// drops the whole extension.
+// PreRoomCreateExtend adds the missing fields and members. A custom field that already exists would
+// be a conflict, which drops the whole extension.
 func (onboarding) PreRoomCreateExtend(_ context.Context, e room.Create) (room.Extension, error) {
 	added := room.Extension{Members: []room.User{{ID: "helpbot", Name: "Help"}}}
 	_, ok, err := room.Int(e.Room.CustomFields, "seats")
 	if err != nil {
-		return room.Extension{}, err // such as "seats": "many": the app has failed, and adds nothing
+		return room.Extension{}, err // for example "seats": "many": the app fails, and adds nothing
 	}
 	if !ok {
 		added.CustomFields = map[string]any{"seats": defaultSeats}
@@ -38,7 +38,8 @@ func (onboarding) PreRoomCreateExtend(_ context.Context, e room.Create) (room.Ex
 	return added, nil
 }
 
-// PreRoomCreateModify returns the room as it shall be. It sees what extensions and the apps before it made.
+// PreRoomCreateModify returns the changed room. It sees the changes of extensions and of the apps
+// before it.
 func (onboarding) PreRoomCreateModify(_ context.Context, e room.Create) (room.Room, error) {
 	seats, _, err := room.Int(e.Room.CustomFields, "seats")
 	if err != nil {

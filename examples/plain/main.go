@@ -1,5 +1,5 @@
-// Command plain is an app without the SDK, on the wire as any NATS client in any language
-// has it: it welcomes new rooms that say what they are about, and writes down who joins.
+// Command plain is an app without the SDK. It uses the wire protocol as a NATS client in any
+// language would. It requires a description of new rooms, and logs joins.
 package main
 
 import (
@@ -35,7 +35,7 @@ func run(ctx context.Context) error {
 	}
 	defer nc.Close()
 
-	// Answer first, register then: from the registration on the app is asked.
+	// Subscribe before registering: the room service asks the app as soon as it is registered.
 	if _, err := nc.QueueSubscribe("room.pre.createprevent.plain", "plain", decide); err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
@@ -48,7 +48,7 @@ func run(ctx context.Context) error {
 	}
 	fmt.Println("registered")
 
-	// The room service has made the durable consumer; its name is the app's.
+	// The room service has created the durable consumer, named after the app.
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("using JetStream: %w", err)
@@ -79,14 +79,14 @@ func decide(msg *nats.Msg) {
 		verdict = `{"verdict":"deny","reason":"say what the room is about"}`
 	}
 	if !strings.HasPrefix(msg.Reply, "_INBOX.") {
-		return // never answer to anything but an inbox
+		return // never answer on a subject that is no inbox
 	}
 	if err := msg.Respond([]byte(verdict)); err != nil {
 		log.Print(err)
 	}
 }
 
-// react handles a post-event. It may come more than once: its id says which it is.
+// react handles a post-event. The event may be delivered more than once: its id identifies it.
 func react(msg jetstream.Msg) {
 	var e struct {
 		Room struct {

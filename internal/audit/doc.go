@@ -1,10 +1,15 @@
-// Package audit finds what the streams remember of one command: the event that it made, and the
-// rejections before and after, for a command may be sent more than once.
+// Package audit finds the stored records of one command: its event, and its rejections. A command
+// may have
+// several, because it may be sent more than once.
 //
-// A stream has no index by id, so it is read through, headers only; the few messages that carry
-// the id are then fetched whole. A UUIDv7, as clients make them, says itself when its command
-// was begun, so that only what was stored since has to be read.
+// A stream has no index by id, so the package scans the headers and then fetches the few messages
+// with
+// the id. A UUIDv7, as clients make them, contains the time at which the command was created. In
+// that
+// case only messages stored since then are scanned.
 //
-// What is found is what is there: rejections are kept for a while only, and written as well as
-// can be; a command that changed nothing, or was not possible, leaves no trace.
+// The result is complete only as far as the streams are. Rejections are kept for a limited time,
+// and
+// writing them is best effort. A command that changed nothing, or was not possible, leaves no
+// record.
 package audit

@@ -16,30 +16,30 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// slack is how much later than it was stored the id of a command may say that it was made: how
-// far the clocks of clients and servers may be apart.
+// slack bounds the clock difference between clients and servers: the time in a command's id may be
+// this much later than the time at which the command was stored.
 const slack = 10 * time.Minute
 
-// Query says which command is looked for, and where.
+// Query selects a command, and the part of the streams to search.
 type Query struct {
 	ID    string    // of the command
-	Seq   uint64    // of the command's event, which the ID gives way to if there is one; 0: look for the ID
-	Room  string    // only what is stored of this room; empty: of all
-	Since time.Time // only what was stored since then; zero: from the beginning
+	Seq   uint64    // sequence of the command's event, whose id then replaces ID if it has one; 0: search for ID
+	Room  string    // only messages of this room; empty: of all rooms
+	Since time.Time // only messages stored since then; zero: all
 }
 
-// Record is one thing that the streams remember of a command: an event or a rejection.
+// Record is one stored message about a command: an event or a rejection.
 type Record struct {
 	Msg       *jetstream.RawStreamMsg // as stored
 	Event     *room.Event
 	Rejection *room.Rejection
-	Err       error // why the message is neither, though it carries the id
+	Err       error // why the message is neither, although it carries the id
 }
 
-// NotFoundError is returned when nothing is stored of a command where it was looked for.
+// NotFoundError is returned when the searched messages have no record of the command.
 type NotFoundError struct {
 	Query              Query
-	Events, Rejections int // looked through
+	Events, Rejections int // number of messages searched
 }
 
 func (e *NotFoundError) Error() string {
@@ -57,13 +57,16 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("no trace of command %q%s among the %d events and %d rejections of %s%s", e.Query.ID, nor, e.Events, e.Rejections, of, since)
 }
 
-// Find returns what is remembered of a command, in the order in which it was tried. For an id
-// that is a UUIDv7 it reads from ten minutes before the time in it, and only if there is nothing
-// from the beginning.
+// Find returns the records of a command, in the order in which it was tried. For an id that is a
+// UUIDv7 it reads from ten minutes before the time in the id. If it finds nothing there, it reads
+// from
+// the beginning.
 //
-// It returns a *NotFoundError if there is nothing, jetstream.ErrStreamNotFound if there is no
-// stream of events, and the context's error at once when that ends. A stream of rejections that
-// is missing is an empty one. An event without an id is found by its sequence alone.
+// It returns a *NotFoundError if there is no record, jetstream.ErrStreamNotFound if there is no
+// stream
+// of events, and the context's error as soon as the context ends. A missing stream of rejections
+// counts
+// as empty. An event without an id is found only by its sequence.
 func Find(ctx context.Context, js jetstream.JetStream, q Query) ([]Record, error) {
 	if q.Seq > 0 {
 		msg, err := at(ctx, js, q.Seq)
@@ -89,7 +92,7 @@ func Find(ctx context.Context, js jetstream.JetStream, q Query) ([]Record, error
 	return q.find(ctx, js)
 }
 
-// at is the message of that sequence in the stream of events, nil if there is none.
+// at returns the message with that sequence in the stream of events, or nil.
 func at(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
 	s, err := js.Stream(ctx, subjects.Events)
 	if err != nil {
@@ -102,7 +105,7 @@ func at(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.Raw
 	return msg, nil
 }
 
-// madeAt is the time in an id that has one.
+// madeAt returns the time in an id, if the id has one.
 func madeAt(id string) (time.Time, bool) {
 	u, err := uuid.Parse(id)
 	if err != nil || u.Version() != 7 {
@@ -139,8 +142,8 @@ func (q Query) find(ctx context.Context, js jetstream.JetStream) ([]Record, erro
 	return found, nil
 }
 
-// begun is when the try was begun that the record is of: a rejection is written beside the
-// commands, and may come to its stream after the event of the next try.
+// begun returns the time at which the recorded try began. A rejection is written asynchronously,
+// and may reach its stream after the event of the next try.
 func (r Record) begun() time.Time {
 	switch {
 	case r.Event != nil:
@@ -163,7 +166,7 @@ func record(msg *jetstream.RawStreamMsg, e *room.Event, r *room.Rejection, err e
 	return Record{Msg: msg, Event: e, Rejection: r}
 }
 
-// scan returns the messages of a stream that carry the id, and how many it looked at.
+// scan returns the messages of a stream that carry the id, and the number of messages it looked at.
 func (q Query) scan(ctx context.Context, js jetstream.JetStream, stream, filter string) (found []*jetstream.RawStreamMsg, among int, err error) {
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, HeadersOnly: true}
 	if !q.Since.IsZero() {
@@ -189,7 +192,7 @@ func (q Query) scan(ctx context.Context, js jetstream.JetStream, stream, filter 
 	for _, seq := range at {
 		msg, err := s.GetMsg(ctx, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue // its time was up meanwhile
+			continue // it expired in the meantime
 		}
 		if err != nil {
 			return nil, among, fmt.Errorf("reading message %d of stream %s: %w", seq, stream, err)

@@ -24,7 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var alice = room.User{ID: "alice"}
 
-// moody is a bus with rooms r and s and an app that answers every join as the test last said.
+// moody makes a bus with rooms r and s, and an app that answers every join with the verdict last
+// passed to says.
 func moody(t *testing.T) (b *harness.Bus, says func(verdict string)) {
 	t.Helper()
 	b = harness.New(t, roomsvc.Config{})
@@ -47,7 +48,7 @@ func join(t *testing.T, b *harness.Bus, roomID, id string) error {
 	return err
 }
 
-// kinds says of each record what it is.
+// kinds returns the kind of each record.
 func kinds(records []audit.Record) []string {
 	var all []string
 	for _, r := range records {
@@ -63,9 +64,9 @@ func kinds(records []audit.Record) []string {
 	return all
 }
 
-// A command that was denied twice and then allowed has three records, in that order; so has
-// one whose id is no UUID, and one whose sender's clock is wrong.
-func TestEveryTryIsFoundInOrder(t *testing.T) {
+// A command that was denied twice and then allowed has three records, in that order. The same holds
+// if the id is no UUID, and if the sender's clock is wrong.
+func TestFind_EveryTryInOrder(t *testing.T) {
 	t.Parallel()
 	ahead := uuid.Must(uuid.NewV7())
 	ahead[1] += 1 // 50 days
@@ -96,7 +97,7 @@ func TestEveryTryIsFoundInOrder(t *testing.T) {
 	}
 }
 
-// spied takes note of where reading begins.
+// spied records where reading begins.
 type spied struct {
 	jetstream.JetStream
 	from []*time.Time
@@ -107,9 +108,9 @@ func (s *spied) OrderedConsumer(ctx context.Context, stream string, cfg jetstrea
 	return s.JetStream.OrderedConsumer(ctx, stream, cfg)
 }
 
-// A UUIDv7 says when it was made: nothing from long before is read, unless there is nothing
-// later.
-func TestReadingBeginsAtTheTimeInTheID(t *testing.T) {
+// A UUIDv7 contains the time at which it was made. Older messages are only read if nothing is found
+// since then.
+func TestFind_StartsAtTimeInID(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	id := b.Create(t, "r").Event.ID
@@ -132,10 +133,10 @@ func TestReadingBeginsAtTheTimeInTheID(t *testing.T) {
 	js.from = nil
 	_, err = audit.Find(t.Context(), js, audit.Query{ID: id, Since: time.Now().Add(time.Hour)})
 	require.Error(t, err)
-	assert.Len(t, js.from, 2, "who says since when is taken at their word")
+	assert.Len(t, js.from, 2, "with Since nothing earlier is read")
 }
 
-func TestWhereALookIsBounded(t *testing.T) {
+func TestFind_RoomAndSinceBoundTheSearch(t *testing.T) {
 	t.Parallel()
 	b, says := moody(t)
 	says(deny)
@@ -176,7 +177,8 @@ func TestNoTrace(t *testing.T) {
 		require.EqualError(t, err, want)
 	}
 
-	// Without a stream of rejections there are none; without one of events there is no service.
+	// A missing stream of rejections counts as empty. Without a stream of events there is no
+	// service.
 	require.NoError(t, b.JS.DeleteStream(t.Context(), subjects.Rejections))
 	_, err := audit.Find(t.Context(), b.JS, audit.Query{ID: "c"})
 	require.EqualError(t, err, `no trace of command "c" among the 2 events and 0 rejections of all rooms`)
@@ -189,8 +191,8 @@ func TestNoTrace(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// What somebody else has published under the id is shown as what it is.
-func TestWhatIsNeither(t *testing.T) {
+// A foreign message with the command's id is reported as such.
+func TestFind_ForeignMessages(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for _, subject := range []string{"room.post.userjoin.r", "room.rejected.join.r"} {

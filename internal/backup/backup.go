@@ -14,10 +14,11 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// partialFolder is where a backup is until it is whole.
+// partialFolder holds a backup until it is complete.
 const partialFolder = ".partial"
 
-// attempts is how often the streams of dead letters are copied until nothing is replayed meanwhile.
+// attempts bounds how often the streams of dead letters are copied while dead letters are being
+// replayed.
 const attempts = 5
 
 // order is the order in which streams are copied. The package comment gives the reasons.
@@ -29,11 +30,11 @@ func deadLetters() []string {
 	return []string{subjects.Replays, subjects.GivenUp, subjects.DeadLetters}
 }
 
-// needed reports whether there is no backup without the stream.
+// needed reports whether a backup requires the stream.
 func needed(name string) bool { return name == subjects.Events || name == subjects.AppsStream }
 
-// Take writes a backup to a folder, which must not exist or be empty. If it fails, nothing is left of it. It
-// returns ErrFolder if the folder cannot take it.
+// Take writes a backup to a folder, which must be empty or not exist. If it fails, it removes
+// everything that it wrote. It returns ErrFolder if the folder cannot take a backup.
 func Take(ctx context.Context, cfg Config, withoutRejections bool) (*Manifest, error) {
 	t, err := newTransfer(cfg)
 	if err != nil {
@@ -53,7 +54,7 @@ func Take(ctx context.Context, cfg Config, withoutRejections bool) (*Manifest, e
 	return m, nil
 }
 
-// prepare makes the folder. It reports whether it was made.
+// prepare makes the folder. It reports whether it created it.
 func prepare(dir string) (made bool, err error) {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -62,7 +63,7 @@ func prepare(dir string) (made bool, err error) {
 	case err != nil:
 		return false, fmt.Errorf("%w in %s: %w", ErrFolder, dir, err)
 	case len(entries) == 1 && entries[0].Name() == partialFolder:
-		return false, fmt.Errorf("%w in %s: it has what is left of a backup that was not finished; remove it", ErrFolder, dir)
+		return false, fmt.Errorf("%w in %s: it holds an unfinished backup; remove it", ErrFolder, dir)
 	case len(entries) > 0:
 		return false, fmt.Errorf("%w in %s: it is not empty", ErrFolder, dir)
 	}
@@ -72,7 +73,8 @@ func prepare(dir string) (made bool, err error) {
 	return made, nil
 }
 
-// clear removes what a failed backup has written: the folder, or what is in it if that was empty.
+// clear removes the files of a failed backup: the folder, or only its content if the folder existed
+// before.
 func clear(dir string, made bool) error {
 	written := []string{dir}
 	if !made {
@@ -163,7 +165,8 @@ func (t *transfer) copyApps(ctx context.Context, m *Manifest) error {
 	return nil
 }
 
-// copyDeadLetters copies the streams between which dead letters move, until none has moved back meanwhile.
+// copyDeadLetters copies the streams between which dead letters move. It repeats the copy if a dead
+// letter was replayed meanwhile.
 func (t *transfer) copyDeadLetters(ctx context.Context, m *Manifest) error {
 	before := len(m.Streams)
 	for range attempts {
@@ -222,7 +225,8 @@ func (t *transfer) copyStream(ctx context.Context, m *Manifest, name string) err
 	return ctx.Err()
 }
 
-// between are the consumers that were there before and after: those in the copy for certain.
+// between returns the consumers that existed both before and after the copy: the copy certainly has
+// them.
 func between(before, after []Consumer) []Consumer {
 	both := []Consumer{}
 	for _, b := range before {

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// look describes a stream as it is on the server. It returns jetstream.ErrStreamNotFound if there is none.
+// look describes a stream on the server. It returns jetstream.ErrStreamNotFound if there is none.
 func (t *transfer) look(ctx context.Context, name string) (Stream, *jetstream.StreamInfo, error) {
 	stream, err := t.js.Stream(ctx, name)
 	if err != nil {
@@ -38,10 +38,10 @@ func (t *transfer) look(ctx context.Context, name string) (Stream, *jetstream.St
 	return s, info, nil
 }
 
-// gone is how many messages of a stream have been removed.
+// gone is the number of removed messages of a stream.
 func (s Stream) gone() uint64 { return s.LastSeq - min(s.Messages, s.LastSeq) }
 
-// apps are the ids of the registered apps.
+// apps returns the ids of the registered apps.
 func (t *transfer) apps(ctx context.Context) ([]string, error) {
 	kv, err := t.js.KeyValue(ctx, subjects.AppsBucket)
 	if err != nil {
@@ -55,8 +55,8 @@ func (t *transfer) apps(ctx context.Context) ([]string, error) {
 	return append([]string{}, keys...), nil
 }
 
-// A cluster that has just restored a stream may put a reader where the copy is not complete yet. That the last
-// event has been removed is the other reason why a reading ends before it.
+// A cluster that has just restored a stream may serve a reader from a node whose copy is not
+// complete yet. A read also ends early if the last event was removed.
 const (
 	readRetry   = 250 * time.Millisecond
 	readTimeout = 10 * time.Second

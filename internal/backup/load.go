@@ -20,16 +20,16 @@ import (
 
 const (
 	partBytes = 64 << 10 // of an archive, in one message
-	// interestRetry is when a part is sent again that no node took. In a cluster the node that this connection
-	// is with may not know yet where the node that restores has subscribed.
+	// interestRetry is the delay before a part that no node has received is sent again. In a
+	// cluster, this connection's node may not know yet where the restoring node has subscribed.
 	interestRetry   = 50 * time.Millisecond
 	interestTimeout = 10 * time.Second
 
 	streamExists jetstream.ErrorCode = 10130 // the server's code
 )
 
-// load restores a stream from a folder, as it is described. The library's own function cannot be interrupted, and
-// does not send a part again that no node took.
+// load restores a stream from a folder. The client library's own function cannot be interrupted,
+// and does not resend a part that no node has received.
 func (t *transfer) load(ctx context.Context, name, dir string, d description) error {
 	path, err := jsm.SnapshotDataPath(dir)
 	if err != nil {
@@ -39,7 +39,7 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // the file was only read
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 		t.Progress(name, sent, uint64(info.Size()))
 	}
 	var created api.JSApiStreamCreateResponse
-	if err := t.ask(ctx, to, nil, time.Hour, &created); err != nil { // it takes as long as it needs
+	if err := t.ask(ctx, to, nil, time.Hour, &created); err != nil { // the server answers when the restore is done
 		return err
 	}
 	if created.IsError() {
@@ -82,9 +82,10 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 	return nil
 }
 
-// begin asks for the restore of a stream and returns the subject to send it to. A node that has just started may
-// count as offline for a moment: as long as it does there are too few for the copies. A restore that was interrupted
-// may end after the streams to replace were removed: then its stream is removed too.
+// begin requests the restore of a stream and returns the subject for its parts. A node that has
+// just started may count as offline for a moment, and then too few nodes are available for the
+// copies. An interrupted restore may end after the existing streams were removed and leave its
+// stream behind: that stream is removed too.
 func (t *transfer) begin(ctx context.Context, name string, request []byte) (string, error) {
 	return backoff.Retry(ctx, func() (string, error) {
 		var begun api.JSApiStreamRestoreResponse

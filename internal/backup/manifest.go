@@ -27,23 +27,24 @@ type Manifest struct {
 	Contents
 }
 
-// Contents is what a backup, or a server, holds.
+// Contents describes the data of a backup or of a server.
 type Contents struct {
 	Streams []Stream `json:"streams"`
-	// Apps are the ids of the registered apps; absent if registrations changed while they were copied.
+	// Apps are the ids of the registered apps. It is absent if registrations changed during the
+	// copy.
 	Apps []string `json:"apps,omitzero"`
-	// Rooms is absent if events were removed while they were copied.
+	// Rooms is absent if events were removed during the copy.
 	Rooms *Rooms `json:"rooms,omitempty"`
 }
 
-// Stream is a stream, as it was when its copy began.
+// Stream describes a stream at the time when its copy began.
 type Stream struct {
 	Name     string `json:"name"`
 	Copies   int    `json:"copies"` // num_replicas
 	Messages uint64 `json:"messages"`
 	FirstSeq uint64 `json:"first_seq"`
 	LastSeq  uint64 `json:"last_seq"`
-	// Removed is how many messages were removed while it was copied. The copy may have them or not.
+	// Removed is the number of messages removed during the copy. The copy may have them or not.
 	Removed   uint64     `json:"removed,omitempty"`
 	Consumers []Consumer `json:"consumers"` // durable ones
 	Files     []File     `json:"files,omitempty"`
@@ -53,12 +54,13 @@ type Stream struct {
 type Consumer struct {
 	Name     string `json:"name"`
 	AckFloor uint64 `json:"ack_floor"` // in the stream
-	// AckFloorAfter is where it was once the stream was copied. The copy's is between the two.
+	// AckFloorAfter is the ack floor when the stream had been copied. The ack floor of the copy is
+	// between the two.
 	AckFloorAfter uint64 `json:"ack_floor_after,omitempty"`
-	Pending       uint64 `json:"pending"` // neither delivered yet nor acknowledged
+	Pending       uint64 `json:"pending"` // neither delivered nor acknowledged
 }
 
-// Rooms is what the events up to LastSeq make.
+// Rooms is the state of the rooms after the events up to LastSeq.
 type Rooms struct {
 	LastSeq     uint64 `json:"last_seq"`
 	Live        int    `json:"live"`
@@ -67,14 +69,14 @@ type Rooms struct {
 	Hash        string `json:"projection_hash"`
 }
 
-// File is a file of a stream's folder.
+// File is a file in a stream's folder.
 type File struct {
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// stream is the stream of that name.
+// stream returns the stream of that name.
 func (c *Contents) stream(name string) (Stream, bool) {
 	for _, s := range c.Streams {
 		if s.Name == name {
@@ -84,7 +86,7 @@ func (c *Contents) stream(name string) (Stream, bool) {
 	return Stream{}, false
 }
 
-// Bytes is the size of the stream's files.
+// Bytes is the total size of the stream's files.
 func (s Stream) Bytes() (n int64) {
 	for _, f := range s.Files {
 		n += f.Bytes
@@ -92,7 +94,7 @@ func (s Stream) Bytes() (n int64) {
 	return n
 }
 
-// write replaces the manifest of the folder at once.
+// write replaces the manifest of the folder atomically.
 func (m *Manifest) write(dir string) error {
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -111,7 +113,8 @@ func (m *Manifest) write(dir string) error {
 	return synced(dir)
 }
 
-// ReadManifest reads the manifest of a backup. It returns ErrNoBackup if there is none that can be used.
+// ReadManifest reads the manifest of a backup. It returns ErrNoBackup if there is no usable
+// manifest.
 func ReadManifest(dir string) (*Manifest, error) {
 	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,7 +133,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 	return &m, nil
 }
 
-// check returns ErrNoBackup if a file is missing or is not as it was written.
+// check returns ErrNoBackup if a file is missing or differs from the file that was written.
 func (m *Manifest) check(dir string) error {
 	for _, s := range m.Streams {
 		for _, was := range s.Files {
@@ -146,7 +149,7 @@ func (m *Manifest) check(dir string) error {
 	return nil
 }
 
-// filesOf describes the files of a folder, once they are on disk.
+// filesOf describes the files of a folder after syncing them to disk.
 func filesOf(dir string) ([]File, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -172,21 +175,21 @@ func fileOf(path string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // the file was only read
 	sum := sha256.New()
 	n, err := io.Copy(sum, f)
 	return File{Name: filepath.Base(path), Bytes: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
-// synced brings a file or a folder to disk.
+// synced syncs a file or a folder to disk.
 func synced(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // nothing was written here
+	defer func() { _ = f.Close() }() // the file was only read
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("bringing %s to disk: %w", path, err)
+		return fmt.Errorf("syncing %s to disk: %w", path, err)
 	}
 	return nil
 }

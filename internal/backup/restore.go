@@ -15,18 +15,19 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Restored says what was restored.
+// Restored is the result of a restore.
 type Restored struct {
 	Backup *Manifest `json:"backup"`
-	// Now is what the server has.
+	// Now is the data on the server after the restore.
 	Now Contents `json:"restored"`
-	// Replaced are the streams that were there before, and are removed.
+	// Replaced lists the streams that existed before and were removed.
 	Replaced []string `json:"replaced,omitempty"`
 }
 
-// Restore restores the backup of a folder with so many copies of each stream. It returns ErrNoBackup if the
-// folder has none, a *ServicesRunError if room services run, and without force an *ExistsError if streams exist:
-// then nothing has changed. With force these are removed before. An *IncompleteError says how far it came.
+// Restore restores the backup of a folder with so many copies of each stream. It returns
+// ErrNoBackup if the folder has no backup, a *ServicesRunError if room services run, and without
+// force an *ExistsError if streams exist. In these cases it changes nothing. With force it first
+// removes the existing streams. An *IncompleteError says how far the restore came.
 func Restore(ctx context.Context, cfg Config, copies int, force bool) (*Restored, error) {
 	t, err := newTransfer(cfg)
 	if err != nil {
@@ -91,8 +92,8 @@ func (t *transfer) noServices(ctx context.Context) error {
 	return e
 }
 
-// existing are the streams of a room service that exist, the events first. The snapshot of the projection is of
-// other events than those that are restored.
+// existing returns the existing streams of a room service, the events first. It includes the
+// snapshots, because they belong to other events than the restored ones.
 func (t *transfer) existing(ctx context.Context) ([]string, error) {
 	var exist []string
 	for _, name := range append(order(), subjects.SnapshotsStream) {
@@ -115,8 +116,8 @@ func namesOf(streams []Stream) []string {
 	return names
 }
 
-// loadAll restores the streams, the registry first: a service that is started where it is, but no events, creates
-// no stream. It returns an *IncompleteError.
+// loadAll restores the streams, the registry first: a service that starts while the registry exists
+// and the events do not creates no stream. It returns an *IncompleteError.
 func (t *transfer) loadAll(ctx context.Context, m *Manifest, copies int) error {
 	names := namesOf(m.Streams)
 	if n := slices.Index(names, subjects.AppsStream); n > 0 {
@@ -153,7 +154,7 @@ func (t *transfer) loadStream(ctx context.Context, name string, copies int) erro
 	return t.load(ctx, name, dir, d)
 }
 
-// release lets services start.
+// release removes the mark that keeps services waiting.
 func (t *transfer) release(ctx context.Context) error {
 	stream, err := t.js.Stream(ctx, subjects.Events)
 	if err != nil {

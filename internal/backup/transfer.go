@@ -16,19 +16,21 @@ import (
 )
 
 const (
-	requestTimeout = 30 * time.Second // of one request of the API, and of one part of a restore
+	requestTimeout = 30 * time.Second // for one API request, and for one part of a restore
 	stalledAfter   = 30 * time.Second // without a part of a copy
 )
 
-// Config is what a backup and a restore need.
+// Config configures a backup or a restore.
 type Config struct {
-	// Conn must not reconnect: what a server sends over a lost connection would be missing in the copy.
+	// Conn must not reconnect: messages sent while the connection is lost would be missing in the
+	// copy.
 	Conn    *nats.Conn
 	Dir     string
 	Version string // of roombus
-	// Progress is called with what is done of a stream, in bytes or messages, never twice at once. It may be nil.
+	// Progress is called with the progress of a stream, in bytes or messages. Calls do not overlap.
+	// It may be nil.
 	Progress func(stream string, done, all uint64)
-	// Warn is called with what does not end the backup or restore. It may be nil.
+	// Warn is called with problems that do not end the backup or restore. It may be nil.
 	Warn func(string)
 }
 
@@ -37,7 +39,7 @@ type transfer struct {
 	Config
 	js      jetstream.JetStream
 	jsm     *jsm.Manager
-	replace bool // streams that exist
+	replace bool // existing streams are replaced
 }
 
 func newTransfer(c Config) (*transfer, error) {
@@ -56,7 +58,7 @@ func newTransfer(c Config) (*transfer, error) {
 	return &transfer{Config: c, js: js, jsm: manager}, nil
 }
 
-// oneByOne makes calls go one after the other: the library makes them from several goroutines.
+// oneByOne serializes calls: the library calls progress from several goroutines.
 func oneByOne(progress func(string, uint64, uint64)) func(string, uint64, uint64) {
 	var mu sync.Mutex
 	return func(stream string, done, all uint64) {
@@ -69,7 +71,7 @@ func oneByOne(progress func(string, uint64, uint64)) func(string, uint64, uint64
 	}
 }
 
-// description is what is copied of a stream beside its messages and consumers.
+// description is the part of a stream that is copied besides its messages and consumers.
 type description struct {
 	Config api.StreamConfig `json:"config"`
 	State  api.StreamState  `json:"state"`
@@ -109,7 +111,7 @@ func (t *transfer) save(ctx context.Context, name, dir string) (description, err
 	return d, nil
 }
 
-// watch ends a copy that will never end by itself. The library calls look at each part and each second.
+// watch cancels a copy that has stalled. The library calls look for each part and each second.
 type watch struct {
 	conn *nats.Conn
 	stop context.CancelCauseFunc

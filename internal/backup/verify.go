@@ -10,15 +10,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A cluster has consumers and copies of a stream that it has restored only after a while.
+// A cluster creates the consumers and copies of a restored stream asynchronously.
 const (
 	settleTimeout = 2 * time.Minute
 	settleRetry   = 250 * time.Millisecond
-	// strayTimeout is how long ephemeral consumers are removed. Those that still come are of another reader.
+	// strayTimeout bounds how long ephemeral consumers are removed. Consumers that appear later
+	// belong to other readers.
 	strayTimeout = 10 * time.Second
 )
 
-// verify waits until what is restored agrees with the manifest. It returns a *DiffersError if it does not.
+// verify waits until the restored data agrees with the manifest. It returns a *DiffersError if it
+// does not.
 func (t *transfer) verify(ctx context.Context, m *Manifest, copies int) (Contents, error) {
 	began := time.Now()
 	for {
@@ -57,8 +59,8 @@ func (t *transfer) compareStreams(ctx context.Context, m *Manifest, copies int) 
 	return now, differ, nil
 }
 
-// removeEphemerals removes the consumers of services that ran when the backup was made. They would count as
-// readers of the stream until the server forgets them. It returns how many there were.
+// removeEphemerals removes the consumers of services that ran when the backup was made. They would
+// count as readers of the stream until the server removes them. It returns their number.
 func (t *transfer) removeEphemerals(ctx context.Context, m *Manifest) (n int, err error) {
 	for _, s := range m.Streams {
 		stream, err := t.js.Stream(ctx, s.Name)
@@ -85,8 +87,9 @@ func (t *transfer) removeEphemerals(ctx context.Context, m *Manifest) (n int, er
 	return n, nil
 }
 
-// compare lists how a restored stream differs from its copy. Servers before 2.15 may copy more messages than
-// there were when the copy began, and messages removed meanwhile may be in it or not.
+// compare lists the differences between a restored stream and its copy. Servers before 2.15 may
+// copy more messages than existed when the copy began. Messages removed during the copy may be in
+// it or not.
 func compare(was, is Stream, cfg jetstream.StreamConfig) (differ []string) {
 	differs := func(format string, args ...any) {
 		differ = append(differ, fmt.Sprintf("stream %s ", was.Name)+fmt.Sprintf(format, args...))
@@ -94,7 +97,7 @@ func compare(was, is Stream, cfg jetstream.StreamConfig) (differ []string) {
 	if is.LastSeq < was.LastSeq {
 		differs("ends at sequence %d, not %d", is.LastSeq, was.LastSeq)
 	}
-	expire := cfg.MaxAge > 0 // some may have since
+	expire := cfg.MaxAge > 0 // messages may have expired since
 	if least := was.Messages - min(was.Removed, was.Messages); is.Messages < least && !expire {
 		differs("has %d messages, not %d", is.Messages, least)
 	}
@@ -111,7 +114,7 @@ func compare(was, is Stream, cfg jetstream.StreamConfig) (differ []string) {
 	return differ
 }
 
-// lagging lists the copies that a cluster has not made yet.
+// lagging lists the copies that a cluster has not completed yet.
 func lagging(info *jetstream.StreamInfo, copies int) (differ []string) {
 	if info.Config.Replicas != copies {
 		differ = append(differ, fmt.Sprintf("stream %s has %d copies, not %d", info.Config.Name, info.Config.Replicas, copies))

@@ -10,20 +10,21 @@ import (
 	"github.com/guptarohit/asciigraph"
 )
 
-// The size of a chart, in characters; between marks of the vertical axis there are so many lines.
+// The size of a chart. The vertical axis has chartMarks marks, and chartLines lines between two
+// marks.
 const (
 	chartWidth = 73
 	chartMarks = 6
 	chartLines = 2
 )
 
-// WriteChart draws how the latencies of both sides are distributed. It draws nothing where nothing
-// was done.
+// WriteChart draws the latency distributions of both sides. It draws nothing if a side has no
+// latencies.
 func WriteChart(w io.Writer, r *Result, colours bool) {
 	if r.Roombus.Commands == 0 || r.Floor.Commands == 0 {
 		return
 	}
-	curves := [][]float64{r.Floor.curve(chartWidth), r.Roombus.curve(chartWidth)} // the latter over the former
+	curves := [][]float64{r.Floor.curve(chartWidth), r.Roombus.curve(chartWidth)} // the latter is drawn over the former
 	low, high, step := doublings(chartMarks, curves...)
 	options := []asciigraph.Option{
 		asciigraph.Height(int((high-low)/step) * chartLines), asciigraph.LowerBound(low), asciigraph.UpperBound(high),

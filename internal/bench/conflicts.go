@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// conflicts is how many races for a room the services have lost so far.
+// conflicts returns how many races for a room the services have lost so far.
 func (st *stage) conflicts(ctx context.Context) (uint64, error) {
 	subject, err := micro.ControlSubject(micro.StatsVerb, subjects.Service, "")
 	if err != nil {
@@ -28,7 +28,7 @@ func (st *stage) conflicts(ctx context.Context) (uint64, error) {
 		if err := json.Unmarshal(msg.Data, &stats); err != nil || len(stats.Endpoints) == 0 {
 			return 0, fmt.Errorf("reading the service's statistics: %w", err)
 		}
-		var data roomsvc.EndpointData // the same at every endpoint
+		var data roomsvc.EndpointData // every endpoint repeats the data of the whole service
 		if err := json.Unmarshal(stats.Endpoints[0].Data, &data); err != nil {
 			return 0, fmt.Errorf("reading the service's statistics: %w", err)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Environment is what was measured on. What is not known is empty.
+// Environment describes the machine and the software of a measurement. Unknown fields are empty.
 type Environment struct {
 	Time    time.Time `json:"time"`
 	CPU     string    `json:"cpu"`

@@ -30,16 +30,16 @@ func floorAsk(worker string) string         { return "floor.pre.command." + work
 func floorPost(event, roomID string) string { return "floor.post." + event + "." + roomID }
 func floorPosts(roomID string) string       { return "floor.post.*." + roomID }
 
-// roomHeader names the room of a command, for a floor that reads no body.
+// roomHeader names the room of a command, because the floor does not read bodies.
 const roomHeader = "Bench-Room"
 
-// unchangedHeader is on a command that changes nothing.
+// unchangedHeader marks a command that changes nothing.
 const unchangedHeader = "Bench-Unchanged"
 
-// floorTimeout is how long the floor waits for anything.
+// floorTimeout is how long the floor waits for any reply.
 const floorTimeout = 5 * time.Second
 
-// floor does what a room service has to do on NATS for a command, and nothing else: it asks, gathers,
+// floor does the NATS work of a room service for a command, and nothing else. It asks, gathers,
 // publishes under a guard and replies, with messages that it was given.
 type floor struct {
 	nc    *nats.Conn
@@ -123,7 +123,7 @@ func (f *floor) do(ctx context.Context, msg *nats.Msg) error {
 	return err
 }
 
-// gather asks workers, at once, and takes their answers.
+// gather asks the workers in parallel and receives their answers.
 func (f *floor) gather(ctx context.Context, s *Sample, workers []string) error {
 	token := strconv.FormatUint(f.tokens.Add(1), 36)
 	answers := make(chan *nats.Msg, len(workers))

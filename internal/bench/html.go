@@ -11,7 +11,7 @@ import (
 //go:embed page.html.tmpl
 var pageText string
 
-// page is the template of one, parsed when it is needed.
+// page parses the template of the page.
 func page() (*template.Template, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"count": count,
@@ -22,7 +22,7 @@ func page() (*template.Template, error) {
 	return t, nil
 }
 
-// WriteHTML writes a page that needs nothing else: what was measured, on what, and plots of it.
+// WriteHTML writes a self-contained page with the results, the environment and plots.
 func WriteHTML(w io.Writer, results []*Result) error {
 	t, err := page()
 	if err != nil {

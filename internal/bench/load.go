@@ -12,12 +12,12 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-// replyTimeout is how long a reply is waited for: longer than a service takes to give up itself.
+// replyTimeout is how long a client waits for a reply. It is longer than the timeout of a service.
 const replyTimeout = 15 * time.Second
 
-// slice is what came of loading one side for a while.
+// slice is the result of loading one side for a while.
 type slice struct {
-	done      []request // in no order
+	done      []request // unordered
 	failed    int
 	failure   string // the first
 	took      time.Duration
@@ -25,7 +25,8 @@ type slice struct {
 	usage     sideUsage
 }
 
-// source gives each client what it asks for its next command; false if there is none.
+// source returns, for each client, a function for its next command. That function returns false
+// when there are no more commands.
 type source func() (next func() (request, bool))
 
 // shared is a source from which all clients take.
@@ -33,7 +34,7 @@ func shared(next func() (request, bool)) source {
 	return func() func() (request, bool) { return next }
 }
 
-// until is a source that has nothing more once it is over.
+// until is a source that ends once over is set.
 func (from source) until(over *atomic.Bool) source {
 	return func() func() (request, bool) {
 		next := from()
@@ -46,9 +47,9 @@ func (from source) until(over *atomic.Bool) source {
 	}
 }
 
-// load sends commands, so many at a time, each as soon as another is answered, until there are none
-// left. When the context ends, it does not wait for what is in progress. Its clients are as simple
-// as can be, for what they cost is counted on both sides.
+// load keeps so many commands in progress until the source ends. When the context ends, it does not
+// wait for the commands in progress. Its clients are as simple as possible, because their cost
+// counts on both sides.
 func load(ctx context.Context, nc *nats.Conn, to side, clients int, from source) (*slice, error) {
 	all := make([]*client, clients)
 	for n := range all {
@@ -95,7 +96,7 @@ func load(ctx context.Context, nc *nats.Conn, to side, clients int, from source)
 type client struct {
 	nc       *nats.Conn
 	to       side
-	patience time.Duration // with a reply
+	patience time.Duration // how long it waits for a reply
 	inbox    string
 	replies  chan *nats.Msg
 	sub      *nats.Subscription
@@ -114,7 +115,7 @@ func newClient(nc *nats.Conn, to side) (*client, error) {
 	return c, nil
 }
 
-// open gives the client an inbox that nobody knows yet.
+// open gives the client an inbox with a new, unguessable name.
 func (c *client) open() (err error) {
 	c.inbox, c.replies = c.nc.NewInbox(), make(chan *nats.Msg, 1)
 	c.sub, err = c.nc.ChanSubscribe(c.inbox, c.replies)
@@ -143,8 +144,8 @@ func (c *client) send(ctx context.Context, r request) {
 		c.done = append(c.done, r)
 	case <-timeout.C:
 		c.fail(fmt.Sprintf("no answer within %s", c.patience))
-		c.close()    // a late reply must not be taken for the next one
-		_ = c.open() // fails only if the connection is closed, and so does sending then
+		c.close()    // a late reply must not be taken for the next reply
+		_ = c.open() // fails only if the connection is closed, and then the next request fails too
 	case <-ctx.Done():
 	}
 }

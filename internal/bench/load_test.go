@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-func TestALateReplyDoesNotAnswerTheNextCommand(t *testing.T) {
+func TestLoad_LateReplyIsNotTakenForTheNext(t *testing.T) {
 	t.Parallel()
 	nc := harness.Connect(t, harness.NewServer(t))
 	asked := make(chan *nats.Msg, 2)
@@ -27,7 +27,7 @@ func TestALateReplyDoesNotAnswerTheNextCommand(t *testing.T) {
 	require.Equal(t, "no answer within 1ms", c.failure)
 	late := &nats.Msg{Header: nats.Header{micro.ErrorHeader: {"for somebody else"}}}
 	require.NoError(t, (<-asked).RespondMsg(late))
-	require.NoError(t, nc.Flush()) // now it is here
+	require.NoError(t, nc.Flush()) // the reply has arrived now
 
 	c.patience = replyTimeout
 	next := joining("r", "next")

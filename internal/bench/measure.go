@@ -10,8 +10,8 @@ import (
 // warmUp is how long each side works before it is measured.
 const warmUp = 250 * time.Millisecond
 
-// measure measures one cell: both sides in turn, in slices, so that both see the machine as it
-// is just then.
+// measure measures one cell: both sides in turn, in slices, so that both run under the same
+// conditions.
 func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
 	rooms, err := st.roomsOf(ctx, cell)
 	if err != nil {
@@ -39,7 +39,7 @@ func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
 	}
 	for n := range st.cfg.Rounds + 1 {
 		var round [2]*slice
-		for _, of := range inTurn(n) {
+		for _, of := range turnOrder(n) {
 			s, err := st.slice(ctx, of, cell, scripts[of], n)
 			if err != nil {
 				return nil, err
@@ -59,8 +59,8 @@ func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
 	return r, nil
 }
 
-// inTurn is which side begins: now one, now the other.
-func inTurn(n int) []side {
+// turnOrder returns the order of the sides in a round. The sides alternate in going first.
+func turnOrder(n int) []side {
 	order := []side{floorSide, roombus}
 	if n%2 == 1 {
 		slices.Reverse(order)
@@ -75,7 +75,7 @@ func index(of side) int {
 	return 0
 }
 
-// roomsOf are the rooms that the commands of a cell are about.
+// roomsOf returns the rooms of a cell's commands.
 func (st *stage) roomsOf(ctx context.Context, cell Cell) ([]string, error) {
 	if cell.Command != Replay {
 		return st.rooms[cell.Rooms], nil
@@ -85,7 +85,7 @@ func (st *stage) roomsOf(ctx context.Context, cell Cell) ([]string, error) {
 	return names, st.create(ctx, names)
 }
 
-// firstOf is a first command of the cell, which can be done.
+// firstOf returns a first command of the cell that can succeed.
 func (st *stage) firstOf(ctx context.Context, cell Cell, s *script) (request, error) {
 	switch cell.Command {
 	case Replay:
@@ -107,7 +107,7 @@ func (st *stage) joinOne(ctx context.Context, s *script) (request, error) {
 	return join, err
 }
 
-// slice loads one side for the n-th time; the 0th is to warm up.
+// slice loads one side for the n-th time. Slice 0 is the warm-up.
 func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int) (*slice, error) {
 	length := st.cfg.Duration / time.Duration(st.cfg.Rounds)
 	if n == 0 {
@@ -116,11 +116,11 @@ func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int
 	joins := shared(func() (request, bool) { return s.next(Join) })
 	var from source
 	switch {
-	case cell.Command == Replay && n == 0: // the rows are kept for what counts
+	case cell.Command == Replay && n == 0: // a trace is not replayed in the warm-up
 		from = joins
 	case cell.Command == Replay:
 		from, length = replaying(st.cfg.Trace.segment(n-1, st.cfg.Rounds), s.rooms), 0
-	case cell.Command == Leave: // who is to leave has to join first
+	case cell.Command == Leave: // a user must join before leaving
 		joined, err := st.loadFor(ctx, of, cell.Concurrency, length, joins)
 		if err != nil {
 			return nil, err
@@ -144,8 +144,8 @@ func (st *stage) slice(ctx context.Context, of side, cell Cell, s *script, n int
 	return done, err
 }
 
-// loadFor loads one side for so long, or if that is 0, until there are no commands left. It ends
-// early when the context does.
+// loadFor loads one side for the given time, or if that is 0, until the source ends. It ends early
+// when the context does.
 func (st *stage) loadFor(ctx context.Context, of side, clients int, length time.Duration, from source) (*slice, error) {
 	if length > 0 {
 		var over atomic.Bool

@@ -11,8 +11,8 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// Plots are drawn in stand-ins for colours, since those of a page are its style's, by day and by
-// night.
+// Plots are drawn in placeholder colours. The style of the page replaces them, for light and dark
+// mode.
 var (
 	paper = charts.ColorRGB(1, 0, 0)
 	ink   = charts.ColorRGB(2, 0, 0)
@@ -54,7 +54,7 @@ func draw(caption string, render func(*charts.Painter) error) (plot, error) {
 	if err != nil {
 		return plot{}, fmt.Errorf("plotting %s: %w", caption, err)
 	}
-	return plot{caption, template.HTML(styled.Replace(string(svg)))}, nil //nolint:gosec // numbers, and names of our own
+	return plot{caption, template.HTML(styled.Replace(string(svg)))}, nil //nolint:gosec // only numbers, and names from this package
 }
 
 func palette(series []charts.Color) charts.ColorPalette {
@@ -70,7 +70,7 @@ func legends(names []string) charts.LegendOption {
 	}
 }
 
-// latencyPlot shows how the latencies of a cell are distributed.
+// latencyPlot shows the latency distributions of a cell.
 func latencyPlot(r *Result) (plot, error) {
 	curves := [][]float64{r.Roombus.curve(plotPoints), r.Floor.curve(plotPoints)}
 	low, high, step := doublings(plotMarks, curves...)
@@ -91,7 +91,7 @@ func latencyPlot(r *Result) (plot, error) {
 	return draw("latency, "+strconv.Itoa(r.Concurrency)+" at once", func(p *charts.Painter) error { return p.LineChart(o) })
 }
 
-// bars are groups of values, one group for each number of commands at once.
+// bars plots groups of values, one group for each concurrency.
 func bars(caption string, colours []charts.Color, groups []int, names []string, values [][]float64, format func(float64) string) (plot, error) {
 	o := charts.NewBarChartOptionWithData(values)
 	o.Theme = palette(slices.Repeat(colours, 1+len(values)/len(colours)))
@@ -102,16 +102,16 @@ func bars(caption string, colours []charts.Color, groups []int, names []string, 
 		labels = append(labels, strconv.Itoa(at))
 	}
 	o.CategoryAxis.Labels, o.CategoryAxis.BoundaryGap = labels, charts.Ptr(true)
-	o.BarSize = min(0.75, 0.2*float64(len(groups))) // few bars are no walls
+	o.BarSize = min(0.75, 0.2*float64(len(groups))) // keeps few bars narrow
 	if len(groups) == 1 {
-		o.CategoryAxis.LabelOffset.Left = plotWidth / 2 // a lone label stands at the left
+		o.CategoryAxis.LabelOffset.Left = plotWidth / 2 // a lone label is placed at the left
 	}
 	o.ValueAxis[0].Min = charts.Ptr(0.0)
 	o.ValueAxis[0].ValueFormatter = format
 	return draw(caption, func(p *charts.Painter) error { return p.BarChart(o) })
 }
 
-// scene is the results of one command on one number of rooms.
+// scene holds the results of one command on one number of rooms.
 type scene struct {
 	Command Command
 	Rooms   int
@@ -119,14 +119,14 @@ type scene struct {
 	Apps    []appsScene
 }
 
-// appsScene is those of a scene with one number of apps.
+// appsScene holds the results of a scene with one number of apps.
 type appsScene struct {
 	Apps       int
 	Throughput plot
 	Latency    []plot
 }
 
-// scenes are in the order in which they were measured.
+// scenes groups the results, in the order in which they were measured.
 func scenes(results []*Result) (all []scene, err error) {
 	type key struct {
 		command Command
@@ -182,7 +182,7 @@ func sceneOf(apps int, results []*Result) (a appsScene, err error) {
 	return a, err
 }
 
-// ratioPlot shows the ratios by the number of commands at once, for each number of apps.
+// ratioPlot shows the ratios by concurrency, for each number of apps.
 func ratioPlot(results []*Result) (plot, error) {
 	groups := distinct(results, func(r *Result) int { return r.Concurrency })
 	var names []string

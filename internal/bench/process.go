@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// The times that a process has to begin to serve, and to end.
+// The timeouts for a process to start serving and to end.
 const (
 	startTimeout = 60 * time.Second
 	endTimeout   = 10 * time.Second
 )
 
-// EndedError is returned when a process ends that is to work.
+// EndedError is returned when a process of the benchmark ends too early.
 type EndedError struct {
 	Process string // its name
-	Err     error  // what it said, and how it ended; nil if it said nothing is wrong
+	Err     error  // its last message and exit status; nil if it reported no error
 }
 
 func (e *EndedError) Error() string {
@@ -35,7 +35,7 @@ func (e *EndedError) Error() string {
 
 func (e *EndedError) Unwrap() error { return e.Err }
 
-// child is a process of the stage. It ends when its standard input does, and so when this process
+// child is a process of the stage. It ends when its standard input closes, and so when this process
 // dies.
 type child struct {
 	part  Part
@@ -47,7 +47,7 @@ type child struct {
 
 // launch starts a process and returns when it serves.
 func launch(ctx context.Context, p Part, command []string, env []string) (*child, error) {
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it is to end by itself first
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // closing its input ends it first
 	cmd.Env = append(os.Environ(), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -91,9 +91,9 @@ func launch(ctx context.Context, p Part, command []string, env []string) (*child
 	}
 }
 
-// end lets the process finish, and kills it if that takes long.
+// end lets the process finish, and kills it after a timeout.
 func (c *child) end() {
-	_ = c.stdin.Close() // it may have ended by itself
+	_ = c.stdin.Close() // it may have ended already
 	select {
 	case <-c.ended:
 	case <-time.After(endTimeout):
@@ -102,7 +102,7 @@ func (c *child) end() {
 }
 
 func (c *child) kill() {
-	_ = c.cmd.Process.Kill() // it may have ended
+	_ = c.cmd.Process.Kill() // it may have ended already
 	<-c.ended
 }
 

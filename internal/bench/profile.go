@@ -8,13 +8,14 @@ import (
 	"runtime/pprof"
 )
 
-// Every so many-th contention is sampled, and a block of so many nanoseconds.
+// The sampling rates: one of mutexFraction contention events, and one blocking event for each
+// blockRate nanoseconds of blocking.
 const (
 	mutexFraction = 10
 	blockRate     = 10_000
 )
 
-// startProfile profiles this process until the function it returns is called, which writes the
+// startProfile profiles this process until the returned function is called, which writes the
 // profiles as <name>.cpu, .allocs, .mutex and .block.
 func startProfile(p Part) (stop func(), err error) {
 	if p.Profile == "" {

@@ -6,11 +6,11 @@ import (
 )
 
 // quantileMarks are at equal distances on the axis of a distribution, so that the slowest
-// thousandth has as much room as the faster half.
+// thousandth gets as much room as the faster half.
 var quantileMarks = []float64{1, 50, 90, 99, 99.9}
 
-// quantileAt is the quantile, in percent, at a place on the axis, from 0 to 1. Between two marks
-// what remains above shrinks by the same factor at every step.
+// quantileAt returns the quantile, in percent, at a place on the axis, from 0 to 1. Between two
+// marks the remaining share shrinks by the same factor at every step.
 func quantileAt(place float64) float64 {
 	spans := float64(len(quantileMarks) - 1)
 	span := min(math.Floor(place*spans), spans-1)
@@ -18,17 +18,17 @@ func quantileAt(place float64) float64 {
 	return 100 - from*math.Pow(to/from, place*spans-span)
 }
 
-// markAt is the name of the mark at a place, which it is at.
+// markAt returns the name of the mark at a place.
 func markAt(place float64) string {
 	mark := int(math.Round(place * float64(len(quantileMarks)-1)))
 	return "p" + strconv.FormatFloat(quantileMarks[mark], 'f', -1, 64)
 }
 
-// leastLatency is the shortest that is told from none, in milliseconds.
+// leastLatency is the shortest latency on a plot, in milliseconds. It keeps the logarithm finite.
 const leastLatency = 0.001
 
-// curve is the latencies in milliseconds at so many places of the axis, as powers of two: what is
-// twice as slow is as far away everywhere.
+// curve returns the latencies at so many places of the axis, as powers of two of a millisecond:
+// equal distances are equal factors.
 func (f *Figures) curve(points int) []float64 {
 	all := make([]float64, points)
 	for n := range all {
@@ -37,8 +37,8 @@ func (f *Figures) curve(points int) []float64 {
 	return all
 }
 
-// doublings are powers of two around curves, whole ones that are a whole number of steps apart, in not
-// much more than so many steps.
+// doublings returns an axis of powers of two around curves. low and high are whole numbers, and a
+// whole number of steps apart, in roughly so many steps.
 func doublings(steps int, curves ...[]float64) (low, high, step float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, c := range curves {

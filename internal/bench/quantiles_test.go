@@ -9,7 +9,7 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-func TestTheAxisStretchesTheTail(t *testing.T) {
+func TestQuantileAt_AxisStretchesTheTail(t *testing.T) {
 	t.Parallel()
 	for place, quantile := range map[float64]float64{0: 1, 0.25: 50, 0.5: 90, 0.75: 99, 1: 99.9, 0.625: 96.838, 0.875: 99.684} {
 		assert.InDelta(t, quantile, quantileAt(place), 0.001)
@@ -23,7 +23,7 @@ func TestTheAxisStretchesTheTail(t *testing.T) {
 	assert.Equal(t, []string{"p1", "p50", "p90", "p99", "p99.9"}, []string{markAt(0), markAt(0.25), markAt(0.5), markAt(0.75), markAt(1)})
 }
 
-func TestACurveCountsDoublings(t *testing.T) {
+func TestCurve_CountsDoublings(t *testing.T) {
 	t.Parallel()
 	f := Figures{latencies: latency.New()}
 	for range 1000 {

@@ -8,20 +8,20 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-// Result is what came of one cell.
+// Result is the result of one cell.
 type Result struct {
 	Cell
 	Roombus Figures `json:"roombus"`
 	Floor   Figures `json:"floor"`
 	Ratio   Ratio   `json:"ratio"`
-	// Conflicts is how often the room service lost a race for a room, for each command.
+	// Conflicts is how often the room service lost a race for a room, per command.
 	Conflicts   float64     `json:"conflictsPerCommand"`
 	Environment Environment `json:"environment"`
 
 	ratios []float64
 }
 
-// Ratio is roombus divided by the floor. Throughput is the median of neighbouring slices.
+// Ratio is roombus divided by the floor. Throughput is the median over neighbouring slices.
 type Ratio struct {
 	Throughput float64 `json:"throughput"`
 	Least      float64 `json:"least"`
@@ -29,21 +29,21 @@ type Ratio struct {
 	P50        float64 `json:"p50"`
 }
 
-// Figures are those of one side.
+// Figures are the measurements of one side.
 type Figures struct {
 	Commands  int               `json:"commands"`
 	Failed    int               `json:"failed"`
 	Failure   string            `json:"failure,omitempty"` // the first
 	PerSecond float64           `json:"perSecond"`
 	LatencyMs latency.Quantiles `json:"latencyMs"`
-	// Microseconds for each command, of the service's processes, of the workers, and of all there are,
-	// the clients and the NATS server inside included.
+	// Microseconds for each command: of the service's processes, of the workers, and of all
+	// processes, including the clients and the embedded NATS server.
 	ServiceCPU float64 `json:"serviceCPUMicros"`
 	WorkersCPU float64 `json:"workersCPUMicros"`
 	TotalCPU   float64 `json:"totalCPUMicros"`
 	Allocs     float64 `json:"allocsPerCommand"` // of the service's processes
-	Bytes      float64 `json:"bytesPerCommand"`  // allocated by them
-	Resident   uint64  `json:"residentBytes"`    // in the end
+	Bytes      float64 `json:"bytesPerCommand"`  // allocated by the service's processes
+	Resident   uint64  `json:"residentBytes"`    // at the end
 
 	took      time.Duration
 	usage     sideUsage
@@ -54,7 +54,7 @@ func newResult(cell Cell) *Result {
 	return &Result{Cell: cell, Roombus: Figures{latencies: latency.New()}, Floor: Figures{latencies: latency.New()}}
 }
 
-// add takes two neighbouring slices.
+// add adds two neighbouring slices.
 func (r *Result) add(roombus, floor *slice) {
 	r.Roombus.add(roombus)
 	r.Floor.add(floor)
@@ -97,7 +97,7 @@ func (f *Figures) finish() {
 
 func rate(n int, took time.Duration) float64 { return float64(n) / max(took.Seconds(), 1e-9) }
 
-// ratio is 0 where there is none, since everything has failed.
+// ratio returns 0 if the divisor is 0, because every command has failed.
 func ratio(a, b float64) float64 {
 	if b == 0 {
 		return 0

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-// done is a slice of so many commands in a second, each of so many milliseconds.
+// done returns a slice of so many commands in a second, each with that latency.
 func done(n int, took time.Duration) *slice {
 	s := &slice{done: make([]request, n), took: time.Second, latencies: latency.New()}
 	for range n {
@@ -36,13 +36,13 @@ func measured() *Result {
 func allFailed() *Result {
 	r := newResult(Cell{Command: Create, Concurrency: 1})
 	s := done(0, 0)
-	s.failed, s.failure = 7, "nobody answers"
+	s.failed, s.failure = 7, "no service answers"
 	r.add(s, done(0, 0))
 	r.finish(0)
 	return r
 }
 
-func TestTheRatioIsOfNeighbours(t *testing.T) {
+func TestResult_RatioOfNeighbouringSlices(t *testing.T) {
 	t.Parallel()
 	r := measured()
 	assert.Equal(t, Ratio{Throughput: 0.75, Least: 0.5, Most: 0.9, P50: r.Ratio.P50}, r.Ratio)
@@ -51,7 +51,7 @@ func TestTheRatioIsOfNeighbours(t *testing.T) {
 	assert.InDelta(t, 30, r.Floor.ServiceCPU, 0)
 }
 
-func TestWhereEverythingFailsThereAreNoRatios(t *testing.T) {
+func TestResult_AllCommandsFailed(t *testing.T) {
 	t.Parallel()
 	r := allFailed()
 	assert.Zero(t, r.Ratio)
@@ -69,7 +69,7 @@ func TestTables(t *testing.T) {
 	assert.Regexp(t, `(?m)^ +join +3 +100000 +256 +163 +233 +0\.75 +0\.50-0\.90 +4\.00 +4\.00 +4\.00 +4\.00 +2\.00 +2\.00 +0$`, text)
 	assert.Regexp(t, `(?m)^ +join +3 +100000 +256 +30 +30 +1\.00 .* 0\.100$`, text)
 	assert.Regexp(t, `(?m)^ +create +0 +new +1 +0 +0 +0\.00 .* 7$`, text)
-	assert.Contains(t, text, "create, 0 apps, 1 at once: 7 of 7 commands failed on roombus; the first: nobody answers\n")
+	assert.Contains(t, text, "create, 0 apps, 1 at once: 7 of 7 commands failed on roombus; the first: no service answers\n")
 	assert.NotContains(t, text, "failed on floor")
 	for line := range strings.Lines(text) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), 160)
@@ -92,7 +92,7 @@ func TestCharts(t *testing.T) {
 	assert.Empty(t, none.String())
 }
 
-func TestThePage(t *testing.T) {
+func TestWriteHTML(t *testing.T) {
 	t.Parallel()
 	r := allFailed()
 	r.Roombus.Failure = "<script>"

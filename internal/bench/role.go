@@ -18,10 +18,10 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Role is what a process of the stage does.
+// Role is the task of a process.
 type Role string
 
-// The roles.
+// Roles.
 const (
 	RoleService      Role = "service"
 	RoleWorker       Role = "worker"
@@ -29,24 +29,24 @@ const (
 	RoleFloorWorker  Role = "floor-worker"
 )
 
-// Part is one process's.
+// Part configures one process.
 type Part struct {
 	Role     Role
-	Name     string // of the process, one subject token; of a worker also the app
+	Name     string // of the process, one subject token; for a worker also the app
 	Replicas int    // of streams
-	Synced   bool   // by the NATS server, each commit
-	Profile  string // folder that profiles are written to in the end; empty: none
+	Synced   bool   // the NATS server syncs each commit
+	Profile  string // folder for profiles, written at the end; empty: none
 }
 
-// ready is what a process says when it serves.
+// ready is the line that a process writes when it serves.
 const ready = "ready"
 
-// Play plays the part until in ends, which it does when the process that started this one does.
+// Play plays the part until in is closed, which happens when the parent process ends.
 func Play(ctx context.Context, p Part, settings bus.Settings, in io.Reader, out io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		_, _ = io.Copy(io.Discard, in) // nothing is said; what counts is the end
+		_, _ = io.Copy(io.Discard, in) // nothing is sent; only the end counts
 		stop()
 	}()
 	profiled, err := startProfile(p)
@@ -103,7 +103,7 @@ func Play(ctx context.Context, p Part, settings bus.Settings, in io.Reader, out 
 	return nil
 }
 
-// allowing is an app that is asked about everything and has nothing against it.
+// allowing is an app that handles every pre-event and allows it.
 type allowing struct{}
 
 func (allowing) PreRoomCreatePrevent(context.Context, room.Create) error { return nil }

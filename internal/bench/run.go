@@ -13,41 +13,40 @@ import (
 	"github.com/roombus/roombus/bus"
 )
 
-// Config says what is measured.
+// Config configures a benchmark.
 type Config struct {
 	Commands    []Command
 	Apps        []int // numbers of apps
 	Concurrency []int // numbers of commands at once
-	Rooms       []int // numbers of rooms that the commands are about
-	// Trace is replayed instead, if there is one: on as many apps and with as many commands
-	// at once as they say. It has Rounds rows at least.
+	Rooms       []int // numbers of rooms that the commands use
+	// Trace replaces Commands and Rooms, if set. It is replayed for each number of apps and each
+	// concurrency. It needs at least Rounds rows.
 	Trace *Trace
-	// Duration is how long each side of a cell is measured, in as many slices as there are
-	// Rounds.
+	// Duration is how long each side of a cell is measured, divided into Rounds slices.
 	Duration time.Duration
 	Rounds   int
 	Services int  // room services; the floor has one
 	Replicas int  // of streams
 	Synced   bool // the NATS server syncs each commit
 
-	// Settings is where the NATS is. It must have nothing of a room service's.
+	// Settings is the connection to NATS. The account must not hold the streams of a room service.
 	Settings bus.Settings
-	// Process is the command line that has this program play a part.
+	// Process returns the command line that makes this program play a part.
 	Process func(Part) []string
 	// Profile is a folder that every process writes its profiles to. Empty: none.
 	Profile string
-	// Report is told of every step before it is done. Nil: nobody is told.
+	// Report is called before each step. It may be nil.
 	Report func(Step)
 }
 
-// Step is how far a benchmark is.
+// Step is the progress of a benchmark.
 type Step struct {
-	What string // is being done
-	Done int    // slices
-	All  int    // slices there are to be
+	What string // the current measurement
+	Done int    // completed slices
+	All  int    // total number of slices
 }
 
-// Cell is one combination that is measured.
+// Cell is one combination to measure.
 type Cell struct {
 	Command     Command `json:"command"`
 	Apps        int     `json:"apps"`
@@ -70,7 +69,7 @@ func count(n int, of string) string {
 	return fmt.Sprintf("%d %ss", n, of)
 }
 
-// cells are all combinations, in an order in which workers only become more.
+// cells returns all combinations, ordered so that the number of workers never falls.
 func (cfg Config) cells() (all []Cell) {
 	for _, apps := range slices.Sorted(slices.Values(cfg.Apps)) {
 		for _, command := range cfg.commands() {
@@ -98,11 +97,12 @@ func (cfg Config) commands() []Command {
 	return cfg.Commands
 }
 
-// ErrLost is returned when the NATS server goes away. What was made there is still there.
+// ErrLost is returned when the NATS server goes away. The streams of the benchmark then remain on
+// it.
 var ErrLost = errors.New("the connection to NATS was lost")
 
-// Run measures every cell. It starts processes and ends them, and removes what it has made in
-// NATS. With an error, also that of the context, come the results there are until then.
+// Run measures every cell. It starts and ends the processes, and removes everything it created in
+// NATS. If it fails or the context ends, it returns the results so far with the error.
 func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 	if cfg.Report == nil {
 		cfg.Report = func(Step) {}
@@ -129,8 +129,8 @@ func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 	return results, why(alive, err)
 }
 
-// why is what an error comes from: the context's end, if it ends now or in a moment. That a process
-// has ended is known a moment after nobody answers.
+// why returns the cause of an error. If the context ends within a second, the cause is the
+// context's: requests to a process fail a moment before its end is reported.
 func why(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -147,19 +147,19 @@ func why(ctx context.Context, err error) error {
 
 func (st *stage) run(ctx context.Context, cells []Cell) (results []*Result, err error) {
 	st.steps.All = len(cells) * (st.cfg.Rounds + 1) * 2
-	for _, cell := range cells { // before there are apps that have to be asked
+	for _, cell := range cells { // before there are essential apps, which would have to be asked
 		if cell.Command == Create || cell.Command == Replay {
 			continue
 		}
 		st.report("making " + count(cell.Rooms, "room"))
-		if err := st.furnish(ctx, cell.Rooms); err != nil {
+		if err := st.createRooms(ctx, cell.Rooms); err != nil {
 			return nil, err
 		}
 	}
 	on := environment(ctx, st.nc)
 	for _, cell := range cells {
 		st.report(cell.String())
-		if err := st.employ(ctx, cell.Apps); err != nil {
+		if err := st.addWorkers(ctx, cell.Apps); err != nil {
 			return results, err
 		}
 		r, err := st.measure(ctx, cell)

@@ -43,7 +43,7 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-func TestWhoHasJoinedLeavesOnce(t *testing.T) {
+func TestScript_EveryJoinedUserLeavesOnce(t *testing.T) {
 	t.Parallel()
 	leaves := leaving([]request{joining("a", "ada"), joining("b", "ben")})
 	var bodies []string
@@ -54,8 +54,8 @@ func TestWhoHasJoinedLeavesOnce(t *testing.T) {
 	assert.ElementsMatch(t, []string{`a {"roomId":"a","user":{"id":"ada"}}`, `b {"roomId":"b","user":{"id":"ben"}}`}, bodies)
 }
 
-func TestTheSidesBeginInTurn(t *testing.T) {
+func TestTurnOrder_SidesAlternate(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []side{floorSide, roombus}, inTurn(0))
-	assert.Equal(t, []side{roombus, floorSide}, inTurn(1))
+	assert.Equal(t, []side{floorSide, roombus}, turnOrder(0))
+	assert.Equal(t, []side{roombus, floorSide}, turnOrder(1))
 }

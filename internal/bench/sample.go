@@ -13,11 +13,11 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Sample is what a room service has sent for a command: what the floor sends for one.
+// Sample holds the messages that a room service sent for a command. The floor sends copies of them.
 type Sample struct {
 	Workers     []string    `json:"workers"`
-	InParallel  int         `json:"inParallel"` // rounds in which all workers are asked at once
-	OneByOne    bool        `json:"oneByOne"`   // then each by itself
+	InParallel  int         `json:"inParallel"` // rounds in which all workers are asked in parallel
+	OneByOne    bool        `json:"oneByOne"`   // then one after the other
 	PreHeader   nats.Header `json:"preHeader"`
 	PreBody     []byte      `json:"preBody"`
 	Event       string      `json:"event"`
@@ -26,7 +26,7 @@ type Sample struct {
 	Reply       []byte      `json:"reply"`
 }
 
-// rounds are who is asked, one round after the other.
+// rounds returns the workers to ask in each round.
 func (s *Sample) rounds() (all [][]string) {
 	if len(s.Workers) == 0 {
 		return nil
@@ -42,14 +42,14 @@ func (s *Sample) rounds() (all [][]string) {
 	return all
 }
 
-// sampleTimeout bounds taking one.
+// sampleTimeout bounds the recording of a sample.
 const sampleTimeout = 10 * time.Second
 
-// sample does one command on the room service and takes down what it sends for it.
+// sample runs one command on the room service and records the messages that it sends.
 func (st *stage) sample(ctx context.Context, r request) (*Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
-	s := &Sample{Workers: st.employed(), InParallel: 1, Event: string(r.command.event())}
+	s := &Sample{Workers: st.floorWorkers(), InParallel: 1, Event: string(r.command.event())}
 	if r.command == Create {
 		s.InParallel, s.OneByOne = 2, true
 	}
@@ -91,10 +91,10 @@ func (st *stage) sample(ctx context.Context, r request) (*Sample, error) {
 	return s, nil
 }
 
-// errorHeader is on a reply of the floor that is none.
+// errorHeader marks a reply of the floor that is an error.
 const errorHeader = "Bench-Error"
 
-// failure is why a reply is not that of a command that was done, empty if it is.
+// failure returns the reason why a reply is not the success of its command, or "".
 func failure(reply *nats.Msg) string {
 	for _, key := range []string{micro.ErrorHeader, errorHeader} {
 		if why := reply.Header.Get(key); why != "" {
@@ -102,7 +102,7 @@ func failure(reply *nats.Msg) string {
 		}
 	}
 	if reply.Header.Get("Status") == "503" {
-		return "nobody answers"
+		return "no service answers"
 	}
 	return ""
 }

@@ -26,7 +26,7 @@ const (
 	Replay Command = "replay"
 )
 
-// Commands are those that need no trace.
+// Commands lists the commands that need no trace.
 func Commands() []Command { return []Command{Join, Leave, Create} }
 
 func (c Command) event() room.EventType {
@@ -39,7 +39,7 @@ func (c Command) event() room.EventType {
 	return room.EventUserJoin
 }
 
-// side is one of the two that are compared.
+// side is one of the two compared systems.
 type side string
 
 const (
@@ -54,7 +54,7 @@ func (s side) subject(c Command) string {
 	return subjects.Room(string(c))
 }
 
-// sampled is the user whose join shows what a room service sends for one in a trace.
+// sampled is the user whose join is recorded as the sample for a trace.
 const sampled = "bench-sample"
 
 // request is a command before it is sent.
@@ -65,7 +65,7 @@ type request struct {
 	unchanged bool
 }
 
-// message is the request to one side. Both get the same bytes.
+// message is the request to one side. Both sides get the same bytes.
 func (r request) message(to side) *nats.Msg {
 	h := nats.Header{
 		subjects.CommandID: {uuid.Must(uuid.NewV7()).String()},
@@ -85,7 +85,7 @@ func membership(c Command, roomID, userID string) request {
 	user := room.User{ID: userID}
 	var body []byte
 	if c == Leave {
-		body, _ = json.Marshal(room.LeaveRequest{RoomID: roomID, User: user}) // strings
+		body, _ = json.Marshal(room.LeaveRequest{RoomID: roomID, User: user}) // the fields are strings
 	} else {
 		user.Username = "name-of-" + userID
 		body, _ = json.Marshal(room.JoinRequest{RoomID: roomID, User: user})
@@ -101,17 +101,17 @@ func creating(roomID, userID string) request {
 	return request{command: Create, roomID: roomID, body: body}
 }
 
-// script makes up the commands of a cell for one side: joins of ever new users, creations of ever
-// new rooms, or leaves of those who have joined. It is safe for concurrent use.
+// script generates the commands of a cell for one side: joins of new users, creations of new rooms,
+// or leaves of the users that have joined. It is safe for concurrent use.
 type script struct {
-	names *atomic.Uint64 // of users and rooms, given out once
+	names *atomic.Uint64 // counter for unique names of users and rooms
 	rooms []string
 
 	joined []request // leaves that can be sent
 	left   atomic.Int64
 }
 
-// user is a new one. Names come in no order, as those of users do.
+// user returns a new user. Names come in no order, as in practice.
 func (s *script) user() string { return name("u", s.names.Add(1)) }
 
 func name(prefix string, n uint64) string {
@@ -119,7 +119,7 @@ func name(prefix string, n uint64) string {
 	return prefix + strconv.FormatUint(n*odd, 36)
 }
 
-// next is the next command; false if there is none.
+// next returns the next command, or false if there is none.
 func (s *script) next(c Command) (request, bool) {
 	switch c {
 	case Create:
@@ -134,19 +134,19 @@ func (s *script) next(c Command) (request, bool) {
 	return joining(s.rooms[rand.IntN(len(s.rooms))], s.user()), true
 }
 
-// leaving are the leaves of those who have joined, in any order.
+// leaving returns the leaves of the users that have joined, in any order.
 func leaving(joins []request) []request {
 	all := make([]request, len(joins))
 	for n, r := range joins {
 		var j room.JoinRequest
-		_ = json.Unmarshal(r.body, &j) // made above
+		_ = json.Unmarshal(r.body, &j) // encoded above
 		all[n] = membership(Leave, j.RoomID, j.User.ID)
 	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
 
-// roomNames are those of so many rooms.
+// roomNames returns so many room names.
 func roomNames(n int) []string {
 	names := make([]string, n)
 	for i := range names {

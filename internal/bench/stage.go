@@ -18,27 +18,27 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// stage is what is measured on: a NATS server, and beside it the room services and workers, and
-// those of the floor.
+// stage holds the measured systems: a NATS server, the room services with their workers, and the
+// floor with its workers.
 type stage struct {
 	cfg    Config
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	events jetstream.Stream
-	names  atomic.Uint64 // given out so far
+	names  atomic.Uint64 // counter for unique names
 	rooms  map[int][]string
 
 	services []*child
 	floor    *child
-	workers  []*child                // of one side and the other in turn
-	giveUp   context.CancelCauseFunc // when a process has ended
+	workers  []*child                // of both sides, alternating
+	giveUp   context.CancelCauseFunc // called when a process has ended
 
 	replays int
 	steps   Step
 }
 
-// setUp starts the services. The caller takes the stage down, also after an error. When a process
-// ends before that, the stage gives up.
+// setUp starts the services. The caller must take the stage down, also after an error. If a process
+// ends early, the stage calls giveUp.
 func setUp(ctx context.Context, cfg Config, nc *nats.Conn, giveUp context.CancelCauseFunc) (*stage, error) {
 	st := &stage{cfg: cfg, nc: nc, rooms: make(map[int][]string), giveUp: giveUp}
 	var err error
@@ -67,7 +67,7 @@ func setUp(ctx context.Context, cfg Config, nc *nats.Conn, giveUp context.Cancel
 	return st, err
 }
 
-// step reports that another slice is done, of what.
+// step reports a completed slice.
 func (st *stage) step(what string) {
 	st.steps.Done++
 	st.report(what)
@@ -78,10 +78,10 @@ func (st *stage) report(what string) {
 	st.cfg.Report(st.steps)
 }
 
-// ErrInUse is returned for a NATS that has rooms, or somebody else's benchmark.
+// ErrInUse is returned if the NATS account holds rooms or another benchmark.
 var ErrInUse = errors.New("this NATS account is in use; a benchmark needs one of its own")
 
-// streams are those that are on the stage.
+// streams lists the streams of a benchmark.
 func (st *stage) streams() []string {
 	all := []string{floorStream}
 	for _, c := range roomsvc.Streams(1) {
@@ -103,7 +103,7 @@ func (st *stage) checkEmpty(ctx context.Context) error {
 	return nil
 }
 
-// takeDown ends every process and removes what they have left in NATS.
+// takeDown ends every process and removes the streams.
 func (st *stage) takeDown() error {
 	var ending sync.WaitGroup
 	for _, c := range st.children() {
@@ -145,8 +145,8 @@ func (st *stage) launch(ctx context.Context, p Part) (*child, error) {
 	return c, nil
 }
 
-// employ has so many workers on each side; they never become fewer.
-func (st *stage) employ(ctx context.Context, apps int) error {
+// addWorkers raises the number of workers on each side. It never lowers it.
+func (st *stage) addWorkers(ctx context.Context, apps int) error {
 	for n := len(st.workers) / 2; n < apps; n++ {
 		name := fmt.Sprintf("app-%02d", n+1)
 		for _, p := range []Part{{Role: RoleWorker, Name: name}, {Role: RoleFloorWorker, Name: "floor-" + name}} {
@@ -160,8 +160,8 @@ func (st *stage) employ(ctx context.Context, apps int) error {
 	return nil
 }
 
-// employed are the floor's workers.
-func (st *stage) employed() []string {
+// floorWorkers returns the names of the floor's workers.
+func (st *stage) floorWorkers() []string {
 	var names []string
 	for _, w := range st.workers {
 		if w.part.Role == RoleFloorWorker {
@@ -171,8 +171,8 @@ func (st *stage) employed() []string {
 	return names
 }
 
-// furnish makes so many rooms, once.
-func (st *stage) furnish(ctx context.Context, rooms int) error {
+// createRooms creates so many rooms, once.
+func (st *stage) createRooms(ctx context.Context, rooms int) error {
 	if st.rooms[rooms] != nil {
 		return nil
 	}
@@ -184,7 +184,7 @@ func (st *stage) furnish(ctx context.Context, rooms int) error {
 	return nil
 }
 
-// create makes rooms of these names.
+// create creates rooms with these names.
 func (st *stage) create(ctx context.Context, names []string) error {
 	var next atomic.Int64
 	s, err := st.loadFor(ctx, roombus, 64, 0, shared(func() (request, bool) {
@@ -217,7 +217,7 @@ func (st *stage) prepare(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-// uses is what one side has used.
+// uses returns the resources that one side has used.
 func (st *stage) uses(ctx context.Context, of side) (u sideUsage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

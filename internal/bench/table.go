@@ -7,20 +7,20 @@ import (
 	"text/tabwriter"
 )
 
-// table is what is shown of results, on a terminal and on a page.
+// table is a table of results, for a terminal or a page.
 type table struct {
 	Title   string
 	Columns []string
 	Rows    [][]string
 }
 
-// legend says what the columns mean.
+// legend explains the columns.
 const legend = `The floor is a bare program that sends the same NATS messages without any logic. Both are measured
-in turns; the ratio is that of neighbouring turns, roombus by floor: the median, and the least and
-the most. Latencies are in milliseconds, CPU is in microseconds for each command: of the service's
-process, and of all there are, with the NATS server, the workers and the clients.`
+in turns. The ratio is roombus divided by the floor in neighbouring turns: the median, the least and
+the most. Latencies are in milliseconds. CPU is in microseconds for each command: of the service's
+process, and of all processes, including the NATS server, the workers and the clients.`
 
-// tables are two: how fast, and at what cost.
+// tables returns two tables: speed and cost.
 func tables(results []*Result) []table {
 	speed := table{Title: "Throughput and latency", Columns: []string{
 		"roombus/s", "floor/s", "ratio", "least-most", "p50", "p90", "p99", "p99.9", "floor p50", "p50 ratio", "failed",
@@ -71,7 +71,7 @@ func (r *Result) cost() []string {
 
 func fixed(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
 
-// WriteTables writes what was measured, and on what, for people.
+// WriteTables writes the results and the environment as text.
 func WriteTables(w io.Writer, results []*Result) error {
 	if len(results) == 0 {
 		return nil
@@ -103,7 +103,7 @@ func (t table) write(w io.Writer) error {
 	return aligned.Flush()
 }
 
-// failures say for each side of a cell how many of its commands have failed, and why the first has.
+// failures describes, for each side of a cell, the number of failed commands and the first failure.
 func failures(results []*Result) (all []string) {
 	for _, r := range results {
 		for _, of := range []struct {
@@ -119,7 +119,7 @@ func failures(results []*Result) (all []string) {
 	return all
 }
 
-// Failed is how many commands have, of how many, on both sides.
+// Failed returns the number of failed commands and of all commands, on both sides.
 func Failed(results []*Result) (failed, all int) {
 	for _, r := range results {
 		failed += r.Roombus.Failed + r.Floor.Failed

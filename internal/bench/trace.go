@@ -10,13 +10,13 @@ import (
 	"github.com/roombus/roombus/internal/trace"
 )
 
-// Trace is joins and leaves as they once happened.
+// Trace is a recorded sequence of joins and leaves.
 type Trace struct {
 	rows  []traceRow
 	rooms int
 }
 
-// traceRow is a row whose outcome is known, since nothing else changes its room.
+// traceRow is a row whose outcome is known, because nothing else changes its room.
 type traceRow struct {
 	command   Command
 	room      int
@@ -24,8 +24,8 @@ type traceRow struct {
 	unchanged bool
 }
 
-// ReadTrace reads so many rows, or all if limit is 0. Rows that are none are passed over; bad are
-// the errors of those.
+// ReadTrace reads so many rows, or all if limit is 0. It skips malformed rows and returns their
+// errors in bad.
 func ReadTrace(r *trace.Reader, limit int) (t *Trace, bad []error, err error) {
 	t = &Trace{}
 	number := map[string]int{}
@@ -58,10 +58,10 @@ func ReadTrace(r *trace.Reader, limit int) (t *Trace, bad []error, err error) {
 	return t, bad, nil
 }
 
-// Rows is how many there are.
+// Rows is the number of rows.
 func (t *Trace) Rows() int { return len(t.rows) }
 
-// roomNames are those of the trace's rooms in one cell: every cell begins with empty ones.
+// roomNames returns the names of the trace's rooms in one cell. Every cell begins with empty rooms.
 func (t *Trace) roomNames(cell int) []string {
 	names := make([]string, t.rooms)
 	for n := range names {
@@ -70,8 +70,8 @@ func (t *Trace) roomNames(cell int) []string {
 	return names
 }
 
-// segment is one of so many parts of the trace, as the rows of each room, in order. The room with
-// the most comes first, as it takes longest.
+// segment returns the n-th of so many parts of the trace, as the ordered rows of each room. The
+// longest room comes first, because it takes longest.
 func (t *Trace) segment(n, of int) [][]traceRow {
 	rooms := make([][]traceRow, t.rooms)
 	for _, row := range t.rows[len(t.rows)*n/of : len(t.rows)*(n+1)/of] {
@@ -81,8 +81,8 @@ func (t *Trace) segment(n, of int) [][]traceRow {
 	return rooms
 }
 
-// replaying has every client take a room and send its rows one after the other, then the next
-// room that nobody has taken.
+// replaying is a source in which each client takes a room, sends its rows one after the other, and
+// then takes the next free room.
 func replaying(rooms [][]traceRow, names []string) source {
 	var taken atomic.Int64
 	return func() func() (request, bool) {

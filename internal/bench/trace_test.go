@@ -30,7 +30,7 @@ func readPast(t *testing.T, limit int) (*Trace, []error) {
 	return tr, bad
 }
 
-func TestWhatARowChangesIsKnown(t *testing.T) {
+func TestReadTrace_MarksRowsThatChangeNothing(t *testing.T) {
 	t.Parallel()
 	tr, bad := readPast(t, 0)
 	require.Len(t, bad, 1)
@@ -49,14 +49,14 @@ func TestWhatARowChangesIsKnown(t *testing.T) {
 	assert.Equal(t, 1, limited.rooms)
 }
 
-func TestSegmentsHaveEveryRowOnceAndInOrder(t *testing.T) {
+func TestSegment_EveryRowOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	tr, _ := readPast(t, 0)
 	for _, of := range []int{1, 2, 3, 7} {
 		rooms := make([][]traceRow, tr.rooms)
 		for n := range of {
 			segment := tr.segment(n, of)
-			assert.GreaterOrEqual(t, len(segment[0]), len(segment[1]), "who has most comes first")
+			assert.GreaterOrEqual(t, len(segment[0]), len(segment[1]), "the longest room comes first")
 			for _, rows := range segment {
 				for _, row := range rows {
 					rooms[row.room] = append(rooms[row.room], row)
@@ -71,7 +71,7 @@ func TestSegmentsHaveEveryRowOnceAndInOrder(t *testing.T) {
 	}
 }
 
-func TestClientsShareTheRoomsOfATrace(t *testing.T) {
+func TestReplaying_ClientsShareTheRooms(t *testing.T) {
 	t.Parallel()
 	tr, _ := readPast(t, 0)
 	from := replaying(tr.segment(0, 1), tr.roomNames(4))

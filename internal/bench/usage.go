@@ -12,7 +12,7 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// Usage is what a process has used since it started.
+// Usage is the resources that a process has used since it started.
 type Usage struct {
 	CPU      time.Duration `json:"cpu"`
 	Allocs   uint64        `json:"allocs"` // objects
@@ -28,10 +28,10 @@ func (u Usage) since(o Usage) Usage {
 	return Usage{CPU: u.CPU - o.CPU, Allocs: u.Allocs - o.Allocs, Bytes: u.Bytes - o.Bytes, Resident: u.Resident}
 }
 
-// sideUsage is what the processes of one side have used.
+// sideUsage is the resources that the processes of one side have used.
 type sideUsage struct {
 	service, workers Usage
-	here             Usage // by the clients, and the NATS server unless it is elsewhere
+	here             Usage // by this process: the clients, and the NATS server if it is embedded
 }
 
 func (u sideUsage) add(o sideUsage) sideUsage {
@@ -42,7 +42,7 @@ func (u sideUsage) since(o sideUsage) sideUsage {
 	return sideUsage{service: u.service.since(o.service), workers: u.workers.since(o.workers), here: u.here.since(o.here)}
 }
 
-// ownUsage is that of this process.
+// ownUsage returns the usage of this process.
 func ownUsage() (Usage, error) {
 	p, err := process.NewProcess(int32(os.Getpid()))
 	if err != nil {
@@ -68,12 +68,12 @@ func ownUsage() (Usage, error) {
 
 func usageSubject(name string) string { return "bench.usage." + name }
 
-// reportUsage has this process say what it uses.
+// reportUsage makes this process answer requests for its usage.
 func reportUsage(nc *nats.Conn, name string) error {
 	_, err := nc.Subscribe(usageSubject(name), func(msg *nats.Msg) {
 		u, err := ownUsage()
 		if err != nil {
-			return // then nobody gets an answer, and says so
+			return // without an answer the request times out, which is reported
 		}
 		data, err := json.Marshal(u)
 		if err == nil {
@@ -86,15 +86,15 @@ func reportUsage(nc *nats.Conn, name string) error {
 	return nil
 }
 
-// usage is that of another process.
+// usage returns the usage of another process.
 func usage(ctx context.Context, nc *nats.Conn, name string) (Usage, error) {
 	var u Usage
 	reply, err := nc.RequestWithContext(ctx, usageSubject(name), nil)
 	if err != nil {
-		return u, fmt.Errorf("asking %s what it uses: %w", name, err)
+		return u, fmt.Errorf("asking %s for its usage: %w", name, err)
 	}
 	if err := json.Unmarshal(reply.Data, &u); err != nil {
-		return u, fmt.Errorf("reading what %s uses: %w", name, err)
+		return u, fmt.Errorf("reading the usage of %s: %w", name, err)
 	}
 	return u, nil
 }

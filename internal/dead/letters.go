@@ -1,5 +1,3 @@
-// Package dead is what operators do with dead letters, the post-events that apps could not
-// process: it reads them, hands them to their apps again, and removes them.
 package dead
 
 import (
@@ -18,19 +16,19 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Filter chooses dead letters. What is empty chooses all.
+// Filter chooses dead letters. An empty field matches every letter.
 type Filter struct {
 	App   string
 	Event room.EventType
 	Room  string
-	Seq   uint64 // in the stream of dead letters; goes without the others
+	Seq   uint64 // in the stream of dead letters; excludes the other fields
 }
 
 // Letter is a message of the stream of dead letters.
 type Letter struct {
 	Seq    uint64    `json:"seq"`  // in the stream of dead letters
 	Time   time.Time `json:"time"` // when it was stored
-	Reason error     `json:"-"`    // why it is none; nil for one that is
+	Reason error     `json:"-"`    // why the message is not a dead letter; nil for a dead letter
 	room.DeadLetter
 
 	Headers subjects.Headers `json:"-"`
@@ -53,9 +51,9 @@ type Stream struct {
 	stream jetstream.Stream
 }
 
-// Read yields the letters chosen of those that were there when the stream was opened, the oldest
-// first: one that comes back while they are replayed is not among them. An error ends it, a
-// *NotFoundError if there is no letter of the filter's sequence.
+// Read yields the chosen letters that existed when the stream was opened, the oldest first. A
+// letter that comes back during a replay is not among them. An error ends the sequence. It is a
+// *NotFoundError if there is no letter with the filter's sequence.
 func (s *Stream) Read(ctx context.Context, f Filter) iter.Seq2[Letter, error] {
 	return func(yield func(Letter, error) bool) {
 		if f.Seq > 0 {
@@ -89,9 +87,9 @@ func letter(msg *jetstream.RawStreamMsg) Letter {
 	return l
 }
 
-// Replay hands a letter to its app again, which gets it like any event, and removes it. Repeated
-// within an hour, it is handed over once. The error is of code app_not_found if no app of the id gets
-// post-events.
+// Replay delivers a letter to its app again, which gets it like any event, and removes it. If
+// Replay is repeated within an hour, the app gets the letter once. The error has the code
+// app_not_found if no app with the id gets post-events.
 func (s *Stream) Replay(ctx context.Context, l Letter) error {
 	if l.Reason != nil {
 		return fmt.Errorf("letter %d is no dead letter: %w", l.Seq, l.Reason)
@@ -115,7 +113,7 @@ func (s *Stream) Replay(ctx context.Context, l Letter) error {
 	return s.remove(ctx, l.Seq)
 }
 
-// Purge removes the letters chosen, and returns how many there were.
+// Purge removes the chosen letters, and returns their number.
 func (s *Stream) Purge(ctx context.Context, f Filter) (uint64, error) {
 	if f.Seq > 0 {
 		return 1, s.remove(ctx, f.Seq)
@@ -153,7 +151,7 @@ func (s *Stream) remove(ctx context.Context, seq uint64) error {
 	return nil
 }
 
-// NotFoundError is returned when there is no dead letter of a sequence.
+// NotFoundError is returned when no dead letter has the sequence.
 type NotFoundError struct{ Seq uint64 }
 
 func (e *NotFoundError) Error() string { return fmt.Sprintf("there is no dead letter %d", e.Seq) }

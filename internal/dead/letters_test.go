@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A letter that comes back while letters are replayed is not replayed again.
-func TestReadEndsWithWhatWasThere(t *testing.T) {
+// A letter that comes back during a replay is not replayed again.
+func TestRead_EndsAtTheStateOfTheStart(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestReadEndsWithWhatWasThere(t *testing.T) {
 		_, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Header: headers})
 		require.NoError(t, err)
 	}
-	const letters = 2 * jetstream.DefaultMaxMessages // more than are fetched at once
+	const letters = 2 * jetstream.DefaultMaxMessages // more than one fetch
 	for n := range letters {
 		post(n)
 	}

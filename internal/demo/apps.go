@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// guard decides: who may create, delete, join and leave what.
+// guard decides which users may create, delete, join and leave rooms.
 type guard struct{}
 
 func (guard) PreRoomCreatePrevent(_ context.Context, e room.Create) error {
@@ -63,10 +63,10 @@ func (concierge) PreRoomCreateModify(_ context.Context, e room.Create) (room.Roo
 	return r, nil
 }
 
-// scribe reacts: it writes down what happened, and shows the helpbot out of small rooms.
+// scribe reacts: it records events, and removes the helpbot from small rooms.
 type scribe struct{ wrote chan<- note }
 
-// note is what the scribe wrote about one event.
+// note is the record of one event.
 type note struct {
 	i    room.Interface
 	ref  room.EventRef
@@ -88,8 +88,8 @@ func (s scribe) PostRoomUserJoined(_ context.Context, e room.UserJoined) error {
 	return nil
 }
 
-// PostRoomUserLeave acts on the room service: once nobody but the creator is left, the
-// helpbot goes too. The event's id makes that command safe to repeat.
+// PostRoomUserLeave sends a command: once only the creator is left, the helpbot leaves too. The
+// command's id is derived from the event's id, so a repeated delivery does no harm.
 func (s scribe) PostRoomUserLeave(ctx context.Context, e room.UserLeft) error {
 	s.write(room.PostRoomUserLeave, e.Event, "%s is out, members: %d", e.LeavingUser.ID, e.Room.MemberCount)
 	if e.Room.MemberCount != 2 || e.LeavingUser.ID == "helpbot" {

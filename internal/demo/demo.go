@@ -1,5 +1,3 @@
-// Package demo shows roombus at work: a NATS server, a room service and three apps in one
-// process, and a short story told with real commands.
 package demo
 
 import (
@@ -19,21 +17,21 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// stepTimeout is how long one step of the story may take; it takes milliseconds.
+// stepTimeout bounds one step of the story. A step takes milliseconds.
 const stepTimeout = 10 * time.Second
 
-// Config says how the demo runs.
+// Config configures the demo.
 type Config struct {
-	// Listen is where other processes reach the demo. Empty: nowhere.
+	// Listen is the address at which other processes reach the demo. Empty: none.
 	Listen string
-	// Tell is given every entry of the timeline as it happens.
+	// Tell is called with every entry of the timeline as it happens.
 	Tell func(Entry)
-	// Keep is called after the story, with the address that others can connect to; the demo
-	// ends when it returns. Default: at once.
+	// Keep is called after the story, with the URL of the server. The demo ends when Keep returns.
+	// Default: it returns at once.
 	Keep func(ctx context.Context, url string)
 }
 
-// Run tells the story. It leaves nothing behind.
+// Run runs the story and removes its files afterwards.
 func Run(ctx context.Context, cfg Config) (err error) {
 	dir, err := os.MkdirTemp("", "roombus-demo-")
 	if err != nil {
@@ -73,7 +71,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	return errors.Join(err, st.stopAll(), service.Stop(stopping))
 }
 
-// tell tells the story, one step after the other, each until the scribe has written about it.
+// tell runs the steps of the story one after the other. Each step ends when the scribe has recorded
+// its events.
 func (st *stage) tell(ctx context.Context, tell func(Entry)) error {
 	for _, s := range story() {
 		ctx, cancel := context.WithTimeout(ctx, stepTimeout)
@@ -95,7 +94,7 @@ func (st *stage) tell(ctx context.Context, tell func(Entry)) error {
 	return nil
 }
 
-// command tells what comes of a command.
+// command runs a command and reports its result.
 func (st *stage) command(ctx context.Context, s step, tell func(Entry)) error {
 	start := time.Now()
 	result, err := s.do(ctx, st.client)
@@ -120,19 +119,19 @@ func (st *stage) command(ctx context.Context, s step, tell func(Entry)) error {
 		case n := <-st.wrote:
 			tell(Entry{Kind: KindEvent, App: "scribe", Interface: n.i, Text: n.text, Event: &n.ref})
 		case <-ctx.Done():
-			return fmt.Errorf("the scribe did not hear of it: %w", ctx.Err())
+			return fmt.Errorf("the scribe did not receive the event: %w", ctx.Err())
 		}
 	}
 	return nil
 }
 
-// explain reads a command's story back from the streams, once all of its tries are there: a
-// rejection is written beside the command.
+// explain reads the records of a command from the streams, once all of its tries are stored: a
+// rejection is written asynchronously.
 func (st *stage) explain(ctx context.Context, id string, tries int, tell func(Entry)) error {
 	found, err := backoff.Retry(ctx, func() ([]audit.Record, error) {
 		found, err := audit.Find(ctx, st.js, audit.Query{ID: id})
 		if err == nil && len(found) < tries {
-			err = errors.New("not everything is written yet")
+			err = errors.New("some records are not stored yet")
 		}
 		return found, err
 	})

@@ -14,20 +14,20 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// stage is where the story takes place: the apps, and a client to act with.
+// stage holds the apps of the story, and a client to send commands.
 type stage struct {
 	server *embedded.Server
 	client *roomclient.Client
 	js     jetstream.JetStream
 	wrote  chan note
 
-	working context.Context // ends when the apps shall
+	working context.Context // ends when the apps must stop
 	end     context.CancelFunc
 	workers sync.WaitGroup
 	guard   *worker
 }
 
-// worker is an app at work.
+// worker is a running app.
 type worker struct {
 	stop  context.CancelFunc
 	ended chan struct{} // closed when err is set
@@ -57,7 +57,7 @@ func (st *stage) startAll(ctx context.Context) error {
 	return err
 }
 
-// stopAll returns when no app is at work.
+// stopAll stops the apps and waits for them.
 func (st *stage) stopAll() error {
 	st.end()
 	st.workers.Wait()
@@ -69,7 +69,7 @@ func (st *stage) stopAll() error {
 
 func (st *stage) startGuard(ctx context.Context) (err error) {
 	st.guard, err = st.start(ctx, room.Manifest{
-		ID: "guard", Version: "1.0.0", Description: "decides who may do what", Order: new(1),
+		ID: "guard", Version: "1.0.0", Description: "decides which users may act", Order: new(1),
 		Essentials: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(300),
 	}, guard{})
 	return err
@@ -81,7 +81,7 @@ func (st *stage) stopGuard(context.Context) error {
 	return st.guard.err
 }
 
-// start runs an app on a connection of its own, and returns when it is registered.
+// start runs an app on its own connection, and returns when it is registered.
 func (st *stage) start(ctx context.Context, m room.Manifest, handlers any) (*worker, error) {
 	nc, err := st.server.Connect()
 	if err != nil {

@@ -7,14 +7,14 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// step is one thing that happens: a command, or what somebody does to the stage.
+// step is one step of the story: a command, or a change of the stage.
 type step struct {
-	says  string // in words
+	says  string // the step's title
 	do    func(context.Context, *roomclient.Client) (room.Result, error)
-	notes int // how many events the scribe writes about, if the command changes anything
+	notes int // number of events that the scribe records, if the command changes anything
 
 	scene   func(*stage, context.Context) error // in place of do
-	explain string                              // in place of do: the id of the command whose story is read back
+	explain string                              // in place of do: the id of the command to explain
 	tries   int                                 // of that command
 }
 
@@ -26,7 +26,7 @@ var (
 	mallory = room.User{ID: "mallory", Name: "Mallory"}
 )
 
-// story is told from beginning to end; between them its commands reach all ten interfaces.
+// story returns the steps. Together, their commands reach all ten interfaces.
 func story() []step {
 	return []step{
 		create("ada creates the channel harbor, with ben",
@@ -44,7 +44,7 @@ func story() []step {
 		leave("dora leaves harbor", room.LeaveRequest{RoomID: "harbor", User: dora}, 1),
 		leave("ada leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ada}, 1),
 		leave("cleo leaves harbor, removed by ada", room.LeaveRequest{RoomID: "harbor", User: cleo, RemovedBy: &ada}, 1),
-		leave("ben leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ben}, 2), // and the helpbot follows
+		leave("ben leaves harbor", room.LeaveRequest{RoomID: "harbor", User: ben}, 2), // the helpbot leaves too
 		create("ada creates the default room lobby",
 			room.CreateRequest{Room: room.NewRoom{ID: "lobby", SlugifiedName: "lobby", Type: room.Channel, IsDefault: true}, Creator: ada}),
 		remove("ada deletes lobby", room.DeleteRequest{RoomID: "lobby", DeletedBy: &ada}),

@@ -9,18 +9,18 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Kind is what an entry of the timeline is about.
+// Kind is the kind of an entry.
 type Kind string
 
-// The kinds of entries, in the order in which they follow each other in one step.
+// The kinds of entries, in their order within one step.
 const (
-	KindCommand Kind = "command" // what was asked for, and how long the answer took
-	KindVerdict Kind = "verdict" // what an app said to it, and how long that took
-	KindWarning Kind = "warning" // what an app that allowed it warned of
-	KindResult  Kind = "result"  // what came of it
-	KindEvent   Kind = "event"   // what an app did with the post-event
-	KindScene   Kind = "scene"   // what happens beside the commands
-	KindExplain Kind = "explain" // a command whose story is read back from the streams
+	KindCommand Kind = "command" // a request, and how long the answer took
+	KindVerdict Kind = "verdict" // the verdict of an app, and how long it took
+	KindWarning Kind = "warning" // the warning of an app that allowed the command
+	KindResult  Kind = "result"  // the result of the command
+	KindEvent   Kind = "event"   // the reaction of an app to the post-event
+	KindScene   Kind = "scene"   // a change of the stage
+	KindExplain Kind = "explain" // a command whose records are read from the streams
 )
 
 // Entry is one line of the timeline.
@@ -37,7 +37,7 @@ type Entry struct {
 	Event     *room.EventRef `json:"event,omitempty"`
 	Story     []Entry        `json:"story,omitempty"` // of a command: its verdicts and results, try by try
 
-	Found []audit.Record `json:"-"` // what the story is told from
+	Found []audit.Record `json:"-"` // the records behind Story
 }
 
 func resultEntry(r room.Result, refused *room.Error) Entry {
@@ -45,7 +45,7 @@ func resultEntry(r room.Result, refused *room.Error) Entry {
 	case refused != nil:
 		return Entry{Kind: KindResult, Code: refused.Code, App: refused.App, Text: refused.Message, Changed: new(false)}
 	case !r.Changed:
-		return Entry{Kind: KindResult, Text: "nothing to change, nobody was asked", Changed: new(false)}
+		return Entry{Kind: KindResult, Text: "nothing to change, no app was asked", Changed: new(false)}
 	}
 	return Entry{
 		Kind: KindResult, Changed: new(true), Event: r.Event,
@@ -53,7 +53,7 @@ func resultEntry(r room.Result, refused *room.Error) Entry {
 	}
 }
 
-// explained is what the streams remember of a command.
+// explained makes an entry from the records of a command.
 func explained(id string, found []audit.Record) Entry {
 	e := Entry{Kind: KindExplain, Text: "roombus explain " + id, Found: found}
 	for _, r := range found {

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// An app never acknowledges the events of room lobby, and those of room other wait behind them.
+// An app never acknowledges the events of room lobby. The events of room other wait behind them.
 func TestBacklog_AppIsStuckOnRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -46,7 +46,7 @@ func newSite(t *testing.T, nodes *harness.Cluster) *site {
 	}
 }
 
-// backedUp is one node with room r, its service, and the folder of its backup.
+// backedUp returns one node with room r and a service, and the folder of its backup.
 func backedUp(t *testing.T) (*site, string) {
 	t.Helper()
 	s := newSite(t, harness.NewNode(t))
@@ -68,7 +68,7 @@ func (s *site) restore(dir string, args ...string) backup.Restored {
 	return jsonLines[backup.Restored](s.t, out)[0]
 }
 
-// figures are those of the one service.
+// figures returns the stats of the one service.
 func (s *site) figures() roomsvc.EndpointData {
 	s.t.Helper()
 	var data roomsvc.EndpointData
@@ -96,7 +96,7 @@ func (s *site) takeEvents(n int) (seqs []uint64) {
 	return seqs
 }
 
-// lasting is a connection as backups need it.
+// lasting returns a connection that does not reconnect, as backups need it.
 func lasting(t *testing.T, s *site) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect(s.url, nats.NoReconnect())
@@ -132,8 +132,8 @@ func (s *site) storeDeadLetter() {
 	require.NoError(s.t, err)
 }
 
-// A backup made under load on one node is restored on three, and a backup of these on one: with every change
-// acknowledged before, the apps where they were, and the same rooms.
+// A backup made under load on one node is restored on three nodes, and a backup of these on one.
+// Every acknowledged change is restored, with the positions of the apps and the same rooms.
 func TestBackup_UnderLoadFromOneNodeToThreeAndBack(t *testing.T) {
 	t.Parallel()
 	one := newSite(t, harness.NewNode(t))
@@ -190,7 +190,7 @@ func TestBackup_UnderLoadFromOneNodeToThreeAndBack(t *testing.T) {
 	requireGoesOn(t, single, single.Decoded(t), last)
 }
 
-// requireRestored checks what a restore says, and the streams.
+// requireRestored checks the result of a restore, and the streams.
 func requireRestored(t *testing.T, s *site, made *backup.Manifest, restored backup.Restored) {
 	t.Helper()
 	assert.Equal(t, made.Rooms, restored.Now.Rooms)
@@ -215,18 +215,18 @@ func requireRestored(t *testing.T, s *site, made *backup.Manifest, restored back
 	}
 }
 
-// requireGoesOn checks that apps, commands and dead letters go on behind the last event that app ledger had. It
-// returns the last that it has now.
+// requireGoesOn checks that apps, commands and dead letters continue after the last event that app
+// ledger had. It returns the app's new last event.
 func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint64 {
 	t.Helper()
 	app, err := s.Client.App(t.Context(), "ledger")
 	require.NoError(t, err)
-	require.NotNil(t, app.State.Operator.Shadow, "what operators have decided")
+	require.NotNil(t, app.State.Operator.Shadow, "the settings of operators")
 	assert.True(t, *app.State.Operator.Shadow)
 	next := s.takeEvents(1)[0]
 	for _, e := range events {
 		if e.Seq > had && e.Type != room.EventCreate {
-			assert.Equal(t, e.Seq, next, "the app goes on behind its ack floor")
+			assert.Equal(t, e.Seq, next, "the app continues after its ack floor")
 			break
 		}
 	}
@@ -239,7 +239,7 @@ func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint6
 	assert.Equal(t, last.Seq+1, first.Event.Seq)
 	again, err := sent("late-" + s.replicas)
 	require.NoError(t, err)
-	assert.Equal(t, first.Event.Seq, again.Event.Seq, "a command sent again is answered as it was")
+	assert.Equal(t, first.Event.Seq, again.Event.Seq, "a command that is sent again gets the same answer")
 	_, err = s.Client.Delete(t.Context(), room.DeleteRequest{RoomID: last.Room})
 	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, err).Code)
 	letters := s.Stored(t, subjects.DeadLetters)
@@ -250,7 +250,7 @@ func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint6
 	return next
 }
 
-// What is refused changes nothing, and is said in one line.
+// A refused restore changes nothing, and its error is one line.
 func TestRestore_Refused(t *testing.T) {
 	t.Parallel()
 	s, dir := backedUp(t)
@@ -281,10 +281,10 @@ func TestRestore_Refused(t *testing.T) {
 	s.restore(dir, "--force")
 	s.serve()
 	assert.Equal(t, 1, s.figures().Rooms)
-	assert.NotRegexp(t, `snapshot (unusable|read)`, s.service.Stderr.String(), "that of the removed streams is not used")
+	assert.NotRegexp(t, `snapshot (unusable|read)`, s.service.Stderr.String(), "the snapshot of the removed streams is not used")
 }
 
-// A service that is started while a backup is restored waits, as long as it takes, and then serves.
+// A service that is started during a restore waits until the restore is complete, and then serves.
 func TestRestore_ServiceStartedMeanwhileWaits(t *testing.T) {
 	t.Parallel()
 	s, dir := backedUp(t)
@@ -300,7 +300,7 @@ func TestRestore_ServiceStartedMeanwhileWaits(t *testing.T) {
 	service.Stderr.Await(t, `msg=serving rooms=1`)
 }
 
-// A restore whose events do not make what the manifest says fails, and services do not start with it.
+// A restore fails if its events do not match the manifest, and services do not start with it.
 func TestRestore_DiffersFromManifest(t *testing.T) {
 	t.Parallel()
 	s, dir := backedUp(t)
@@ -317,7 +317,8 @@ func TestRestore_DiffersFromManifest(t *testing.T) {
 	p.Stderr.Await(t, `a backup is being restored since`)
 }
 
-// An interrupted restore says how far it came. Services do not start with it, and it is done again with --force.
+// An interrupted restore reports how far it came. Services do not start with it. With --force it
+// can be repeated.
 func TestRestore_Interrupted(t *testing.T) {
 	t.Parallel()
 	s, dir := backedUp(t)
@@ -349,7 +350,7 @@ func TestRestore_Interrupted(t *testing.T) {
 	assert.Equal(t, 1, s.figures().Rooms)
 }
 
-// The server may end a restore that was interrupted after the next one has removed the streams.
+// The server may finish an interrupted restore after the next restore has removed the streams.
 func TestRestore_StreamThatAppearsMeanwhileIsReplaced(t *testing.T) {
 	t.Parallel()
 	s, dir := backedUp(t)
@@ -368,7 +369,7 @@ func TestRestore_StreamThatAppearsMeanwhileIsReplaced(t *testing.T) {
 	assert.Equal(t, 1, s.figures().Rooms)
 }
 
-// A backup that is interrupted, or fails, leaves nothing that could be taken for one.
+// An interrupted or failed backup leaves nothing that looks like a backup.
 func TestBackup_InterruptedLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, harness.NewNode(t))
@@ -410,7 +411,7 @@ func TestBackup_DeadLetterReplayedMeanwhile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "backup")
 	replayed := false
 	m, err := backup.Take(t.Context(), backup.Config{Conn: lasting(t, s), Dir: dir, Progress: func(what string, _, _ uint64) {
-		if what == subjects.GivenUp && !replayed { // behind the copy of the replays, before that of the dead letters
+		if what == subjects.GivenUp && !replayed { // after the copy of the replays, before the copy of the dead letters
 			replayed = true
 			s.ok("dead", "replay")
 		}
@@ -424,8 +425,8 @@ func TestBackup_DeadLetterReplayedMeanwhile(t *testing.T) {
 	assert.Len(t, messages, 6)
 }
 
-// An app that is registered while the streams are copied does not make the registry of the backup one that is
-// older than its events know.
+// If an app is registered while the streams are copied, the registry in the backup is not older
+// than the revision recorded with its events.
 func TestBackup_AppRegisteredMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, harness.NewNode(t))
@@ -446,7 +447,7 @@ func TestBackup_AppRegisteredMeanwhile(t *testing.T) {
 	s.service.Stderr.Await(t, `msg=serving rooms=1 apps=1`)
 }
 
-// The nats CLI restores what roombus has copied, stream by stream.
+// The nats CLI restores the streams of a backup, one by one.
 func TestBackup_NATSCLIRestoresStream(t *testing.T) {
 	t.Parallel()
 	b := policed(t)
@@ -461,7 +462,7 @@ func TestBackup_NATSCLIRestoresStream(t *testing.T) {
 	requireDenied(t, b)
 }
 
-// The folder of the NATS server inside is restored without a server that runs.
+// The folder of the embedded NATS server is restored without a running server.
 func TestRestore_StoreDirOfServerInside(t *testing.T) {
 	t.Parallel()
 	p, url := harness.ServeProcess(t, "--store-dir", t.TempDir())

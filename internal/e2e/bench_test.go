@@ -22,7 +22,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// benchmark is a run of "roombus bench", with a folder of its own for what is temporary.
+// benchmark is a run of "roombus bench", with its own temporary folder.
 type benchmark struct {
 	*harness.Process
 	tmp string
@@ -37,7 +37,7 @@ func startBench(t *testing.T, args ...string) benchmark {
 	return b
 }
 
-// parts are the command lines of the benchmark's processes, by id.
+// parts returns the command lines of the benchmark's processes, by id.
 func (b benchmark) parts(t *testing.T) map[int32]string {
 	t.Helper()
 	parent, err := process.NewProcess(int32(b.PID()))
@@ -46,7 +46,7 @@ func (b benchmark) parts(t *testing.T) map[int32]string {
 	require.NoError(t, err)
 	parts := map[int32]string{}
 	for _, c := range children {
-		// Looking at the machine may start programs too, which come and go.
+		// Reading the machine's properties may start short-lived programs too.
 		if line, err := c.Cmdline(); err == nil && strings.Contains(line, " bench part ") {
 			parts[c.Pid] = line
 		}
@@ -54,7 +54,7 @@ func (b benchmark) parts(t *testing.T) map[int32]string {
 	return parts
 }
 
-// running are those of the processes that there are still.
+// running returns the command lines of the processes that still run.
 func running(parts map[int32]string) (all []string) {
 	for id, line := range parts {
 		p, err := process.NewProcess(id)
@@ -108,10 +108,10 @@ func TestBench(t *testing.T) {
 	assert.Empty(t, outside.FindAllString(string(html), -1))
 }
 
-// outside is what a page would fetch, or run.
+// outside matches references that a page would fetch or run.
 var outside = regexp.MustCompile(`<script|<link|src=|href=|@import|url\(`)
 
-func TestBenchOfATrace(t *testing.T) {
+func TestBench_Trace(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "trace.csv")
 	rows := []string{"time,action,room,user"}
@@ -124,19 +124,19 @@ func TestBenchOfATrace(t *testing.T) {
 	require.Zero(t, b.Wait())
 	assert.Regexp(t, `(?m)^ +replay +0 +2 +2 +\d+ +\d+ +\d\.\d\d +\S+-\S+( +[\d.]+){6} +0$`, b.Stdout.String())
 	assert.Regexp(t, `(?m)^ +p1 +p50 +p90 +p99 +p99\.9$`, b.Stdout.String())
-	assert.NotContains(t, b.Stdout.String(), "\x1b", "no colours but on a terminal")
+	assert.NotContains(t, b.Stdout.String(), "\x1b", "colours only on a terminal")
 	assert.Contains(t, b.Stderr.String(), "replay, 0 apps, 2 rooms, 2 at once")
 
 	all := startBench(t, "--trace", path, "--apps", "0", "--concurrency", "2", "--json")
 	require.Zero(t, all.Wait())
-	assert.Contains(t, all.Stderr.String(), "bad rows, which are passed over: 1; the first: line 62")
+	assert.Contains(t, all.Stderr.String(), "skipped bad rows: 1; the first: line 62")
 	for _, r := range jsonLines[bench.Result](t, all.Stdout.String()) {
 		assert.Equal(t, []int{60, 60}, []int{r.Roombus.Commands, r.Floor.Commands})
 		assert.Zero(t, r.Roombus.Failed+r.Floor.Failed)
 	}
 }
 
-func TestBenchLeavesWhatIsInUse(t *testing.T) {
+func TestBench_AccountInUseIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "lobby")
@@ -146,8 +146,8 @@ func TestBenchLeavesWhatIsInUse(t *testing.T) {
 	assert.Equal(t, uint64(1), streamState(t, b).Msgs)
 }
 
-// A benchmark's NATS is left as it was found.
-func TestBenchOnAnotherNATS(t *testing.T) {
+// A benchmark leaves the NATS server as it found it.
+func TestBench_ExternalNATS(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	p := harness.Start(t, harness.Binary(t), "bench", "--nats", server.URL(), "--commands", "create", "--apps", "0", "--concurrency", "1", "--duration", "50ms", "--rounds", "1")
@@ -157,8 +157,8 @@ func TestBenchOnAnotherNATS(t *testing.T) {
 	assert.Zero(t, streams(t, js))
 }
 
-// What is measured ends with its NATS server, at once, and says so.
-func TestBenchWhoseServerGoesAway(t *testing.T) {
+// When the NATS server goes away, the benchmark ends at once and reports it.
+func TestBench_ServerGoesAway(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	p := harness.Start(t, harness.Binary(t), "bench", "--nats", server.URL(), "--commands", "join", "--apps", "1", "--rooms", "1", "--concurrency", "2", "--duration", "1h")
@@ -171,7 +171,7 @@ func TestBenchWhoseServerGoesAway(t *testing.T) {
 // many are more cells than a test waits for.
 var many = strings.TrimSuffix(strings.Repeat("2,3,", 250), ",")
 
-func TestBenchInterrupted(t *testing.T) {
+func TestBench_Interrupted(t *testing.T) {
 	t.Parallel()
 	b := startBench(t, "--commands", "join", "--apps", "0", "--rooms", "1", "--concurrency", many, "--duration", "100ms")
 	b.Stderr.Await(t, "3 at once")
@@ -180,10 +180,10 @@ func TestBenchInterrupted(t *testing.T) {
 	b.Signal(syscall.SIGINT)
 	assert.Equal(t, 130, b.Wait())
 	b.leftNothing(t, parts)
-	assert.Regexp(t, `(?m)^ +join +0 +1 +2 `, b.Stdout.String(), "what was measured is told")
+	assert.Regexp(t, `(?m)^ +join +0 +1 +2 `, b.Stdout.String(), "the completed measurements are printed")
 }
 
-func TestBenchNamesAProcessThatDies(t *testing.T) {
+func TestBench_DeadProcessIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"service-1", "floor-app-01"} {
 		t.Run(name, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestBenchNamesAProcessThatDies(t *testing.T) {
 	}
 }
 
-// await is the process of that name, once there is one.
+// await waits for the process of that name and returns its id.
 func (b benchmark) await(t *testing.T, name string) (id int32) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -213,7 +213,7 @@ func (b benchmark) await(t *testing.T, name string) (id int32) {
 	return id
 }
 
-func TestBenchThatIsKilledLeavesNoProcess(t *testing.T) {
+func TestBench_KilledLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 	b := startBench(t, "--commands", "join", "--apps", "1", "--concurrency", "2", "--duration", "1h")
 	b.await(t, "floor-app-01")
@@ -235,9 +235,9 @@ func TestBenchUsage(t *testing.T) {
 		{"--rounds 0", "--rounds must be 1 or more"},
 		{"--duration 0s", "--duration must be more than 0"},
 		{"--sync never", "--sync must be"},
-		{"--sync always", "--sync is about the NATS server inside"},
-		{"--replicas 3 --sync always", "--sync is about the NATS server inside"},
-		{"--store-dir /tmp", "--store-dir is about the NATS server inside"},
+		{"--sync always", "--sync is about the embedded NATS server"},
+		{"--replicas 3 --sync always", "--sync is about the embedded NATS server"},
+		{"--store-dir /tmp", "--store-dir is about the embedded NATS server"},
 		{"--replicas 2", "--replicas must be 1, 3 or 5"},
 		{"--replicas 0", "--replicas must be 1, 3 or 5"},
 		{"--limit 5", "--limit goes with --trace"},

@@ -21,7 +21,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// fragile is an app of which a test decides whether it answers.
+// fragile is an app that answers only while the test lets it.
 type fragile struct {
 	well  atomic.Bool
 	asked atomic.Int32
@@ -36,8 +36,8 @@ func (f *fragile) answer(msg *nats.Msg) {
 	_ = msg.Respond([]byte(`garbage`))
 }
 
-// travellers makes two rooms, and returns what makes joins of two users to them by turns: what only
-// one of them meets with says nothing about an app.
+// travellers makes two rooms, and returns a function for joins of two users to them by turns.
+// Failures of only one room or user do not count against an app.
 func travellers(t *testing.T, b *harness.Bus) func() room.JoinRequest {
 	t.Helper()
 	b.Create(t, "r")
@@ -52,8 +52,8 @@ func travellers(t *testing.T, b *harness.Bus) func() room.JoinRequest {
 	}
 }
 
-// An app that keeps failing is not asked any more but for a probe now and then, and is asked
-// again once a probe has found it well. The log says so once.
+// An app that keeps failing is only probed now and then. After a successful probe it is asked
+// again. Each change is logged once.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	for _, essential := range []bool{false, true} {
@@ -96,11 +96,11 @@ func TestBreaker(t *testing.T) {
 			assert.Equal(t, room.BreakerOpen, state.State.Breaker)
 			assert.EqualValues(t, 5, app.asked.Load(), "it is not asked")
 
-			// It is probed, in vain at first.
+			// The first probes fail.
 			require.Eventually(t, func() bool { return outcome().Outcome == room.Failed }, replyTime, tick)
-			require.Equal(t, room.Failed, outcome().Outcome, "one room's failure does not say yet that it is still broken")
+			require.Equal(t, room.Failed, outcome().Outcome, "the failure of one room does not reopen the breaker")
 			app.well.Store(true)
-			require.Equal(t, room.Unavailable, outcome().Outcome, "a probe that fails opens it again")
+			require.Equal(t, room.Unavailable, outcome().Outcome, "a failed probe opens the breaker again")
 			require.Eventually(t, func() bool { return outcome().Outcome == room.Allowed }, replyTime, tick)
 			require.Equal(t, room.Allowed, outcome().Outcome)
 			assert.Equal(t, 1, strings.Count(log.String(), "breaker open"), log.String())
@@ -109,8 +109,8 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// An app that fails on what one user or one room brings goes on being asked about the others: a
-// breaker that opened for all would let in whom the app denies.
+// An app that fails only for one user or one room is still asked about the others. A breaker that
+// opened for all would let in users that the app denies.
 func TestBreaker_BadInputOfOneUserOrRoomDoesNotOpenIt(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]func(n int) (roomID, user string){
@@ -147,7 +147,7 @@ func TestBreaker_BadInputOfOneUserOrRoomDoesNotOpenIt(t *testing.T) {
 }
 
 // A breaker is for one app and one interface.
-func TestBreakersAreApart(t *testing.T) {
+func TestBreaker_PerAppAndInterface(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
 	turn := travellers(t, b)
@@ -174,7 +174,7 @@ func TestBreakersAreApart(t *testing.T) {
 	assert.Equal(t, room.BreakerClosed, app.State.Interfaces[room.PreRoomUserLeave].Breaker)
 	assert.Equal(t, room.BreakerOpen, app.State.Breaker)
 
-	// Enabling it, though it is, has it asked at once.
+	// Enabling an app that is already enabled closes its breaker.
 	_, err = b.Client.EnableApp(t.Context(), "sick")
 	require.NoError(t, err)
 	r, err := join(t, b, "alice")
@@ -186,7 +186,7 @@ func TestBreakersAreApart(t *testing.T) {
 }
 
 // Denials, skips and absence are no failures.
-func TestWhatOpensNoBreaker(t *testing.T) {
+func TestBreaker_StaysClosedOnDenialSkipAndAbsence(t *testing.T) {
 	t.Parallel()
 	for says, answer := range map[string]nats.MsgHandler{
 		"deny":   harness.Says(`{"verdict":"deny"}`),
@@ -212,9 +212,9 @@ func TestWhatOpensNoBreaker(t *testing.T) {
 	}
 }
 
-// An app that a client in a hurry gave too little time is not to blame for having no answer:
-// otherwise one user could open the way for others.
-func TestHurryOpensNoBreaker(t *testing.T) {
+// If a client's timeout leaves an app too little time, the missing answer is no failure of the app.
+// Otherwise one user could open the breaker for others.
+func TestBreaker_StaysClosedIfCommandHadTooLittleTime(t *testing.T) {
 	t.Parallel()
 	for says, answer := range map[string]nats.MsgHandler{
 		"late": func(*nats.Msg) {},
@@ -238,7 +238,7 @@ func TestHurryOpensNoBreaker(t *testing.T) {
 			require.NoError(t, err)
 			assert.EqualValues(t, 3, app.State.Calls)
 			assert.Equal(t, room.BreakerClosed, app.State.Breaker)
-			if answer == nil { // it is still worth waiting for
+			if answer == nil { // the service still waits for it
 				done := joining(t, b, "r", alice)
 				require.NoError(t, b.NC.Flush())
 				b.Work(t, room.Manifest{ID: "app", Essentials: joined, TimeoutMs: new(4000)}, allowJoins)
@@ -249,8 +249,8 @@ func TestHurryOpensNoBreaker(t *testing.T) {
 	}
 }
 
-// An app that may take longer than a whole command has itself to blame for hanging.
-func TestAnAppThatOutlastsTheBudgetIsToBlame(t *testing.T) {
+// If an app's timeout is longer than the service's budget, a hanging app counts as failed.
+func TestBreaker_OpensIfTimeoutExceedsBudget(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 300 * time.Millisecond, BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Create(t, "r")
@@ -264,8 +264,8 @@ func TestAnAppThatOutlastsTheBudgetIsToBlame(t *testing.T) {
 	}
 }
 
-// What an app says and cannot be used is its failure, to its breaker too.
-func TestUnusableContentOpensTheBreaker(t *testing.T) {
+// A verdict with unusable content is a failure of the app, also for its breaker.
+func TestBreaker_OpensOnUnusableContent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomCreateModify}})
@@ -279,7 +279,7 @@ func TestUnusableContentOpensTheBreaker(t *testing.T) {
 	}
 }
 
-// hanging is a worker that answers nothing until it is well.
+// hanging is a worker that answers nothing until well is set.
 func hanging(well *atomic.Bool) nats.MsgHandler {
 	return func(msg *nats.Msg) {
 		if well.Load() {
@@ -288,8 +288,8 @@ func hanging(well *atomic.Bool) nats.MsgHandler {
 	}
 }
 
-// A worker that registers is news of life: its app is asked again at once, by every replica, though
-// the breaker had just opened for long. If it still hangs, it is one probe that finds out.
+// When a worker registers, every replica asks its app again at once, even if the breaker has just
+// opened for a long time. If the worker still hangs, only one probe is lost.
 func TestBreaker_RegistrationHalfOpensIt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
@@ -307,7 +307,7 @@ func TestBreaker_RegistrationHalfOpensIt(t *testing.T) {
 		return code(t, err).Reason
 	}
 	open := func() bool { return strings.Contains(reason(), "breaker open") }
-	for n := 0; n < 20; { // until both replicas have it open
+	for n := 0; n < 20; { // until the breaker is open at both replicas
 		if open() {
 			n++
 		} else {
@@ -334,7 +334,7 @@ func TestBreaker_RegistrationHalfOpensIt(t *testing.T) {
 	assert.Zero(t, left, "the app is asked by both replicas as soon as it is registered")
 }
 
-// Calls that were in flight when a worker died say once that it did.
+// Calls that were in flight when a worker died count as one failure.
 func TestBreaker_FailuresInFlightTogetherCountOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
@@ -364,9 +364,9 @@ func TestBreaker_FailuresInFlightTogetherCountOnce(t *testing.T) {
 	assert.Equal(t, room.BreakerOpen, app.State.Breaker)
 }
 
-// A worker that hung until its breaker was open is killed and started again: its app is asked at once,
-// though the breaker would be open for an hour.
-func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
+// A worker hangs until its breaker is open, then is killed and restarted. Its app is asked at once,
+// although the breaker would stay open for an hour.
+func TestBreaker_RestartedWorkerIsAskedAtOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2})
 	b.Create(t, "r")
@@ -384,8 +384,8 @@ func TestBreaker_DoesNotOutlastARestart(t *testing.T) {
 	refused(t, reply("mallory"), room.CodeUserNotAllowed)
 }
 
-// handmade starts a worker that speaks the micro protocol and does not register. It returns the pings that it has
-// answered, and what ends it.
+// handmade starts a worker that speaks the micro protocol and does not register. It returns the
+// pings that it has answered, and a function to end it.
 func handmade(t *testing.T, b *harness.Bus, app string, answer nats.MsgHandler) (pings <-chan string, end func()) {
 	t.Helper()
 	id := rand.Text()
@@ -404,8 +404,8 @@ func handmade(t *testing.T, b *harness.Bus, app string, answer nats.MsgHandler) 
 	return answered, nc.Close
 }
 
-// A worker that comes in place of one that hung, without registering, is asked at once, though the breaker would be
-// open for an hour. A worker that was there before is no news.
+// A worker that replaces a hanging worker without registering is asked at once, although the
+// breaker would stay open for an hour. A worker that was there before does not close the breaker.
 func TestBreaker_NewWorkerThatDoesNotRegisterHalfOpensIt(t *testing.T) {
 	t.Parallel()
 	log := harness.NewOutput()
@@ -428,12 +428,12 @@ func TestBreaker_NewWorkerThatDoesNotRegisterHalfOpensIt(t *testing.T) {
 		}
 	}
 	require.Contains(t, reason(), "no verdict within")
-	pinged() // it is known as one of those that failed
+	pinged() // it is known as one of the failed workers
 	require.Contains(t, reason(), "no verdict within")
 	require.Contains(t, reason(), "breaker open")
 	pinged()
 	pinged()
-	require.Contains(t, reason(), "breaker open", "it answers, but it did so while it failed")
+	require.Contains(t, reason(), "breaker open", "a worker that answered pings while it failed is not new")
 	end()
 	handmade(t, b, "app", harness.Says(allows))
 	require.Eventually(t, func() bool { return reason() == "" }, 3*time.Second, tick)

@@ -16,14 +16,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// question is one that an app of a chain was asked.
+// question is a pre-event that an app of a chain got.
 type question struct {
 	asked, answered time.Time
-	left            time.Duration // as the app was told
+	left            time.Duration // from the pre-event's header
 }
 
-// chain makes ten apps that modify one after the other: one that would hang for a minute, and
-// nine that answer.
+// chain makes ten apps that modify one after the other: one that hangs for a minute, and nine that
+// answer.
 func chain(t *testing.T, b *harness.Bus) <-chan question {
 	t.Helper()
 	questions := make(chan question, 100)
@@ -48,9 +48,9 @@ func chain(t *testing.T, b *harness.Bus) <-chan question {
 	return questions
 }
 
-// An app that hangs at the head of a chain leaves time for those behind it; each is told what
-// it may take of what the command has left.
-func TestAHangingAppLeavesTimeForTheChain(t *testing.T) {
+// A hanging app at the head of a chain leaves time for the other apps. Each app is told how much of
+// the command's remaining time it may take.
+func TestChain_HangingAppLeavesTimeForTheOthers(t *testing.T) {
 	t.Parallel()
 	const budget = 5 * time.Second
 	b := harness.New(t, roomsvc.Config{Budget: budget})
@@ -71,16 +71,16 @@ func TestAHangingAppLeavesTimeForTheChain(t *testing.T) {
 	assert.Equal(t, r.Apps, b.Decoded(t)[0].Data.Apps)
 
 	require.GreaterOrEqual(t, len(questions), 10)
-	earliest := sent // that the next question can have been sent
+	earliest := sent // at which the next pre-event can have been sent
 	var latest time.Time
 	for n := range len(questions) {
 		q := <-questions
 		if n == 0 {
-			latest = q.asked.Add(budget) // the command came before its first question
+			latest = q.asked.Add(budget) // the command came before its first pre-event
 		}
 		assert.Positive(t, q.left)
 		assert.LessOrEqual(t, q.left, latest.Sub(earliest))
-		if q.answered.IsZero() { // asked again, or given up
+		if q.answered.IsZero() { // retried, or abandoned
 			earliest = earliest.Add(q.left / 2)
 		} else {
 			earliest = q.answered

@@ -28,7 +28,7 @@ func TestCLI_DisableOfEssentialAppWantsForce(t *testing.T) {
 	c := cli{t, b.Server.URL()}
 
 	assert.Contains(t, c.fails(2, "app", "disable", "guard"),
-		"app guard is essential: while it is disabled, every join, create that it is to be asked about is refused; "+
+		"app guard is essential: while it is disabled, the service refuses join, create; "+
 			"to let them pass: roombus app shadow guard on; to refuse them: --force")
 	assert.Contains(t, c.ok("app", "info", "guard"), "enabled")
 	assert.Equal(t, "app optional 1.0.0 is disabled\n", c.ok("app", "disable", "optional"))
@@ -88,7 +88,7 @@ func TestCLI_PurgeOfAllDeadLettersWantsAll(t *testing.T) {
 	assert.Equal(t, "roombus: there is no app \"nobody\"\n", stderr)
 }
 
-// The figures of post-events are those of the workers: done, failed, running, and for how long.
+// The post-event counters come from the workers: handled, failed, running, and for how long.
 func TestAppInfo_PostEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -132,7 +132,8 @@ func TestAppInfo_PostEvents(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// Workers that do not speak the micro protocol are seen by what they subscribe to or wait for.
+// Workers that do not speak the micro protocol are detected by their subscriptions and pull
+// requests.
 func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -159,14 +160,14 @@ func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "told")
 	require.NoError(t, err)
 	go func() {
-		_, _ = consumer.Next() // it ends with the test
+		_, _ = consumer.Next() // the iterator ends with the test
 		got <- struct{}{}
 	}()
 	require.Eventually(t, func() bool { return workers("told") == "?" }, replyTime, tick)
 	for app, want := range map[string]string{"asked": "?", "away": "0", "counted": "1"} {
 		assert.Equal(t, want, workers(app), app)
 	}
-	assert.Contains(t, c.ok("app", "info", "asked"), "none answers over the micro protocol")
+	assert.Contains(t, c.ok("app", "info", "asked"), "no worker speaks the micro protocol")
 	assert.Regexp(t, `(?m)^workers +none$`, c.ok("app", "info", "away"))
 	b.Create(t, "r")
 	<-got
@@ -189,7 +190,7 @@ func TestCLI_RoomNames(t *testing.T) {
 	assert.Contains(t, c.ok("room", "join", "--help"), "NATS user name, not a user of rooms")
 }
 
-func TestCLI_MeantCommands(t *testing.T) {
+func TestCLI_SuggestsCommands(t *testing.T) {
 	t.Parallel()
 	c := cli{t, "nats://127.0.0.1:1"}
 	for typed, meant := range map[string]string{
@@ -204,13 +205,13 @@ func TestCLI_MeantCommands(t *testing.T) {
 	assert.Equal(t, c.ok("--version"), c.ok("version"))
 }
 
-// A command that is interrupted while it waits ends at once, and says no more than that.
+// A command that is interrupted while it waits ends at once, and prints only that.
 func TestCLI_Interrupted(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for name, of := range map[string]struct {
 		args []string
-		at   string // when it is interrupted; empty: when it waits for input
+		at   string // when to interrupt it; empty: when it waits for input
 	}{
 		"app register": {args: []string{"app", "register"}},
 		"demo":         {args: []string{"demo"}, at: `ben `},
@@ -230,7 +231,7 @@ func TestCLI_Interrupted(t *testing.T) {
 			if of.at != "" {
 				p.Stdout.Await(t, of.at)
 			} else {
-				_, err = out.WriteString(strings.Repeat(" ", 1<<20)) // it reads: a pipe takes less at once
+				_, err = out.WriteString(strings.Repeat(" ", 1<<20)) // the command is reading: a pipe holds less than this
 				require.NoError(t, err)
 			}
 			p.Signal(syscall.SIGINT)

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// The creation of a room says in which phase the apps said what, and each line names its command.
+// The line of a creation names the phase of each verdict, and each line names its command.
 func TestCLIEvents_LineNamesPhaseAndCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -58,7 +58,7 @@ func TestCLI_LastShowsTheEndOfTheStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	c := cli{t, b.Server.URL()}
-	const last = 1200 // more than are looked at first
+	const last = 1200 // more than the first window
 	b.Create(t, "rare")
 	for n := range last - 1 {
 		msg := &nats.Msg{Subject: "room.post.userjoin.often", Header: nats.Header{"ce-id": {strconv.Itoa(n)}}}
@@ -88,8 +88,8 @@ func TestCLI_LastShowsTheEndOfTheStream(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(p.Stdout.String(), "\n"))
 }
 
-// Rejections are chosen by app and kind only when they have been read.
-func TestCLI_LastOfTheRejectionsThatAreChosen(t *testing.T) {
+// Rejections can only be chosen by app and kind after they have been read.
+func TestCLI_LastCountsChosenRejections(t *testing.T) {
 	t.Parallel()
 	_, c := refusals(t)
 	chosen := func(args ...string) (ids []string) {
@@ -105,8 +105,8 @@ func TestCLI_LastOfTheRejectionsThatAreChosen(t *testing.T) {
 	assert.Equal(t, []string{"c1", "c2", "c3"}, chosen("--since", "1d12h"))
 
 	for what, args := range map[string][]string{
-		`roombus: there is no app "nobody"`:                                {"rejections", "--app", "nobody"},
-		`roombus: there is no room "nowhere", and nothing is known of one`: {"rejections", "--room", "nowhere"},
+		`roombus: there is no app "nobody"`:                                       {"rejections", "--app", "nobody"},
+		`roombus: there is no room "nowhere", and the streams have nothing of it`: {"rejections", "--room", "nowhere"},
 	} {
 		status, stdout, stderr := c.run(args...)
 		assert.Zero(t, status)
@@ -114,5 +114,5 @@ func TestCLI_LastOfTheRejectionsThatAreChosen(t *testing.T) {
 		assert.Equal(t, what+"\n", stderr)
 	}
 	assert.Empty(t, c.ok("rejections", "--app", "gone", "--kind", "aborted"), "the app is there")
-	assert.NotEmpty(t, c.ok("rejections", "--room", "s"), "the room was never made, and was asked for")
+	assert.NotEmpty(t, c.ok("rejections", "--room", "s"), "the room was never created, but a rejection names it")
 }

@@ -34,7 +34,7 @@ func (c cli) run(args ...string) (status int, stdout, stderr string) {
 	return status, p.Stdout.String(), p.Stderr.String()
 }
 
-// ok runs a command that must succeed and say nothing on stderr.
+// ok runs a command that must succeed and write nothing to stderr.
 func (c cli) ok(args ...string) string {
 	c.t.Helper()
 	status, stdout, stderr := c.run(args...)
@@ -43,8 +43,8 @@ func (c cli) ok(args ...string) string {
 	return stdout
 }
 
-// fails runs a command that must end with the status, with one line on stderr, below it indented ones
-// about what apps said, and nothing on stdout.
+// fails runs a command that must end with the status and write nothing to stdout. It writes one
+// line to stderr, and below it indented lines with the verdicts of apps.
 func (c cli) fails(status int, args ...string) string {
 	c.t.Helper()
 	got, stdout, stderr := c.run(args...)
@@ -112,7 +112,7 @@ func TestCLIRooms(t *testing.T) {
 	status, stdout, stderr := c.run("events", "--room", "other")
 	assert.Zero(t, status)
 	assert.Empty(t, stdout)
-	assert.Equal(t, "roombus: there is no room \"other\", and nothing is known of one\n", stderr)
+	assert.Equal(t, "roombus: there is no room \"other\", and the streams have nothing of it\n", stderr)
 	assert.Empty(t, c.ok("events", "--since", "2100-01-01T00:00:00Z"))
 }
 
@@ -132,7 +132,8 @@ func eventTypes(t *testing.T, out string) []string {
 	return types
 }
 
-// A client that has chosen no id learns it from the error, and with it finds the rejection.
+// If the client has chosen no command id, the error contains the id, and with it the rejection can
+// be found.
 func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -164,7 +165,7 @@ func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
 
 	assert.NotContains(t, c.fails(4, "room", "join", "nowhere", "bob"), "explain", "it leaves no rejection")
 	_, _, stderr = cli{t, "nats://127.0.0.1:1"}.run("room", "get", "r", "--json")
-	assert.Contains(t, jsonLines[map[string]string](t, stderr)[0]["message"], "roombus serve has one inside")
+	assert.Contains(t, jsonLines[map[string]string](t, stderr)[0]["message"], "roombus serve has an embedded one")
 }
 
 func TestCLIUsage(t *testing.T) {
@@ -214,17 +215,17 @@ func TestCLIUsage(t *testing.T) {
 		c.fails(2, args...)
 	}
 	for _, args := range [][]string{{"room", "get", "a"}, {"app", "ls"}, {"events"}, {"room", "history", "a"}, {"rejections"}, {"explain", "a"}, {"health"}} {
-		assert.Contains(t, c.fails(5, args...), "roombus serve has one inside", args)
+		assert.Contains(t, c.fails(5, args...), "roombus serve has an embedded one", args)
 	}
-	assert.Contains(t, wontServe(t, "--nats", c.url), "roombus serve has one inside")
+	assert.Contains(t, wontServe(t, "--nats", c.url), "roombus serve has an embedded one")
 	status, stdout, _ := c.run("room")
 	assert.Zero(t, status)
 	assert.Contains(t, stdout, "history")
 	assert.Contains(t, c.ok("completion", "bash"), "roombus")
 }
 
-// What apps and users have written cannot move the terminal.
-func TestCLIShowsControlCharactersAsDots(t *testing.T) {
+// Text from apps and users cannot move the terminal's cursor.
+func TestCLI_ControlCharactersAreShownAsDots(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "evil", Implements: []room.Interface{room.PreRoomUserJoined}})
@@ -240,7 +241,7 @@ func TestCLIShowsControlCharactersAsDots(t *testing.T) {
 	}
 	assert.Contains(t, c.ok("room", "get", "r"), "·[2Jgone")
 
-	// Nor can a rejection that somebody else has written.
+	// Neither can a forged rejection.
 	forged := nats.NewMsg("room.rejected.join.r")
 	for key, value := range map[string]string{"ce-id": "forged", "ce-type": "room.rejected.join", "ce-subject": "r"} {
 		forged.Header.Set(key, value)
@@ -257,7 +258,7 @@ func TestCLIShowsControlCharactersAsDots(t *testing.T) {
 	}
 }
 
-func TestCLIWithoutAService(t *testing.T) {
+func TestCLI_NoService(t *testing.T) {
 	t.Parallel()
 	c := cli{t, harness.NewServer(t).URL()}
 	assert.Equal(t, "roombus: unavailable: no room service answers on this NATS; roombus serve runs one\n", c.fails(5, "room", "get", "a", "--timeout", "200ms"))
@@ -280,7 +281,7 @@ func TestCLIEventsFollow(t *testing.T) {
 	assert.Empty(t, p.Stderr.String())
 }
 
-func TestCLIOutputThatIsLostIsAFailure(t *testing.T) {
+func TestCLI_LostOutputIsAFailure(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -293,7 +294,7 @@ func TestCLIOutputThatIsLostIsAFailure(t *testing.T) {
 	}
 }
 
-func TestReplayIsInterruptedWhileItWaitsForInput(t *testing.T) {
+func TestCLIReplay_InterruptedWhileWaitingForInput(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	in, out, err := os.Pipe()
@@ -345,14 +346,14 @@ func TestDemo(t *testing.T) {
 	assert.Regexp(t, `mallory joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +denied +[\d.]+ ms +"mallory is banned"\n +=`, out)
 	assert.Regexp(t, `dora joins harbor +[\d.]+ ms\n +guard +PreRoomUserJoined +unavailable +[\d.]+ ms +"no live worker"\n  = essential_app_unavailable`, out)
 	assert.Regexp(t, `\$ roombus explain dora-joins\n.*join harbor \(dora\)\n +guard +PreRoomUserJoined +unavailable .*\n  = blocked by guard, essential_app_unavailable: no live worker\n\n.*join harbor \(dora\)\n +guard +PreRoomUserJoined +allowed .*\n +warning: .*\n  = committed as event`, out)
-	assert.NotContains(t, out, "\x1b", "no colour but on a terminal")
+	assert.NotContains(t, out, "\x1b", "colours only on a terminal")
 
 	piped := exec.Command("bash", "-c", harness.Binary(t)+" demo | head -n 1; exit ${PIPESTATUS[0]}")
 	piped.Env = harness.Env(t.TempDir(), "TMPDIR="+tmp)
 	p = harness.StartCmd(t, piped)
 	assert.Contains(t, []int{0, 141}, p.Wait(), "head may be slower than the demo")
 	assert.Empty(t, p.Stderr.String())
-	assert.Empty(t, left(), "also when nobody looks to the end")
+	assert.Empty(t, left(), "also if the output is closed early")
 
 	p = run("--keep", "--listen", "127.0.0.1:0")
 	url := p.Stderr.Await(t, `NATS_URL=(\S+)`)[1]

@@ -26,13 +26,13 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// patience is how long a client goes on trying one command. A replicated group that lost its
-// leader takes four to nine seconds to notice, and then has to agree on another one.
+// patience is how long a client tries one command. A replicated group that lost its leader takes
+// four to nine seconds to notice, and then has to elect another.
 const patience = 40 * time.Second
 
-// TestCluster runs two room services on three NATS nodes, as deploy/ has it, and takes parts
-// away under load: one room service after the other in good order, as an upgrade does, then,
-// without warning, the node that leads the stream.
+// TestCluster runs two room services on three NATS nodes, as in deploy/, and stops parts under
+// load. First it restarts one room service after the other, as an upgrade does. Then it kills the
+// node that leads the stream.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")
@@ -48,12 +48,12 @@ func TestCluster(t *testing.T) {
 	recreate(t, b, rooms[0])
 	load := newLoad(rooms)
 
-	load.start(t, cluster, roomclient.Config{AttemptTimeout: patience}) // no answer is lost, so none is asked for twice
+	load.start(t, cluster, roomclient.Config{AttemptTimeout: patience}) // no answer is lost, so no command is sent twice
 	load.awaitProgress(t)
 
 	stream := streamInfo(t, js)
 	assert.Equal(t, 3, stream.Config.Replicas)
-	assert.Len(t, stream.Cluster.Replicas, 2, "copies beside the leader's")
+	assert.Len(t, stream.Cluster.Replicas, 2, "copies besides the leader's")
 	requireAllServe(t, nc, len(services))
 
 	for i, service := range services {
@@ -96,7 +96,7 @@ func serveOn(t *testing.T, c *harness.Cluster, args ...string) *harness.Process 
 	return p
 }
 
-// recreate deletes a room and makes it anew.
+// recreate deletes a room and creates it again.
 func recreate(t *testing.T, b *harness.Bus, id string) {
 	t.Helper()
 	_, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: id})
@@ -119,8 +119,8 @@ func streamInfo(t *testing.T, js jetstream.JetStream) *jetstream.StreamInfo {
 	return info
 }
 
-// requireAllServe checks that there are n instances of the service, that each has handled
-// requests, and that none has found a message in the stream which it could not apply.
+// requireAllServe checks that there are n instances of the service, that each has handled requests,
+// and that none has found a message in the stream that it could not apply.
 func requireAllServe(t *testing.T, nc *nats.Conn, n int) {
 	t.Helper()
 	subject, err := micro.ControlSubject(micro.StatsVerb, subjects.Service, "")
@@ -130,7 +130,7 @@ func requireAllServe(t *testing.T, nc *nats.Conn, n int) {
 	require.NoError(t, nc.PublishRequest(subject, sub.Subject, nil))
 	for range n {
 		msg, err := sub.NextMsg(5 * time.Second)
-		require.NoError(t, err, "not every instance tells its figures")
+		require.NoError(t, err, "some instances do not report their stats")
 		var stats micro.Stats
 		require.NoError(t, json.Unmarshal(msg.Data, &stats))
 		handled := 0
@@ -160,14 +160,14 @@ func requireChained(t *testing.T, events []room.Event) {
 	}
 }
 
-// load is users who join rooms and leave them, and what must be true in the end.
+// load is a set of users that join and leave rooms, with the expected result.
 type load struct {
 	rounds  int
 	stop    context.CancelFunc
 	clients sync.WaitGroup
 
 	mu       sync.Mutex
-	acked    map[string]uint64   // id of the command -> sequence of its event
+	acked    map[string]uint64   // command id -> sequence of its event
 	members  map[string][]string // by room
 	failures []error
 }
@@ -181,8 +181,7 @@ func newLoad(rooms []string) *load {
 }
 
 // start sends commands from several clients at once until end. The clients are connected to
-// different nodes, since a node gives a request to the services that are connected to itself
-// if there are any.
+// different nodes, because a node prefers the services that are connected to itself.
 func (l *load) start(t *testing.T, c *harness.Cluster, cfg roomclient.Config) {
 	t.Helper()
 	l.rounds++
@@ -233,7 +232,7 @@ func (l *load) took(id string, r room.Result, err error) {
 	}
 }
 
-// progress is the number of commands that were acknowledged, and what went wrong with others.
+// progress returns the number of acknowledged commands, and the errors of the others.
 func (l *load) progress() (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -252,7 +251,7 @@ func (l *load) awaitProgress(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// end waits until the commands in progress are answered and checks that none has failed.
+// end waits for the commands in progress and checks that none has failed.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stop()
@@ -261,7 +260,7 @@ func (l *load) end(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// requireOnce checks that what was acknowledged is in the stream once, where the answer said.
+// requireOnce checks that every acknowledged command is in the stream once, where the answer said.
 func (l *load) requireOnce(t *testing.T, events []room.Event) {
 	t.Helper()
 	found := make(map[string]uint64)
@@ -276,7 +275,7 @@ func (l *load) requireOnce(t *testing.T, events []room.Event) {
 	t.Logf("%d commands acknowledged, %d events", len(l.acked), len(events))
 }
 
-// requireMembers checks who is in the rooms. A service may be a little behind the other.
+// requireMembers checks the members of the rooms. A service may lag a little behind the other.
 func (l *load) requireMembers(t *testing.T, client *roomclient.Client) {
 	t.Helper()
 	for id, users := range l.members {

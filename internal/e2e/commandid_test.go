@@ -12,8 +12,9 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// One id means one command: the same id with anything else asked for is refused, by every replica,
-// also after a restart; with the same request, however its JSON is written, it has the same answer.
+// One id means one command. The same id with another request is refused, by every replica, also
+// after a restart. With the same request, even if its JSON is formatted differently, it gets the
+// same answer.
 func TestCommandID_MeansOneRequest(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -59,7 +60,7 @@ func TestCommandID_MeansOneRequest(t *testing.T) {
 	}
 	check()
 	nc := harness.Connect(t, b.Server)
-	require.NoError(t, b.Service.Stop(t.Context())) // with a snapshot
+	require.NoError(t, b.Service.Stop(t.Context())) // writes a snapshot
 	harness.Serve(t, nc, roomsvc.Config{})
 	check()
 	assert.Len(t, b.Events(t), 4)

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-func TestTheSameCommandAgainIsDoneOnce(t *testing.T) {
+func TestCommand_SentAgainTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "warner", Implements: []room.Interface{room.PreRoomUserJoined}})
@@ -35,11 +35,11 @@ func TestTheSameCommandAgainIsDoneOnce(t *testing.T) {
 	require.NoError(t, err)
 	again, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c2"))
 	require.NoError(t, err)
-	assert.Equal(t, joined, again, "the same result, whatever has happened since")
+	assert.Equal(t, joined, again, "the same result, also after other commands")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 	assert.Len(t, b.Events(t), 3)
 
-	// Also by another service, and by one that is started later.
+	// Another service, and a service that starts later, give the same answer.
 	nc := harness.Connect(t, b.Server)
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, nc, roomsvc.Config{})
@@ -49,7 +49,7 @@ func TestTheSameCommandAgainIsDoneOnce(t *testing.T) {
 	assert.Len(t, b.Events(t), 3)
 }
 
-func TestAnIDIsForOneCommand(t *testing.T) {
+func TestCommand_SameIDForAnotherIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -61,10 +61,10 @@ func TestAnIDIsForOneCommand(t *testing.T) {
 	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: alice}, roomclient.WithID("c1"))
 	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("c1"))
-	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code, "bob is not told that he has joined")
+	assert.Equal(t, room.CodeInvalidRequest, code(t, err).Code, "the reused id does not return the other command's result")
 }
 
-func TestARoomWithoutAnIDIsMadeOnce(t *testing.T) {
+func TestCreate_WithoutRoomIDSentAgainCreatesOneRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -80,8 +80,8 @@ func TestARoomWithoutAnIDIsMadeOnce(t *testing.T) {
 	assert.Len(t, b.Events(t), 1)
 }
 
-// chained checks that every event of the stream names the one before it in its room, and
-// that versions count.
+// chained checks that every event of the stream names its predecessor in its room, and that
+// versions count up.
 func chained(t *testing.T, events []room.Event) {
 	t.Helper()
 	last, version := map[string]uint64{}, map[string]uint64{}
@@ -96,9 +96,9 @@ func chained(t *testing.T, events []room.Event) {
 	}
 }
 
-// Commands of one room from many clients, over three services, each with an app that looks
-// at the number of members: none is lost, none done twice, and the limit holds.
-func TestManyServicesOneRoom(t *testing.T) {
+// Many clients send commands for one room to three services. An app limits the number of members.
+// No command is lost or takes effect twice, and the limit holds.
+func TestServices_ConcurrentCommandsOnOneRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -137,7 +137,7 @@ func TestManyServicesOneRoom(t *testing.T) {
 	events := b.Decoded(t)
 	assert.Len(t, events, limit)
 	chained(t, events)
-	// The three have the same members, whichever answers.
+	// The three services have the same members.
 	for range 20 {
 		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "hot", User: room.User{ID: "owner"}})
 		require.NoError(t, err)
@@ -145,8 +145,8 @@ func TestManyServicesOneRoom(t *testing.T) {
 	}
 }
 
-// One service's answer never contradicts what another has acknowledged.
-func TestAnswersAreLinearAcrossServices(t *testing.T) {
+// The answer of one service never contradicts a change that another has acknowledged.
+func TestServices_AnswersAreLinearizable(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -167,8 +167,8 @@ func TestAnswersAreLinearAcrossServices(t *testing.T) {
 	chained(t, b.Decoded(t))
 }
 
-// The same command sent to several services at once is one event and one result.
-func TestTheSameCommandAtOnce(t *testing.T) {
+// The same command sent to several services at once makes one event and has one result.
+func TestServices_SameCommandAtOnceTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {

@@ -14,8 +14,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// An app is asked where its condition holds; elsewhere it is skipped, and nothing depends on
-// how it is.
+// An app is asked if its condition holds. Otherwise it is skipped, and its state does not matter.
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -24,7 +23,7 @@ func TestConditions(t *testing.T) {
 		room.PreRoomUserJoined: `user.id.startsWith("bot-") && actor.id == "ops" && room.memberCount < 3 && event.type == "userjoin"`,
 	}})
 	r, err := join(t, b, "alice")
-	require.NoError(t, err, "it has no worker, but alice is no bot")
+	require.NoError(t, err, "the app has no worker, but its condition is false for alice")
 	assert.Equal(t, room.Skipped, r.Apps[0].Outcome)
 	assert.Equal(t, "its condition does not hold", r.Apps[0].Reason)
 	bot := room.JoinRequest{RoomID: "r", User: room.User{ID: "bot-1"}, Inviter: &room.User{ID: "ops"}}
@@ -33,7 +32,7 @@ func TestConditions(t *testing.T) {
 	_, err = b.Client.DisableApp(t.Context(), "guard")
 	require.NoError(t, err)
 	_, err = join(t, b, "bob")
-	require.NoError(t, err, "disabled, but bob is no bot")
+	require.NoError(t, err, "the app is disabled, but its condition is false for bob")
 	_, err = b.Client.Join(t.Context(), bot)
 	require.NoError(t, err, "now there are three members")
 	app, err := b.Client.App(t.Context(), "guard")
@@ -42,8 +41,8 @@ func TestConditions(t *testing.T) {
 	assert.EqualValues(t, 3, app.State.Skipped)
 }
 
-// In the chain a condition is about the room as the apps before have made it.
-func TestAConditionSeesTheDraft(t *testing.T) {
+// In the chain, a condition sees the room as the earlier apps have changed it.
+func TestCondition_SeesTheDraft(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	modify := []room.Interface{room.PreRoomCreateModify}
@@ -54,9 +53,9 @@ func TestAConditionSeesTheDraft(t *testing.T) {
 	assert.Equal(t, "for gold", b.Create(t, "r").Room.Description)
 }
 
-// A condition that cannot be evaluated keeps no app from its say: a client may have written what it
-// reads. An essential app has failed, of that one command.
-func TestAConditionThatCannotBeEvaluated(t *testing.T) {
+// If a condition cannot be evaluated, the app is not skipped, because a client may have caused the
+// failure. An optional app is asked, and an essential app has failed for that command.
+func TestCondition_CannotBeEvaluated(t *testing.T) {
 	t.Parallel()
 	for _, essential := range []bool{false, true} {
 		b := harness.New(t, roomsvc.Config{})
@@ -94,9 +93,9 @@ func TestAConditionThatCannotBeEvaluated(t *testing.T) {
 	}
 }
 
-// What is wrong with a condition is said at registration, with its place, and nothing is
+// An invalid condition is refused at registration with the position of the mistake, and nothing is
 // registered.
-func TestAWrongConditionIsRefused(t *testing.T) {
+func TestCondition_InvalidIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for expression, says := range map[string]string{

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// phases is an app that is asked in all three and takes note of the order.
+// phases is an app that is asked in all three phases and records the order.
 type phases struct {
 	mu    *sync.Mutex
 	order *[]room.Interface
@@ -48,7 +48,7 @@ func (p phases) PreRoomCreateModify(_ context.Context, e room.Create) (room.Room
 	return r, nil
 }
 
-func TestCreatePhasesAreInOrder(t *testing.T) {
+func TestCreate_PhasesRunInOrder(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	p := phases{mu: &sync.Mutex{}, order: &[]room.Interface{}}
@@ -59,16 +59,16 @@ func TestCreatePhasesAreInOrder(t *testing.T) {
 	}))
 	r := b.Create(t, "r1")
 	assert.Equal(t, []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}, *p.order)
-	assert.Equal(t, "has k=v", r.Room.Description, "modify sees what extend made")
+	assert.Equal(t, "has k=v", r.Room.Description, "modify sees the result of extend")
 
 	*p.order = nil
 	_, err := b.Client.Create(t.Context(), harness.NewRoom("refused"))
 	require.Error(t, err)
-	assert.NotContains(t, *p.order, room.PreRoomCreateExtend, "what is prevented is not extended")
+	assert.NotContains(t, *p.order, room.PreRoomCreateExtend, "a prevented room is not extended")
 }
 
-// Extensions are asked for in parallel: both apps must be in their handler at once.
-func TestExtendIsParallel(t *testing.T) {
+// Extensions run in parallel: both apps must be in their handlers at once.
+func TestCreate_ExtendIsParallel(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var both sync.WaitGroup
@@ -85,9 +85,8 @@ func TestExtendIsParallel(t *testing.T) {
 	}
 }
 
-// The merge patch is RFC 7396 on the plain wire: null removes, objects merge, numbers keep
-// every digit.
-func TestModifyIsAMergePatch(t *testing.T) {
+// The merge patch is RFC 7396 on the wire: null removes, objects merge, numbers keep every digit.
+func TestCreate_ModifyIsAMergePatch(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "patcher", Implements: []room.Interface{room.PreRoomCreateModify}})
@@ -111,8 +110,8 @@ func TestModifyIsAMergePatch(t *testing.T) {
 	assert.Contains(t, string(got.Room.CustomFields), "12345678901234567890")
 }
 
-// The SDK makes the patch from the changed room, to the last digit too.
-func TestModifyFromTheSDKKeepsNumbers(t *testing.T) {
+// The SDK makes the patch from the changed room, and numbers keep every digit.
+func TestCreate_ModifyFromTheSDKKeepsNumbers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Work(t, room.Manifest{ID: "sdk"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {

@@ -27,17 +27,17 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// secured is a server that asks who one is, and how to say it.
+// secured is a server that requires authentication, with the settings to connect to it.
 type secured struct {
-	config string   // of nats-server, beside address and JetStream
-	flags  []string // that let one in
-	wrong  []string // that do not
+	config string   // of nats-server, besides address and JetStream
+	flags  []string // that are accepted
+	wrong  []string // that are refused
 	env    []string // the same as flags, in the environment
 }
 
-// serve reaches NATS with every kind of credentials that the nats CLI knows, from flags and
-// from the environment, and says in one line when they will not do.
-func TestServeWithCredentials(t *testing.T) {
+// serve connects with every kind of credentials that the nats CLI knows, from flags and from the
+// environment. Wrong credentials give an error of one line.
+func TestServe_Credentials(t *testing.T) {
 	t.Parallel()
 	for name, secure := range map[string]func(*testing.T, string) secured{
 		"user": func(*testing.T, string) secured {
@@ -50,7 +50,7 @@ func TestServeWithCredentials(t *testing.T) {
 		"token": func(*testing.T, string) secured {
 			return secured{
 				config: `authorization { token: t }`, flags: []string{"--token", "t"}, wrong: []string{"--token", "s"},
-				env: []string{"NATS_USER=t"}, // as the nats CLI has it
+				env: []string{"NATS_USER=t"}, // the nats CLI's variable
 			}
 		},
 		"nkey":  withNKey,
@@ -82,7 +82,7 @@ func TestServeWithCredentials(t *testing.T) {
 	}
 }
 
-// The server and the settings differ about TLS: the line names the flag that mends it.
+// If the server and the settings disagree about TLS, the error names the flag to change.
 func TestServe_TLSMistakeNamesTheFlag(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -92,12 +92,13 @@ func TestServe_TLSMistakeNamesTheFlag(t *testing.T) {
 	server := harness.Start(t, harness.Tool(t, harness.NATSServer), "--config", config)
 	url := "nats://" + server.Stderr.Await(t, `Listening for client connections on (\S+)`)[1]
 	server.Stderr.Await(t, "Server is ready")
-	assert.Contains(t, wontServe(t, "--nats", url), "name its file with --tlsca")
-	assert.Contains(t, wontServe(t, append([]string{"--nats", strings.Replace(url, "127.0.0.1", "localhost", 1)}, s.flags...)...), "use a name or address in --nats that the server's certificate has")
+	assert.Contains(t, wontServe(t, "--nats", url), "name the authority's file with --tlsca")
+	assert.Contains(t, wontServe(t, append([]string{"--nats", strings.Replace(url, "127.0.0.1", "localhost", 1)}, s.flags...)...), "use a name or address in --nats that the server's certificate contains")
 	assert.Contains(t, wontServe(t, "--nats", natsServer(t, harness.NATSServer), "--tlsca", filepath.Join(dir, "ca.pem")), "the server has no TLS: leave out --tlsca")
 }
 
-// A user whose permissions are too narrow is told so, and not that JetStream is away.
+// If the permissions of a user are too narrow, the error says so. It does not say that JetStream is
+// missing.
 func TestCLI_MissingPermissionIsNamed(t *testing.T) {
 	t.Parallel()
 	config := filepath.Join(t.TempDir(), "nats.conf")
@@ -191,7 +192,7 @@ func withCreds(t *testing.T, dir string) secured {
 	}
 }
 
-// withTLS is a server that both shows a certificate and asks for one.
+// withTLS is a server that shows a certificate and requires one from clients.
 func withTLS(t *testing.T, dir string) secured {
 	t.Helper()
 	path := func(name string) string { return filepath.Join(dir, name) }

@@ -20,7 +20,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// deadLetters are the dead letters, once there are n.
+// deadLetters returns the dead letters, once there are n.
 func deadLetters(t *testing.T, b *harness.Bus, n int) (letters []room.DeadLetter, stored []*jetstream.RawStreamMsg) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -35,7 +35,8 @@ func deadLetters(t *testing.T, b *harness.Bus, n int) (letters []room.DeadLetter
 	return letters, stored
 }
 
-// messages is how many a stream has; of a work queue nobody else may read it.
+// messages returns the number of messages of a stream. No test may read a work queue, because that
+// would remove messages.
 func messages(t *testing.T, b *harness.Bus, stream string) uint64 {
 	t.Helper()
 	s, err := b.JS.Stream(t.Context(), stream)
@@ -43,8 +44,8 @@ func messages(t *testing.T, b *harness.Bus, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// An event that fails as often as it may is kept as a dead letter, and its room goes on.
-func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
+// An event that fails in every attempt becomes a dead letter, and the events of its room continue.
+func TestDeadLetter_PoisonEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -76,8 +77,8 @@ func TestAPoisonEventBecomesADeadLetter(t *testing.T) {
 	saw.none(t)
 }
 
-// What a handler discards, and what is no event at all, is a dead letter at once.
-func TestWhatIsDiscardedIsADeadLetter(t *testing.T) {
+// A discarded event, and a message that is no event, become dead letters at once.
+func TestDeadLetter_DiscardedEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -94,8 +95,8 @@ func TestWhatIsDiscardedIsADeadLetter(t *testing.T) {
 	assert.EqualValues(t, 1, letters[1].Attempts)
 }
 
-// An event that workers died of is put down by the next one that gets it, which does not try it.
-func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
+// An event that kills workers becomes a dead letter at the next worker, which does not handle it.
+func TestDeadLetter_EventThatKillsWorkers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -105,7 +106,7 @@ func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "ledger")
 	require.NoError(t, err)
 	for range 4 {
-		_, err = consumer.Next() // and never a word about it
+		_, err = consumer.Next() // it is never acknowledged
 		require.NoError(t, err)
 	}
 	joins(t, b, "r", "alice")
@@ -121,9 +122,9 @@ func TestAnEventThatWorkersDieOfIsADeadLetter(t *testing.T) {
 	saw.none(t)
 }
 
-// What the server gives up, having delivered it as often as the consumer allows, is a dead letter
-// too, also if no service was there to hear of it.
-func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
+// An event that reaches the consumer's max deliveries becomes a dead letter too, even if no service
+// was running to receive the advisory.
+func TestDeadLetter_MaxDeliveriesReached(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	nc := harness.Connect(t, server)
@@ -150,7 +151,7 @@ func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
 		require.NoError(t, msg.Nak())
 		naks++
 	}
-	_, err = consumer.Next(jetstream.FetchMaxWait(time.Second)) // the server gives up when it would deliver again
+	_, err = consumer.Next(jetstream.FetchMaxWait(time.Second)) // the server reports max deliveries when it would deliver again
 	require.Error(t, err)
 	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
 	harness.Serve(t, harness.Connect(t, server), roomsvc.Config{})
@@ -162,9 +163,9 @@ func TestWhatTheServerGivesUpIsADeadLetter(t *testing.T) {
 	require.Eventually(t, func() bool { return messages(t, b, "ROOM_GIVEN_UP") == 0 }, replyTime, tick)
 }
 
-// What an app that is registered anew cannot process either is a dead letter again, though the
-// first one has been purged meanwhile.
-func TestAnAppRegisteredAnewHasDeadLettersOfItsOwn(t *testing.T) {
+// If an app that was registered again cannot process the event either, it becomes a dead letter
+// again, although the first letter has been purged.
+func TestDeadLetter_OfAppRegisteredAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -185,8 +186,8 @@ func TestAnAppRegisteredAnewHasDeadLettersOfItsOwn(t *testing.T) {
 	deadLetters(t, b, 1)
 }
 
-// Nobody but roombus should make replays; what others make does not come for ever.
-func TestAReplayThatIsNoneIsADeadLetter(t *testing.T) {
+// Only roombus should publish replays. A foreign message among them does not come back forever.
+func TestDeadLetter_InvalidReplay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
@@ -196,8 +197,8 @@ func TestAReplayThatIsNoneIsADeadLetter(t *testing.T) {
 	require.Eventually(t, func() bool { return messages(t, b, "ROOM_REPLAYS") == 0 }, replyTime, tick)
 }
 
-// An operator looks at dead letters, has them replayed when the app is mended, and purges others.
-func TestTheDeadCommand(t *testing.T) {
+// An operator lists dead letters, replays them once the app is repaired, and purges others.
+func TestCLIDead(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	dead := func(args ...string) (status int, stdout, stderr string) {
@@ -265,7 +266,7 @@ func TestTheDeadCommand(t *testing.T) {
 	assert.Zero(t, status)
 	assert.Equal(t, "replayed: 2 dead letters\n", stdout)
 	_, stored = deadLetters(t, b, 1)
-	require.Len(t, stored, 1, "what is replayed is a dead letter no more")
+	require.Len(t, stored, 1, "a replayed letter is removed")
 	b.Work(t, m, handle)
 	assert.ElementsMatch(t, []string{"alice", "bob"}, []string{saw.one(t), saw.one(t)})
 	require.Eventually(t, func() bool { return messages(t, b, "ROOM_REPLAYS") == 0 }, replyTime, tick)
@@ -280,8 +281,8 @@ func TestTheDeadCommand(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What fails again when it is replayed is a dead letter again, once, with the event it is about.
-func TestAReplayThatFailsIsADeadLetterAgain(t *testing.T) {
+// A replay that fails becomes one dead letter again, with the original event.
+func TestDeadLetter_FailedReplay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -14,8 +14,9 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Where the events of a new app begin is the manifest's; what a worker says later changes nothing.
-func TestWhereEventsBegin(t *testing.T) {
+// The manifest decides where the events of a new app begin. Later registrations of a worker change
+// nothing.
+func TestDeliver_StartOfANewApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -47,9 +48,9 @@ func TestWhereEventsBegin(t *testing.T) {
 	}
 }
 
-// A consumer that is there goes on where it is when its app is registered anew, whatever an
-// operator has set for it.
-func TestAConsumerThatIsThereGoesOn(t *testing.T) {
+// When an app is registered again, an existing consumer keeps its position and the settings of the
+// operator.
+func TestDeliver_ExistingConsumerKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(9)}
@@ -68,7 +69,7 @@ func TestAConsumerThatIsThereGoesOn(t *testing.T) {
 	assert.EqualValues(t, 1, consumer.CachedInfo().NumPending)
 }
 
-func TestAHandlerKnowsWhichAttemptItIs(t *testing.T) {
+func TestHandler_SeesTheAttempt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -86,8 +87,8 @@ func TestAHandlerKnowsWhichAttemptItIs(t *testing.T) {
 	}
 }
 
-// A worker that has to look for its consumer again needs no room service for it.
-func TestAWorkerFindsItsConsumerByItself(t *testing.T) {
+// A worker finds its consumer again without a room service.
+func TestWorker_FindsItsConsumerWithoutService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -14,8 +14,9 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// racing answers each time it is asked with the next of the answers, the last one again and again,
-// and lets another replica change the room before the first answers arrive. An empty answer is none.
+// racing answers each request with the next of the answers, and repeats the last one. Another
+// replica changes the room before the first answers arrive. An empty answer means that it does not
+// answer.
 func racing(t *testing.T, b *harness.Bus, races int, answers ...string) (asked *atomic.Int32) {
 	t.Helper()
 	asked = &atomic.Int32{}
@@ -65,7 +66,7 @@ func TestDenial_StandsWhenAnEssentialAppIsAwayInALaterTry(t *testing.T) {
 	assert.Equal(t, "banned", e.Reason)
 }
 
-// An optional app that brings no verdict in the later try has not taken back what was said.
+// If an optional app gives no verdict in the later try, its earlier denial stands.
 func TestDenial_StandsWhenAnOptionalAppFailsInALaterTry(t *testing.T) {
 	t.Parallel()
 	for name, second := range map[string]string{"unreadable": `no verdict`, "silent": ``} {
@@ -103,8 +104,9 @@ func TestDenial_IsTakenBackByALaterCompleteAsking(t *testing.T) {
 	assert.True(t, r.Changed)
 }
 
-// What was denied first and allowed by all later is not denied: it only could not be committed.
-func TestDenial_IsNotToldAfterALaterAskingAllowed(t *testing.T) {
+// A command that was denied first and allowed by all later is not reported as denied, but as failed
+// to commit.
+func TestDenial_DroppedIfALaterTryAllows(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 2})
 	b.Create(t, "r")

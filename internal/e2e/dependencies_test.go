@@ -20,7 +20,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// lookedAfter is a bus whose service looks at the streams all the time, and its log.
+// lookedAfter returns a bus whose service checks the streams all the time, and the service's log.
 func lookedAfter(t *testing.T) (*harness.Bus, *harness.Output) {
 	t.Helper()
 	log := harness.NewOutput()
@@ -51,10 +51,10 @@ func TestDependencies_StreamEditedByHand(t *testing.T) {
 	cli{t, b.Server.URL()}.ok("streams", "--apply")
 	log.Await(t, `level=INFO msg="no longer: streams are not as they must be" was="stream ROOM_DEAD_LETTERS does not exist" still=""`)
 	requireFigures(t, b, func(d roomsvc.EndpointData) bool { return d.Misconfigured == 0 })
-	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "one line for each new finding, not one for each look")
+	assert.Equal(t, 2, strings.Count(log.String(), "level=ERROR"), "one line for each new finding, not for each check")
 }
 
-// The history of a deleted room may go; what a live room rests on may not.
+// The history of a deleted room may be removed. The events of a live room may not.
 func TestDependencies_EventsRemovedByHand(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(*testing.T, *harness.Bus){
@@ -94,8 +94,8 @@ func TestDependencies_EventsRemovedByHand(t *testing.T) {
 	}
 }
 
-// A consumer that was deleted is made again from where the app was: no event is lost to it, whether a worker
-// registers at once or none is there.
+// A deleted consumer is created again at the app's position. No event is lost, whether a worker
+// registers at once or none runs.
 func TestDependencies_ConsumerDeletedByHand(t *testing.T) {
 	t.Parallel()
 	for name, working := range map[string]bool{"worker running": true, "no worker": false} {
@@ -151,7 +151,7 @@ func requireFloor(t *testing.T, b *harness.Bus, app string, floor uint64) {
 	}, 3*replyTime, tick)
 }
 
-// What a service that starts after the loss cannot know, it says.
+// A service that starts after the loss logs that it does not know the position.
 func TestDependencies_ConsumerDeletedBeforeStart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -167,7 +167,7 @@ func TestDependencies_ConsumerDeletedBeforeStart(t *testing.T) {
 	requireFloor(t, b, "ledger", 2)
 }
 
-// figuresOf are the figures of the one service.
+// figuresOf returns the stats of the one service.
 func figuresOf(t *testing.T, nc *nats.Conn) roomsvc.EndpointData {
 	t.Helper()
 	msg, err := nc.RequestWithContext(t.Context(), "$SRV.STATS.rooms", nil)

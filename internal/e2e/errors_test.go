@@ -21,7 +21,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// refused checks that a reply is an error of that code, in the headers and in the body.
+// refused checks that a reply is an error with that code, in the headers and in the body.
 func refused(t *testing.T, reply *nats.Msg, want room.Code) room.Error {
 	t.Helper()
 	assert.Equal(t, strconv.Itoa(want.Status()), reply.Header.Get("Nats-Service-Error-Code"), string(reply.Data))
@@ -56,7 +56,8 @@ func TestInvalidRequests(t *testing.T) {
 	assert.Empty(t, b.Events(t))
 }
 
-// A plain client that chose no id finds it in the error; queries have none, nor has a bad one.
+// A client that chose no id finds the id in the error. Errors of queries and of malformed commands
+// have none.
 func TestErrors_CommandHasID(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -72,7 +73,7 @@ func TestErrors_CommandHasID(t *testing.T) {
 	require.NoError(t, b.Service.Stop(t.Context()))
 	short := roomclient.New(b.NC, roomclient.Config{Timeout: 200 * time.Millisecond})
 	_, err = short.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice}, roomclient.WithID("c5"))
-	assert.Equal(t, "c5", code(t, err).CommandID, "nobody has answered")
+	assert.Equal(t, "c5", code(t, err).CommandID, "no service has answered")
 	_, err = short.Get(t.Context(), "r")
 	assert.Empty(t, code(t, err).CommandID)
 }
@@ -95,7 +96,7 @@ func TestNotFoundAndExists(t *testing.T) {
 	assert.Len(t, b.Events(t), 1)
 }
 
-// largeUsers are users who take so many bytes together.
+// largeUsers returns users that together take so many bytes.
 func largeUsers(id string, bytes int) []room.User {
 	const each = 100 << 10
 	var users []room.User
@@ -112,8 +113,8 @@ func TestTooLarge(t *testing.T) {
 	body := `{"room":{"id":"r","slugifiedName":"n","type":"channel","description":"` + strings.Repeat("x", 64<<10) + `"},"creator":{"id":"u"}}`
 	refused(t, request(t, b, "room.svc.create", body), room.CodeTooLarge)
 
-	// A room and members within their bounds whose event is over the server's max payload:
-	// by what an app adds, which is dropped; by what the client says, which is refused.
+	// A room and members within their bounds can make an event over the server's max payload. An
+	// app's additions are then dropped, and a client's request is refused.
 	b.Register(t, room.Manifest{ID: "crowd", Implements: []room.Interface{room.PreRoomCreateExtend}})
 	b.Answer(t, room.PreRoomCreateExtend, "crowd", func(msg *nats.Msg) {
 		x := room.Verdict{Verdict: room.Allow, Extend: &room.Extension{Members: largeUsers("big", 600<<10)}}
@@ -158,9 +159,10 @@ func TestOverloaded(t *testing.T) {
 	}
 	first := join("busy", "a")
 	held := <-asked
-	// One room may have a quarter of the four: its second command is refused at once.
+	// One room may use a quarter of the four requests in progress: its second command is refused at
+	// once.
 	refused(t, <-join("busy", "b"), room.CodeOverloaded)
-	// Another room is not concerned.
+	// Another room is not affected.
 	second := join("idle", "a")
 	heldToo := <-asked
 	_ = held.Respond([]byte(`{"verdict":"allow"}`))
@@ -169,7 +171,7 @@ func TestOverloaded(t *testing.T) {
 		assert.Contains(t, string((<-done).Data), `"changed":true`)
 	}
 
-	// Four requests in progress are all there may be.
+	// Four requests in progress are the limit.
 	for _, id := range []string{"r1", "r2", "r3", "r4"} {
 		b.Create(t, id)
 	}
@@ -196,7 +198,7 @@ func TestDeadlineExceeded(t *testing.T) {
 		first <- err
 	}()
 	held := <-asked
-	// The second waits for its turn behind the first, for as long as it was given.
+	// The second command waits for the first in the room's queue, until its timeout.
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"b"}}`, "Room-Timeout-Ms", "50"), room.CodeDeadlineExceeded)
 	_ = held.Respond([]byte(`{"verdict":"allow"}`))
 	require.NoError(t, <-first)
@@ -213,7 +215,8 @@ func TestUnavailable(t *testing.T) {
 	refused(t, request(t, b, "room.svc.leave", `{"roomId":"none","user":{"id":"owner"}}`), room.CodeUnavailable)
 }
 
-// A room that others keep changing gives up after so many tries, and says so.
+// If other replicas keep changing the room, the command gives up after so many tries with a
+// conflict.
 func TestConflict(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 3})
@@ -228,7 +231,7 @@ func TestConflict(t *testing.T) {
 		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 	})
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`), room.CodeConflict)
-	assert.Equal(t, 4, asked, "the apps are asked about the room as it is, each time")
+	assert.Equal(t, 4, asked, "each try asks the apps about the current room")
 	assert.Equal(t, []string{"mover-1", "mover-2", "mover-3", "mover-4", "owner"}, b.Members(t, "r"))
 }
 
@@ -251,7 +254,7 @@ func moveRoom(t *testing.T, b *harness.Bus, r room.Room, n int) {
 	require.NoError(t, err)
 }
 
-func TestStartRefusesWhatWillNotDo(t *testing.T) {
+func TestStart_InvalidConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	nc := harness.Connect(t, server)

@@ -20,8 +20,8 @@ import (
 
 var allowJoins = appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
 
-// An app that is essential for one interface blocks that one and no other.
-func TestEssentialIsForEachInterface(t *testing.T) {
+// An app that is essential for one interface blocks only that interface.
+func TestEssential_PerInterface(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{
@@ -40,8 +40,8 @@ func TestEssentialIsForEachInterface(t *testing.T) {
 	assert.Equal(t, "no live worker", left.Apps[0].Reason)
 }
 
-// The one replica of an essential app is restarted under load: nobody notices.
-func TestAShortAbsenceIsBridged(t *testing.T) {
+// The only replica of an essential app is restarted under load, and no command fails.
+func TestEssential_ShortAbsenceIsBridged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -74,9 +74,9 @@ func TestAShortAbsenceIsBridged(t *testing.T) {
 	}
 }
 
-// An essential app that stays away is waited for until its time is up, but not for ever
-// again: after a few times in vain it is asked once.
-func TestPatienceEnds(t *testing.T) {
+// The service waits for an absent essential app until its timeout. After a few times without a
+// worker it only asks once.
+func TestEssential_LongAbsenceIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerFailures: 2, Budget: time.Second})
 	b.Create(t, "r")
@@ -95,18 +95,18 @@ func TestPatienceEnds(t *testing.T) {
 	for range 5 {
 		least = min(least, waited())
 	}
-	assert.Less(t, least, 250.0, "it is asked and not waited for")
+	assert.Less(t, least, 250.0, "the app is asked without waiting for a worker")
 	app, err := b.Client.App(t.Context(), "guard")
 	require.NoError(t, err)
-	assert.Equal(t, room.BreakerClosed, app.State.Breaker, "an absence is known at once and needs no breaker")
+	assert.Equal(t, room.BreakerClosed, app.State.Breaker, "an absent app is detected at once, without a breaker")
 
 	b.Answer(t, room.PreRoomUserJoined, "guard", harness.Says(`{"verdict":"allow"}`))
 	_, err = join(t, b, "alice")
-	require.NoError(t, err, "the moment it is there it is asked")
+	require.NoError(t, err, "the app is asked as soon as it has a worker")
 }
 
-// An optional app without a worker costs no more than the server's word that there is none.
-func TestAnAbsentOptionalAppIsNotWaitedFor(t *testing.T) {
+// An absent optional app costs no more than the server's "no responders" reply.
+func TestOptional_AbsentAppCostsNoTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
 	b.Create(t, "r")
@@ -117,9 +117,9 @@ func TestAnAbsentOptionalAppIsNotWaitedFor(t *testing.T) {
 	assert.Less(t, r.Apps[0].Ms, 10_000.0, "its timeout is a minute")
 }
 
-// A denial names the first app in order that denied, whoever was faster; nobody waits for those
-// behind it, and everybody is recorded.
-func TestADenialDoesNotWaitForWhatCannotChangeIt(t *testing.T) {
+// A denial names the first app in order that denied, even if another was faster. The service does
+// not wait for later apps, but records their outcomes.
+func TestDenial_DoesNotWaitForLaterApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -149,7 +149,7 @@ func TestADenialDoesNotWaitForWhatCannotChangeIt(t *testing.T) {
 	assert.Equal(t, room.Skipped, e.Apps[2].Outcome)
 	assert.Equal(t, "not waited for", e.Apps[2].Reason)
 
-	// What it says in the end counts for its figures all the same.
+	// Its late verdict still counts in its stats.
 	require.NoError(t, (<-held).Respond([]byte(`{"verdict":"deny"}`)))
 	require.Eventually(t, func() bool {
 		app, err := b.Client.App(t.Context(), "last")
@@ -157,8 +157,8 @@ func TestADenialDoesNotWaitForWhatCannotChangeIt(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// Before a denial that is first in order is known, it is waited for.
-func TestAnEarlierAppIsWaitedFor(t *testing.T) {
+// Before a denial counts, the service waits for the apps that are earlier in order.
+func TestDenial_WaitsForEarlierApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -187,7 +187,7 @@ func TestAnEarlierAppIsWaitedFor(t *testing.T) {
 }
 
 // The reason of a denial, and the app that gave it, reach the client and its user.
-func TestTheReasonReachesTheUser(t *testing.T) {
+func TestDenial_ReasonReachesTheUser(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -17,8 +17,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// An event has the time of its decision, which is after that of the room's previous event: also if
-// the command came before the other one's, and if the other replica's clock is ahead.
+// The time of an event is the time of its decision. It is later than that of the room's previous
+// event, even if the command arrived before the other one, and if the other replica's clock is
+// ahead.
 func TestEventTime_NeverRunsBackwards(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -28,7 +29,7 @@ func TestEventTime_NeverRunsBackwards(t *testing.T) {
 	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) {
 		select {
 		case asked <- msg:
-		default: // asked again, since the room has moved
+		default: // a retry, because the room has moved
 			allow(msg)
 		}
 	})
@@ -50,7 +51,7 @@ func TestEventTime_NeverRunsBackwards(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, r.Event.Time.Equal(ahead), "%s", r.Event.Time)
 
-	// So it goes on after a restart, with a snapshot, and for a room that is made anew.
+	// The same holds after a restart from a snapshot, and for a room that is created again.
 	nc := harness.Connect(t, b.Server)
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, nc, roomsvc.Config{})

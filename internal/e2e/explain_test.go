@@ -14,8 +14,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// refusals is a bus with a denial of alice and a block of bob, who are to join room r, and a
-// denial of a creation.
+// refusals returns a bus with rejections: a denial of alice and a block of bob, at their joins to
+// room r, and a denial of a creation.
 func refusals(t *testing.T) (*harness.Bus, cli) {
 	t.Helper()
 	b := harness.New(t, roomsvc.Config{})
@@ -25,7 +25,7 @@ func refusals(t *testing.T) (*harness.Bus, cli) {
 	b.Answer(t, room.PreRoomCreatePrevent, "bouncer", harness.Says(`{"verdict":"deny"}`))
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice, Inviter: &carol}, roomclient.WithID("c1"))
 	require.Error(t, err)
-	b.Rejections(t, 1) // each is put down before the next: they are written beside each other
+	b.Rejections(t, 1) // wait for each: they are written asynchronously
 	b.Register(t, room.Manifest{ID: "gone", Order: new(1), Implements: joiners, Essentials: joiners})
 	b.Register(t, room.Manifest{ID: "bouncer", Version: "1.0.1", Implements: []room.Interface{room.PreRoomCreatePrevent}})
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("c2"))
@@ -63,7 +63,7 @@ func TestCLIRejections(t *testing.T) {
 	assert.Empty(t, ids("--since", "2100-01-01T00:00:00Z"))
 	assert.Equal(t, uint64(1), jsonLines[struct{ Seq uint64 }](t, c.ok("rejections", "--json"))[0].Seq)
 
-	// What somebody else has put there is shown as what it is.
+	// A foreign message is shown as such.
 	_, err := b.JS.Publish(t.Context(), "room.rejected.join.r", []byte("x"))
 	require.NoError(t, err)
 	assert.Contains(t, c.ok("rejections"), "room.rejected.join.r is no rejection: ")
@@ -87,7 +87,7 @@ func TestCLIRejectionsFollow(t *testing.T) {
 	assert.Empty(t, p.Stderr.String())
 }
 
-// Denied, then allowed: the whole story, with everyone asked.
+// explain shows a denied and a later allowed try, with all verdicts.
 func TestCLIExplain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -126,7 +126,7 @@ func TestCLIExplain(t *testing.T) {
 		c.ok("explain", created))
 
 	assert.Regexp(t, `no trace of command "c9" among the 3 events and 1 rejections of all rooms; rejections are kept for 7 days.*changed: false`, c.fails(4, "explain", "c9"))
-	assert.Contains(t, c.fails(4, "explain", "c1", "--room", "other"), "of room other; look everywhere, without --room and --since")
+	assert.Contains(t, c.fails(4, "explain", "c1", "--room", "other"), "of room other; search the whole streams, without --room and --since")
 	_, err := b.JS.PublishMsg(t.Context(), &nats.Msg{Subject: "room.post.userjoin.r", Header: nats.Header{"ce-id": {"forged"}}})
 	require.NoError(t, err)
 	assert.Contains(t, c.ok("explain", "forged"), "room.post.userjoin.r, message 4, was not written by the room service: ")

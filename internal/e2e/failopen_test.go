@@ -14,7 +14,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Three joins go on without a verdict of app opt, one is denied by another app, and one has the verdict.
+// Three joins go on without a verdict of app opt, one is denied by another app, and one has the
+// verdict.
 func TestFailOpen_CountedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -84,7 +85,7 @@ func TestFailOpen_DisabledAppIsCountedWithoutAlarm(t *testing.T) {
 	assert.NotContains(t, log.String(), "fail-open")
 }
 
-// An app behind an open breaker is not asked; what goes on without it is counted all the same.
+// An app behind an open breaker is not asked. Commands that go on without it are still counted.
 func TestFailOpen_OpenBreakerGoesOnCounting(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerFailures: 1, BreakerPause: 3 * replyTime})

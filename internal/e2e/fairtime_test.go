@@ -20,8 +20,8 @@ import (
 
 const malloryJoins = `{"roomId":"r","user":{"id":"mallory"}}`
 
-// A client cannot get past an app by giving the command less time than the app needs, whichever
-// way the app ends in that time.
+// A client cannot bypass an app with a timeout shorter than the app needs, however the app ends in
+// that time.
 func TestFairTime_HastyClientDoesNotGetPastOptionalApp(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]nats.MsgHandler{
@@ -51,7 +51,7 @@ func TestFairTime_HastyClientDoesNotGetPastOptionalApp(t *testing.T) {
 	}
 }
 
-// outcomeOf is the outcome of the only app, empty if none was asked.
+// outcomeOf returns the outcome of the only app, or "" if none was asked.
 func outcomeOf(apps []room.AppOutcome) room.Outcome {
 	if len(apps) == 0 {
 		return ""
@@ -59,8 +59,8 @@ func outcomeOf(apps []room.AppOutcome) room.Outcome {
 	return apps[0].Outcome
 }
 
-// A hasty command succeeds if the apps are fast enough, and a denial that comes in time counts.
-func TestFairTime_HastyCommandEndsAsFastAppsSay(t *testing.T) {
+// A command with a short timeout succeeds if the apps are fast enough, and a denial in time counts.
+func TestFairTime_HastyCommandGetsVerdictsOfFastApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -80,7 +80,7 @@ func TestFairTime_HastyCommandEndsAsFastAppsSay(t *testing.T) {
 	refused(t, request(t, b, "room.svc.join", malloryJoins, "Room-Timeout-Ms", "3000"), room.CodeUserNotAllowed)
 }
 
-// An optional app that hangs costs a command that has its whole time no more than that.
+// A hanging optional app costs a command with enough time only the app's timeout.
 func TestFairTime_CommandWithItsWholeTimePassesHangingOptionalApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 2 * time.Second})
@@ -101,7 +101,7 @@ func TestFairTime_RetryAfterConflictWithoutTimeIsNotCommitted(t *testing.T) {
 	var asked atomic.Int32
 	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
 		if asked.Add(1) > 1 {
-			return // it needs longer now
+			return // it now needs longer
 		}
 		var d room.Data
 		_ = json.Unmarshal(msg.Data, &d)
@@ -113,8 +113,8 @@ func TestFairTime_RetryAfterConflictWithoutTimeIsNotCommitted(t *testing.T) {
 	assert.Equal(t, []string{"mover-1", "owner"}, b.Members(t, "r"))
 }
 
-// Commands that wait behind an app that hangs do not all come too late to tell: its breaker opens,
-// and the room goes on, though more commands come all the time than can wait for the app.
+// Commands that queue behind a hanging app do not all come too late to count. The breaker opens and
+// the room continues, although new commands keep arriving.
 func TestFairTime_HangingOptionalAppDoesNotHoldABusyRoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 1200 * time.Millisecond, BreakerPause: time.Hour})
@@ -147,8 +147,8 @@ func TestFairTime_HangingOptionalAppDoesNotHoldABusyRoom(t *testing.T) {
 	t.Fatal("no command of 1000 got past the app that hangs")
 }
 
-// However little time a client gives, and whichever apps are asked beside or after it, an app has as
-// long to answer as in any other command.
+// An app gets its full time to answer, for any timeout of the client, and whichever apps are asked
+// before, after or at the same time.
 func TestFairTime_DoesNotDependOnTheClient(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -181,9 +181,8 @@ func TestFairTime_DoesNotDependOnTheClient(t *testing.T) {
 	assert.Equal(t, room.BreakerClosed, app.State.Breaker)
 }
 
-// Commands that wait behind an app that is slow and answers are asked about, however late it has
-// become for them.
-func TestFairTime_SlowAppThatAnswersKeepsNoneBehindItFromBeingAsked(t *testing.T) {
+// Every command that queues behind a slow but answering app asks the app, however late it is.
+func TestFairTime_SlowAppIsAskedForEveryQueuedCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 3 * time.Second})
 	b.Create(t, "r")
@@ -200,7 +199,7 @@ func TestFairTime_SlowAppThatAnswersKeepsNoneBehindItFromBeingAsked(t *testing.T
 	}
 }
 
-// Whatever time a client gives, it is never told deadline_exceeded for what was committed.
+// A client never gets deadline_exceeded for a committed command, for any timeout.
 func TestFairTime_DeadlineExceededMeansNotCommitted(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -20,7 +20,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// lookup reads in its handlers what the event is about, and counts what it does not find.
+// lookup reads the room and the user of the event in its handlers, and counts missing ones.
 type lookup struct{ found, missing atomic.Int64 }
 
 func (l *lookup) count(found bool) {
@@ -43,8 +43,8 @@ func (l *lookup) PostRoomUserJoined(ctx context.Context, e room.UserJoined) erro
 	return nil
 }
 
-// Whichever of two services a handler asks, it finds in the room what its event says.
-func TestHandlerFindsWhatItsEventSays(t *testing.T) {
+// A handler finds the state of its event in the room, whichever of two services it asks.
+func TestHandler_ReadsItsEventsState(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -69,7 +69,7 @@ func TestHandlerFindsWhatItsEventSays(t *testing.T) {
 	assert.Equal(t, int64(rooms*(1+joins)), app.found.Load())
 }
 
-// holdBack keeps all room services from reading more of the stream until it is released.
+// holdBack keeps all room services from reading more of the stream until release is called.
 func holdBack(t *testing.T, b *harness.Bus) (release func()) {
 	t.Helper()
 	stream, err := b.JS.Stream(t.Context(), subjects.Events)
@@ -86,13 +86,13 @@ func holdBack(t *testing.T, b *harness.Bus) (release func()) {
 			assert.NoError(t, err)
 		}
 	})
-	t.Cleanup(release) // before the services stop, which read to the end
+	t.Cleanup(release) // before the services stop, because they first read to the end
 	return release
 }
 
-// A client of several services reads what it has written, wherever it asks, and never less than it
-// has read before.
-func TestClientReadsItsOwnWritesFromEveryService(t *testing.T) {
+// A client of several services reads its own writes from each of them, and never reads an older
+// state than before.
+func TestClient_ReadsItsOwnWrites(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -102,7 +102,7 @@ func TestClientReadsItsOwnWritesFromEveryService(t *testing.T) {
 	release := holdBack(t, b)
 	joined, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	require.NoError(t, err)
-	versions := make(chan uint64, 30) // at one service at least it would be old
+	versions := make(chan uint64, 30) // at least one service would return an old state
 	var reading sync.WaitGroup
 	for range cap(versions) {
 		reading.Go(func() {
@@ -118,7 +118,7 @@ func TestClientReadsItsOwnWritesFromEveryService(t *testing.T) {
 		assert.Equal(t, joined.Event.Version, v)
 	}
 
-	// Others change the room meanwhile.
+	// Other clients change the room meanwhile.
 	stop := make(chan struct{})
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -144,8 +144,8 @@ func TestClientReadsItsOwnWritesFromEveryService(t *testing.T) {
 	writing.Wait()
 }
 
-// Whoever speaks plain NATS gets an answer at once, and the client goes on without.
-func TestReadBeyondTheEndOfTheStream(t *testing.T) {
+// Without the SDK a client gets an answer at once. The SDK accepts it.
+func TestRead_BeyondTheEndOfTheStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
 	b.Create(t, "r")

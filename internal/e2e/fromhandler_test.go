@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// impatient is an app that has the user whom it is asked about join while it is asked.
+// impatient is an app whose handler makes the joining user join again.
 type impatient struct{ got chan error }
 
 func (i impatient) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error {
@@ -25,8 +25,8 @@ func (i impatient) PreRoomUserJoined(ctx context.Context, e room.UserJoin) error
 	return nil
 }
 
-// A handler that changes the room that it is asked about is told at once that it cannot: it would
-// wait for itself until its time is over.
+// A handler cannot change the room that its pre-event is about. The command is refused at once,
+// because it would wait for itself until the timeout.
 func TestCommandFromHandler_AboutTheRoomItIsAskedAboutIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

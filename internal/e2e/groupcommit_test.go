@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// createAtOnce creates so many rooms at once, and returns what each create returned.
+// createAtOnce creates so many rooms at once, and returns the error of each.
 func createAtOnce(t *testing.T, c *roomclient.Client, prefix string, n int) []error {
 	t.Helper()
 	errs := make([]error, n)
@@ -31,7 +31,7 @@ func createAtOnce(t *testing.T, c *roomclient.Client, prefix string, n int) []er
 	return errs
 }
 
-// grouped is how many messages of the stream came in batches.
+// grouped returns the number of messages that were stored in batches.
 func grouped(t *testing.T, b *harness.Bus) (n int) {
 	t.Helper()
 	for _, msg := range b.Events(t) {
@@ -42,8 +42,9 @@ func grouped(t *testing.T, b *harness.Bus) (n int) {
 	return n
 }
 
-// The answer to a batch is lost: each of its commands ends as what it is, done, and done once.
-func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
+// The answer to a batch is lost. Each of its commands still takes effect once and gets its own
+// result.
+func TestGroupCommit_AnswerLost(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", SyncAlways: true})
 	require.NoError(t, err)
@@ -64,9 +65,9 @@ func TestGroupedCommitsWhoseAnswerIsLost(t *testing.T) {
 	chained(t, events)
 }
 
-// A server inside that is killed while commits come in batches: what was acknowledged is there
-// when it is back, once, and what is there chains.
-func TestAKillAmongGroupedCommits(t *testing.T) {
+// An embedded server is killed during batched commits. After the restart, every acknowledged event
+// is stored once, and the events chain.
+func TestGroupCommit_ServerKilled(t *testing.T) {
 	t.Parallel()
 	serve := []string{"--store-dir", t.TempDir(), "--sync", "always"}
 	p, url := harness.ServeProcess(t, serve...)

@@ -22,7 +22,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// manager is the socket of a service manager, and what it has been told.
+// manager is the socket of a service manager, and the messages it received.
 type manager struct {
 	path string
 	told *harness.Output
@@ -51,7 +51,7 @@ func newManager(t *testing.T) *manager {
 	return m
 }
 
-// jetStreamServer is a server in this process whose connections the test can look at.
+// jetStreamServer is a server in this process whose connections the test can inspect.
 func jetStreamServer(t *testing.T) *server.Server {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true})
@@ -73,8 +73,8 @@ type healthLine struct {
 	NotReady                    string `json:"not_ready"`
 }
 
-// One id in the log, on the bus and at NATS tells which process a service is, and everything that asks learns
-// whether it can commit.
+// One id identifies a service in the log, on the bus and at NATS. All health checks show whether it
+// can commit.
 func TestServe_IdentityAndReadiness(t *testing.T) {
 	t.Parallel()
 	s, systemd := jetStreamServer(t), newManager(t)
@@ -117,7 +117,7 @@ func TestServe_IdentityAndReadiness(t *testing.T) {
 	systemd.told.Await(t, `STOPPING=1\nSTATUS=draining\n$`)
 }
 
-// A worker can be told from others of its app.
+// A worker can be told from other workers of its app.
 func TestWorker_MetadataNamesTheProcess(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -17,7 +17,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// One of two services takes a request and does not answer. The next attempt, at the other one, has time.
+// One of two services takes a request and does not answer. The next attempt, at the other one,
+// still has time.
 func TestClient_HungServiceCostsOneAttempt(t *testing.T) {
 	t.Parallel()
 	for name, deadline := range map[string]time.Duration{"with the default timeout": 0, "within five seconds": 5 * time.Second} {
@@ -29,7 +30,7 @@ func TestClient_HungServiceCostsOneAttempt(t *testing.T) {
 			hung, err := b.NC.ChanQueueSubscribe("room.svc.join", "rooms", taken)
 			require.NoError(t, err)
 			require.NoError(t, hung.AutoUnsubscribe(1))
-			for n := 0; len(taken) == 0; n++ { // NATS picks one of the two by chance
+			for n := 0; len(taken) == 0; n++ { // NATS picks one of the two at random
 				ctx, cancel := t.Context(), context.CancelFunc(func() {})
 				if deadline > 0 {
 					ctx, cancel = context.WithTimeout(ctx, deadline)
@@ -42,7 +43,8 @@ func TestClient_HungServiceCostsOneAttempt(t *testing.T) {
 	}
 }
 
-// An app may take most of the service's budget: the first attempt must not end before.
+// An app may take most of the service's budget. The client's first attempt must not end before
+// that.
 func TestClient_SlowAppIsAskedOnceWithinFiveSeconds(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -54,7 +56,7 @@ func TestClient_SlowAppIsAskedOnceWithinFiveSeconds(t *testing.T) {
 		asked.Add(1)
 		time.AfterFunc(2900*time.Millisecond, func() { _ = msg.Respond([]byte(`{"verdict":"allow"}`)) })
 	})
-	// Without a subscriber on the retry subject, the service asks the app a second time on the first one.
+	// Without a subscriber on the retry subject, the service retries on the first subject.
 	retried, err := b.NC.SubscribeSync("room.pre.userjoin.slow.retry")
 	require.NoError(t, err)
 	require.NoError(t, b.NC.Flush())

@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// A queue group is found on another node than the one that is asked.
+// A queue group on another node than the connection's is found.
 func TestHasQueue_OnAnotherNode(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")
@@ -26,7 +26,7 @@ func TestHasQueue_OnAnotherNode(t *testing.T) {
 	_, err := worker.ChanQueueSubscribe("room.pre.userjoin.guard", "guard", got)
 	require.NoError(t, err)
 	require.NoError(t, worker.Flush())
-	require.Eventually(t, has, replyTime, tick, "the other node hears of the subscription")
+	require.Eventually(t, has, replyTime, tick, "the other node knows the subscription")
 	watcher := harness.ConnectTo(t, cluster.Nodes[2].URL)
 	_, err = watcher.ChanSubscribe("room.>", got)
 	require.NoError(t, err)

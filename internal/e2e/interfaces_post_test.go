@@ -33,7 +33,7 @@ func TestPostRoomCreate(t *testing.T) {
 	assert.Equal(t, *result.Event, e.Event)
 	assert.Equal(t, result.Room, e.Room)
 	assert.Equal(t, []room.User{{ID: "owner"}, bob, carol}, e.Members, "extended members included")
-	assert.Equal(t, result.Apps, e.Apps, "the event says what every app said")
+	assert.Equal(t, result.Apps, e.Apps, "the event has the verdict of every app")
 
 	events := b.Events(t)
 	require.Len(t, events, 1)
@@ -60,7 +60,7 @@ func TestPostRoomDeleted(t *testing.T) {
 	assert.Equal(t, *result.Event, e.Event)
 
 	again := b.Create(t, "r1")
-	assert.Equal(t, uint64(1), again.Event.Version, "a room created anew begins anew")
+	assert.Equal(t, uint64(1), again.Event.Version, "a recreated room begins at version 1")
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"))
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: bob})
 	require.NoError(t, err)

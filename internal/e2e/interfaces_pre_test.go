@@ -19,7 +19,7 @@ var (
 	carol = room.User{ID: "carol"}
 )
 
-// seen remembers what the handlers of a test were given.
+// seen collects the arguments of a test's handlers.
 type seen[E any] struct{ ch chan E }
 
 func newSeen[E any]() seen[E] { return seen[E]{ch: make(chan E, 100)} }
@@ -150,7 +150,7 @@ func TestPreRoomCreateModify(t *testing.T) {
 		Creator: alice,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, "A", saw.one(t).Room.DisplayName, "each app sees what the last one made")
+	assert.Equal(t, "A", saw.one(t).Room.DisplayName, "each app sees the room as the previous app left it")
 	assert.Equal(t, "AC", result.Room.DisplayName)
 	assert.Equal(t, carol, result.Room.Creator)
 	assert.Equal(t, room.Failed, result.Apps[1].Outcome)
@@ -158,7 +158,7 @@ func TestPreRoomCreateModify(t *testing.T) {
 
 	stored, err := b.Client.Get(t.Context(), "r1")
 	require.NoError(t, err)
-	assert.Equal(t, result.Room, stored, "the result of modify is what is stored")
+	assert.Equal(t, result.Room, stored, "the result of modify is stored")
 	assert.Equal(t, map[string]any{"kept": "yes"}, stored.CustomFields)
 	assert.True(t, stored.IsReadOnly)
 	assert.Equal(t, []string{"alice", "carol"}, b.Members(t, "r1"))
@@ -221,7 +221,7 @@ func TestPreRoomUserJoined(t *testing.T) {
 	assert.Equal(t, room.CodeUserNotAllowed, e.Code)
 	assert.Equal(t, "guard", e.App)
 	assert.Equal(t, "you are banned here", e.Reason)
-	assert.Equal(t, 2, saw.one(t).Room.MemberCount, "the app sees the room as it is before")
+	assert.Equal(t, 2, saw.one(t).Room.MemberCount, "the app sees the room before the change")
 	assert.Equal(t, []string{"carol", "owner"}, b.Members(t, "r1"))
 
 	joined, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: alice, Inviter: &carol})
@@ -236,7 +236,7 @@ func TestPreRoomUserJoined(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, again.Changed)
 	assert.Nil(t, again.Event)
-	saw.none(t) // nothing to ask about
+	saw.none(t) // the app is not asked
 	assert.Len(t, b.Events(t), 2)
 }
 

@@ -18,7 +18,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// foreign is an example worker in another language: an app that denies joins of users without a name.
+// foreign is an example worker in another language: an app that denies joins of users without a
+// name.
 type foreign struct {
 	app     string
 	command []string
@@ -52,7 +53,7 @@ func pythonWorker(t *testing.T) foreign {
 	return foreign{"named", []string{harness.Program(t, "python3"), filepath.Join(root, "examples/python/worker.py")}}
 }
 
-// nodeWorker installs what the example needs in a copy of its folder.
+// nodeWorker installs the dependencies of the example in a copy of its folder.
 func nodeWorker(t *testing.T) foreign {
 	t.Helper()
 	node, npm := harness.Program(t, "node"), harness.Program(t, "npm")
@@ -160,7 +161,7 @@ func registersAfterReconnect(t *testing.T, f foreign) {
 	worker.Stdout.Await(t, "(?s)registered.*registered")
 }
 
-// The worker looks every 30 seconds.
+// The worker checks every 30 seconds.
 func registersAfterLoss(t *testing.T, f foreign) {
 	t.Helper()
 	b := harness.New(t, roomsvc.Config{})

@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// joinWithin joins room r and gives up after that time.
+// joinWithin joins room r with that timeout.
 func joinWithin(t *testing.T, c *roomclient.Client, user string, patience time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -28,15 +28,15 @@ func joinWithin(t *testing.T, c *roomclient.Client, user string, patience time.D
 	return err
 }
 
-// requireJoined lets bob join room r, behind what is still on its way, and requires that the room has
-// no other members but those.
+// requireJoined lets bob join room r after the commands in flight, and requires that the room has
+// only these members.
 func requireJoined(t *testing.T, b *harness.Bus, c *roomclient.Client, members ...string) {
 	t.Helper()
 	require.NoError(t, joinWithin(t, c, "bob", time.Minute))
 	assert.Equal(t, append([]string{"bob"}, members...), b.Members(t, "r"))
 }
 
-func TestClient_JoinAnsweredUnavailableWhileDisconnectedIsNotDoneLater(t *testing.T) {
+func TestClient_JoinRefusedWhileDisconnectedNeverTakesEffect(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -54,7 +54,7 @@ func TestClient_JoinAnsweredUnavailableWhileDisconnectedIsNotDoneLater(t *testin
 	require.ErrorContains(t, err, "the connection to NATS is down")
 	buffered, err := nc.Buffered()
 	require.NoError(t, err)
-	assert.Zero(t, buffered, "bytes that would leave when the connection is back")
+	assert.Zero(t, buffered, "buffered bytes that would be sent after the reconnect")
 	p.Open()
 	requireJoined(t, b, client, "owner")
 }
@@ -105,7 +105,7 @@ func TestService_HeldRequestIsRefusedAfterItsDeadline(t *testing.T) {
 	requireJoined(t, b, client, "owner")
 }
 
-// stopService returns when the process has stopped: it is not at once that a signal is delivered.
+// stopService returns when the process has stopped. A signal is not delivered at once.
 func stopService(t *testing.T, b *harness.Bus, service *harness.Process) {
 	t.Helper()
 	service.Signal(syscall.SIGSTOP)
@@ -129,7 +129,7 @@ func TestService_StoppedProcessDoesNotDoRequestAfterItsDeadline(t *testing.T) {
 	requireJoined(t, b, b.Client, "owner")
 }
 
-// A process that is stopped while an app decides goes on after the command's deadline.
+// A process that is stopped while an app decides continues after the command's deadline.
 func TestService_DecidedCommandIsNotCommittedAfterItsDeadline(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)

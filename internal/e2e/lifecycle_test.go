@@ -26,9 +26,9 @@ func join(t *testing.T, b *harness.Bus, user string) (room.Result, error) {
 	return b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: user}})
 }
 
-// Operators decide while everything runs, and whoever has been told of a decision finds it in
-// force at every replica.
-func TestOperatorsDecide(t *testing.T) {
+// Operators change settings at runtime. Once a change is acknowledged, it is in force at every
+// replica.
+func TestOperator_DecisionsAreInForceAtEveryReplica(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -40,7 +40,7 @@ func TestOperatorsDecide(t *testing.T) {
 	}))
 	everywhere := func(says string, check func(room.Result, error)) {
 		t.Helper()
-		for range 15 { // the three answer in turns
+		for range 15 { // the three answer in turn
 			r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 			check(r, err)
 			if err == nil {
@@ -88,8 +88,8 @@ func TestOperatorsDecide(t *testing.T) {
 	})
 }
 
-// Who has been told that an app is registered finds it asked by every replica, at once.
-func TestARegistrationIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
+// Once a registration is acknowledged, every replica asks the app.
+func TestRegistration_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -107,8 +107,8 @@ func TestARegistrationIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
 	}
 }
 
-// What operators have decided outlasts what workers register, until the app is removed.
-func TestDecisionsOutlastVersions(t *testing.T) {
+// The settings of an operator outlast the registrations of workers, until the app is removed.
+func TestOperator_DecisionsOutlastVersions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: joined, Shadow: true}
@@ -139,7 +139,7 @@ func TestDecisionsOutlastVersions(t *testing.T) {
 	assert.Equal(t, "0.9.0", stored.Version)
 }
 
-func TestRemovingAnApp(t *testing.T) {
+func TestRemove_App(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "a", Implements: []room.Interface{room.PostRoomCreate}})
@@ -170,9 +170,9 @@ func TestRemovingAnApp(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// A worker whose app is removed under it does not register it again, and goes on with its
-// events when somebody else has.
-func TestAWorkerOfARemovedAppStaysRemoved(t *testing.T) {
+// A worker whose app is removed does not register it again. It continues with its events when
+// another process has registered the app.
+func TestRemove_RunningWorkerDoesNotRegisterAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[string]()
@@ -195,8 +195,8 @@ func TestAWorkerOfARemovedAppStaysRemoved(t *testing.T) {
 	assert.Equal(t, "r", saw.one(t))
 }
 
-// A consumer that somebody deleted is made again: the app is still registered.
-func TestALostConsumerIsMadeAgain(t *testing.T) {
+// A deleted consumer is created again, because the app is still registered.
+func TestConsumer_DeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[string]()
@@ -213,8 +213,8 @@ func TestALostConsumerIsMadeAgain(t *testing.T) {
 	assert.Equal(t, "r", saw.one(t))
 }
 
-// The list says how every app is doing, added up over the replicas.
-func TestTheListSaysHowAppsAreDoing(t *testing.T) {
+// The list shows the state of every app, summed over the replicas.
+func TestAppList_SumsReplicas(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -245,7 +245,7 @@ func TestTheListSaysHowAppsAreDoing(t *testing.T) {
 	assert.Equal(t, 2, g.Replicas)
 	require.Len(t, g.Workers, 2)
 	assert.Equal(t, "2.0.0", g.Workers[0].Version)
-	assert.GreaterOrEqual(t, g.Calls, uint64(20), "a replica that was behind has asked again")
+	assert.GreaterOrEqual(t, g.Calls, uint64(20), "a replica that lost a race has asked again")
 	assert.GreaterOrEqual(t, g.Allowed, uint64(10))
 	assert.GreaterOrEqual(t, g.Denied, uint64(10))
 	assert.Equal(t, g.Calls, g.Allowed+g.Denied)
@@ -301,11 +301,11 @@ func TestCLIApps(t *testing.T) {
 		assert.Contains(t, c.fails(4, "app", verb, "guard"), `there is no app "guard"`)
 		c.fails(2, "app", verb)
 	}
-	assert.Contains(t, c.fails(2, "app", "shadow", "guard", "maybe"), `it is on or off, not "maybe"`)
+	assert.Contains(t, c.fails(2, "app", "shadow", "guard", "maybe"), `shadow must be on or off, not "maybe"`)
 }
 
-// An older worker is told that a later version is registered, and serves on.
-func TestAnOlderWorkerServesOn(t *testing.T) {
+// An older worker is told that a later version is registered, and keeps serving.
+func TestRegistration_OlderWorkerKeepsServing(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -323,8 +323,8 @@ func TestAnOlderWorkerServesOn(t *testing.T) {
 	assert.Equal(t, "1.0.0", app.State.Workers[0].Version)
 }
 
-// A worker with another manifest of the version that is registered does not start.
-func TestAWorkerWithAnotherManifestDoesNotStart(t *testing.T) {
+// A worker does not start if its manifest differs from the registered one of the same version.
+func TestRegistration_OtherManifestOfSameVersionDoesNotStart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
@@ -334,9 +334,9 @@ func TestAWorkerWithAnotherManifestDoesNotStart(t *testing.T) {
 	require.ErrorContains(t, err, "registered with another manifest (essentials)")
 }
 
-// Whatever registrations and removals run into each other, at several replicas, the app can be
-// registered afterwards, and its consumer works.
-func TestRegistrationsAndRemovalsAtOnce(t *testing.T) {
+// After concurrent registrations and removals at several replicas, the app can be registered, and
+// its consumer works.
+func TestRegistration_ConcurrentRemovals(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})

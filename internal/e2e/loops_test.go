@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// breeder makes a room whenever one is made, its own included.
+// breeder creates a room whenever a room is created, including its own.
 type breeder struct {
 	refused chan error
 	calls   atomic.Int64
@@ -38,7 +38,7 @@ func (a *breeder) PostRoomCreate(ctx context.Context, e room.Created) error {
 
 // An app that reacts to its own events is refused after 16 of them, and its last event is a dead
 // letter.
-func TestLoopOfAnAppEnds(t *testing.T) {
+func TestLoop_EndsAfterSixteenCauses(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	app := &breeder{refused: make(chan error, 10)}
@@ -65,8 +65,8 @@ func TestLoopOfAnAppEnds(t *testing.T) {
 	assert.Len(t, b.Events(t), len(events))
 }
 
-// What a pre-event's handler does is caused by the command that it is asked about.
-func TestCommandsOfAPreEventHandlerAreCausedByIt(t *testing.T) {
+// A command sent by a pre-event handler is caused by the command of the pre-event.
+func TestCauses_OfCommandFromPreEventHandler(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -95,8 +95,8 @@ func chainOf(n int) string {
 	return strings.Join(ids, ",")
 }
 
-// A command says what has caused it, and so do its pre-events, its event and its rejection.
-func TestCausesOnTheWire(t *testing.T) {
+// A command carries its causes, and so do its pre-events, its event and its rejection.
+func TestCauses_OnTheWire(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

@@ -27,7 +27,7 @@ func gate() room.Manifest {
 	return room.Manifest{ID: "gate", Implements: joined, Essentials: joined}
 }
 
-// policed is a server with room r and the app gate. Its service has been stopped.
+// policed returns a server with room r and the app gate. Its service has been stopped.
 func policed(t *testing.T) *harness.Bus {
 	t.Helper()
 	b := harness.New(t, roomsvc.Config{})
@@ -88,7 +88,7 @@ func forgetRecord(t *testing.T, b *harness.Bus) {
 	require.NoError(t, err)
 }
 
-// A service that starts where a stream has been lost decides no command, and says what to do.
+// A service that starts after a stream was lost decides no command, and names the remedy.
 func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -151,7 +151,7 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 	}
 }
 
-// What was lost is restored while the service waits: it goes on by itself, as it was before.
+// The lost stream is restored while the service waits. The service then continues as before.
 func TestLostStream_ServiceStartsOnceItIsRestored(t *testing.T) {
 	t.Parallel()
 	for _, stream := range []string{subjects.AppsStream, subjects.Events} {
@@ -194,8 +194,9 @@ func TestLostStream_RegistryRestoredFromOlderBackup(t *testing.T) {
 	requireDenied(t, b)
 }
 
-// --new-registry and --new-events begin without what is lost, and are not needed again.
-func TestLostStream_BegunWithout(t *testing.T) {
+// --new-registry and --new-events start the service without the lost stream, and are not needed
+// again.
+func TestLostStream_ServiceStartsWithoutIt(t *testing.T) {
 	t.Parallel()
 	b := policed(t)
 	deleteStream(subjects.AppsStream)(t, b)
@@ -234,7 +235,7 @@ func stop(t *testing.T, p *harness.Process) {
 	require.Zero(t, p.Wait())
 }
 
-// An installation without apps asks no questions, whatever there is of it.
+// An installation without apps starts without asking for flags, whichever of its streams remain.
 func TestLostStream_NothingIsLostWithoutApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -257,7 +258,7 @@ func TestLostStream_NothingIsLostWithoutApps(t *testing.T) {
 	stop(t, start("0"))
 }
 
-// A service that runs writes back what it knows, and lets nobody in meanwhile.
+// A running service writes back the lost registrations, and admits no command meanwhile.
 func TestLostRegistry_RunningServiceWritesItBack(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*testing.T, *harness.Bus){
@@ -300,13 +301,14 @@ func TestLostRegistry_RunningServiceWritesItBack(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, before.State.Operator, after.State.Operator)
 
-			p := serveOnServer(t, b) // it finds a registry that is as it must be
+			p := serveOnServer(t, b) // it finds the repaired registry
 			p.Stderr.Await(t, `msg=serving rooms=1 apps=1`)
 		})
 	}
 }
 
-// A backup restored under a service that runs has the registrations of then; those since are written back.
+// A backup that is restored under a running service has older registrations. The service writes the
+// newer ones back.
 func TestLostRegistry_OlderBackupUnderRunningService(t *testing.T) {
 	t.Parallel()
 	b := policed(t)
@@ -327,7 +329,8 @@ func TestLostRegistry_OlderBackupUnderRunningService(t *testing.T) {
 	assert.Equal(t, "2.0.0", apps[0].Version)
 }
 
-// A server that comes back with an earlier state of its disk has the same bucket, which ends earlier.
+// A server that comes back with an earlier state of its disk has the same bucket at an earlier
+// revision.
 func TestLostRegistry_RevisionGoesBackwards(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
@@ -370,8 +373,9 @@ func createdAt(t *testing.T, b *harness.Bus) time.Time {
 	return stream.CachedInfo().Created
 }
 
-// A worker whose registration is gone registers its app again, but not an app that an operator has removed.
-func TestWorker_RegistersAgainWhatIsGone(t *testing.T) {
+// A worker registers its app again if the registration was lost, but not if an operator has removed
+// the app.
+func TestWorker_RegistersAgainAfterLoss(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	log := harness.NewOutput()

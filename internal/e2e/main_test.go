@@ -7,8 +7,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// TestMain runs the tests, or a worker of theirs: they start this program again for those
-// that must be processes.
+// TestMain runs the tests, or a worker: tests that need a worker process start this program again.
 func TestMain(m *testing.M) {
 	if manifest := os.Getenv(workerManifest); manifest != "" {
 		workerMain(manifest)

@@ -23,18 +23,18 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// misbehaviour is what a worker does with the join of user held to room hot.
+// misbehaviour is a faulty reaction of a worker to the join of user held to room hot.
 type misbehaviour struct {
-	// start starts a worker of the app. It returns what waits until the worker has the
-	// pre-event in hand, and what makes it misbehave.
+	// start starts a worker of the app. inHand waits until the worker has the pre-event, and
+	// misbehave makes it misbehave.
 	start   func(t *testing.T, b *harness.Bus, m room.Manifest) (inHand, misbehave func())
-	timeout int // in milliseconds; 0: so long that it plays no part
+	timeout int // in milliseconds; 0: so long that it does not matter
 	outcome room.Outcome
 	reason  string
 	code    room.Code // of the refusal, of an essential app
 }
 
-// onTheWire is a worker on the plain wire.
+// onTheWire is a worker that speaks the wire protocol.
 func onTheWire(misbehave func(msg *nats.Msg)) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
 	return func(t *testing.T, b *harness.Bus, m room.Manifest) (func(), func()) {
 		b.Register(t, m)
@@ -71,8 +71,8 @@ func fails(msg *nats.Msg, description string) {
 	_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {description}}})
 }
 
-// misbehaviours are those that are not an answer too many or too late. What is large is as
-// large as a message may be.
+// misbehaviours are the misbehaviours without a second or late answer. Large answers are as large
+// as a message may be.
 func misbehaviours() map[string]misbehaviour {
 	const large = 1<<20 - 200
 	says := func(reply string) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
@@ -100,9 +100,8 @@ func misbehaviours() map[string]misbehaviour {
 	}
 }
 
-// begin starts the join of user held to room hot, waits until the worker has it in hand, makes
-// the worker misbehave, and returns how it ended. Meanwhile the commands of other rooms are
-// done.
+// begin starts the join of user held to room hot, waits until the worker has it, makes the worker
+// misbehave, and returns the result of the join. Meanwhile it runs commands of other rooms.
 func (c misbehaviour) begin(t *testing.T, essential bool) (*harness.Bus, room.Result, error) {
 	t.Helper()
 	b := harness.New(t, roomsvc.Config{})
@@ -117,7 +116,7 @@ func (c misbehaviour) begin(t *testing.T, essential bool) (*harness.Bus, room.Re
 	inHand, misbehave := c.start(t, b, m)
 	ended := joining(t, b, "hot", held)
 	inHand()
-	if c.timeout == 0 { // else it must not be answered before
+	if c.timeout == 0 { // otherwise it must not be answered before
 		elsewhere(t, b, "before")
 		ended.notYet(t)
 		misbehave()
@@ -130,9 +129,9 @@ func (c misbehaviour) begin(t *testing.T, essential bool) (*harness.Bus, room.Re
 	return b, r, err
 }
 
-// A worker that misbehaves ends in one recorded outcome, the same in the result and in the
-// event; nobody else waits for it.
-func TestAnOptionalAppMayMisbehave(t *testing.T) {
+// A misbehaving worker has one recorded outcome, the same in the result and in the event. No other
+// command waits for it.
+func TestMisbehaving_OptionalApp(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
@@ -152,8 +151,9 @@ func TestAnOptionalAppMayMisbehave(t *testing.T) {
 	}
 }
 
-// Without an essential app there is no action, and who asked for it is told which app and why.
-func TestAnEssentialAppThatMisbehavesBlocks(t *testing.T) {
+// Without its essential app the command is refused, and the client is told which app failed and
+// why.
+func TestMisbehaving_EssentialAppBlocks(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func (c misbehaviour) check(t *testing.T, o room.AppOutcome) {
 	assert.LessOrEqual(t, len(o.Reason), room.MaxReasonBytes)
 }
 
-// pending is a command that somebody else waits for.
+// pending is a command that runs in another goroutine.
 type pending chan pendingResult
 
 type pendingResult struct {
@@ -192,7 +192,7 @@ type pendingResult struct {
 	err error
 }
 
-// joining sends a join and does not wait for it.
+// joining sends a join without waiting for it.
 func joining(t testing.TB, b *harness.Bus, roomID string, u room.User) pending {
 	t.Helper()
 	p := make(pending, 1)
@@ -218,7 +218,7 @@ func (p pending) notYet(t testing.TB) {
 	}
 }
 
-// elsewhere does commands of another room, of those that the app is not asked about.
+// elsewhere runs commands of another room that the app is not asked about.
 func elsewhere(t *testing.T, b *harness.Bus, roomID string) {
 	t.Helper()
 	r := harness.NewRoom(roomID)
@@ -232,8 +232,8 @@ func elsewhere(t *testing.T, b *harness.Bus, roomID string) {
 	}
 }
 
-// The first answer is the one that counts, whatever the second one says.
-func TestASecondAnswerIsSurplus(t *testing.T) {
+// The first answer counts, and the second is ignored.
+func TestMisbehaving_SecondAnswerIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -249,7 +249,7 @@ func TestASecondAnswerIsSurplus(t *testing.T) {
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 }
 
-// endpointData is what the room service shows with its statistics.
+// endpointData returns the data in the room service's statistics.
 func endpointData(t *testing.T, b *harness.Bus) roomsvc.EndpointData {
 	t.Helper()
 	var stats struct {
@@ -259,8 +259,8 @@ func endpointData(t *testing.T, b *harness.Bus) roomsvc.EndpointData {
 	return stats.Endpoints[0].Data
 }
 
-// A late verdict changes nothing. Each is counted; the log has one line an app and minute.
-func TestALateAnswerIsIgnored(t *testing.T) {
+// A late verdict changes nothing. Each is counted. The log has one line for each app and minute.
+func TestMisbehaving_LateAnswerIsIgnored(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	var mu sync.Mutex
@@ -295,9 +295,9 @@ func TestALateAnswerIsIgnored(t *testing.T) {
 	assert.Equal(t, []string{"alice", "bob", "owner"}, b.Members(t, "r"))
 }
 
-// A worker of one app cannot answer for another, whatever it makes of the reply subjects that
-// it has been given, this time and before.
-func TestNobodyAnswersForAnotherApp(t *testing.T) {
+// A worker of one app cannot answer for another app, even with reply subjects that it has
+// been given, now or before.
+func TestMisbehaving_AnswerForAnotherAppIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -311,7 +311,7 @@ func TestNobodyAnswersForAnotherApp(t *testing.T) {
 	allow := []byte(`{"verdict":"allow"}`)
 
 	first := joining(t, b, "r", alice)
-	var seen []string // reply subjects of questions that have been answered
+	var seen []string // reply subjects of answered pre-events
 	for _, sub := range []*nats.Subscription{forger, judge} {
 		msg, err := sub.NextMsg(replyTime)
 		require.NoError(t, err)
@@ -346,7 +346,7 @@ func TestNobodyAnswersForAnotherApp(t *testing.T) {
 	assert.Equal(t, room.Denied, e.Apps[1].Outcome)
 }
 
-// guesses are reply subjects that somebody who has been asked may think are those of others.
+// guesses returns reply subjects that a worker may derive from its own.
 func guesses(asked *nats.Msg) []string {
 	dot := strings.LastIndex(asked.Reply, ".")
 	prefix, token := asked.Reply[:dot+1], asked.Reply[dot+1:]
@@ -357,11 +357,11 @@ func guesses(asked *nats.Msg) []string {
 	return all
 }
 
-// stuckLog is a log that takes no word of late verdicts.
+// stuckLog is a log whose write of a late verdict blocks.
 type stuckLog struct {
 	slog.Handler
 
-	stuck   chan struct{} // closed when it is
+	stuck   chan struct{} // closed when a write blocks
 	release chan struct{}
 	once    sync.Once
 }
@@ -376,8 +376,8 @@ func (l *stuckLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// What is to be said of an app that is late holds up no commit.
-func TestCommitsDoNotWaitForTheLogOfLateVerdicts(t *testing.T) {
+// A blocked log line about a late app holds up no commit.
+func TestMisbehaving_BlockedLogHoldsUpNoCommit(t *testing.T) {
 	t.Parallel()
 	log := &stuckLog{Handler: slog.DiscardHandler, stuck: make(chan struct{}), release: make(chan struct{})}
 	b := harness.New(t, roomsvc.Config{Logger: slog.New(log), AckWait: time.Minute})

@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// TestNATSCLI does what docs/nats-cli.md says, in its order and with the real CLI, and
-// compares what comes out with what the page shows.
+// TestNATSCLI runs the commands of docs/nats-cli.md in order, with the real CLI, and compares their
+// output with the page.
 func TestNATSCLI(t *testing.T) {
 	t.Parallel()
 	tools := filepath.Dir(harness.Tool(t, harness.NATSCLI))
@@ -48,25 +48,24 @@ func TestNATSCLI(t *testing.T) {
 	}
 }
 
-// step is a command of the page and what the page shows of its output, or, without a command,
-// what the page shows of the service's log. An ellipsis stands for whatever is left out: in a
-// line, or as a line of its own.
+// step is a command of the page with the output on the page, or without a command, lines of the
+// service's log. An ellipsis stands for omitted text, in a line or as a line.
 type step struct {
-	line    int // where it stands on the page
+	line    int // its line on the page
 	command string
 	shown   []string
 }
 
 const ellipsis = "…"
 
-// readPage takes the steps from a page's code blocks: console for commands with their output,
-// text for the service's log.
+// readPage takes the steps from a page's code blocks: console for commands with their output, text
+// for the service's log.
 func readPage(t *testing.T, file string) []step {
 	t.Helper()
 	page, err := os.ReadFile(file)
 	require.NoError(t, err)
 	var steps []step
-	block := "" // the one that the line is in
+	block := "" // the language of the current block
 	for n, line := range strings.Split(string(page), "\n") {
 		command, typed := strings.CutPrefix(line, "$ ")
 		fence, isFence := strings.CutPrefix(line, "```")
@@ -88,8 +87,8 @@ func readPage(t *testing.T, file string) []step {
 	return steps
 }
 
-// first is the step with the first line of its output only: a command that keeps running is
-// ready when it has written that.
+// first is the step with only the first line of its output: a command that keeps running is ready
+// once it has written that line.
 func (s step) first(t *testing.T) step {
 	t.Helper()
 	require.NotEmpty(t, s.shown, "line %d of the page: nothing says when %s is ready", s.line, s.command)
@@ -97,7 +96,7 @@ func (s step) first(t *testing.T) step {
 	return s
 }
 
-// await returns when the output has everything shown.
+// await waits until the output has every line of the step.
 func (s step) await(t *testing.T, output *harness.Output) {
 	t.Helper()
 	for _, line := range s.shown {
@@ -107,8 +106,8 @@ func (s step) await(t *testing.T, output *harness.Output) {
 	}
 }
 
-// compare checks that the output has every line shown, and unless there is an ellipsis no
-// other. Their order is left open: that of headers is by chance.
+// compare checks that the output has every line of the step, and no other unless there is an
+// ellipsis. It ignores the order, because the order of headers is random.
 func (s step) compare(t *testing.T, output string) {
 	t.Helper()
 	rest := slices.DeleteFunc(strings.Split(output, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
@@ -130,7 +129,7 @@ func (s step) compare(t *testing.T, output string) {
 	}
 }
 
-// pattern matches the line, whatever the width of its gaps.
+// pattern matches the line, with gaps of any width.
 func pattern(line string) string {
 	p := regexp.QuoteMeta(strings.Join(strings.Fields(line), " "))
 	p = strings.NewReplacer(" ", `[ \t]+`, ellipsis, `.*`).Replace(p)

@@ -17,9 +17,9 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// BenchmarkPostEvents is what order costs: events handled a second by workers with a handler
-// that does nothing, in order and not, against a bare pull consumer that acknowledges what it
-// gets, on the same stream.
+// BenchmarkPostEvents measures the cost of order: events handled per second by workers with an
+// empty handler, ordered and unordered, against a bare pull consumer that acknowledges every event,
+// on the same stream.
 func BenchmarkPostEvents(b *testing.B) {
 	const events = 20_000
 	for _, rooms := range []int{1, 1000} {

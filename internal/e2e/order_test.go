@@ -31,7 +31,7 @@ func joins(t *testing.T, b *harness.Bus, roomID string, users ...string) {
 	}
 }
 
-// ledger writes down in which order the events of rooms were handled, whichever worker did it.
+// ledger records the order in which the events of rooms were handled, by any worker.
 type ledger struct {
 	mu       sync.Mutex
 	busy     map[string]bool
@@ -69,8 +69,9 @@ func (l *ledger) handled() int {
 	return l.count
 }
 
-// One after the other and in order, over several workers, though many are tried more than once.
-func TestEventsOfARoomComeInOrder(t *testing.T) {
+// The events of a room are handled one after the other and in order, over several workers, although
+// many are retried.
+func TestOrder_EventsOfARoom(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	l := newLedger()
@@ -111,9 +112,8 @@ func TestEventsOfARoomComeInOrder(t *testing.T) {
 	}
 }
 
-// A room's event that takes its time holds up that room, and no other; nothing at all where the
-// app has given up order.
-func TestRoomsDoNotWaitForEachOther(t *testing.T) {
+// A slow event holds up only its room, and nothing if the app is unordered.
+func TestOrder_RoomsDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	for name, unordered := range map[string]bool{"ordered": false, "unordered": true} {
 		t.Run(name, func(t *testing.T) {
@@ -144,9 +144,8 @@ func TestRoomsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// What a worker had in hand when it was killed goes to another one, and what came after it in its
-// room waits for that.
-func TestOrderSurvivesACrash(t *testing.T) {
+// The events of a killed worker go to another worker. Later events of their rooms wait for them.
+func TestOrder_SurvivesAWorkerCrash(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -173,9 +172,9 @@ func TestOrderSurvivesACrash(t *testing.T) {
 	assert.Equal(t, "bob", saw.one(t).user)
 }
 
-// An event whose handler takes longer than the server waits for a word is not given to another
-// worker, and neither are those that wait behind it.
-func TestALongHandlerKeepsItsEvent(t *testing.T) {
+// If a handler takes longer than the ack wait, neither its event nor the events behind it go to
+// another worker.
+func TestOrder_LongHandlerKeepsItsEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "slow", Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}}
@@ -198,8 +197,8 @@ func TestALongHandlerKeepsItsEvent(t *testing.T) {
 	saw.none(t)
 }
 
-// Events that wait for a handler to be free are not given to another worker either.
-func TestEventsThatWaitForAHandlerStay(t *testing.T) {
+// Events that wait for a free handler do not go to another worker either.
+func TestOrder_QueuedEventsStayWithTheWorker(t *testing.T) {
 	t.Parallel()
 	const handlers, events, ackWait = 4, 8, 3 * time.Second
 	b := harness.New(t, roomsvc.Config{})
@@ -235,8 +234,8 @@ func TestEventsThatWaitForAHandlerStay(t *testing.T) {
 	attempts.none(t)
 }
 
-// threeTimes returns when an event nobody says a word about has been delivered three times, with
-// that wait between: a clock that is the server's.
+// threeTimes returns when an unacknowledged event has been delivered three times, that wait apart.
+// It is a clock that runs in the server.
 func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {
 	t.Helper()
 	consumer, err := b.JS.CreateConsumer(t.Context(), "ROOM_EVENTS", jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait})
@@ -250,8 +249,8 @@ func threeTimes(t *testing.T, b *harness.Bus, wait time.Duration) {
 	}
 }
 
-// A worker that stops gives back what it has not begun.
-func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
+// A stopping worker returns the events that it has not begun.
+func TestOrder_StoppingWorkerReturnsQueuedEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -262,7 +261,7 @@ func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
 		<-release
 		return nil
 	}))
-	b.SetAckWait(t, "ledger", time.Hour) // only what is given back comes to another worker
+	b.SetAckWait(t, "ledger", time.Hour) // another worker gets only returned events
 	joins(t, b, "r", "alice", "bob", "carol")
 	require.Equal(t, "first alice", saw.one(t))
 	stopped := make(chan error, 1)
@@ -278,8 +277,9 @@ func TestAWorkerGivesBackWhatItHasNotBegun(t *testing.T) {
 	assert.Equal(t, "second carol", saw.one(t))
 }
 
-// A later version that implements more does not wait for events from before, which never come.
-func TestALaterVersionGetsMoreEvents(t *testing.T) {
+// A later version that implements more interfaces does not wait for older events, which it never
+// gets.
+func TestOrder_LaterVersionGetsNewInterfaces(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -313,9 +313,9 @@ func TestALaterVersionGetsMoreEvents(t *testing.T) {
 	assert.NotContains(t, consumer.CachedInfo().Config.Metadata, "roombus.behind.userjoin")
 }
 
-// While a later version takes the place of an earlier one, a worker of the earlier passes nothing
-// over that it does not implement: neither is it done, nor does the room go on without it.
-func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
+// During the change from an earlier to a later version, a worker of the earlier version skips no
+// event that it does not implement. The event is neither done nor overtaken.
+func TestOrder_EarlierVersionSkipsNoEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -337,8 +337,8 @@ func TestAnEarlierVersionPassesNothingOver(t *testing.T) {
 	assert.Equal(t, "bob", saw.one(t))
 }
 
-// A handler that ignores that its time is over does not keep its event from other workers.
-func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
+// A handler that ignores the end of its context does not keep its event from other workers.
+func TestOrder_HangingHandlerLosesItsEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -361,9 +361,9 @@ func TestAHandlerThatHangsLosesItsEvent(t *testing.T) {
 	assert.Regexp(t, "alice [2-9]", saw.one(t))
 }
 
-// A handler that ends its goroutine, as a test's FailNow does, has not handled the event: that comes
-// again, and the worker goes on.
-func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
+// A handler that ends its goroutine, as a test's FailNow does, has not handled the event. The event
+// is redelivered, and the worker continues.
+func TestOrder_HandlerEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -384,8 +384,8 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 	assert.Equal(t, "bob 1", saw.one(t))
 }
 
-// Who waits in line while workers come and go has not been tried.
-func TestWaitingIsNoAttempt(t *testing.T) {
+// An event that waits in line while workers come and go uses no attempt.
+func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -416,12 +416,12 @@ func TestWaitingIsNoAttempt(t *testing.T) {
 		return nil
 	}))
 	assert.True(t, strings.HasPrefix(saw.one(t), "u3"))
-	assert.Equal(t, "u4 1", saw.one(t), "it has waited for the one before in these very hands")
+	assert.Equal(t, "u4 1", saw.one(t), "the same worker held it while the previous event ran")
 	b.RequireDrained(t, "ledger")
 	assert.Empty(t, b.Stored(t, "ROOM_DEAD_LETTERS"))
 }
 
-// handedBack waits until the only event that is in a worker's hands is the one that has begun.
+// handedBack waits until the workers hold only the event that has begun.
 func handedBack(t *testing.T, b *harness.Bus, app string) {
 	t.Helper()
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", app)

@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Whatever an app does, asking it ends in one recorded outcome; an optional app lets the
-// action go on, an essential one blocks it.
+// Asking an app always ends in one recorded outcome. An optional app lets the
+// action go on, an essential app blocks it.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	silent := func(*nats.Msg) {}
@@ -54,7 +54,7 @@ func TestOutcomes(t *testing.T) {
 			b.Create(t, "r")
 			m := room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000), Enabled: new(!c.disabled)}
 			if !c.outcome.Answered() && c.outcome != room.Failed {
-				m.TimeoutMs = new(100) // its time will pass
+				m.TimeoutMs = new(100) // it will time out
 			}
 			b.Register(t, m)
 			if c.answer != nil {
@@ -86,7 +86,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-func TestAnAppCostsNoMoreThanItsOwnTimeout(t *testing.T) {
+func TestPolicy_AppCostsAtMostItsTimeout(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -100,7 +100,7 @@ func TestAnAppCostsNoMoreThanItsOwnTimeout(t *testing.T) {
 }
 
 // Ten optional apps that hang, in every phase of a creation, cannot use up its time.
-func TestHangingAppsShareTheBudget(t *testing.T) {
+func TestPolicy_HangingAppsShareTheBudget(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: time.Second})
 	all := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}
@@ -117,7 +117,7 @@ func TestHangingAppsShareTheBudget(t *testing.T) {
 	}
 }
 
-func TestAnotherRoomIsNotKeptWaiting(t *testing.T) {
+func TestPolicy_OtherRoomsDoNotWait(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "slow")
@@ -152,7 +152,7 @@ func TestAnotherRoomIsNotKeptWaiting(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-func TestAppsAreAskedInOrder(t *testing.T) {
+func TestPolicy_AppsAreAskedInOrder(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for _, m := range []room.Manifest{{ID: "z", Order: new(1)}, {ID: "b"}, {ID: "a"}, {ID: "y", Order: new(200)}} {
@@ -171,8 +171,8 @@ func TestAppsAreAskedInOrder(t *testing.T) {
 	assert.Equal(t, "z says no", e.Reason)
 }
 
-// A command that changes nothing asks nobody, and so waits for nobody.
-func TestWhatChangesNothingDoesNotWait(t *testing.T) {
+// A command that changes nothing asks no app, and so does not wait.
+func TestPolicy_UnchangedCommandAsksNoApp(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -194,9 +194,8 @@ func TestWhatChangesNothingDoesNotWait(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// An essential app that was given less than its own time, since the command had no more, is
-// not the one to blame.
-func TestAHurriedAppIsNotBlamed(t *testing.T) {
+// If the command's time is shorter than the timeout of an essential app, the app is not blamed.
+func TestPolicy_AppWithTooLittleTimeIsNotBlamed(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -208,8 +207,8 @@ func TestAHurriedAppIsNotBlamed(t *testing.T) {
 	assert.Equal(t, room.TimedOut, e.Apps[0].Outcome)
 }
 
-// However long a client would wait, a command has no more than the service's budget.
-func TestTheBudgetBoundsWhatACommandAsksFor(t *testing.T) {
+// A command gets at most the service's budget, however long the client would wait.
+func TestPolicy_BudgetBoundsTheClientsTimeout(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Budget: 2 * time.Second})
 	b.Create(t, "r")

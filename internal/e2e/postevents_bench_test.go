@@ -26,20 +26,20 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// drainWorker is the environment variable that makes the test program a worker of
-// BenchmarkDrain, with what kind of one; drainApp is its app.
+// drainWorker is the environment variable that makes the test program a worker of BenchmarkDrain;
+// its value is the kind. drainApp is its app.
 const (
 	drainWorker = "ROOMBUS_TEST_DRAIN"
 	drainApp    = "ROOMBUS_TEST_DRAIN_APP"
 )
 
-// drainKinds are the workers that are compared: two that know nothing of roombus, the second of
-// which reads what it gets, as any app does, and two of the SDK.
+// drainKinds are the compared workers: two without roombus, of which the second decodes the event
+// as any app does, and two of the SDK.
 var drainKinds = []string{"bare", "reading", "unordered", "ordered"}
 
-// BenchmarkDrain is how many post-events a second workers handle that are processes of their own
-// and have nothing to do: all four kinds in turn, so that what else the machine does falls on all of
-// them alike. What means something is the ratios.
+// BenchmarkDrain measures how many post-events per second worker processes handle with an empty
+// handler. The four kinds take turns, so that other load on the machine affects all of them. Only
+// the ratios are meaningful.
 func BenchmarkDrain(b *testing.B) {
 	const rooms, events = 1000, 50_000
 	bus := harness.New(b, roomsvc.Config{})
@@ -72,7 +72,7 @@ func BenchmarkDrain(b *testing.B) {
 	}
 }
 
-// ownCPU is the processor time that this process has taken, which has the server in it.
+// ownCPU returns the processor time of this process, which contains the server.
 func ownCPU(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage
@@ -84,9 +84,9 @@ func median(of []float64) float64 {
 	return slices.Sorted(slices.Values(of))[len(of)/2]
 }
 
-// BenchmarkTold is how long after a command an event is with a handler, while nothing else goes on: half
-// of the events are faster.
-func BenchmarkTold(b *testing.B) {
+// BenchmarkDeliveryLatency measures the median time from a command to the call of the handler,
+// without other load.
+func BenchmarkDeliveryLatency(b *testing.B) {
 	const events = 500
 	bus := harness.New(b, roomsvc.Config{})
 	bus.Create(b, "r")
@@ -128,7 +128,7 @@ func BenchmarkTold(b *testing.B) {
 	}
 }
 
-// fillJoins writes rooms and joins as the room service does, one room after the other by turns.
+// fillJoins writes rooms and joins as the room service does, by turns over the rooms.
 func fillJoins(b *testing.B, bus *harness.Bus, rooms, events int) {
 	b.Helper()
 	latest, expected, version := make([]room.Latest, rooms), make([]uint64, rooms), make([]uint64, rooms)
@@ -169,8 +169,8 @@ func fillJoins(b *testing.B, bus *harness.Bus, rooms, events int) {
 
 var owner = room.User{ID: "owner"}
 
-// drain is how long the workers take for all events, from when all are there, and the processor time
-// of all of them, their start included.
+// drain returns how long the workers take for all stored events, and their processor time,
+// including their start.
 func drain(b *testing.B, bus *harness.Bus, app, kind string, workers int) (took, cpu time.Duration) {
 	b.Helper()
 	bus.Register(b, drainManifest(app, kind))

@@ -30,8 +30,8 @@ func quarantined(t *testing.T, b *harness.Bus) uint64 {
 	return stats.Endpoints[0].Data.Quarantined
 }
 
-// What somebody publishes past the service is not applied, and the room lives on behind it.
-func TestWhatDoesNotChainIsQuarantined(t *testing.T) {
+// A message published without the service is not applied, and the room continues after it.
+func TestProjection_EventsThatDoNotChainAreQuarantined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -52,7 +52,7 @@ func TestWhatDoesNotChainIsQuarantined(t *testing.T) {
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
 	require.Eventually(t, func() bool { return quarantined(t, b) == 5 }, replyTime, tick, "the join waits for its room's messages only")
 
-	// A service that reads it all anew comes to the same.
+	// A service that reads the whole stream again has the same state.
 	nc := harness.Connect(t, b.Server)
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, nc, roomsvc.Config{})
@@ -62,9 +62,9 @@ func TestWhatDoesNotChainIsQuarantined(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A forged event with all headers right but the wrong predecessor is refused by the stream;
-// one that was stored without the guard's sequence is refused by the projection.
-func TestAForgedPredecessorIsQuarantined(t *testing.T) {
+// A forged event with correct headers but the wrong predecessor is refused by the stream. A forged
+// event without the guard's sequence is refused by the projection.
+func TestProjection_ForgedPredecessorIsQuarantined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	created := b.Create(t, "r")
@@ -82,7 +82,7 @@ func TestAForgedPredecessorIsQuarantined(t *testing.T) {
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
 	require.NoError(t, err)
 
-	// One that chains, but cannot follow: its version is not the next.
+	// This one chains, but its version is not the next.
 	last := b.Events(t)
 	e.ID, e.Version = "forged-2", 9
 	subject, headers, body, err = subjects.EncodePost(e, "")
@@ -91,7 +91,7 @@ func TestAForgedPredecessorIsQuarantined(t *testing.T) {
 		bus.Guard{Seq: last[len(last)-1].Sequence, Filter: subjects.PostsOf("r")})
 	require.NoError(t, err)
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: carol})
-	require.NoError(t, err, "the room goes on behind it")
+	require.NoError(t, err, "the room continues after the message")
 	assert.Equal(t, []string{"bob", "carol", "owner"}, b.Members(t, "r"))
 	assert.Equal(t, uint64(2), quarantined(t, b))
 }
@@ -112,9 +112,9 @@ func (r *restartable) start(t *testing.T) {
 	}
 }
 
-// The service outlives its NATS server: it reads on where it broke off, including what was
-// committed by others meanwhile.
-func TestTheServerGoesAndComesBack(t *testing.T) {
+// The service outlives its NATS server. It continues reading at its last position, including the
+// events that others committed meanwhile.
+func TestProjection_ServerRestarts(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
@@ -134,7 +134,7 @@ func TestTheServerGoesAndComesBack(t *testing.T) {
 	chained(t, b.Decoded(t))
 }
 
-// mustGet is room r as its last event has it.
+// mustGet returns room r as of its last event.
 func mustGet(t *testing.T, b *harness.Bus, n int) room.Room {
 	t.Helper()
 	events := b.Decoded(t)
@@ -142,8 +142,8 @@ func mustGet(t *testing.T, b *harness.Bus, n int) room.Room {
 	return events[len(events)-1].Data.Room
 }
 
-// A stream that was made anew is another stream: what was known of the old one is forgotten.
-func TestAStreamMadeAnew(t *testing.T) {
+// A recreated stream is another stream: the service drops the state of the old one.
+func TestProjection_StreamRecreated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
@@ -168,7 +168,7 @@ func TestAStreamMadeAnew(t *testing.T) {
 	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
 }
 
-// busOn is a bus without a service of its own.
+// busOn is a bus without its own service.
 func busOn(t *testing.T, server *embedded.Server) *harness.Bus {
 	t.Helper()
 	b := busAt(t, server.URL())

@@ -17,9 +17,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Who makes the streams from what "roombus streams" shows, with the nats CLI, has what a
-// service makes by itself.
-func TestStreamsMadeBySomebodyElse(t *testing.T) {
+// Streams made by the nats CLI from the output of "roombus streams" are the same as those that a
+// service makes.
+func TestProvision_StreamsFromCLI(t *testing.T) {
 	t.Parallel()
 	own := harness.New(t, roomsvc.Config{})
 	b := busOn(t, harness.NewServer(t))
@@ -36,7 +36,7 @@ func TestStreamsMadeBySomebodyElse(t *testing.T) {
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PostRoomCreate}})
 	b.Create(t, "r")
 	_, err := b.JS.Consumer(t.Context(), subjects.Events, "app")
-	require.NoError(t, err, "the consumers of apps are the service's all the same")
+	require.NoError(t, err, "the service still creates the apps' consumers")
 }
 
 func configOf(t *testing.T, js jetstream.JetStream, stream string) jetstream.StreamConfig {
@@ -46,8 +46,8 @@ func configOf(t *testing.T, js jetstream.JetStream, stream string) jetstream.Str
 	return s.CachedInfo().Config
 }
 
-// The bucket is as the client library would have made it.
-func TestTheBucketIsALibrarysBucket(t *testing.T) {
+// The bucket has the configuration that the client library would give it.
+func TestProvision_BucketHasTheLibrarysConfiguration(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	_, err := b.JS.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
@@ -57,7 +57,7 @@ func TestTheBucketIsALibrarysBucket(t *testing.T) {
 	assert.Equal(t, configOf(t, harness.New(t, roomsvc.Config{}).JS, subjects.AppsStream), configOf(t, b.JS, subjects.AppsStream))
 }
 
-func TestNothingIsMadeWhereItMustNot(t *testing.T) {
+func TestProvision_NoProvisionCreatesNothing(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	said := wontServe(t, "--no-provision", "--nats", b.Server.URL())
@@ -79,7 +79,7 @@ func streams(t *testing.T, js jetstream.JetStream) int {
 	return n
 }
 
-func TestAStreamThatDiffersIsRefusedWithoutProvisioning(t *testing.T) {
+func TestProvision_NoProvisionRefusesDifferingStream(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	for _, cfg := range roomsvc.Streams(1) {
@@ -95,8 +95,8 @@ func TestAStreamThatDiffersIsRefusedWithoutProvisioning(t *testing.T) {
 	assert.Equal(t, []string{"deny_delete is false, must be true"}, differs.Differences)
 }
 
-// Nothing rests on the stream of rejections.
-func TestRejectionsMayBeMissing(t *testing.T) {
+// The service works without the stream of rejections.
+func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	c := cli{t, b.Server.URL()}
@@ -131,8 +131,8 @@ func TestCLIStreams(t *testing.T) {
 	assert.Contains(t, c.ok("streams", "--help"), "nats stream add --config")
 }
 
-// A service that is to make no streams does not change one either, to commit in groups.
-func TestGroupingCommitsChangesNoStreamThatIsNotToBeMade(t *testing.T) {
+// A service with --no-provision does not change a stream to allow group commit.
+func TestProvision_NoProvisionWithGroupCommitChangesNoStream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	require.NoError(t, b.Service.Stop(t.Context()))

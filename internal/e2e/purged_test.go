@@ -23,7 +23,7 @@ func purge(t *testing.T, b *harness.Bus, subject string) {
 	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject(subject)))
 }
 
-// restart stops the service, and starts one with the snapshot.
+// restart stops the service, and starts another with the snapshot.
 func restart(t *testing.T, b *harness.Bus) *harness.Output {
 	t.Helper()
 	require.NoError(t, b.Service.Stop(t.Context()))
@@ -69,7 +69,7 @@ func TestPurgedRoom_IsGoneAfterRestart(t *testing.T) {
 	}
 }
 
-// What is left of a room whose joins only were purged is what its creation says.
+// If only the joins of a room were purged, the room has the state of its creation.
 func TestPurgedRoom_WithCreationLeftLivesAfterRestart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -81,7 +81,7 @@ func TestPurgedRoom_WithCreationLeftLivesAfterRestart(t *testing.T) {
 	seat(t, b, "lobby", bob)
 }
 
-// The snapshot has the room that was purged, the stream behind it the one that was created since.
+// The snapshot has the purged room, and the stream has the room that was created since.
 func TestPurgedRoom_CreatedAgainBehindSnapshot(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -102,7 +102,7 @@ func TestPurgedRoom_CreatedAgainBehindSnapshot(t *testing.T) {
 	seat(t, b, "lobby", alice)
 }
 
-// The retention removes histories of deleted rooms, also the message that the snapshot ends with.
+// The retention removes histories of deleted rooms, including the last message of the snapshot.
 func TestSnapshot_IsUsedThoughHistoryOfDeletedRoomIsRemoved(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -119,7 +119,7 @@ func TestSnapshot_IsUsedThoughHistoryOfDeletedRoomIsRemoved(t *testing.T) {
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "kept"))
 }
 
-func TestPurgedRoom_OfRunningServiceIsUnavailableAndSaysWhatToDo(t *testing.T) {
+func TestPurgedRoom_OfRunningServiceIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	log := serveLogged(t, b, roomsvc.Config{})
@@ -142,7 +142,7 @@ func TestPurgedRoom_OfRunningServiceIsUnavailableAndSaysWhatToDo(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(log.String(), "events of a room missing from the stream"), "one line a room and minute")
 }
 
-// A service that does not know of the purge learns of it when another creates the room.
+// A service that does not know of the purge learns of it when another service creates the room.
 func TestPurgedRoom_CreatedByAnotherServiceIsTakenOver(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{Logger: slog.New(slog.DiscardHandler)})

@@ -20,7 +20,7 @@ import (
 // root is the folder of the project.
 const root = "../.."
 
-// fenced are the blocks of a language in a Markdown file.
+// fenced returns the code blocks of a language in a Markdown file.
 func fenced(t *testing.T, file, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, file))
@@ -43,7 +43,7 @@ func example(t *testing.T, name, url string, env ...string) *harness.Process {
 	return harness.StartCmd(t, cmd)
 }
 
-// The README's first app is the example, and the README's commands do what it says.
+// The README's first app is the example, and the README's commands have the described results.
 func TestREADME(t *testing.T) {
 	t.Parallel()
 	code, err := os.ReadFile(filepath.Join(root, "examples/guard/main.go"))
@@ -69,7 +69,7 @@ func TestREADME(t *testing.T) {
 		assert.NotEmpty(t, c.ok(strings.Fields(command)...))
 	}
 
-	// The same app with the nats CLI, one command after the other, the second beside the third.
+	// The same app with the nats CLI: the second command runs next to the third.
 	nats := func(line string) *harness.Process {
 		cmd := exec.Command("bash", "-c", "exec "+line)
 		cmd.Env = harness.Env(t.TempDir(), "NATS_URL="+url, "PATH="+filepath.Dir(harness.Tool(t, harness.NATSCLI))+":"+os.Getenv("PATH"))
@@ -94,7 +94,7 @@ func TestREADME(t *testing.T) {
 	}
 }
 
-func TestThePlainExample(t *testing.T) {
+func TestPlainExample(t *testing.T) {
 	t.Parallel()
 	_, url := harness.ServeProcess(t, "--store-dir", t.TempDir())
 	p := example(t, "plain", url)
@@ -106,7 +106,7 @@ func TestThePlainExample(t *testing.T) {
 	p.Stdout.Await(t, "cmd-1: alice joined lobby")
 }
 
-// The app that docs/apps.md writes is the example, and does what it says.
+// The app in docs/apps.md is the example, and behaves as described.
 func TestAppsPage(t *testing.T) {
 	t.Parallel()
 	var shown []string

@@ -30,7 +30,7 @@ func TestRegistry(t *testing.T) {
 
 	m.Order, m.Implements = new(room.DefaultOrder), []room.Interface{room.PostRoomCreate, room.PreRoomUserJoined}
 	again, err := b.Client.RegisterApp(t.Context(), m)
-	require.NoError(t, err, "the same manifest, said otherwise")
+	require.NoError(t, err, "the same manifest in another form")
 	assert.Equal(t, stored, again)
 	m.Version = "1.0.0+another.build"
 	_, err = b.Client.RegisterApp(t.Context(), m)
@@ -41,9 +41,9 @@ func TestRegistry(t *testing.T) {
 	assert.Equal(t, stored, got.Manifest)
 	b.Register(t, room.Manifest{ID: "0", Implements: m.Implements})
 
-	// Another service on the same NATS knows them from the start.
+	// Another service on the same NATS server knows them from the start.
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
-	for range 20 { // the two answer in turns
+	for range 20 { // the two answer in turn
 		apps, err := b.Client.Apps(t.Context())
 		require.NoError(t, err)
 		require.Len(t, apps, 2)
@@ -51,8 +51,8 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// Of one version there is one manifest: who changes it is told so, and nothing is changed.
-func TestAnotherManifestOfTheSameVersionIsRefused(t *testing.T) {
+// A version has one manifest. Another manifest of the same version is refused, and nothing changes.
+func TestRegistry_OtherManifestOfSameVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
@@ -80,12 +80,12 @@ func TestAnotherManifestOfTheSameVersionIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, stored, got.Manifest)
 	_, err = b.JS.Consumer(t.Context(), subjects.Events, "a")
-	require.NoError(t, err, "what is refused changes no consumer")
+	require.NoError(t, err, "a refused registration changes no consumer")
 }
 
-// A worker of an old version that registers again, as all do after a lost connection, does
-// not undo what a later one has registered.
-func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
+// A worker of an old version that registers again, as after a reconnect, does not undo the
+// registration of a later version.
+func TestRegistry_OldVersionDoesNotUndoALaterVersion(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	old := room.Manifest{ID: "a", Version: "1.9.0", Implements: []room.Interface{room.PostRoomCreate}}
@@ -99,7 +99,7 @@ func TestAnOldVersionDoesNotUndoALaterOne(t *testing.T) {
 	assert.Nil(t, got.State.Backlog, "the later one has no post-interfaces")
 }
 
-func TestTheBucketIsMendedByRegistering(t *testing.T) {
+func TestRegistry_RegisteringRepairsTheBucket(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	assert.Equal(t, "[]", string(request(t, b, "room.app.list", "").Data), "no apps are an empty list")
@@ -114,7 +114,7 @@ func TestTheBucketIsMendedByRegistering(t *testing.T) {
 
 	b.Register(t, m)
 	require.NoError(t, kv.Delete(t.Context(), "a"))
-	require.Eventually(t, func() bool { return listed() == 0 }, replyTime, tick, "what is deleted is forgotten")
+	require.Eventually(t, func() bool { return listed() == 0 }, replyTime, tick, "a deleted app is removed")
 	b.Register(t, m)
 	assert.Equal(t, 1, listed())
 
@@ -126,7 +126,7 @@ func TestTheBucketIsMendedByRegistering(t *testing.T) {
 	require.NoError(t, err)
 	_, err = kv.Put(t.Context(), "a.bak", []byte(`{"id":"a","version":"9.0.0","implements":["PreRoomUserJoined"]}`))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a stays as it was, b is none, c is new, and a copy is no app")
+	require.Eventually(t, func() bool { return listed() == 2 }, replyTime, tick, "a is unchanged, b is removed, c is new, and the copy is no app")
 	b.Create(t, "r")
 	_, err = join(t, b, "alice")
 	require.NoError(t, err)
@@ -137,9 +137,9 @@ func TestTheBucketIsMendedByRegistering(t *testing.T) {
 	assert.Equal(t, 3, listed())
 }
 
-// A NATS server that comes back without its data, and a room service started anew on it: the
-// workers that have been there all along register again.
-func TestWorkersRegisterAgain(t *testing.T) {
+// A NATS server comes back without its data, and a room service is started again on it. The running
+// workers register again.
+func TestRegistry_WorkersRegisterAgainAfterDataLoss(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
@@ -170,9 +170,9 @@ func TestWorkersRegisterAgain(t *testing.T) {
 	assert.Equal(t, "no", code(t, err).Reason)
 }
 
-// An app whose condition this service cannot compile, though another version of it has, is
-// passed over nowhere: where it is essential it blocks, now and after a restart.
-func TestAConditionOfAnotherVersionFails(t *testing.T) {
+// If this service cannot compile an app's condition that another version of the service accepted,
+// the app is not skipped. If it is essential it blocks, now and after a restart.
+func TestRegistry_UnknownConditionFails(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -202,9 +202,9 @@ func TestAConditionOfAnotherVersionFails(t *testing.T) {
 	require.NoError(t, err, "it has no condition for leaves")
 }
 
-// Services that come back to a server decide nothing by what they knew before: what has been
-// registered with one of them is asked by all, at once.
-func TestTheRegistryIsReadAnewAfterALostConnection(t *testing.T) {
+// Services that reconnect to a server read the registry before they decide. Every replica asks the
+// apps that were registered meanwhile.
+func TestRegistry_IsReadAgainAfterReconnect(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
@@ -231,9 +231,9 @@ func TestTheRegistryIsReadAnewAfterALostConnection(t *testing.T) {
 	}
 }
 
-// A replica that does not know of a change yet holds its acknowledgement up, also when nothing
-// has changed for the one that is asked.
-func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
+// A replica that does not know of a change yet delays its acknowledgement, also if the asked
+// replica has nothing to change.
+func TestRegistry_AcknowledgementWaitsForLaggingReplicas(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var asked atomic.Int32
@@ -250,7 +250,7 @@ func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
 	require.NoError(t, b.NC.Flush())
 	for n := range 2 {
 		b.Register(t, room.Manifest{ID: "a", Implements: joined})
-		require.GreaterOrEqual(t, asked.Load(), int32(3+4*n), "it is asked until it knows")
+		require.GreaterOrEqual(t, asked.Load(), int32(3+4*n), "the lagging replica is asked until it has the change")
 		for asked.Load()%4 != 0 {
 			asked.Add(1)
 		}
@@ -258,9 +258,9 @@ func TestAnAcknowledgementWaitsForReplicasThatAreBehind(t *testing.T) {
 	_ = sub.Unsubscribe()
 }
 
-// The server that a service's watch ran on may be lost though the service's connection is
-// not. The next change shows it.
-func TestALostWatchIsNoticedByTheNextChange(t *testing.T) {
+// The server of a service's watch may be lost while the service stays connected. The next change
+// reveals it.
+func TestRegistry_LostWatchIsNoticedAtTheNextChange(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {

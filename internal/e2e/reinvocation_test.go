@@ -31,7 +31,7 @@ func checking(t *testing.T, b *harness.Bus, policy room.ReinvocationPolicy) {
 
 const makeRoom = `{"room":{"id":"n","slugifiedName":"n","type":"channel"},"creator":{"id":"owner"}}`
 
-func TestReinvocation_AppIsAskedAgainAboutWhatOthersMade(t *testing.T) {
+func TestReinvocation_AppIsAskedAgainAboutChangesOfOthers(t *testing.T) {
 	t.Parallel()
 	for name, answers := range map[string]map[room.Interface]string{
 		"a modification": {room.PreRoomCreateModify: `{"verdict":"allow","modify":{"slugifiedName":"forbidden"}}`},
@@ -75,7 +75,7 @@ func TestReinvocation_PolicyIsShownAndChecked(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	checking(t, b, room.ReinvokeIfNeeded)
-	assert.Contains(t, cli{t, b.Server.URL()}.ok("app", "info", "names"), "asked again if a creation has been changed since")
+	assert.Contains(t, cli{t, b.Server.URL()}.ok("app", "info", "names"), "asked again if another app has changed the creation since")
 	for manifest, says := range map[string]string{
 		`{"id":"a","version":"1.0.0","implements":["PreRoomCreatePrevent"],"essentials":[],"reinvocationPolicy":"always"}`: "never or if_needed",
 		`{"id":"a","version":"1.0.0","implements":["PreRoomUserJoined"],"essentials":[],"reinvocationPolicy":"if_needed"}`: "PreRoomCreatePrevent",

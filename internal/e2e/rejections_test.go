@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// joiners is what apps are asked about in most of these tests.
+// joiners are the interfaces of the apps in most of these tests.
 var joiners = []room.Interface{room.PreRoomUserJoined}
 
 // bouncer adds an app that denies every join.
@@ -29,21 +29,21 @@ func bouncer(t *testing.T, b *harness.Bus) {
 	b.Answer(t, room.PreRoomUserJoined, "bouncer", harness.Says(`{"verdict":"deny","reason":"closed"}`))
 }
 
-// denyJoin sends a join that is to be denied.
+// denyJoin sends a join that will be denied.
 func denyJoin(t *testing.T, b *harness.Bus, roomID, id string) {
 	t.Helper()
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID, User: alice}, roomclient.WithID(id))
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed})
 }
 
-// preRoom is the room that a pre-event is about.
+// preRoom returns the room of a pre-event.
 func preRoom(msg *nats.Msg) room.Room {
 	var d room.Data
 	_ = json.Unmarshal(msg.Data, &d)
 	return d.Room
 }
 
-// dropped is how many rejections the service says that it has dropped.
+// dropped returns the number of rejections that the service has dropped.
 func dropped(t *testing.T, b *harness.Bus) uint64 {
 	t.Helper()
 	var stats struct {
@@ -53,7 +53,7 @@ func dropped(t *testing.T, b *harness.Bus) uint64 {
 	return stats.Endpoints[0].Data.RejectionsDropped
 }
 
-func TestADenialOnTheWire(t *testing.T) {
+func TestRejection_DenialOnTheWire(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -94,11 +94,11 @@ func TestADenialOnTheWire(t *testing.T) {
 	}
 	n, _, err := posted.Pending()
 	require.NoError(t, err)
-	assert.Zero(t, n, "nothing of it is an event")
+	assert.Zero(t, n, "it makes no event")
 	assert.Len(t, b.Events(t), 1)
 }
 
-func TestEveryCommandCanBeRejected(t *testing.T) {
+func TestRejection_EveryCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -126,7 +126,7 @@ func TestEveryCommandCanBeRejected(t *testing.T) {
 	}, got)
 }
 
-func TestABlockIsARejection(t *testing.T) {
+func TestRejection_Block(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -142,9 +142,9 @@ func TestABlockIsARejection(t *testing.T) {
 	assert.Equal(t, room.Allowed, r.Error.Apps[1].Outcome)
 }
 
-// The apps have allowed it, and then it cannot be committed: who asks, and the rejection, hear
-// what they had said.
-func TestAnAbortIsARejection(t *testing.T) {
+// The apps have allowed a command that then cannot be committed. The answer and the rejection have
+// their verdicts.
+func TestRejection_Abort(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 2, CommitPatience: 300 * time.Millisecond})
 	b.Create(t, "r")
@@ -171,8 +171,8 @@ func TestAnAbortIsARejection(t *testing.T) {
 	}
 }
 
-// A command whose time ran out behind another one of its room has asked nobody.
-func TestWaitingInVainIsARejection(t *testing.T) {
+// A command whose time ran out in the room's queue has asked no app.
+func TestRejection_TimeRanOutInTheQueue(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -194,8 +194,8 @@ func TestWaitingInVainIsARejection(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// What was not possible, asked for nothing new, or is to be tried again later is no rejection.
-func TestWhatIsNoRejection(t *testing.T) {
+// Impossible, unchanged and retryable commands are no rejections.
+func TestRejection_NotForImpossibleOrUnchangedCommands(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{MaxInFlight: 4})
 	b.Create(t, "r")
@@ -229,17 +229,17 @@ func TestWhatIsNoRejection(t *testing.T) {
 	held := <-asked
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"c"}}`), room.CodeOverloaded) // one of four may be of one room
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob}, roomclient.WithID("committed"))
-	require.NoError(t, err, "sent again, answered again")
+	require.NoError(t, err, "a command that is sent again is answered again")
 	refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"c"}}`, "Nats-Msg-Id", "committed"), room.CodeInvalidRequest)
 	_ = held.Respond([]byte(`{"verdict":"deny"}`))
 	require.Error(t, <-done)
 	all := b.Rejections(t, 1)
-	require.Len(t, all, 1, "they are written in order, and so nothing came before this one")
+	require.Len(t, all, 1, "rejections are written in order, so this is the first")
 	assert.Equal(t, "denied", all[0].ID)
 	assert.Zero(t, dropped(t, b))
 }
 
-func TestALargeRequestIsLeftOut(t *testing.T) {
+func TestRejection_LargeRequestIsLeftOut(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "no", Implements: []room.Interface{room.PreRoomCreatePrevent}})
@@ -276,7 +276,7 @@ func losing(t *testing.T, b *harness.Bus, log *harness.Output, cause string) {
 	assert.Contains(t, log.String(), cause)
 }
 
-func TestAMissingStreamOfRejectionsHoldsNothingUp(t *testing.T) {
+func TestRejection_MissingStreamDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	b, log := watched(t)
 	b.Create(t, "r")
@@ -295,7 +295,7 @@ func TestAMissingStreamOfRejectionsHoldsNothingUp(t *testing.T) {
 	log.Await(t, `rejections are recorded again.* lost=50`)
 }
 
-func TestAFullStreamOfRejectionsHoldsNothingUp(t *testing.T) {
+func TestRejection_FullStreamDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	b, log := watched(t)
 	b.Create(t, "r")
@@ -319,7 +319,7 @@ func TestAFullStreamOfRejectionsHoldsNothingUp(t *testing.T) {
 	assert.Equal(t, int64(1), info.Config.MaxMsgs)
 }
 
-func TestTheStreamOfRejections(t *testing.T) {
+func TestRejection_Stream(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	stream, err := b.JS.Stream(t.Context(), subjects.Rejections)
@@ -333,7 +333,7 @@ func TestTheStreamOfRejections(t *testing.T) {
 	assert.Equal(t, 1, cfg.Replicas)
 }
 
-func TestAServiceStartsWithoutAStreamOfRejections(t *testing.T) {
+func TestRejection_ServiceStartsWithoutStream(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	_, err := b.JS.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"room.rejected.join.>"}, NoAck: true})
@@ -348,7 +348,7 @@ func TestAServiceStartsWithoutAStreamOfRejections(t *testing.T) {
 }
 
 // What is still to be written when the service is told to stop is written before it ends.
-func TestAStoppedServiceHasWrittenItsRejections(t *testing.T) {
+func TestRejection_WrittenBeforeTheServiceStops(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	service, err := roomsvc.Start(t.Context(), harness.Connect(t, b.Server), roomsvc.Config{})

@@ -36,7 +36,7 @@ func threeReplicas(t *testing.T, b *harness.Bus) []*harness.Process {
 	return replicas
 }
 
-// crowd is users who join rooms, several at once, each to a room of its own.
+// crowd is users that join rooms, several at once, each to a separate room.
 type crowd struct {
 	name   string
 	joins  int
@@ -44,7 +44,7 @@ type crowd struct {
 	during func(joined int) // called after each join
 }
 
-// join lets the crowd in. No join may be blocked, and none let through unasked.
+// join lets the crowd join. No join may be blocked, and none may pass without a verdict.
 func (c crowd) join(t *testing.T, b *harness.Bus) {
 	t.Helper()
 	var joining sync.WaitGroup
@@ -75,7 +75,7 @@ func (c crowd) join(t *testing.T, b *harness.Bus) {
 		c.joins, c.atOnce, all[len(all)/2], all[len(all)*99/100], retried(t, b, "guard"))
 }
 
-// retried is how many questions to an app went to another worker too.
+// retried returns the number of requests to an app that also went to another worker.
 func retried(t *testing.T, b *harness.Bus, app string) uint64 {
 	t.Helper()
 	a, err := b.Client.App(t.Context(), app)
@@ -83,9 +83,8 @@ func retried(t *testing.T, b *harness.Bus, app string) uint64 {
 	return a.State.Retried
 }
 
-// One replica of three hangs: what it is asked is asked of the others in time. When it goes
-// on, it is one of three again.
-func TestAReplicaThatHangsBlocksNobody(t *testing.T) {
+// One replica of three hangs. The others are asked in time. When it continues, it takes part again.
+func TestReplicas_HangingReplicaBlocksNoCommand(t *testing.T) {
 	t.Parallel()
 	for _, c := range []crowd{{name: "single", joins: 20, atOnce: 1}, {name: "parallel", joins: 200, atOnce: 20}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -97,24 +96,24 @@ func TestAReplicaThatHangsBlocksNobody(t *testing.T) {
 			assert.Positive(t, retried(t, b, "guard"))
 			stopped.Signal(syscall.SIGCONT)
 			b.Create(t, "after")
-			for n := 0; !strings.Contains(stopped.Stdout.String(), "asked about after"); n++ { // it may have to connect again
+			for n := 0; !strings.Contains(stopped.Stdout.String(), "asked about after"); n++ { // it may have to reconnect
 				_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "after", User: room.User{ID: "after" + strconv.Itoa(n)}})
 				require.NoError(t, err)
 			}
-			assert.Zero(t, endpointData(t, b).LateVerdicts, "a question that another one has answered is closed")
+			assert.Zero(t, endpointData(t, b).LateVerdicts, "a pre-event that another worker has answered is finished")
 		})
 	}
 }
 
-// One replica of three is killed with questions on their way to it.
-func TestAReplicaThatIsKilledBlocksNobody(t *testing.T) {
+// One replica of three is killed with requests in flight to it.
+func TestReplicas_KilledReplicaBlocksNoCommand(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	victim := threeReplicas(t, b)[0]
 	crowd{name: "users", joins: 200, atOnce: 10, during: func(joined int) {
 		switch joined {
 		case 50:
-			victim.Signal(syscall.SIGSTOP) // so that it has some in hand
+			victim.Signal(syscall.SIGSTOP) // so that it holds some requests
 		case 100:
 			victim.Signal(syscall.SIGKILL)
 		}
@@ -123,15 +122,15 @@ func TestAReplicaThatIsKilledBlocksNobody(t *testing.T) {
 	assert.Positive(t, retried(t, b, "guard"))
 }
 
-// patient is a client that waits for whatever an app's timeout is.
+// patient is a client that waits at least as long as an app's timeout.
 func patient(b *harness.Bus) *harness.Bus {
 	c := *b
 	c.Client = roomclient.New(b.NC, roomclient.Config{Timeout: 5 * time.Minute, AttemptTimeout: 5 * time.Minute})
 	return &c
 }
 
-// A worker of the SDK that is asked again about what it is deciding leaves it at that.
-func TestARetryIsNotDecidedTwice(t *testing.T) {
+// A worker of the SDK ignores a retry of a pre-event that it is already handling.
+func TestReplicas_RetryIsNotDecidedTwice(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -149,7 +148,7 @@ func TestARetryIsNotDecidedTwice(t *testing.T) {
 	joining := joining(t, b, "r", alice)
 	retry, err := retries.NextMsg(replyTime)
 	require.NoError(t, err)
-	// Another one, behind it, is decided at once.
+	// Another pre-event is decided at once.
 	reply, err := b.NC.RequestMsg(&nats.Msg{
 		Subject: retry.Subject, Header: nats.Header{"ce-id": {"another"}}, Data: []byte(`{"room":{},"joiningUser":{"id":"bob"}}`),
 	}, replyTime)
@@ -163,8 +162,8 @@ func TestARetryIsNotDecidedTwice(t *testing.T) {
 	assert.EqualValues(t, 1, retried(t, b, "slow"))
 }
 
-// A plain worker, which does not listen for retries, is asked once more where it listens.
-func TestAPlainWorkerIsAskedOnceMore(t *testing.T) {
+// A plain worker does not subscribe to the retry subject. It is asked again on the first subject.
+func TestReplicas_PlainWorkerIsAskedTwice(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -191,9 +190,9 @@ func TestAPlainWorkerIsAskedOnceMore(t *testing.T) {
 	assert.Zero(t, left)
 }
 
-// A replica that says that it cannot decide now is passed over at once, also if it says so
-// again before the other one answers.
-func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
+// A replica that answers "unavailable" is skipped at once, even if it does so again before the
+// other one answers.
+func TestReplicas_UnavailableReplicaIsSkipped(t *testing.T) {
 	t.Parallel()
 	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +208,7 @@ func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
 			})
 			require.NoError(t, err)
 			var before atomic.Int64 // declines, before the join
-			var asked atomic.Value  // the last user about whom the one that declines was asked
+			var asked atomic.Value  // the user of the last pre-event at the declining replica
 			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
 				asked.Store(e.JoiningUser.ID)
 				return appworker.Unavailable(errors.New("no database"))
@@ -225,14 +224,14 @@ func TestAReplicaThatIsUnavailableIsPassedOver(t *testing.T) {
 				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: strconv.Itoa(n)}})
 				require.NoError(t, err)
 				require.Equal(t, room.Allowed, r.Apps[0].Outcome, r.Apps[0].Reason)
-				assert.Less(t, r.Apps[0].Ms, room.MaxTimeoutMs/2.0, "it is not the retry after half of the time that helps")
+				assert.Less(t, r.Apps[0].Ms, room.MaxTimeoutMs/2.0, "the answer comes before the retry at half the timeout")
 			}
 			assert.Positive(t, retried(t, b, "app"))
 		})
 	}
 }
 
-// counter counts what can be waited for.
+// counter is a counter to wait for.
 type counter struct {
 	mu   sync.Mutex
 	n    int
@@ -255,7 +254,7 @@ func (c *counter) count() int {
 	return c.n
 }
 
-// await returns when there are so many, or when the context ends.
+// await returns when the counter has reached n, or when the context ends.
 func (c *counter) await(ctx context.Context, n int) {
 	for {
 		c.mu.Lock()
@@ -272,8 +271,8 @@ func (c *counter) await(ctx context.Context, n int) {
 	}
 }
 
-// Without another replica, its word stands.
-func TestTheOnlyReplicaIsUnavailable(t *testing.T) {
+// Without another replica, the answer "unavailable" stands.
+func TestReplicas_OnlyReplicaIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
 		t.Run(name, func(t *testing.T) {

@@ -14,18 +14,18 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// churn makes rooms of the same few ids again and again. Each id has one client, so that every
-// command must do what it says.
+// churn creates and deletes rooms under the same few ids. Each id has one client, so every command
+// must succeed.
 type churn struct {
 	b       *harness.Bus
 	clients []*roomclient.Client // by id
 
 	mu      sync.Mutex
 	done    int
-	members map[string][]string // of the rooms that live in the end
+	members map[string][]string // of the rooms that live at the end
 }
 
-// run goes on until the stream has given up its first few hundred events, or for that long.
+// run runs until the stream has removed its first few hundred events, or until the time is over.
 func (c *churn) run(t *testing.T, services int, longest time.Duration) {
 	t.Helper()
 	c.members = make(map[string][]string)
@@ -42,7 +42,7 @@ func (c *churn) run(t *testing.T, services int, longest time.Duration) {
 	require.False(t, t.Failed())
 
 	requireAllServe(t, c.b.NC, services)
-	for range 10 * services { // each asks one of them
+	for range 10 * services { // each reaches one of them
 		for id, want := range c.members {
 			assert.EventuallyWithT(t, func(check *assert.CollectT) {
 				var got []string
@@ -56,7 +56,7 @@ func (c *churn) run(t *testing.T, services int, longest time.Duration) {
 	}
 }
 
-// live makes the room, fills it and deletes it, and in the end leaves one there.
+// live creates the room, fills it and deletes it. At the end it leaves one room.
 func (c *churn) live(t *testing.T, client *roomclient.Client, id string, enough <-chan struct{}) {
 	for n := 0; ; n++ {
 		guest := room.User{ID: fmt.Sprintf("guest-%d", n)}
@@ -89,8 +89,8 @@ func (c *churn) took(t *testing.T, r room.Result, err error, version uint64) {
 	c.done++
 }
 
-// Rooms that come and go under the same ids while two services remove what was before them.
-func TestRoomsComeAndGoWhileTheirHistoriesGo(t *testing.T) {
+// Rooms are created and deleted under the same ids while two services remove their old histories.
+func TestRetention_RoomsRecreatedDuringPurges(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
@@ -100,7 +100,7 @@ func TestRoomsComeAndGoWhileTheirHistoriesGo(t *testing.T) {
 	}
 	c.run(t, 2, time.Minute)
 
-	// One that reads what is left comes to the same.
+	// A service that reads the remaining events has the same state.
 	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
 	awaitStored(t, b, 2*uint64(len(c.clients)))
 	for id, want := range c.members {

@@ -12,7 +12,7 @@ import (
 )
 
 // The same on three nodes, where a purge goes through all copies of the stream.
-func TestClusterRoomsComeAndGoWhileTheirHistoriesGo(t *testing.T) {
+func TestClusterRetention_RoomsRecreatedDuringPurges(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")
 	for range 2 {

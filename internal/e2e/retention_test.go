@@ -51,8 +51,8 @@ func seat(t *testing.T, b *harness.Bus, id string, u room.User) {
 	require.NoError(t, err)
 }
 
-// By the time that one service has removed what it could, one with the defaults has kept all.
-func TestByDefaultHistoriesStay(t *testing.T) {
+// When one service has removed all it could, a service with the defaults has kept all.
+func TestRetention_DefaultKeepsHistories(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -64,8 +64,9 @@ func TestByDefaultHistoriesStay(t *testing.T) {
 	assert.Equal(t, uint64(2), stored(t, b))
 }
 
-// What is made anew under the id of a deleted room stays, also for who reads it all later.
-func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
+// A room that is created again under the id of a deleted room stays, also for a service that reads
+// the stream later.
+func TestRetention_RecreatedRoomSurvivesThePurge(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	b.Create(t, "r")
@@ -81,7 +82,7 @@ func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
 	require.NoError(t, err)
 	first, err := stream.GetMsg(t.Context(), 4)
 	require.NoError(t, err)
-	assert.Equal(t, "3", first.Header.Get(subjects.ExpectedSeq), "it names an event that is gone")
+	assert.Equal(t, "3", first.Header.Get(subjects.ExpectedSeq), "the event names a purged predecessor")
 
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, harness.Connect(t, b.Server), forgetful())
@@ -94,8 +95,8 @@ func TestARoomMadeAnewSurvivesTheOldOnesHistory(t *testing.T) {
 	assert.Zero(t, endpointData(t, b).Deleted)
 }
 
-// When all that was ever stored is removed, the stream still goes on where it was.
-func TestNothingIsLeft(t *testing.T) {
+// When all events are removed, the stream continues at its sequence.
+func TestRetention_EmptyStreamKeepsItsSequence(t *testing.T) {
 	t.Parallel()
 	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
 	s.start(t)
@@ -126,8 +127,8 @@ func TestNothingIsLeft(t *testing.T) {
 	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
 }
 
-// A command whose event is gone is neither done again nor put off for ever.
-func TestACommandWhoseRoomIsGoneIsNotDoneAgain(t *testing.T) {
+// A command whose event is gone neither takes effect again nor is refused forever.
+func TestRetention_CommandOfPurgedRoomIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	b.Create(t, "r")
@@ -148,8 +149,8 @@ func TestACommandWhoseRoomIsGoneIsNotDoneAgain(t *testing.T) {
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 }
 
-// Whoever has yet to read a room's events holds its history, in whatever way it reads.
-func TestWhatIsStillToBeReadStays(t *testing.T) {
+// A consumer that has not read a room's events holds its history, however it reads.
+func TestRetention_UnreadEventsStay(t *testing.T) {
 	t.Parallel()
 	none := func(*testing.T, jetstream.Consumer) {}
 	read := func(ack bool) func(*testing.T, jetstream.Consumer) {
@@ -166,7 +167,7 @@ func TestWhatIsStillToBeReadStays(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		cfg    jetstream.ConsumerConfig
-		before func(*testing.T, jetstream.Consumer) // and yet the history is held
+		before func(*testing.T, jetstream.Consumer) // the history is still held afterwards
 		after  func(*testing.T, jetstream.Consumer) // nil: the consumer is deleted
 	}{
 		"unread":                  {cfg: jetstream.ConsumerConfig{Durable: "c"}, before: none, after: read(true)},
@@ -197,7 +198,7 @@ func TestWhatIsStillToBeReadStays(t *testing.T) {
 	}
 }
 
-// requireHeld waits until the service has looked twice, as the requests for the consumers show,
+// requireHeld waits until the service has checked twice, as its requests for the consumers show,
 // and removed nothing.
 func requireHeld(t *testing.T, b *harness.Bus) {
 	t.Helper()
@@ -210,8 +211,8 @@ func requireHeld(t *testing.T, b *harness.Bus) {
 	require.NoError(t, looks.Unsubscribe())
 }
 
-// An app's worker that was away finds everything that happened.
-func TestAnAppGetsItsEventsBeforeTheyGo(t *testing.T) {
+// A worker that was away gets all events.
+func TestRetention_AbsentWorkerGetsItsEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	m := room.Manifest{ID: "app", Implements: []room.Interface{room.PostRoomCreate, room.PostRoomDeleted}}
@@ -230,9 +231,9 @@ func TestAnAppGetsItsEventsBeforeTheyGo(t *testing.T) {
 	awaitStored(t, b, 0)
 }
 
-// A replica that was away for so long that nothing waits for it has missed a deletion that is
-// gone: it reads everything anew, also if nothing has happened since.
-func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
+// A replica was away so long that its consumer is gone, and missed a deletion that is purged. It
+// reads the stream again, also if nothing has happened since.
+func TestRetention_ReplicaThatMissedADeletionReadsAgain(t *testing.T) {
 	t.Parallel()
 	for name, since := range map[string]int{"nothing since": 0, "something since": 3} {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +269,7 @@ func TestAReplicaThatMissedADeletionReadsAnew(t *testing.T) {
 	}
 }
 
-// membersOnceKnown waits for a service that reads the stream anew.
+// membersOnceKnown waits for a service that reads the stream again.
 func membersOnceKnown(t *testing.T, b *harness.Bus, id string) (members []string, err error) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -281,8 +282,8 @@ func membersOnceKnown(t *testing.T, b *harness.Bus, id string) (members []string
 	return members, err
 }
 
-// forgetFollowers deletes the consumers with which services follow the stream, as the server
-// does a minute after they went away.
+// forgetFollowers deletes the consumers with which services follow the stream, as the server does a
+// minute after they disconnect.
 func forgetFollowers(t *testing.T, b *harness.Bus) {
 	t.Helper()
 	stream, err := b.JS.Stream(t.Context(), subjects.Events)
@@ -294,8 +295,8 @@ func forgetFollowers(t *testing.T, b *harness.Bus) {
 	require.NoError(t, names.Err())
 }
 
-// A service that still knows a deleted room goes on when another has removed its history.
-func TestAnotherServiceHasRemovedTheHistory(t *testing.T) {
+// A service that still knows a deleted room continues when another has removed the history.
+func TestRetention_HistoryRemovedByAnotherService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	other := harness.Serve(t, harness.Connect(t, b.Server), forgetful())
@@ -307,13 +308,13 @@ func TestAnotherServiceHasRemovedTheHistory(t *testing.T) {
 	require.NoError(t, other.Stop(t.Context()))
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
-	assert.Equal(t, 1, endpointData(t, b).Deleted, "it has learnt that nothing is left")
+	assert.Equal(t, 1, endpointData(t, b).Deleted, "the service knows that no event is left")
 	assert.Equal(t, uint64(1), b.Create(t, "s").Event.Version)
 	assert.Equal(t, []string{"owner"}, b.Members(t, "s"))
 }
 
-// A live room of which the stream has lost everything is a finding, not a room that is gone.
-func TestALiveRoomThatWasPurgedIsNotForgotten(t *testing.T) {
+// A live room whose events are all gone is reported, not dropped.
+func TestRetention_PurgedLiveRoomIsReported(t *testing.T) {
 	t.Parallel()
 	cfg := forgetful()
 	cfg.CommitPatience = 100 * time.Millisecond

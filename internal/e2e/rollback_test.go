@@ -60,9 +60,9 @@ func TestRollback(t *testing.T) {
 	saw.none(t)
 }
 
-// Workers of the version rolled back from, and of one in between, change nothing until the rollback
-// has ended.
-func TestWorkersAfterARollback(t *testing.T) {
+// Workers of the version rolled back from, and of a version in between, change nothing until the
+// rollback has ended.
+func TestRollback_WorkersOfRolledBackVersions(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onJoin)
@@ -87,7 +87,7 @@ func TestWorkersAfterARollback(t *testing.T) {
 	assert.Equal(t, "2.0.1", counts.Version)
 }
 
-func TestARollbackIsUndone(t *testing.T) {
+func TestRollback_Undone(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -103,7 +103,7 @@ func TestARollbackIsUndone(t *testing.T) {
 	assert.Equal(t, room.CodeEssentialAppUnavailable, code(t, leave(t, b, "alice")).Code)
 }
 
-func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
+func TestRollback_InForceAtEveryReplicaOnceAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	for range 2 {
@@ -116,7 +116,7 @@ func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
 	b.Register(t, withoutWorker)
 	for range 5 {
 		rollback(t, b, "1.0.0")
-		for range 9 { // the three answer in turns
+		for range 9 { // the three answer in turn
 			joins(t, b, "r", "alice")
 			require.NoError(t, leave(t, b, "alice"))
 			require.Equal(t, "1.0.0", stateOf(t, b).Version)
@@ -129,7 +129,7 @@ func TestARollbackIsInForceEverywhereWhenItIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestARollbackThatIsRefusedChangesNothing(t *testing.T) {
+func TestRollback_RefusedChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onJoin)
@@ -147,8 +147,8 @@ func TestARollbackThatIsRefusedChangesNothing(t *testing.T) {
 	assert.Equal(t, room.CodeAppNotFound, code(t, err).Code)
 }
 
-// Another version of the service may have taken a condition that this one cannot compile.
-func TestARollbackToAConditionThatCannotBeCompiledIsRefused(t *testing.T) {
+// Another version of the service may have accepted a condition that this one cannot compile.
+func TestRollback_UncompilableConditionIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)
@@ -164,8 +164,8 @@ func TestARollbackToAConditionThatCannotBeCompiledIsRefused(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// Where events begin, and how often they may be delivered, is not touched by a rollback.
-func TestARollbackLeavesTheConsumerWhereItIs(t *testing.T) {
+// A rollback does not change the start of the events, nor the max deliveries.
+func TestRollback_ConsumerKeepsItsPosition(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -187,8 +187,9 @@ func TestARollbackLeavesTheConsumerWhereItIs(t *testing.T) {
 	assert.Equal(t, replyTime, is.Config.AckWait)
 }
 
-// While workers of both versions run, each goes on with what it implements of what counts.
-func TestARollbackWhileWorkersOfBothVersionsRun(t *testing.T) {
+// While workers of both versions run, each handles the interfaces that it implements of the version
+// in force.
+func TestRollback_WorkersOfBothVersionsRun(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -209,8 +210,8 @@ func TestARollbackWhileWorkersOfBothVersionsRun(t *testing.T) {
 	assert.Zero(t, messages(t, b, subjects.DeadLetters))
 }
 
-// A record of a service that knows of no rollback is read as it is.
-func TestARollbackToTheManifestOfAnOldRecord(t *testing.T) {
+// A record of a service that knows no rollback is still readable.
+func TestRollback_ToManifestOfOldRecord(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	kv, err := b.JS.KeyValue(t.Context(), subjects.AppsBucket)

@@ -19,8 +19,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// wontServe runs serve with what must keep it from starting, and returns its one line; before it
-// stands its identity, unless the command line is at fault.
+// wontServe runs serve with a mistake that keeps it from starting, and returns its one line. Unless
+// the command line is wrong, it logs its identity first.
 func wontServe(t *testing.T, args ...string) string {
 	t.Helper()
 	status, stdout, stderr := harness.RunProgram(t, harness.Binary(t), append([]string{"serve"}, args...)...)
@@ -31,7 +31,7 @@ func wontServe(t *testing.T, args ...string) string {
 	return said[1]
 }
 
-func TestServeSaysWhatToDo(t *testing.T) {
+func TestServe_ErrorsNameTheRemedy(t *testing.T) {
 	t.Parallel()
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -52,8 +52,8 @@ func TestServeSaysWhatToDo(t *testing.T) {
 	assert.Contains(t, wontServe(t, "--context", "none"), `NATS context "none"`)
 }
 
-// Without a word on it the data is in the state folder of the XDG base directories.
-func TestServeKeepsItsDataInTheStateFolder(t *testing.T) {
+// By default the data is in the state folder of the XDG base directories.
+func TestServe_DefaultStoreDir(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	state := filepath.Join(home, "state")
@@ -72,8 +72,9 @@ func TestServeKeepsItsDataInTheStateFolder(t *testing.T) {
 	assert.DirExists(t, filepath.Join(state, "roombus", "jetstream"))
 }
 
-// The first signal drains: what is in progress is answered. The second ends at once.
-func TestTwoSignals(t *testing.T) {
+// The first signal drains: the requests in progress are answered. The second signal ends the
+// process at once.
+func TestServe_TwoSignals(t *testing.T) {
 	t.Parallel()
 	begin := func() (*harness.Process, *harness.Bus, *nats.Msg, <-chan error) {
 		p, url := harness.ServeProcess(t, "--store-dir", t.TempDir())

@@ -12,8 +12,8 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// A mistake in the configuration is named in one line with exit status 2, and nothing is started: no
-// folder is made, and no server that is named is connected to, which would be status 5.
+// A mistake in the configuration is reported in one line with exit status 2, before anything
+// starts: serve creates no folder and connects to no server, which would be status 5.
 func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		args []string
-		at   []string // the server, if it is not the one inside
+		at   []string // the server, if it is not the embedded one
 		env  []string
 		says []string
 	}{
@@ -40,7 +40,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"store folder is a file":              {args: []string{"--store-dir", path("text")}, says: []string{"--store-dir must be a folder, and " + path("text") + " is a file"}},
 		"sync unknown":                        {args: []string{"--sync", "never"}, says: []string{`--sync must be always or interval, not "never"`}},
 		"copies even":                         {args: []string{"--replicas", "2"}, at: elsewhere, says: []string{"--replicas must be 1, 3 or 5, not 2"}},
-		"copies without a cluster":            {args: []string{"--replicas", "3"}, says: []string{"--replicas 3 needs a NATS cluster: say with --nats where it is"}},
+		"copies without a cluster":            {args: []string{"--replicas", "3"}, says: []string{"--replicas 3 needs a NATS cluster: give its address with --nats"}},
 		"budget zero":                         {args: []string{"--budget", "0s"}, says: []string{"--budget must be 100ms to 2m0s, not 0s"}},
 		"budget too short for any app":        {args: []string{"--budget", "99ms"}, says: []string{"--budget must be"}},
 		"budget longer than an id is known":   {args: []string{"--budget", "121s"}, says: []string{"--budget must be 100ms to 2m0s, not 2m1s"}},
@@ -60,12 +60,12 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"no provision with the server inside": {args: []string{"--no-provision"}, says: []string{"--no-provision needs --nats"}},
 		"memory limit below the service's":    {env: []string{"GOMEMLIMIT=20MiB"}, says: []string{"GOMEMLIMIT must be 64 MiB or more, not 20MiB"}},
 
-		"server inside and listen":      {args: []string{"--listen", "127.0.0.1:0"}, at: elsewhere, says: []string{"--listen is about the NATS server inside"}},
-		"server inside and its folder":  {args: []string{"--store-dir", path("x")}, at: elsewhere, says: []string{"--store-dir is about the NATS server inside"}},
-		"server inside and sync":        {args: []string{"--sync", "always"}, env: []string{"NATS_URL=nats://127.0.0.1:1"}, says: []string{"--sync is about the NATS server inside"}},
+		"server inside and listen":      {args: []string{"--listen", "127.0.0.1:0"}, at: elsewhere, says: []string{"--listen is about the embedded NATS server"}},
+		"server inside and its folder":  {args: []string{"--store-dir", path("x")}, at: elsewhere, says: []string{"--store-dir is about the embedded NATS server"}},
+		"server inside and sync":        {args: []string{"--sync", "always"}, env: []string{"NATS_URL=nats://127.0.0.1:1"}, says: []string{"--sync is about the embedded NATS server"}},
 		"server empty":                  {args: []string{"--nats", ""}, says: []string{`"--nats" flag: it is empty`}},
-		"credentials without a server":  {args: []string{"--creds", path("in.creds")}, says: []string{"--creds: there is no use for that with the NATS server inside; say with --nats"}},
-		"a variable without a server":   {env: []string{"NATS_USER=u", "NATS_CA=" + path("ca.pem")}, says: []string{"NATS_USER, NATS_CA: there is no use for that"}},
+		"credentials without a server":  {args: []string{"--creds", path("in.creds")}, says: []string{"--creds: that has no effect with the embedded NATS server; give the address of another server with --nats"}},
+		"a variable without a server":   {env: []string{"NATS_USER=u", "NATS_CA=" + path("ca.pem")}, says: []string{"NATS_USER, NATS_CA: that has no effect"}},
 		"server not a URL":              {at: []string{"--nats", "nats://u:secret@host:port"}, says: []string{"a server of --nats (NATS_URL) is not a URL"}},
 		"server of another scheme":      {at: []string{"--nats", "nats://a, http://u:secret@b"}, says: []string{"the server http://u:xxxxx@b of --nats (NATS_URL) must begin with nats, tls, ws or wss"}},
 		"server without a host":         {at: []string{"--nats", "nats://:4222"}, says: []string{"has no host"}},
@@ -91,7 +91,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 
 		"several with the server inside": {
 			args: []string{"--listen", "nowhere", "--replicas", "4", "--sync", "never", "--budget", "1h", "--snapshot-every", "0", "--token", "t"},
-			says: []string{"--sync must", "--replicas must", "--token: there", "--budget must", "--snapshot-every must", "--listen must"},
+			says: []string{"--sync must", "--replicas must", "--token: that has no effect", "--budget must", "--snapshot-every must", "--listen must"},
 		},
 		"several with a server elsewhere": {
 			args: []string{"--listen", "127.0.0.1:0", "--tlscert", "x", "--password", "p", "--creds", path("none"), "--nkey", path("text"), "--max-in-flight", "1"},
@@ -120,8 +120,8 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// The other commands refuse half a configuration too, before they connect.
-func TestCLI_HalfAConfigurationIsRefused(t *testing.T) {
+// The other commands refuse incomplete settings too, before they connect.
+func TestCLI_IncompleteSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := cli{t, "nats://127.0.0.1:1"}
 	for _, command := range [][]string{{"room", "ls"}, {"events"}, {"app", "ls"}, {"bench"}} {

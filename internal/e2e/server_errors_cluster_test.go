@@ -14,9 +14,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// TestServeOnUnfitServer starts "roombus serve" on a NATS that will not do. It ends at once,
-// and its last line says what is the matter and what to do about it.
-func TestServeOnUnfitServer(t *testing.T) {
+// TestServe_UnfitServer starts "roombus serve" on an unsuitable NATS server. It ends at once, and
+// its last line names the problem and the remedy.
+func TestServe_UnfitServer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		url    func(*testing.T) string
@@ -72,7 +72,7 @@ func TestServeOnUnfitServer(t *testing.T) {
 	}
 }
 
-// complaint is the one line that is not of the log.
+// complaint returns the one line that is not of the log.
 func complaint(t *testing.T, stderr string) string {
 	t.Helper()
 	var found []string
@@ -98,8 +98,7 @@ func natsServer(t *testing.T, version string, args ...string) string {
 	return "nats://" + address
 }
 
-// streamThatForgets is a server on which somebody has made the stream of post-events to keep
-// them for an hour.
+// streamThatForgets is a server whose stream of post-events keeps them for an hour.
 func streamThatForgets(t *testing.T) string {
 	t.Helper()
 	return withStream(t, jetstream.StreamConfig{Name: subjects.Events, Subjects: []string{subjects.AllEvents}, MaxAge: time.Hour})

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// What a shadow says is recorded as what it would have done, and counted; it is not done.
+// The verdict of a shadow is recorded and counted, and not enforced.
 func TestShadow(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -43,18 +43,18 @@ func TestShadow(t *testing.T) {
 	}
 	assert.Equal(t, room.Denied, r.Apps[0].Outcome)
 	assert.Equal(t, "not here", r.Apps[0].Reason)
-	assert.Equal(t, []string{"members", "customFields.k"}, r.Apps[1].Changed, "what it would have changed")
+	assert.Equal(t, []string{"members", "customFields.k"}, r.Apps[1].Changed, "the changes that it would have made")
 	assert.Equal(t, []string{"displayName"}, r.Apps[2].Changed)
 	assert.Equal(t, r.Apps, b.Decoded(t)[r.Event.Seq-1].Data.Apps)
-	require.Eventually(t, func() bool { // also if it was not waited for
+	require.Eventually(t, func() bool { // also if the service did not wait for it
 		app, err := b.Client.App(t.Context(), "shade")
 		require.NoError(t, err)
 		return app.State.WouldHaveDenied == uint64(created) && app.State.Denied == uint64(created)
 	}, replyTime, tick)
 }
 
-// A shadow that hangs costs nothing, alone, beside others, or in the middle of the chain.
-func TestNobodyWaitsForAShadow(t *testing.T) {
+// A shadow that hangs costs nothing, alone, with other apps, or in the middle of the chain.
+func TestShadow_HangingCostsNoTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	held := make(chan *nats.Msg, 10)
@@ -87,7 +87,7 @@ func TestNobodyWaitsForAShadow(t *testing.T) {
 	}
 	assert.Equal(t, []string{"one", "shade", "two", "three"}, order)
 
-	// What it says later is counted.
+	// Its late verdict is counted.
 	for range 6 {
 		require.NoError(t, (<-held).Respond([]byte(`{"verdict":"allow"}`)))
 	}
@@ -97,11 +97,11 @@ func TestNobodyWaitsForAShadow(t *testing.T) {
 	}, replyTime, tick)
 }
 
-// A shadow in the chain is asked about the room as it would be asked if it were none.
-func TestAShadowSeesTheRoomAtItsPlace(t *testing.T) {
+// A shadow in the chain is asked about the same room as if it were no shadow.
+func TestShadow_SeesTheRoomAtItsPlace(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	var bodies sync.Map // what each was asked about
+	var bodies sync.Map // bodies of the pre-events
 	for n, id := range []string{"first", "shade", "last", "after"} {
 		b.Register(t, room.Manifest{ID: id, Implements: []room.Interface{room.PreRoomCreateModify}, Order: new(n), Shadow: id == "shade" || id == "after"})
 		b.Answer(t, room.PreRoomCreateModify, id, func(msg *nats.Msg) {
@@ -117,9 +117,9 @@ func TestAShadowSeesTheRoomAtItsPlace(t *testing.T) {
 	}
 }
 
-// What a shadow is said to be essential for is not waited for either, and its long timeout
-// takes no time from the others.
-func TestAShadowTakesNoTimeFromTheOthers(t *testing.T) {
+// The service does not wait for an essential shadow either, and its long timeout takes no time from
+// the others.
+func TestShadow_TakesNoTimeFromTheOthers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	modify := []room.Interface{room.PreRoomCreateModify}
@@ -136,8 +136,8 @@ func TestAShadowTakesNoTimeFromTheOthers(t *testing.T) {
 	assert.Equal(t, "no live worker", r.Apps[0].Reason)
 }
 
-// A shadow that has not been fast is not given even a moment, until it has been fast again.
-func TestASlowShadowIsNotGivenAMoment(t *testing.T) {
+// A shadow that has not been fast gets no grace, until it has been fast again.
+func TestShadow_SlowGetsNoGrace(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -166,7 +166,7 @@ func TestASlowShadowIsNotGivenAMoment(t *testing.T) {
 	assert.Less(t, least, 25.0, "it was given no moment")
 
 	well.Store(true)
-	for n := 11; join(n).Outcome != room.Allowed; n++ { // the next answer that is fast is heard beside; the one after it is waited for
+	for n := 11; join(n).Outcome != room.Allowed; n++ { // a fast answer in the background counts; the service waits for the one after it
 		require.Less(t, n, 1000)
 	}
 }

@@ -19,9 +19,9 @@ import (
 // sizeRooms is how many rooms, with names of the same length, each row of BenchmarkEventSize makes.
 const sizeRooms = 50
 
-// BenchmarkEventSize tells how many bytes a stored event takes, by its type, the size of the room's
-// record and the number of apps that were asked, and how many of them are the record: those that an
-// event without it would save. A stored byte is one that NATS counts in the stream's size.
+// BenchmarkEventSize measures the bytes of a stored event by its type, the size of the room's
+// record and the number of apps. It also measures the share of the record, which an event without
+// it would save. Stored bytes are as NATS counts them.
 func BenchmarkEventSize(b *testing.B) {
 	for _, c := range []struct {
 		record, apps int // bytes of description and custom field, apps that allow
@@ -45,7 +45,8 @@ func BenchmarkEventSize(b *testing.B) {
 	}
 }
 
-// liveOfRooms creates rooms with three members; a user joins and leaves each, and it is deleted.
+// liveOfRooms creates rooms with three members. A user joins and leaves each room, and the room is
+// deleted.
 func liveOfRooms(b *testing.B, bus *harness.Bus, record int) {
 	user := func(n int) room.User {
 		return room.User{ID: fmt.Sprintf("user-%07d", n), Username: fmt.Sprintf("first.last%d", n)}
@@ -100,7 +101,7 @@ func reportSizes(b *testing.B, bus *harness.Bus) {
 	reportWork(b, join.subject, join.header, join.body)
 }
 
-// storedSize is what NATS counts of a message.
+// storedSize returns the size of a message as NATS counts it.
 func storedSize(subject string, h nats.Header, body []byte) int {
 	head := len("NATS/1.0\r\n\r\n")
 	for key, values := range h {
@@ -111,8 +112,8 @@ func storedSize(subject string, h nats.Header, body []byte) int {
 	return 22 + len(subject) + 4 + head + len(body) + 8
 }
 
-// reportWork tells what writing and reading a join takes without its room, as a part of what it takes
-// as it is.
+// reportWork compares writing and reading a join without its room with writing and reading it
+// whole.
 func reportWork(b *testing.B, subject string, h subjects.Headers, body []byte) {
 	whole, err := subjects.DecodePost(subject, h, body, 1)
 	require.NoError(b, err)
@@ -132,7 +133,8 @@ func reportWork(b *testing.B, subject string, h subjects.Headers, body []byte) {
 		timesOf(decode(body, func() any { return new(room.Data) })), "decode-without")
 }
 
-// timesOf is how long a call takes, the least of several turns: others share the machine.
+// timesOf returns the least duration of a call over several turns, because the machine has other
+// load.
 func timesOf(do func()) float64 {
 	const turns, calls = 30, 2_000
 	least := time.Hour

@@ -23,7 +23,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// serveLogged starts a service and returns what it logs.
+// serveLogged starts a service and returns its log.
 func serveLogged(t *testing.T, b *harness.Bus, cfg roomsvc.Config) *harness.Output {
 	t.Helper()
 	log := harness.NewOutput()
@@ -32,7 +32,7 @@ func serveLogged(t *testing.T, b *harness.Bus, cfg roomsvc.Config) *harness.Outp
 	return log
 }
 
-// snapshot is the object that there is.
+// snapshot returns the current object.
 func snapshot(t *testing.T, b *harness.Bus) (file []byte, info *jetstream.ObjectInfo) {
 	t.Helper()
 	store, err := b.JS.ObjectStore(t.Context(), subjects.Snapshots)
@@ -44,7 +44,7 @@ func snapshot(t *testing.T, b *harness.Bus) (file []byte, info *jetstream.Object
 	return file, info
 }
 
-// putSnapshot puts the file where services look for theirs.
+// putSnapshot puts the file where services read their snapshot.
 func putSnapshot(t *testing.T, b *harness.Bus, file []byte) {
 	t.Helper()
 	store, err := b.JS.CreateOrUpdateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: subjects.Snapshots, Compression: true})
@@ -53,16 +53,16 @@ func putSnapshot(t *testing.T, b *harness.Bus, file []byte) {
 	require.NoError(t, err)
 }
 
-// settledData is what the replica shows once it is not ahead of the stream.
+// settledData returns the replica's data once it is not ahead of the stream.
 func settledData(t *testing.T, b *harness.Bus) roomsvc.EndpointData {
 	t.Helper()
 	require.Eventually(t, func() bool { return endpointData(t, b).ProjectionHash != "" }, replyTime, tick)
 	return endpointData(t, b)
 }
 
-// A service begins with what another has left, and goes on as if it had read it all: also for
-// commands that are sent again.
-func TestStartingFromASnapshot(t *testing.T) {
+// A service starts from another's snapshot and continues as if it had read the whole stream.
+// Commands that are sent again get the same answer.
+func TestSnapshot_ServiceStartsFromIt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -95,8 +95,8 @@ func TestStartingFromASnapshot(t *testing.T) {
 	assert.Equal(t, "7", info.Metadata["seq"])
 }
 
-// What has happened since the snapshot is read from the stream.
-func TestTheTailBehindASnapshot(t *testing.T) {
+// Events after the snapshot are read from the stream.
+func TestSnapshot_TailIsRead(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -114,9 +114,9 @@ func TestTheTailBehindASnapshot(t *testing.T) {
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
 }
 
-// Whatever is wrong with a snapshot, it is said, the whole stream is read instead, and the next
-// snapshot takes its place.
-func TestASnapshotThatCannotBeUsed(t *testing.T) {
+// A service that finds an unusable snapshot logs it, reads the whole stream, and writes a new
+// snapshot.
+func TestSnapshot_UnusableIsReplaced(t *testing.T) {
 	t.Parallel()
 	other := harness.New(t, roomsvc.Config{})
 	other.Create(t, "elsewhere")
@@ -156,8 +156,8 @@ func TestASnapshotThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// Without a snapshot, or without the bucket, nobody is warned.
-func TestASnapshotThatIsNotThere(t *testing.T) {
+// A missing snapshot, or a missing bucket, is not logged.
+func TestSnapshot_MissingIsNotLogged(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -169,7 +169,7 @@ func TestASnapshotThatIsNotThere(t *testing.T) {
 	assert.Contains(t, log.String(), "no snapshot; reading the whole stream")
 	require.NoError(t, b.Service.Stop(t.Context()))
 	_, info := snapshot(t, b)
-	assert.Equal(t, "1", info.Metadata["seq"], "it is written anew")
+	assert.Equal(t, "1", info.Metadata["seq"], "a new snapshot is written")
 	require.NoError(t, b.JS.DeleteObjectStore(t.Context(), subjects.Snapshots))
 	log = serveLogged(t, b, roomsvc.Config{})
 	assert.Contains(t, log.String(), "no snapshot; reading the whole stream")
@@ -177,9 +177,9 @@ func TestASnapshotThatIsNotThere(t *testing.T) {
 	assert.Equal(t, []string{"owner"}, b.Members(t, "r"))
 }
 
-// A stream that lost its end with the server's power lacks what the snapshot has, or has
-// something else there.
-func TestASnapshotAheadOfTheStream(t *testing.T) {
+// If the server lost power, its stream may lack the last events of the snapshot, or have others in
+// their place.
+func TestSnapshot_AheadOfTheStream(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "now"), Listen: "127.0.0.1:0"}}
@@ -215,8 +215,8 @@ func TestASnapshotAheadOfTheStream(t *testing.T) {
 	assert.Equal(t, room.CodeRoomNotFound, code(t, err).Code)
 }
 
-// While a service runs it writes one after every so many events.
-func TestSnapshotsAreTakenOnTheWay(t *testing.T) {
+// A running service writes a snapshot after every so many events.
+func TestSnapshot_WrittenEverySoManyEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{SnapshotEvery: 3})
 	for _, id := range []string{"a", "b", "c"} {
@@ -232,8 +232,8 @@ func TestSnapshotsAreTakenOnTheWay(t *testing.T) {
 	}, 2*replyTime, tick)
 }
 
-// Services share one: who has nothing to add leaves it alone.
-func TestTheSecondServiceLeavesTheSnapshotAlone(t *testing.T) {
+// Services share one snapshot: a service without new events does not write it.
+func TestSnapshot_NotRewrittenWithoutNewEvents(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	second := harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
@@ -249,8 +249,8 @@ func TestTheSecondServiceLeavesTheSnapshotAlone(t *testing.T) {
 	assert.Equal(t, first.NUID, after.NUID, "nothing has changed")
 }
 
-// A store that does not take a snapshot is no reason not to serve, or not to stop in time.
-func TestASnapshotThatCannotBeWritten(t *testing.T) {
+// If the store refuses a snapshot, the service still serves, and still stops in time.
+func TestSnapshot_CannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(t *testing.T, b *harness.Bus){
 		"full": func(t *testing.T, b *harness.Bus) {
@@ -277,8 +277,8 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// Replicas that have read equally far show the same hash, whoever of them made the events.
-func TestReplicasHaveTheSameHash(t *testing.T) {
+// Replicas that have read equally far have the same hash, whichever of them made the events.
+func TestProjection_ReplicasHaveTheSameHash(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// notRun marks a block that no test can run, and says why.
+// notRun marks a block that no test can run, with the reason.
 var notRun = regexp.MustCompile("(?m)^<!-- not run: .+ -->\n```sh\n")
 
 // shell runs a block of commands in the folder, with GOBIN in its PATH.
@@ -60,7 +60,7 @@ func newStartPage(t *testing.T) *startPage {
 	return &startPage{t: t, blocks: blocks, clone: clone, gobin: gobin}
 }
 
-// next is the next block.
+// next returns the next block.
 func (p *startPage) next() string {
 	p.t.Helper()
 	require.NotEmpty(p.t, p.blocks)
@@ -69,7 +69,7 @@ func (p *startPage) next() string {
 	return block
 }
 
-// is takes a block that another test runs, or that runs in another way here.
+// is takes a block that another test runs, or that runs differently here.
 func (p *startPage) is(want string) {
 	p.t.Helper()
 	require.Equal(p.t, want, p.next())
@@ -83,7 +83,7 @@ func (p *startPage) run(dir, url string) string {
 	return process.Stdout.String()
 }
 
-// clients runs a block of roombus commands. A comment is what the command says.
+// clients runs a block of roombus commands. A comment is the expected output of its command.
 func clients(t *testing.T, url, block string) {
 	t.Helper()
 	c := cli{t, url}
@@ -125,7 +125,7 @@ func TestStartPage(t *testing.T) { //nolint:tparallel // one block after the oth
 	assert.Empty(t, p.blocks)
 }
 
-// worker runs a worker, if there is what it needs, and the next block of commands.
+// worker runs a worker, if its requirements are installed, and the next block of commands.
 func (p *startPage) worker(language, url string, prepare func(*testing.T) foreign) {
 	block := p.next()
 	p.t.Run(language, func(t *testing.T) {

@@ -17,14 +17,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// What BenchmarkStart reads.
+// The input of BenchmarkStart.
 const (
 	startRooms  = 50_000
 	startEvents = 1_000_000
 )
 
-// BenchmarkStart tells how long a service takes to start on a stream of a million events: a
-// room's creation, then joins and leaves by turns, and how long with a snapshot of all of them.
+// BenchmarkStart measures the start of a service on a stream of a million events, first without and
+// then with a snapshot of all of them. Each room has a creation, then joins and leaves by turns.
 func BenchmarkStart(b *testing.B) {
 	server := harness.NewServer(b)
 	nc := harness.Connect(b, server)
@@ -68,7 +68,7 @@ func fill(b *testing.B, nc *nats.Conn) {
 			id := fmt.Sprintf("room-%06d", at)
 			*r = room.Room{ID: id, SlugifiedName: id, Type: room.Channel, Creator: user, CreatedAt: time.Now(), MemberCount: 1}
 			e.Type, e.Data.Members = room.EventCreate, []room.User{user}
-		case turn%3 == 0: // who came last leaves
+		case turn%3 == 0: // the last user to come leaves
 			user.ID = fmt.Sprintf("user-%06d", turn-1)
 			r.MemberCount--
 			e.Type, e.Data.LeavingUser = room.EventUserLeave, &user

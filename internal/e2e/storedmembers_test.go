@@ -28,8 +28,8 @@ func populated(t *testing.T, b *harness.Bus) (eve, root room.User) {
 	return eve, root
 }
 
-// What a client says of a user who is a member does not count: neither for conditions, nor for
-// apps, nor in the event.
+// The client's data of a member is ignored: in conditions, in pre-events, and in the
+// event.
 func TestStoredMembers_LeaveCarriesTheStoredUser(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -64,12 +64,12 @@ func TestStoredMembers_InviterAndDeleterAreTheStoredOnes(t *testing.T) {
 	events := b.Decoded(t)
 	require.Len(t, events, 4)
 	assert.Equal(t, &eve, events[1].Data.Inviter)
-	assert.Equal(t, &stranger, events[2].Data.Inviter, "of a user who is no member the client's word is all there is")
+	assert.Equal(t, &stranger, events[2].Data.Inviter, "the data of a user that is no member comes from the client")
 	assert.Equal(t, &root, events[3].Data.DeletedBy)
 }
 
-// A user's record is bounded, so that no event is ever too large for the users in it: who could join
-// can leave, and what conditions and apps see of a member is never cut.
+// A user's record is bounded, so that no event is ever too large for its users: a user that could
+// join can leave, and a member is never cut for conditions and apps.
 func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -114,8 +114,8 @@ func refusedRequest(t *testing.T, b *harness.Bus, subject string, body []byte) r
 	return refused(t, request(t, b, subject, string(body)), room.CodeTooLarge)
 }
 
-// The event of a deletion tells whose membership it ended.
-func TestFormerMembers_StandInTheEventOfADeletion(t *testing.T) {
+// The event of a deletion lists the former members.
+func TestFormerMembers_InTheEventOfADeletion(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	eve, root := populated(t, b)
@@ -130,7 +130,7 @@ func TestFormerMembers_StandInTheEventOfADeletion(t *testing.T) {
 	assert.Equal(t, 3, e.Room.MemberCount)
 }
 
-// What a message cannot hold of them is left out; the room says how many there were.
+// Members that do not fit in a message are left out. The room has their total number.
 func TestFormerMembers_AreBounded(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -175,7 +175,7 @@ func userIDs(users []room.User) []string {
 	return ids
 }
 
-// undertaker is asked before deletions and told of them.
+// undertaker is asked before deletions and gets their events.
 type undertaker struct {
 	asked seen[room.Delete]
 	told  seen[room.Deleted]

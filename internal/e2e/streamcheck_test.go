@@ -13,8 +13,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A stream that a guarantee rests on may have limits, but must be on disk.
-func TestStreams_ServiceRefusesWhatIsInMemory(t *testing.T) {
+// A stream that a guarantee depends on may have limits, but must be on disk.
+func TestStreams_MemoryStorageIsRefused(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
 	memory := map[string]bool{subjects.DeadLetters: true, subjects.Replays: true, subjects.GivenUp: true}
@@ -23,7 +23,7 @@ func TestStreams_ServiceRefusesWhatIsInMemory(t *testing.T) {
 			cfg.Storage = jetstream.MemoryStorage
 		}
 		if cfg.Name == subjects.Rejections {
-			cfg.Storage, cfg.MaxMsgs = jetstream.MemoryStorage, 10 // nothing rests on them
+			cfg.Storage, cfg.MaxMsgs = jetstream.MemoryStorage, 10 // no guarantee depends on it
 		}
 		_, err := b.JS.CreateStream(t.Context(), cfg)
 		require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestStreams_ApplyCreatesAndChanges(t *testing.T) {
 		case subjects.GivenUp, subjects.SnapshotsStream:
 			continue
 		case subjects.DeadLetters:
-			cfg.MaxAge = time.Hour // its operator's
+			cfg.MaxAge = time.Hour // the operator's setting
 		}
 		_, err := b.JS.CreateStream(t.Context(), cfg)
 		require.NoError(t, err)
@@ -82,8 +82,8 @@ func TestStreams_ApplyCreatesAndChanges(t *testing.T) {
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{NoProvision: true})
 }
 
-// An empty stream in the place of one that is lost would hide the loss.
-func TestStreams_ApplyCreatesNothingThatIsLost(t *testing.T) {
+// An empty stream in place of a lost one would hide the loss.
+func TestStreams_ApplyDoesNotCreateLostStreams(t *testing.T) {
 	t.Parallel()
 	b := policed(t)
 	deleteStream(subjects.Events)(t, b)
@@ -95,8 +95,8 @@ func TestStreams_ApplyCreatesNothingThatIsLost(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 }
 
-// A service that was started once without --replicas leaves every stream with one copy. One message names them
-// all, one command mends them all.
+// A service that was started once without --replicas leaves every stream with one copy. One message
+// names them all, one command repairs them all.
 func TestStreams_OneCopyOnCluster(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")

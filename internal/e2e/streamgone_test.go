@@ -18,14 +18,14 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// lostStream is a bus whose stream of events has been deleted under a service and a worker.
+// lostStream is a bus whose stream of events was deleted under a service and a worker.
 type lostStream struct {
 	*harness.Bus
-	service, worker *harness.Output // what they log
-	told            chan string     // rooms that the worker's app has been told of
+	service, worker *harness.Output // their logs
+	told            chan string     // rooms in the events that the worker's app got
 }
 
-// lobbyKeeper is asked about joins, and told of them.
+// lobbyKeeper is asked about joins, and gets their events.
 type lobbyKeeper struct{ told chan string }
 
 func (lobbyKeeper) PreRoomUserJoined(context.Context, room.UserJoin) error { return nil }
@@ -35,7 +35,7 @@ func (k lobbyKeeper) PostRoomUserJoined(_ context.Context, e room.UserJoined) er
 	return nil
 }
 
-// newLostStream lets alice join room lobby before the stream is deleted by lose.
+// newLostStream lets alice join room lobby before lose deletes the stream.
 func newLostStream(t *testing.T, lose func(b *harness.Bus)) *lostStream {
 	t.Helper()
 	l := &lostStream{Bus: busOn(t, harness.NewServer(t)), worker: harness.NewOutput(), told: make(chan string, 100)}
@@ -68,7 +68,7 @@ func lostCommands() map[string]string {
 	}
 }
 
-// requireGone sends all commands with that time, and returns how many apps were asked.
+// requireGone sends all commands with that timeout, and returns how many apps were asked.
 func (l *lostStream) requireGone(t *testing.T, timeoutMs string) (asked int) {
 	t.Helper()
 	for command, what := range lostCommands() {
@@ -80,7 +80,7 @@ func (l *lostStream) requireGone(t *testing.T, timeoutMs string) (asked int) {
 	return asked
 }
 
-// A service with two seconds' patience for JetStream answers clients that have less at once.
+// A service that waits two seconds for JetStream answers clients with a shorter timeout at once.
 func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 	t.Parallel()
 	l := newLostStream(t, func(b *harness.Bus) { deleteEvents(t, b) })
@@ -92,8 +92,8 @@ func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 	l.worker.Await(t, `receiving post-events broke off; trying again`)
 }
 
-// Another service that begins with no rooms creates the stream, and the worker its consumer.
-func TestStreamGone_ServiceGoesOnWithStreamCreatedAnew(t *testing.T) {
+// Another service that starts with no rooms creates the stream, and the worker's consumer.
+func TestStreamGone_ServiceUsesRecreatedStream(t *testing.T) {
 	t.Parallel()
 	l := newLostStream(t, func(b *harness.Bus) { deleteEvents(t, b) })
 	l.service.Await(t, `stream is gone`)
@@ -110,7 +110,7 @@ func TestStreamGone_ServiceGoesOnWithStreamCreatedAnew(t *testing.T) {
 }
 
 // A backup has the events and the apps' consumers.
-func TestStreamGone_ServiceGoesOnWithBackup(t *testing.T) {
+func TestStreamGone_ServiceUsesRestoredStream(t *testing.T) {
 	t.Parallel()
 	backup := filepath.Join(t.TempDir(), "backup")
 	nats := func(b *harness.Bus, args ...string) {
@@ -132,7 +132,7 @@ func TestStreamGone_ServiceGoesOnWithBackup(t *testing.T) {
 	assert.LessOrEqual(t, strings.Count(l.service.String(), "reading the stream failed"), 2, "%s", l.service)
 }
 
-// On a cluster it is the leader of the cluster that knows that there is no such stream.
+// On a cluster only the meta leader knows that the stream does not exist.
 func TestStreamGone_OnCluster(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../deploy/nats/node.conf")

@@ -19,10 +19,10 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// BenchmarkSync is what it costs that each commit is synced to disk: joins a second of 256
-// users at once, each in a room of its own, with the commits one by one and grouped, beside
-// bare guarded publishes. All take turns of a second in each iteration, since a disk is not
-// equally fast for long. The median of each is told.
+// BenchmarkSync measures the cost of syncing each commit to disk: joins per second of 256 users at
+// once, each in a separate room, with single and grouped commits, and bare guarded publishes. All
+// take turns of a second in each iteration, because the speed of a disk varies. It reports the
+// medians.
 func BenchmarkSync(b *testing.B) {
 	const users, turn = 256, time.Second
 	type contender struct {

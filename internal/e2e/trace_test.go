@@ -19,13 +19,13 @@ import (
 	"github.com/roombus/roombus/internal/trace"
 )
 
-// sharedTrace is where the trace lies beside a checkout.
+// sharedTrace is the path of the trace next to a checkout.
 const sharedTrace = "../../../shared/traces/w3c-irc-2008-2009.csv.gz"
 
-// replayTime is how long the whole trace may take.
+// replayTime bounds the replay of the whole trace.
 const replayTime = 10 * time.Minute
 
-// expectation is what a trace must come to, by reading it.
+// expectation is the expected result of a trace, computed by reading it.
 type expectation struct {
 	commands, changed, unchanged int
 	members                      map[string][]string
@@ -133,8 +133,8 @@ func replayThrough(t *testing.T, path string, limit int, concurrencies ...string
 	killed(t, x, path, limited)
 }
 
-// killed kills the service in the middle of a replay, which goes on once it is back, and
-// replays the whole again.
+// killed kills the service in the middle of a replay, which continues once the service is back.
+// Then it replays the whole trace again.
 func killed(t *testing.T, x expectation, path, limited string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -163,7 +163,7 @@ func killed(t *testing.T, x expectation, path, limited string) {
 	x.checkMembers(t, b)
 	assert.Zero(t, quarantined(t, b), "every event chains")
 
-	// Read anew it is the same.
+	// A service that reads the stream again has the same state.
 	p.Signal(syscall.SIGKILL)
 	p.Wait()
 	harness.ServeProcess(t, "--store-dir", dir, "--listen", address)

@@ -23,9 +23,9 @@ func throughProxy(t *testing.T) (*harness.Bus, *harness.Proxy) {
 	return b, p
 }
 
-// The connection is lost after a commit was stored and before that was known: the command
-// ends as what it is, done, and done once.
-func TestACommitWhoseAnswerIsLost(t *testing.T) {
+// The connection is lost after a commit was stored and before its ack arrived. The command takes
+// effect once and gets its result.
+func TestUncertain_CommitAnswerLost(t *testing.T) {
 	t.Parallel()
 	b, p := throughProxy(t)
 	b.Create(t, "r")
@@ -39,8 +39,9 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 	assert.Equal(t, []string{"alice", "owner"}, b.Members(t, "r"))
 }
 
-// The connection is lost before a commit got anywhere: it is decided and committed again.
-func TestACommitThatIsLost(t *testing.T) {
+// The connection is lost before a commit reached the server. The command is decided and committed
+// again.
+func TestUncertain_CommitLost(t *testing.T) {
 	t.Parallel()
 	b, p := throughProxy(t)
 	b.Create(t, "r")
@@ -54,8 +55,8 @@ func TestACommitThatIsLost(t *testing.T) {
 	chained(t, events)
 }
 
-// A result that is lost on its way to the client is asked for again, and is the same.
-func TestAnAnswerThatIsLost(t *testing.T) {
+// A reply that is lost on its way to the client is requested again, and is the same.
+func TestUncertain_ReplyLost(t *testing.T) {
 	t.Parallel()
 	b, p := throughProxy(t)
 	b.Create(t, "r")

@@ -13,8 +13,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// holding is a bus with a room r and an app that is asked about every change and answers when the
-// test lets it.
+// holding returns a bus with a room r and an app that is asked about every change and answers when
+// the test lets it.
 func holding(t *testing.T) (*harness.Bus, <-chan *nats.Msg) {
 	t.Helper()
 	b := harness.New(t, roomsvc.Config{})
@@ -28,7 +28,7 @@ func holding(t *testing.T) (*harness.Bus, <-chan *nats.Msg) {
 	return b, asked
 }
 
-// sent is a request whose answer is awaited later.
+// sent sends a request whose answer is awaited later.
 func sent(t *testing.T, b *harness.Bus, subject, body string) <-chan *nats.Msg {
 	t.Helper()
 	inbox := b.NC.NewInbox()
@@ -49,7 +49,8 @@ func TestUserOrder_LeaveWaitsForTheJoinBeforeIt(t *testing.T) {
 	join := sent(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"ann"}}`)
 	held := <-asked
 	leave := sent(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"ann"}}`)
-	// What changes nothing for others does not wait. It also shows that the leave has been read.
+	// A command that changes nothing for others does not wait. Its answer also shows that the leave
+	// has arrived.
 	other := request(t, b, "room.svc.leave", `{"roomId":"r","user":{"id":"bob"}}`)
 	assert.Contains(t, string(other.Data), `"changed":false`)
 	assert.Empty(t, leave)
@@ -89,7 +90,7 @@ func TestUserOrder_CreatorsJoinWaitsForTheCreation(t *testing.T) {
 	assert.Contains(t, string((<-join).Data), `"changed":false`, "the creator is a member")
 }
 
-// The join is refused: then the leave behind it changes nothing.
+// The join is refused, so the leave behind it changes nothing.
 func TestUserOrder_LeaveBehindARefusedJoinChangesNothing(t *testing.T) {
 	t.Parallel()
 	b, asked := holding(t)
@@ -102,8 +103,8 @@ func TestUserOrder_LeaveBehindARefusedJoinChangesNothing(t *testing.T) {
 	assert.Contains(t, string((<-leave).Data), `"changed":false`)
 }
 
-// A client may send the next command before the answer to the one before: both take effect, in the
-// order in which they were sent.
+// A client may send a command before the answer to the previous one. Both take effect, in the order
+// in which they were sent.
 func TestUserOrder_CommandsSentWithoutWaitingKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

@@ -19,8 +19,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// requireStored checks the custom fields of a room where they are read: in the room, in its event,
-// and after a restart of the service from a snapshot and from the stream.
+// requireStored checks the custom fields of a room in the room, in its event, and after a restart
+// of the service from a snapshot and from the stream.
 func requireStored(t *testing.T, b *harness.Bus, roomID, fields string) {
 	t.Helper()
 	check := func(where string) {
@@ -42,7 +42,7 @@ func requireStored(t *testing.T, b *harness.Bus, roomID, fields string) {
 	check("from the stream")
 }
 
-// What an app on the wire writes is stored as it is.
+// Fields from an app on the wire are stored unchanged.
 func TestVerdictOnTheWire_IsStoredAsWritten(t *testing.T) {
 	t.Parallel()
 	const was = `"id":"r","slugifiedName":"r","type":"channel","creator":{"id":"own"},"memberCount":1,"version":0`
@@ -98,8 +98,8 @@ func TestVerdictOnTheWire_IsStoredAsWritten(t *testing.T) {
 	}
 }
 
-// A replacement is checked as a modification is.
-func TestReplacement_ThatIsNotTheRoomIsDropped(t *testing.T) {
+// A replacement is checked like a modification.
+func TestReplacement_InvalidIsDropped(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerFailures: 100})
 	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomCreateModify}})
@@ -130,7 +130,7 @@ func TestReplacement_ThatIsNotTheRoomIsDropped(t *testing.T) {
 	}
 }
 
-// The room that a handler of the SDK returns is the room that is stored.
+// The room that a handler of the SDK returns is the stored room.
 func TestModifyOfTheSDK_IsStoredExactly(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -163,7 +163,7 @@ func TestModifyOfTheSDK_IsStoredExactly(t *testing.T) {
 	assert.Equal(t, "owner", owner.Members[0].ID)
 }
 
-// A denial is never lost for its text, however long it is, and whether it is text.
+// A denial is never lost because of its text, however long or malformed the text is.
 func TestDenial_IsNotLostForItsText(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("no way ", 2<<20/7)
@@ -211,8 +211,8 @@ func TestDenial_IsNotLostForItsText(t *testing.T) {
 	})
 }
 
-// What a handler returns that is not text is its failure; it is not changed into other text.
-func TestVerdictOfTheSDK_ThatIsNotTextFails(t *testing.T) {
+// A handler's result that is not valid UTF-8 is a failure. It is not changed into other text.
+func TestVerdictOfTheSDK_InvalidTextFails(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Work(t, room.Manifest{ID: "extend"}, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
@@ -233,8 +233,8 @@ func TestVerdictOfTheSDK_ThatIsNotTextFails(t *testing.T) {
 	}
 }
 
-// A client does not send what is not text.
-func TestRequest_ThatIsNotTextIsNotSent(t *testing.T) {
+// A client does not send text that is not valid UTF-8.
+func TestRequest_InvalidTextIsNotSent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

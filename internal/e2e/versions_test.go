@@ -53,7 +53,7 @@ func consumerOf(t *testing.T, b *harness.Bus, stream, app string) *jetstream.Con
 	return c.CachedInfo()
 }
 
-// deliverAndDie has a worker that dies take n events.
+// deliverAndDie delivers n events to a worker that dies.
 func deliverAndDie(t *testing.T, b *harness.Bus, n int) {
 	t.Helper()
 	b.SetAckWait(t, "ledger", 2*time.Second)
@@ -65,7 +65,7 @@ func deliverAndDie(t *testing.T, b *harness.Bus, n int) {
 	}
 }
 
-func TestEventsOfADroppedInterfaceArePassedOver(t *testing.T) {
+func TestVersions_EventsOfADroppedInterfaceAreSkipped(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onCreateOrJoin)
@@ -85,7 +85,7 @@ func TestEventsOfADroppedInterfaceArePassedOver(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(log.String(), "events passed over"))
 }
 
-func TestADeadLetterOfADroppedInterfaceIsPassedOverWhenReplayed(t *testing.T) {
+func TestVersions_ReplayForADroppedInterfaceIsSkipped(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	discarding := appworker.PostRoomCreateFunc(func(context.Context, room.Created) error { return appworker.Discard(assert.AnError) })
@@ -100,8 +100,8 @@ func TestADeadLetterOfADroppedInterfaceIsPassedOverWhenReplayed(t *testing.T) {
 	assert.Zero(t, messages(t, b, subjects.DeadLetters))
 }
 
-// An answer about the registered version is not used for an event that came after it.
-func TestAnEventOfAnAddedInterfaceIsNotPassedOver(t *testing.T) {
+// An answer about the registered version is not used for a later event.
+func TestVersions_EventOfAnAddedInterfaceIsDelivered(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onCreateOrJoin)
@@ -118,7 +118,7 @@ func TestAnEventOfAnAddedInterfaceIsNotPassedOver(t *testing.T) {
 	assert.Equal(t, "s", saw.one(t))
 }
 
-func TestConsumersAreParkedWhileAVersionHasNoPostInterface(t *testing.T) {
+func TestVersions_ConsumerIsParkedWithoutPostInterface(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -153,7 +153,7 @@ func TestConsumersAreParkedWhileAVersionHasNoPostInterface(t *testing.T) {
 	assert.False(t, consumerOf(t, b, subjects.Replays, "ledger").Paused)
 }
 
-func TestAParkedConsumerHoldsNoHistoryBack(t *testing.T) {
+func TestVersions_ParkedConsumerHoldsBackNoHistory(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, forgetful())
 	b.Register(t, at("1.0.0", onCreateOrJoin))
@@ -164,7 +164,7 @@ func TestAParkedConsumerHoldsNoHistoryBack(t *testing.T) {
 	awaitStored(t, b, 0)
 }
 
-func TestARegistrationThatIsNotStoredTakesNothingFromTheConsumer(t *testing.T) {
+func TestVersions_FailedRegistrationLeavesTheConsumer(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, onCreateOrJoin)
@@ -186,8 +186,9 @@ func TestARegistrationThatIsNotStoredTakesNothingFromTheConsumer(t *testing.T) {
 	assert.False(t, is.Paused)
 }
 
-// The registry may be lost while the consumers are not: what waits in them is still due.
-func TestARegistrationAfterALostRegistryLosesNoEvent(t *testing.T) {
+// If the registry is lost and the consumers are not, the events that wait in them are still
+// delivered.
+func TestVersions_RegistrationAfterLostRegistryLosesNoEvent(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Hour)
 	since := onJoin

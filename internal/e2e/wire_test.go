@@ -16,10 +16,10 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// replyTime is how long a test waits for what takes milliseconds.
+// replyTime bounds the wait for operations that take milliseconds.
 const replyTime = 10 * time.Second
 
-// tick is how often a test looks for what it waits for.
+// tick is how often a test polls.
 const tick = 5 * time.Millisecond
 
 func request(t *testing.T, b *harness.Bus, subject, body string, headers ...string) *nats.Msg {
@@ -102,8 +102,8 @@ func field(t *testing.T, data []byte, key string) string {
 	return string(fields[key])
 }
 
-// A caller names any subject as its reply; nothing may be published to one that is no inbox.
-func TestRepliesGoToInboxesOnly(t *testing.T) {
+// A caller may name any subject as its reply. The service publishes only to inboxes.
+func TestReply_OnlyToInboxes(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{ReplyPrefixes: []string{"_APP"}})
 	b.Create(t, "r1")
@@ -115,7 +115,7 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 		require.NoError(t, b.NC.PublishRequest("room.svc.get", reply, []byte(`{"roomId":"r1"}`)))
 		require.NoError(t, b.NC.PublishRequest("room.svc.join", reply, []byte(`{"roomId":"r1","user":{"id":"evil"}}`)))
 	}
-	// Nor to one of the protocol's own subjects.
+	// It does not reply to the protocol's own subjects either.
 	for _, subject := range []string{"$SRV.PING", "$SRV.PING.rooms", "$SRV.INFO.rooms", "$SRV.STATS.rooms"} {
 		require.NoError(t, b.NC.PublishRequest(subject, "room.post.create.r1", nil))
 	}
@@ -127,10 +127,10 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, n)
 	assert.Len(t, b.Events(t), 1)
-	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"), "and what it asked for is not done")
+	assert.Equal(t, []string{"owner"}, b.Members(t, "r1"), "the command does not take effect")
 }
 
-func TestACommandWithoutAReplyIsDone(t *testing.T) {
+func TestReply_CommandWithoutReplySubjectTakesEffect(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r1")
@@ -141,7 +141,7 @@ func TestACommandWithoutAReplyIsDone(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheServiceIsAMicroService(t *testing.T) {
+func TestService_SpeaksTheMicroProtocol(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r1")

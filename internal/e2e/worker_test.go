@@ -22,9 +22,9 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// Workers come and go under load; an essential app with at least one of them answers every
+// Workers come and go under load. An essential app with at least one worker answers every
 // pre-event.
-func TestARollingRestartLosesNoVerdict(t *testing.T) {
+func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -47,7 +47,7 @@ func TestARollingRestartLosesNoVerdict(t *testing.T) {
 		})
 	}
 	for range 10 {
-		next := b.Work(t, m, allow) // the next one is there before the last one goes
+		next := b.Work(t, m, allow) // the next one starts before the last one stops
 		before := joined.Load()
 		require.Eventually(t, func() bool { return joined.Load() > before+20 }, replyTime, time.Millisecond)
 		require.NoError(t, stop())
@@ -60,8 +60,8 @@ func TestARollingRestartLosesNoVerdict(t *testing.T) {
 	}
 }
 
-// A worker that stops finishes what it has begun.
-func TestDrainFinishesTheHandlers(t *testing.T) {
+// A stopping worker finishes the handlers in progress.
+func TestWorker_DrainFinishesHandlers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -80,7 +80,7 @@ func TestDrainFinishesTheHandlers(t *testing.T) {
 	<-begun
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	// It no longer takes new ones: the next join finds nobody.
+	// It accepts no new pre-events: the next join finds no responders.
 	require.Eventually(t, func() bool {
 		other, err := b.Client.Create(t.Context(), harness.NewRoom("s"+strconv.Itoa(int(time.Now().UnixNano()))))
 		require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestDrainFinishesTheHandlers(t *testing.T) {
 	require.NoError(t, <-stopped)
 }
 
-func TestAPanicIsAFailureAndTheWorkerGoesOn(t *testing.T) {
+func TestWorker_PanicIsAFailure(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -135,8 +135,8 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
-// What a pre-event handler returns is what is recorded.
-func TestWhatHandlersReturn(t *testing.T) {
+// The result of a pre-event handler is recorded.
+func TestHandler_Results(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -164,8 +164,8 @@ func TestWhatHandlersReturn(t *testing.T) {
 	assert.Equal(t, "no", code(t, err).Reason)
 }
 
-// A pre-event whose verdict would go to no inbox is not even handled.
-func TestVerdictsGoToInboxesOnly(t *testing.T) {
+// A pre-event whose reply subject is no inbox is not handled.
+func TestWorker_VerdictsOnlyToInboxes(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -182,7 +182,7 @@ func TestVerdictsGoToInboxesOnly(t *testing.T) {
 	assert.Len(t, b.Events(t), 2)
 }
 
-func TestAHandlerReachesTheRoomService(t *testing.T) {
+func TestHandler_CallsTheRoomService(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "lobby")
@@ -241,13 +241,13 @@ func TestPostEventOutcomes(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, handled.one(t))
 	}
-	assert.Equal(t, int64(5), tries.Load(), "three for later, two for panics")
+	assert.Equal(t, int64(5), tries.Load(), "three retries, two panics")
 	b.RequireDrained(t, "ledger")
-	handled.none(t) // what is discarded does not come again
+	handled.none(t) // a discarded event is not redelivered
 }
 
-// Events that happen while no worker is there wait for the next one.
-func TestEventsWaitForAWorker(t *testing.T) {
+// Events that happen while no worker runs wait for the next one.
+func TestWorker_EventsWaitForIt(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -263,9 +263,9 @@ func TestEventsWaitForAWorker(t *testing.T) {
 	assert.Equal(t, "alice", saw.one(t))
 }
 
-// A handler that does not end is left behind when the time for draining is over, also when
-// more events wait for its place.
-func TestDrainEndsInTime(t *testing.T) {
+// A handler that does not end is abandoned when the drain time is over, also if more events wait
+// for its slot.
+func TestWorker_DrainEndsInTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	begun, never := make(chan struct{}, 10), make(chan struct{})
@@ -285,7 +285,7 @@ func TestDrainEndsInTime(t *testing.T) {
 }
 
 // A worker may be started before the room service.
-func TestAWorkerWaitsForTheService(t *testing.T) {
+func TestWorker_WaitsForTheService(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
 	ready := make(chan struct{})
@@ -305,7 +305,7 @@ func TestAWorkerWaitsForTheService(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-func TestRunRefusesAnAppThatDoesNotFit(t *testing.T) {
+func TestRun_InvalidAppIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	join := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
@@ -325,7 +325,7 @@ func TestRunRefusesAnAppThatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestConcurrencyIsBounded(t *testing.T) {
+func TestWorker_ConcurrencyIsBounded(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	var running, most atomic.Int64

@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// logged is a worker's log that a test waits for.
+// logged returns a logger, and its output to wait for.
 func logged() (*harness.Output, *slog.Logger) {
 	out := harness.NewOutput()
 	return out, slog.New(slog.NewTextHandler(out, nil))
@@ -59,7 +59,7 @@ func TestLog_ConnectionLostAndRegained(t *testing.T) {
 	}
 }
 
-// A worker registers at its start and whenever it has connected: that changes nothing mostly.
+// A worker registers at its start and after each connect. Most registrations change nothing.
 func TestLog_RegistrationThatChangesNothing(t *testing.T) {
 	t.Parallel()
 	out, log := logged()
@@ -73,8 +73,8 @@ func TestLog_RegistrationThatChangesNothing(t *testing.T) {
 		regexp.MustCompile(`"app registered".*`).FindAllString(out.String(), -1))
 }
 
-// The environment of a worker process says how it logs.
-func TestLog_WorkerLogsAsItsEnvironmentSays(t *testing.T) {
+// The environment of a worker process configures its log.
+func TestWorkerLog_FollowsTheEnvironment(t *testing.T) {
 	t.Parallel()
 	url := busOn(t, harness.NewServer(t)).Server.URL()
 	start := func(env ...string) *harness.Process {
@@ -86,7 +86,7 @@ func TestLog_WorkerLogsAsItsEnvironmentSays(t *testing.T) {
 	assert.Equal(t, "far: ROOMBUS_LOG must be text or json, not \"xml\"\nROOMBUS_LOG_LEVEL must be debug, info, warn or error, not \"loud\"\n", wrong.Stderr.String())
 }
 
-// A handler that ignores its context is logged once, while it still runs, and again when it ends.
+// A handler that ignores its context is logged once while it still runs, and again when it ends.
 func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -106,7 +106,7 @@ func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 			return nil
 		}),
 		appworker.PostRoomCreateFunc(func(ctx context.Context, _ room.Created) error {
-			<-ctx.Done() // as it should
+			<-ctx.Done() // as a handler should
 			return appworker.Discard(errors.New("no time"))
 		}))
 	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
@@ -122,11 +122,11 @@ func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 	for _, i := range []string{"PreRoomUserJoined", "PostRoomUserJoined"} {
 		out.Await(t, `level=INFO msg="handler ended after its time" app=deaf interface=`+i+` event=`+r.Event.ID+` took=\d`)
 	}
-	assert.Equal(t, 2, strings.Count(out.String(), "still running"), "each once, and none that ended with its context")
+	assert.Equal(t, 2, strings.Count(out.String(), "still running"), "each handler once, and none that ended with its context")
 }
 
-// A worker that stops says what it waits for, and in the end what it has not waited for.
-func TestWorkerLog_WhatItWaitsForWhenItStops(t *testing.T) {
+// A stopping worker logs the work it waits for, and at the end the work it has abandoned.
+func TestWorkerLog_PendingWorkWhenItStops(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
@@ -145,12 +145,12 @@ func TestWorkerLog_WhatItWaitsForWhenItStops(t *testing.T) {
 		<-begun
 	}
 	err := stop()
-	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was")
+	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was running")
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=0s at_most=4s`)
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=3s at_most=4s`)
 }
 
-// The reason of a panic has its place in the handler's code, and the log the calls that led to it.
+// The reason of a panic has the position in the handler's code, and the log has the stack.
 func TestWorkerLog_PanicHasItsPlace(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})

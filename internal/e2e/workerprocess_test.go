@@ -17,16 +17,16 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// workerManifest is the environment variable that makes the test program a worker, with the
-// app's manifest as JSON.
+// workerManifest is the environment variable that makes the test program a worker, with the app's
+// manifest as JSON.
 const workerManifest = "ROOMBUS_TEST_WORKER"
 
 // held is a user whose joins a worker process never decides.
 var held = room.User{ID: "held"}
 
-// workerMain is the program of a worker process: it lets everybody join, but for the user
-// that it holds for ever, and writes down who; or, if the manifest says so, it hears of who has
-// joined, holds the events about that user, and writes the others down.
+// workerMain is the program of a worker process. It lets every user join and prints the user,
+// except for user held, for which it blocks. If the manifest asks for post-events, it prints the
+// joined users, and blocks on events about held.
 func workerMain(manifest string) {
 	var m appworker.Manifest
 	if err := json.Unmarshal([]byte(manifest), &m); err != nil {
@@ -52,8 +52,7 @@ func workerMain(manifest string) {
 	}))
 }
 
-// workerProcess starts a worker of the app that is a process of its own, and returns when it
-// serves.
+// workerProcess starts a worker of the app as a process, and returns when it serves.
 func workerProcess(t *testing.T, b *harness.Bus, m room.Manifest) *harness.Process {
 	t.Helper()
 	return workerProcessAt(t, b.Server.URL(), m)

@@ -24,7 +24,8 @@ func guardOfJoins() room.Manifest {
 	return room.Manifest{ID: "guard", Version: "1.0.0", Implements: joins, Essentials: joins, TimeoutMs: new(100)}
 }
 
-// After a restart of everything the service is up before the workers are. No client is refused for that.
+// After a restart of all parts the service is up before the workers. It refuses no client because
+// of that.
 func TestServe_WorkerComesAfterTheServiceAndNoCommandIsRefused(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
@@ -43,7 +44,7 @@ func TestServe_WorkerComesAfterTheServiceAndNoCommandIsRefused(t *testing.T) {
 	joined := make(chan error, 1)
 	go func() { joined <- joinWithin(t, b.Client, "alice", time.Minute) }()
 	service.Stderr.Await(t, `INFO msg="waiting for workers of essential apps" apps=\[guard\] at_most=1m0s`)
-	<-time.After(time.Second) // longer than the app's time
+	<-time.After(time.Second) // longer than the app's timeout
 	workerProcess(t, b, guardOfJoins())
 	require.NoError(t, <-joined)
 	assert.Regexp(t, `INFO msg="workers of essential apps found" waited=\S+\n.*msg=serving`, service.Stderr.String())

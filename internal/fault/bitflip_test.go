@@ -25,10 +25,10 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// An event with one bit flipped that the server's checksums do not see, since the flipped bit
-// came to it, is quarantined, or applied as what it says: a service that reads it as it comes
-// and one that reads it anew come to the same, and the room goes on behind it.
-func TestABitFlipsOnTheWay(t *testing.T) {
+// An event has one flipped bit that the server's checksums do not detect, because it was flipped
+// before it was stored. It is quarantined, or applied with its changed content. A service that
+// follows the stream and one that reads it again have the same state, and the room continues.
+func TestBitFlipsOnTheWay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, roomID(0))
@@ -42,7 +42,7 @@ func TestABitFlipsOnTheWay(t *testing.T) {
 	if os.Getenv("ROOMBUS_SOAK") != "" {
 		flips = rand.Perm(bits)
 	}
-	const none = -1                                // the copy itself is a good one
+	const none = -1                                // the unchanged copy
 	hyphen := 8*(len(template.Data)+len("ce")) + 5 // becomes a carriage return: no client library can read these headers
 	flips = append([]int{none, hyphen}, flips...)
 	raw := newRaw(t, b)
@@ -57,13 +57,13 @@ func TestABitFlipsOnTheWay(t *testing.T) {
 		msg.Header[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf(roomID(n))}
 		seq := raw.publish(t, msg)
 		same, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID(n), User: room.User{ID: "owner"}})
-		require.NoError(t, err, "who is a member can be told so behind bit %d", bit)
+		require.NoError(t, err, "a query works after bit %d", bit)
 		assert.False(t, same.Changed)
 		_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: roomID(n), User: room.User{ID: "bob"}})
 		require.NoError(t, err, "the room goes on behind bit %d", bit)
 
 		members := b.Members(t, roomID(n))
-		h, _ := nats.DecodeHeadersMsg([]byte(headerBlock(msg))) // nil for what cannot be read
+		h, _ := nats.DecodeHeadersMsg([]byte(headerBlock(msg))) // nil if they cannot be read
 		e, err := subjects.DecodePost(msg.Subject, h, msg.Data, seq)
 		switch {
 		case err != nil || len(members) == 2:
@@ -76,7 +76,7 @@ func TestABitFlipsOnTheWay(t *testing.T) {
 			}
 		}
 	}
-	require.NotEmpty(t, applied, "the copy without a flip is one")
+	require.NotEmpty(t, applied, "the copy without a flip is applied")
 	f := figures(t, b.NC)
 	assert.EqualValues(t, len(flips)-len(applied), f.Quarantined)
 	t.Logf("%d of %d bits flipped: %d quarantined, %d applied as what they say, %d of these with another user", len(flips)-2, bits, f.Quarantined, len(applied)-1, len(changed))
@@ -84,11 +84,11 @@ func TestABitFlipsOnTheWay(t *testing.T) {
 	live := everything(t, b)
 	require.NoError(t, b.Service.Stop(t.Context()))
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
-	assert.Equal(t, live, everything(t, b), "who reads it all anew comes to the same")
+	assert.Equal(t, live, everything(t, b), "a service that reads the stream again has the same state")
 	assert.Equal(t, f.Quarantined, figures(t, b.NC).Quarantined)
 }
 
-// raw speaks to the server without the client library, which does not send every header.
+// raw speaks to the server without the client library, which cannot send every header.
 type raw struct {
 	conn    net.Conn
 	replies *nats.Subscription
@@ -107,7 +107,7 @@ func newRaw(t *testing.T, b *harness.Bus) *raw {
 	return &raw{conn, replies}
 }
 
-// publish returns the sequence that the message was stored with.
+// publish returns the sequence of the stored message.
 func (r *raw) publish(t *testing.T, msg *jetstream.RawStreamMsg) uint64 {
 	t.Helper()
 	h := headerBlock(msg)
@@ -133,7 +133,7 @@ func headerBlock(msg *jetstream.RawStreamMsg) string {
 
 func roomID(n int) string { return fmt.Sprintf("room%06d", n) }
 
-// copied is the event as it would be in another room.
+// copied returns the event as an event of another room.
 func copied(msg *jetstream.RawStreamMsg, n int, last uint64) *jetstream.RawStreamMsg {
 	was, is := roomID(0), roomID(n)
 	h := make(nats.Header)
@@ -146,8 +146,8 @@ func copied(msg *jetstream.RawStreamMsg, n int, last uint64) *jetstream.RawStrea
 	}
 }
 
-// size is how many bytes there are to flip: the body and the keys and values of its headers,
-// but for those of the guard, which a flip would make the server refuse.
+// size returns how many bytes can be flipped: the body and the keys and values of its headers,
+// except those of the guard, because the server would refuse the message.
 func size(msg *jetstream.RawStreamMsg) int {
 	total := len(msg.Data)
 	for _, key := range headerKeys(msg) {
@@ -160,7 +160,7 @@ func headerKeys(msg *jetstream.RawStreamMsg) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(msg.Header)), func(key string) bool { return strings.HasPrefix(key, "Nats-") })
 }
 
-// flipped is the message with one bit flipped, or as it was for -1.
+// flipped returns the message with one bit flipped, or unchanged for -1.
 func flipped(msg *jetstream.RawStreamMsg, bit int) *jetstream.RawStreamMsg {
 	at := bit / 8
 	flip := func(s string) string {
@@ -193,7 +193,7 @@ func flipped(msg *jetstream.RawStreamMsg, bit int) *jetstream.RawStreamMsg {
 	return msg
 }
 
-// everything is all rooms and members, as JSON.
+// everything returns all rooms and members, as JSON.
 func everything(t *testing.T, b *harness.Bus) string {
 	t.Helper()
 	var all []any

@@ -12,26 +12,25 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
 	"github.com/roombus/roombus/subjects"
 )
 
-// A burst of many more commands than the service admits: as many as it admits are asked about,
-// the others are refused before any of those is answered. Each is answered once, and what was
-// refused is done when it is sent again.
+// A burst of many more commands than the service admits. It asks the apps about as many as it
+// admits, and refuses the others before any of those is answered. Each command is answered once,
+// and a refused command succeeds when it is sent again.
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	const bound = 256
-	commands := fault.Count(2000, 20_000)
+	commands := count(2000, 20_000)
 	b := harness.New(t, roomsvc.Config{MaxInFlight: bound})
 	m := room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomCreatePrevent}, Essentials: []room.Interface{room.PreRoomCreatePrevent}, TimeoutMs: new(room.MaxTimeoutMs)}
 	b.Register(t, m)
 	held := make(chan *nats.Msg, commands)
 	b.Answer(t, room.PreRoomCreatePrevent, "slow", func(msg *nats.Msg) { held <- msg })
-	fault.LogUse(t, "before")
+	logUse(t, "before")
 
 	nc := harness.Connect(t, b.Server)
 	answers := make(map[string][]room.Code) // by command; "" for success
@@ -66,10 +65,10 @@ func TestBurst(t *testing.T) {
 		}))
 	}
 	require.Eventually(t, func() bool { _, refused := counts(); return refused == commands-bound }, waiting, tick)
-	fault.LogUse(t, "with the bound reached")
+	logUse(t, "with the bound reached")
 	done, _ := counts()
 	assert.Zero(t, done, "no command is done before those over the bound are refused")
-	assert.Len(t, held, bound, "as many are asked about as are admitted")
+	assert.Len(t, held, bound, "the service asks about every admitted command")
 
 	go func() {
 		for range bound {
@@ -77,7 +76,7 @@ func TestBurst(t *testing.T) {
 		}
 	}()
 	require.Eventually(t, func() bool { served, _ := counts(); return served == bound }, waiting, tick)
-	b.Register(t, room.Manifest{ID: "slow", Version: "1.0.1", Implements: m.Implements}) // nobody has to be asked
+	b.Register(t, room.Manifest{ID: "slow", Version: "1.0.1", Implements: m.Implements}) // no app has to be asked
 	var again errgroup.Group
 	again.SetLimit(bound / 2)
 	for n := range commands {
@@ -104,5 +103,5 @@ func TestBurst(t *testing.T) {
 		require.Contains(t, []room.Code{"", room.CodeOverloaded}, codes[0])
 	}
 	assert.Equal(t, commands, figures(t, b.NC).Rooms)
-	fault.LogUse(t, "after")
+	logUse(t, "after")
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/internal/linear"
 	"github.com/roombus/roombus/room"
@@ -25,26 +24,26 @@ import (
 const (
 	clientCount = 8
 	users       = 4
-	// thinking is the longest that a client waits between two commands.
+	// thinking is the longest pause of a client between two commands.
 	thinking = 20 * time.Millisecond
-	// generation is how long a set of rooms is used: the time to check a room grows faster
-	// than its history.
+	// generation is how long a set of rooms is used: the time to check a room grows faster than its
+	// history.
 	generation = 15 * time.Second
 	mostRooms  = 10
-	// patience is how long most commands are tried. It is less than the window in which an id
-	// is known.
+	// patience is how long most commands are tried. It is less than the window in which an id is
+	// known.
 	patience = time.Minute
-	// attempt is how long one answer is waited for.
+	// attempt is the timeout of one attempt.
 	attempt = time.Second
-	// haste is the longest that the others are.
+	// haste is the longest timeout of the other commands.
 	haste = 500 * time.Millisecond
 )
 
-// send sends a command, more than once if need be, with one id. Sure says that no try before the
-// one that was answered may still be at work.
+// send sends a command with one id, more than once if needed. Sure says that no attempt before the
+// answered one may still be running.
 type send func(ctx context.Context, id string, in linear.Input) (r room.Result, sure bool, err error)
 
-// clients come and go, make rooms and end them.
+// clients join, leave, create and delete rooms at random.
 type clients struct {
 	history *linear.History
 	seed    uint64
@@ -54,8 +53,8 @@ type clients struct {
 	reads []room.Room
 }
 
-// use has all clients at work until the context ends, and returns when each has its last answer.
-// Half of them use the SDK, half speak plain NATS.
+// use runs all clients until the context ends. wait returns when each has its last answer. Half of
+// them use the SDK, half speak plain NATS.
 func (c *clients) use(ctx context.Context, t *testing.T, cluster *harness.Cluster) (wait func()) {
 	var working sync.WaitGroup
 	for n := range clientCount {
@@ -73,7 +72,7 @@ func (c *clients) use(ctx context.Context, t *testing.T, cluster *harness.Cluste
 				if r.IntN(10) == 0 {
 					c.read(ctx, sdk, in.Room)
 				}
-				fault.Pause(ctx, time.Duration(r.Int64N(int64(thinking))))
+				pause(ctx, time.Duration(r.Int64N(int64(thinking))))
 			}
 		})
 	}
@@ -105,7 +104,7 @@ func (c *clients) next(r *rand.Rand, client, n int) (id string, in linear.Input)
 func (c *clients) command(r *rand.Rand, client int, id string, in linear.Input, do send) {
 	limit := patience
 	if r.IntN(20) == 0 {
-		limit = between(r, haste)
+		limit = pauseUpTo(r, haste)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -114,13 +113,13 @@ func (c *clients) command(r *rand.Rand, client int, id string, in linear.Input, 
 	c.history.End(op, result, err, sure)
 }
 
-// read takes note of what a replica says of a room.
+// read records a replica's answer about a room.
 func (c *clients) read(ctx context.Context, sdk *roomclient.Client, roomID string) {
 	ctx, cancel := context.WithTimeout(ctx, haste)
 	defer cancel()
 	record, err := sdk.Get(ctx, roomID)
 	if err != nil {
-		return // there may be none
+		return // the room may not exist
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +129,7 @@ func (c *clients) read(ctx context.Context, sdk *roomclient.Client, roomID strin
 func withSDK(sdk *roomclient.Client) send {
 	return func(ctx context.Context, id string, in linear.Input) (r room.Result, sure bool, err error) {
 		as, began := roomclient.WithID(id), time.Now()
-		first := attempt // how long the first attempt is, at least
+		first := attempt // the least timeout of the first attempt
 		if end, bounded := ctx.Deadline(); bounded {
 			first = min(first, time.Until(end)*17/20)
 		}
@@ -144,7 +143,7 @@ func withSDK(sdk *roomclient.Client) send {
 		case room.LeaveRequest:
 			r, err = sdk.Leave(ctx, q, as)
 		}
-		return r, time.Since(began) < first, err // one that is not answered takes longer
+		return r, time.Since(began) < first, err // an unanswered attempt takes longer
 	}
 }
 
@@ -161,13 +160,14 @@ func request(in linear.Input) room.Request {
 	return room.LeaveRequest{RoomID: in.Room, User: u}
 }
 
-// endpoints are where commands are sent, by the events they make.
+// endpoints are the subjects of commands, by their events.
 var endpoints = map[room.EventType]string{
 	room.EventCreate: subjects.Create, room.EventDelete: subjects.Delete,
 	room.EventUserJoin: subjects.Join, room.EventUserLeave: subjects.Leave,
 }
 
-// plainly sends requests that time out at random, many of them while a service is at work on them.
+// plainly sends requests with random timeouts, many of which expire while a service is working on
+// them.
 func plainly(nc *nats.Conn, r *rand.Rand) send {
 	return func(ctx context.Context, id string, in linear.Input) (room.Result, bool, error) {
 		body, err := json.Marshal(request(in))
@@ -179,7 +179,7 @@ func plainly(nc *nats.Conn, r *rand.Rand) send {
 			msg := nats.NewMsg(subjects.Room(endpoints[in.Event]))
 			msg.Header.Set(subjects.CommandID, id)
 			msg.Data = body
-			wait := 20*time.Millisecond + between(r, attempt)
+			wait := 20*time.Millisecond + pauseUpTo(r, attempt)
 			msg.Header.Set(subjects.TimeoutMs, strconv.FormatInt(wait.Milliseconds(), 10))
 			subjects.SetTime(msg.Header, subjects.Deadline, time.Now().Add(wait))
 			try, cancel := context.WithTimeout(ctx, wait)
@@ -192,7 +192,7 @@ func plainly(nc *nats.Conn, r *rand.Rand) send {
 				}
 			}
 			sure = false
-			if !fault.Pause(ctx, between(r, 50*time.Millisecond)) {
+			if !pause(ctx, pauseUpTo(r, 50*time.Millisecond)) {
 				return room.Result{}, sure, ctx.Err()
 			}
 		}
@@ -210,7 +210,7 @@ func decode(reply *nats.Msg) (r room.Result, err error) {
 	return r, e
 }
 
-// again reports whether the same command may do better a moment later.
+// again reports whether the same command may succeed a moment later.
 func again(err error) bool {
 	for _, c := range []room.Code{room.CodeConflict, room.CodeUnavailable, room.CodeDeadlineExceeded} {
 		if errors.Is(err, &room.Error{Code: c}) {
@@ -220,6 +220,6 @@ func again(err error) bool {
 	return false
 }
 
-func between(r *rand.Rand, most time.Duration) time.Duration {
+func pauseUpTo(r *rand.Rand, most time.Duration) time.Duration {
 	return time.Millisecond + time.Duration(r.Int64N(int64(most)))
 }

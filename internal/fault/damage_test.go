@@ -21,7 +21,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// figures are those of the room service that answers first.
+// figures returns the stats of the first room service to answer.
 func figures(t *testing.T, nc *nats.Conn) roomsvc.EndpointData {
 	t.Helper()
 	msg, err := nc.Request("$SRV.STATS.rooms", nil, 5*time.Second)
@@ -33,15 +33,14 @@ func figures(t *testing.T, nc *nats.Conn) roomsvc.EndpointData {
 	return stats.Endpoints[0].Data
 }
 
-// A bit that flips on the disk under the stream is never passed over in silence, whatever NATS
-// makes of it: after a clean end of the server it skips the message, after a crash it cuts off
-// everything from there to the end of the file.
-func TestABitFlipsOnDisk(t *testing.T) {
+// A bit flip on the disk under the stream is always reported. After a clean stop, the server skips
+// the message. After a crash, it removes everything from there to the end of the file.
+func TestBitFlipsOnDisk(t *testing.T) {
 	t.Parallel()
 	const joins = 8 // sequences 2 to 9 of room r; sequence 1 creates it, sequence 10 creates room s
 	for name, c := range map[string]struct {
 		end         syscall.Signal
-		flip        string // stands in the message that is damaged
+		flip        string // text in the damaged message
 		lost        uint64
 		quarantined uint64
 		members     int // of room r
@@ -85,7 +84,7 @@ func TestABitFlipsOnDisk(t *testing.T) {
 			_, err = roomclient.New(nc, roomclient.Config{Timeout: 3 * time.Second}).Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "new"}})
 			if c.frozen {
 				var refused *room.Error
-				require.ErrorAs(t, err, &refused, "its last event is there and cannot be read: nothing may follow on it")
+				require.ErrorAs(t, err, &refused, "its last event is unreadable, so no event may follow it")
 				assert.Contains(t, []room.Code{room.CodeUnavailable, room.CodeDeadlineExceeded}, refused.Code)
 				return
 			}
@@ -94,7 +93,7 @@ func TestABitFlipsOnDisk(t *testing.T) {
 	}
 }
 
-// flip flips a bit of the last message in the file of the stream's messages that has the text.
+// flip flips a bit of the last message with the text in the file of the stream's messages.
 func flip(t *testing.T, storeDir, text string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(storeDir, "jetstream", "*", "streams", subjects.Events, "msgs", "*.blk"))
@@ -120,7 +119,7 @@ func join(t *testing.T, c *roomclient.Client, roomID, user string) {
 	require.NoError(t, err)
 }
 
-// forgetSnapshot has the next service read the whole stream, damage and all.
+// forgetSnapshot makes the next service read the whole stream, including the damage.
 func forgetSnapshot(t *testing.T, storeDir string) {
 	t.Helper()
 	stores, err := filepath.Glob(filepath.Join(storeDir, "jetstream", "*", "streams", subjects.SnapshotsStream))

@@ -22,8 +22,8 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// While the disk is full of events, commands are unavailable and queries go on. When there is
-// room, commands go on too, on the same connections, and nothing that was acknowledged is lost.
+// While the disk is full of events, commands are unavailable and queries work. When there is space,
+// commands work too, on the same connections, and no acknowledged change is lost.
 func TestDiskFullOfEvents(t *testing.T) {
 	t.Parallel()
 	disk := harness.NewDisk(t, 100)
@@ -62,9 +62,8 @@ func TestDiskFullOfEvents(t *testing.T) {
 	assert.Zero(t, p.Wait())
 }
 
-// Another program fills the disk to the last byte while commands are committed: writes fail
-// inside the server. When there is room again commands go on, and nothing that was acknowledged is
-// lost.
+// Another program fills the disk to the last byte while commands are committed, so writes fail
+// inside the server. When there is space, commands work again, and no acknowledged change is lost.
 func TestDiskFilledByOthers(t *testing.T) {
 	t.Parallel()
 	disk := harness.NewDisk(t, 100)
@@ -93,8 +92,8 @@ func TestDiskFilledByOthers(t *testing.T) {
 	requireStored(t, url, acknowledged())
 }
 
-// A NATS server of its own takes nothing more once a write has failed, until it is started anew:
-// the room service then goes on by itself.
+// An external NATS server accepts no more writes after a failed write, until it is restarted. The
+// room service then continues without a restart.
 func TestDiskOfAnExternalServerFilled(t *testing.T) {
 	t.Parallel()
 	disk := harness.NewDisk(t, 40)
@@ -111,7 +110,7 @@ func TestDiskOfAnExternalServerFilled(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := client.Create(t.Context(), harness.NewRoom("full")); return err != nil }, waiting, tick)
 	disk.Empty(t)
 	_, err := client.Create(t.Context(), harness.NewRoom("still"))
-	require.Error(t, err, "NATS gets going by itself: there is no need any more to start it anew")
+	require.Error(t, err, "the server recovers without a restart: this test is no longer needed")
 	_, err = client.Get(t.Context(), "r")
 	require.NoError(t, err, "queries go on")
 	disk.EndLooped(t)
@@ -119,7 +118,7 @@ func TestDiskOfAnExternalServerFilled(t *testing.T) {
 	requireStored(t, url, acknowledged())
 }
 
-// serveOn starts "roombus serve" with a NATS server inside on the disk.
+// serveOn starts "roombus serve" with an embedded NATS server on the disk.
 func serveOn(t *testing.T, disk *harness.Disk) (*harness.Process, string) {
 	t.Helper()
 	p := harness.StartCmd(t, disk.Cmd(harness.Binary(t), "serve", "--listen", "127.0.0.1:0", "--store-dir", disk.Dir))
@@ -128,7 +127,7 @@ func serveOn(t *testing.T, disk *harness.Disk) (*harness.Process, string) {
 	return p, url
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress returns a free address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -137,8 +136,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// joining lets users join room r, several at once, until the function it returns is called: that
-// returns who was acknowledged.
+// joining lets users join room r, several at once, until stop is called. stop returns the
+// acknowledged users.
 func joining(t *testing.T, url string, clients int) (stop func() []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -167,8 +166,8 @@ func joining(t *testing.T, url string, clients int) (stop func() []string) {
 	return stop
 }
 
-// requireStored wants the join of each of the users in the stream once, and every event of room
-// r in a chain.
+// requireStored requires the join of each user in the stream once, and a chain of all events of
+// room r.
 func requireStored(t *testing.T, url string, users []string) {
 	t.Helper()
 	require.NotEmpty(t, users)

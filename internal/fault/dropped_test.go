@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -43,11 +42,11 @@ func (d *dialer) drop() {
 	d.conns = nil
 }
 
-// Thousands of clients lose their connections at once, each with a command on its way, and come
-// back: every command is done once, and the service and the workers have not noticed.
+// Thousands of clients lose their connections at once, each with a command in flight, and
+// reconnect. Every command takes effect once, and the service and the workers are not affected.
 func TestConnectionsDropped(t *testing.T) {
 	t.Parallel()
-	clients := fault.Count(150, 2000)
+	clients := count(150, 2000)
 	b := harness.New(t, roomsvc.Config{Budget: 30 * time.Second})
 	held := make(chan *nats.Msg, 100*clients)
 	b.Register(t, room.Manifest{ID: "a", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(30_000)})
@@ -69,7 +68,7 @@ func TestConnectionsDropped(t *testing.T) {
 		})
 	}
 	require.NoError(t, connecting.Wait())
-	fault.LogUse(t, "connected")
+	logUse(t, "connected")
 
 	began := time.Now()
 	var commands errgroup.Group
@@ -79,7 +78,7 @@ func TestConnectionsDropped(t *testing.T) {
 			return err
 		})
 	}
-	require.Eventually(t, func() bool { return len(held) >= clients }, waiting, tick, "every command is on its way")
+	require.Eventually(t, func() bool { return len(held) >= clients }, waiting, tick, "every command is in flight")
 	d.drop()
 	go func() {
 		for msg := range held {
@@ -88,7 +87,7 @@ func TestConnectionsDropped(t *testing.T) {
 	}()
 	require.NoError(t, commands.Wait())
 	t.Logf("%d commands done %s after they were sent, over a connection lost", clients, time.Since(began))
-	fault.LogUse(t, "after")
+	logUse(t, "after")
 
 	joins := make(map[string]int)
 	for _, e := range b.Decoded(t) {

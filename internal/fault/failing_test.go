@@ -17,7 +17,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// newBus is a server, and clients of a room service that is still to come.
+// newBus returns a server, and clients of a room service that is not started yet.
 func newBus(t *testing.T) *harness.Bus {
 	t.Helper()
 	server := harness.NewServer(t)
@@ -27,7 +27,7 @@ func newBus(t *testing.T) *harness.Bus {
 	return &harness.Bus{Server: server, NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
 }
 
-// serveFailing starts a room service that has the failpoints, with these terms set.
+// serveFailing starts a room service with failpoints, and sets these terms.
 func serveFailing(t *testing.T, b *harness.Bus, terms string, flags ...string) *harness.Process {
 	t.Helper()
 	p := startFailing(t, b, terms, "roombus", append([]string{"serve", "--nats", b.Server.URL()}, flags...)...)
@@ -38,7 +38,7 @@ func serveFailing(t *testing.T, b *harness.Bus, terms string, flags ...string) *
 // picky is the app in testdata.
 const picky = "picky"
 
-// workFailing starts a worker of it that has the failpoints, with these terms set.
+// workFailing starts a worker of picky with failpoints, and sets these terms.
 func workFailing(t *testing.T, b *harness.Bus, terms string) *harness.Process {
 	t.Helper()
 	p := startFailing(t, b, terms, picky)
@@ -58,7 +58,7 @@ var (
 	failingDir  string
 )
 
-// failing is where the programs are that have the failpoints. They are built once, from a copy of
+// failing returns the folder of the programs with failpoints. They are built once, from a copy of
 // the module.
 func failing(t *testing.T) string {
 	t.Helper()
@@ -74,7 +74,7 @@ func failing(t *testing.T) string {
 		run(gofail, "enable", "bus", "roomsvc", "appworker")
 		_, version, _ := strings.Cut(harness.Gofail, "@")
 		run("go", "mod", "edit", "-require=go.etcd.io/gofail@"+version)
-		programs := filepath.Join(filepath.Dir(harness.Binary(t)), "failing") // removed with the other
+		programs := filepath.Join(filepath.Dir(harness.Binary(t)), "failing") // removed together with the binary
 		args := append([]string{"build", "-mod=mod", "-o", programs + "/"}, harness.BuildFlags()...)
 		run("go", append(args, "./cmd/roombus", "./internal/fault/testdata/picky")...)
 		failingDir = programs
@@ -83,7 +83,7 @@ func failing(t *testing.T) string {
 	return failingDir
 }
 
-// copyModule copies what the programs are built from.
+// copyModule copies the sources of the programs.
 func copyModule(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()

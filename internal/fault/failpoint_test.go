@@ -19,18 +19,19 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A room service that dies at the worst of moments leaves a command done or not done. The same
-// command with the same id then makes the one event, or is answered with the one it has made.
+// A room service that dies at a critical moment leaves a command done or not done. The same command
+// with
+// the same id then makes its one event, or gets the result of that event.
 //
 // The points are the comments "gofail: var <point> struct{}" in the code.
-func TestADeathAtThePoint(t *testing.T) {
+func TestFailpoint_CommandTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	for _, at := range []struct {
 		point  string
-		stored bool // is the event, at that point?
+		stored bool // whether the event is stored at that point
 	}{
 		{point: "beforePublish", stored: false},
-		{point: "afterPublish", stored: true}, // and the service has not looked at the acknowledgement
+		{point: "afterPublish", stored: true}, // and the service has not read the acknowledgement
 		{point: "beforeReply", stored: true},
 	} {
 		t.Run(at.point, func(t *testing.T) {
@@ -72,15 +73,16 @@ func TestADeathAtThePoint(t *testing.T) {
 	}
 }
 
-// A room service that dies while it writes a snapshot leaves parts of one that nobody reads. The
-// next begins with the one before, or with the stream, and writes another, which is then used.
-func TestADeathDuringASnapshot(t *testing.T) {
+// A room service that dies while it writes a snapshot leaves parts that are never read. The next
+// service starts from the previous snapshot, or from the stream, and writes a new one, which is
+// then used.
+func TestFailpoint_ServiceDiesDuringSnapshot(t *testing.T) {
 	t.Parallel()
 	for _, of := range []struct {
 		name  string
-		older bool   // is there a snapshot?
-		due   string // events after which the next one is
-		began string // the next service, as it says
+		older bool   // whether there is a snapshot
+		due   string // events after which the next one is written
+		began string // the log of the next service
 	}{
 		{name: "the first", due: "5", began: `msg="no snapshot`},
 		{name: "a later one", older: true, due: "1", began: `msg="snapshot read" seq=4 `},
@@ -91,7 +93,7 @@ func TestADeathDuringASnapshot(t *testing.T) {
 			fill := func() {
 				for _, id := range []string{"r", "s", "t", "u"} {
 					c := harness.NewRoom(id)
-					c.Room.CustomFields = map[string]any{"large": strings.Repeat("-", 60_000)} // a snapshot of two parts, or more
+					c.Room.CustomFields = map[string]any{"large": strings.Repeat("-", 60_000)} // a snapshot of at least two parts
 					_, err := b.Client.Create(t.Context(), c)
 					require.NoError(t, err)
 				}
@@ -141,8 +143,8 @@ func TestADeathDuringASnapshot(t *testing.T) {
 	}
 }
 
-// snapshots are the subject of the parts of the snapshot that there is, empty if there is none, and
-// those of others.
+// snapshots returns the subject of the parts of the current snapshot, empty if there is none, and
+// the subjects of other parts.
 func snapshots(t *testing.T, b *harness.Bus) (current string, unfinished []string) {
 	t.Helper()
 	store, err := b.JS.ObjectStore(t.Context(), subjects.Snapshots)
@@ -164,9 +166,9 @@ func snapshots(t *testing.T, b *harness.Bus) (current string, unfinished []strin
 	return current, unfinished
 }
 
-// A worker that dies when it has stored a dead letter, and not yet acknowledged the event, leaves
-// the event to another one, which finds the letter there.
-func TestADeathBetweenDeadLetterAndAck(t *testing.T) {
+// A worker dies after it has stored a dead letter and before it has acknowledged the event. Another
+// worker gets the event and finds the letter stored.
+func TestFailpoint_WorkerDiesBetweenDeadLetterAndAck(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	dying := workFailing(t, b, `betweenDeadLetterAndAck=panic("betweenDeadLetterAndAck")`)

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
@@ -26,12 +25,12 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// A site whose rooms live for the length of a game: many are created and deleted, few live at a
-// time. When they are gone they leave next to nothing, on disk or in memory.
+// A site with rooms that live as long as a game: many are created and deleted, few live at a time.
+// Deleted rooms leave almost nothing, on disk or in memory.
 func TestLobbies(t *testing.T) {
 	t.Parallel()
-	total, soak := 5_000, fault.Soak(t, 0) > 0
-	if soak {
+	total, long := 5_000, soak(t, 0) > 0
+	if long {
 		total = 200_000
 	}
 	dir := t.TempDir()
@@ -64,8 +63,8 @@ func TestLobbies(t *testing.T) {
 	assert.Equal(t, []string{"owner"}, b.Members(t, "stays"))
 	figures := endpointData(t, nc)
 	assert.Equal(t, 1, figures.Rooms)
-	assert.Zero(t, figures.Deleted, "rooms that the service knows still")
-	if soak {
+	assert.Zero(t, figures.Deleted, "rooms that the service still holds")
+	if long {
 		assert.Eventually(t, func() bool {
 			after = measure(t, js, service, dir)
 			return after.disk < full.disk/5 && after.rss-before.rss < (full.rss-before.rss)/2
@@ -96,7 +95,7 @@ func lobby(ctx context.Context, client *roomclient.Client, id string) error {
 	return err
 }
 
-// footprint is what a service and its server take.
+// footprint is the resources of a service and its server.
 type footprint struct {
 	messages, bytes uint64 // of the stream
 	disk            int64  // bytes below the folder

@@ -8,13 +8,13 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// How long a test awaits something, and how often it looks.
+// How long a test waits, and how often it polls.
 const (
 	waiting = 30 * time.Second
 	tick    = 20 * time.Millisecond
 )
 
-// TestMain runs the tests, or a worker of theirs: they start this program again for those.
+// TestMain runs the tests, or a worker: tests start this program again for their workers.
 func TestMain(m *testing.M) {
 	if app := os.Getenv(workerApp); app != "" {
 		workerMain(app)

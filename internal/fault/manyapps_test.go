@@ -10,20 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
 	"github.com/roombus/roombus/subjects"
 )
 
-// A thousand apps are registered, each with a consumer, and few of them run: those are asked, the
-// others are recorded as unavailable and cost next to nothing.
+// A thousand apps are registered, each with a consumer, and few of them run. Running apps are
+// asked. The others are recorded as unavailable and cost almost nothing.
 func TestManyApps(t *testing.T) {
 	t.Parallel()
-	apps := fault.Count(60, 1000)
+	apps := count(60, 1000)
 	b := harness.New(t, roomsvc.Config{})
-	fault.LogUse(t, "before")
+	logUse(t, "before")
 	began := time.Now()
 	var registering errgroup.Group
 	registering.SetLimit(8)
@@ -39,7 +38,7 @@ func TestManyApps(t *testing.T) {
 	}
 	require.NoError(t, registering.Wait())
 	t.Logf("%d apps registered in %s", apps, time.Since(began))
-	fault.LogUse(t, "with all apps")
+	logUse(t, "with all apps")
 	working := map[string]bool{id(0): true, id(apps / 2): true, id(apps - 1): true}
 	for app := range working {
 		b.Answer(t, room.PreRoomUserJoined, app, harness.Says(`{"verdict":"allow"}`))
@@ -71,7 +70,7 @@ func TestManyApps(t *testing.T) {
 		assert.EqualValues(t, joins, *a.State.Backlog, "each has its consumer")
 	}
 	t.Logf("%s to list them", time.Since(began))
-	fault.LogUse(t, "after")
+	logUse(t, "after")
 	stream, err := b.JS.Stream(t.Context(), subjects.Events)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, stream.CachedInfo().State.Consumers, apps)

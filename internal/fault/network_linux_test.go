@@ -18,17 +18,16 @@ import (
 
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
 
-// promised is how long after a network is whole again everything works again.
+// promised is how long after the network is repaired everything works again.
 const promised = 10 * time.Second
 
 // cluster is three NATS nodes, two room services, two workers of an essential app and two clients,
-// each on a host of its own.
+// each on a separate host.
 type cluster struct {
 	*harness.Network
 	nodes, services, workers, clients []*harness.Host
@@ -147,7 +146,7 @@ func (j *joiner) add(a acknowledged) {
 	j.moved = make(chan struct{})
 }
 
-// all is what has been acknowledged since then.
+// all returns the joins acknowledged since then.
 func (j *joiner) all(since time.Time) (all []acknowledged, moved chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -159,7 +158,7 @@ func (j *joiner) all(since time.Time) (all []acknowledged, moved chan struct{}) 
 	return all, j.moved
 }
 
-// await returns when something has been acknowledged since then.
+// await returns when a join has been acknowledged since then.
 func (j *joiner) await(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
 	late := time.After(2 * waiting)
@@ -176,9 +175,8 @@ func (j *joiner) await(t *testing.T, since time.Time) time.Duration {
 	}
 }
 
-// Whatever is wrong with the network: there is one history of each room, what is acknowledged is
-// in it once, nobody on the side of a minority acknowledges anything, and when the network is whole
-// again, everybody is served again.
+// Under every network fault each room has one history, with each acknowledged change once. The side
+// of a minority acknowledges nothing. After the repair all clients are served again.
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -186,8 +184,8 @@ func TestNetwork(t *testing.T) {
 		name  string
 		short bool // also in the short form
 		wrong func()
-		mute  []int // clients that nobody may acknowledge anything to
-		heard []int // clients that go on being served
+		mute  []int // clients that must get no acknowledgement
+		heard []int // clients that are still served
 	}{
 		{"a minority of NATS, with a service and a client", true, func() { c.Part(c.nodes[2], c.services[1], c.workers[1], c.clients[1]) }, []int{1}, []int{0}},
 		{"a service cut off", false, func() { c.Part(c.services[0]) }, nil, []int{0, 1}},
@@ -196,7 +194,7 @@ func TestNetwork(t *testing.T) {
 		{"packets 75±50 ms late", false, func() { c.Delay(75*time.Millisecond, 50*time.Millisecond) }, nil, []int{0, 1}},
 		{"half of the packets lost", false, func() { c.Lose(0.5) }, nil, nil},
 	} {
-		if !f.short && fault.Count(0, 1) == 0 {
+		if !f.short && count(0, 1) == 0 {
 			continue
 		}
 		for _, j := range c.joined {
@@ -204,12 +202,12 @@ func TestNetwork(t *testing.T) {
 		}
 		began := time.Now()
 		f.wrong()
-		<-time.After(time.Duration(fault.Count(4, 20)) * time.Second)
+		<-time.After(time.Duration(count(4, 20)) * time.Second)
 		for _, n := range f.heard {
 			t.Logf("%s: client %d is served again after %s", f.name, n, c.joined[n].await(t, began.Add(50*time.Millisecond)).Round(time.Millisecond))
 		}
 		for _, n := range f.mute {
-			all, _ := c.joined[n].all(began.Add(50 * time.Millisecond)) // what was on its way may come
+			all, _ := c.joined[n].all(began.Add(50 * time.Millisecond)) // messages in flight may arrive
 			assert.Empty(t, all, "%s: client %d", f.name, n)
 		}
 		healed := time.Now()
@@ -217,7 +215,7 @@ func TestNetwork(t *testing.T) {
 		for n, j := range c.joined {
 			took := j.await(t, healed)
 			t.Logf("%s, for %s: client %d is served %s after the end", f.name, healed.Sub(began).Round(time.Second), n, took.Round(time.Millisecond))
-			if fault.Count(0, 1) == 1 { // the short form may run beside all other tests
+			if count(0, 1) == 1 { // the short form may run in parallel with all other tests
 				assert.Less(t, took, promised, f.name)
 			}
 		}
@@ -229,8 +227,8 @@ func TestNetwork(t *testing.T) {
 	c.requireOneHistory(t)
 }
 
-// requireOneHistory wants the events of the room in a chain, and every acknowledged join among them
-// once.
+// requireOneHistory requires the events of the room to chain, and to contain every acknowledged
+// join once.
 func (c *cluster) requireOneHistory(t *testing.T) {
 	t.Helper()
 	for _, j := range c.joined {

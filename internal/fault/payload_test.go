@@ -19,7 +19,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// sized is a creation whose request takes so many bytes.
+// sized returns a creation whose request takes so many bytes.
 func sized(t *testing.T, id string, size int) []byte {
 	t.Helper()
 	r := harness.NewRoom(id)
@@ -37,8 +37,8 @@ func sized(t *testing.T, id string, size int) []byte {
 	return body
 }
 
-// Requests at the bound of a message and at that of an event have the right answers, and nobody's
-// connection suffers.
+// Requests at the limit of a message and at the limit of an event get the right answers, and no
+// connection is lost.
 func TestLargestRequests(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
@@ -70,7 +70,7 @@ func TestLargestRequests(t *testing.T) {
 	_, err = nc.RequestMsg(msg, waiting)
 	require.ErrorIs(t, err, nats.ErrMaxPayload, "headers count")
 
-	// Who sends it all the same loses its own connection.
+	// A client that sends a larger message loses its own connection.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(b.Server.URL(), "nats://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
@@ -88,7 +88,7 @@ func TestLargestRequests(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// joiningOn lets users join until it is stopped; every join must go well.
+// joiningOn lets users join until it is stopped. Every join must succeed.
 func joiningOn(t *testing.T, b *harness.Bus) (stop func() []string) {
 	t.Helper()
 	b.Create(t, "r")

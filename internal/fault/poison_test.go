@@ -14,12 +14,12 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// fragile is an app whose workers die of one user.
+// fragile is an app that one user's events kill.
 const fragile = "fragile"
 
-// An event that workers die of becomes a dead letter, and takes none along of those behind it in
-// its room, which were in the same hands each time and never begun.
-func TestAnEventThatWorkersDieOfTakesNoneAlong(t *testing.T) {
+// An event that kills workers becomes a dead letter. The events behind it in its room, which the
+// same workers held each time without beginning them, do not.
+func TestPoisonEvent_OnlyItBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: fragile, Implements: []room.Interface{room.PostRoomUserJoined}})

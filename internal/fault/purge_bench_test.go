@@ -14,8 +14,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// BenchmarkPurge is what it costs the server to remove one room's history from a stream of
-// 200,000 rooms with three events each: side by side, or a third of the stream apart.
+// BenchmarkPurge measures the server's cost of removing one room's history from a stream of 200,000
+// rooms with three events each. The events are next to each other, or a third of the stream apart.
 func BenchmarkPurge(b *testing.B) {
 	const rooms = 200_000
 	types := []room.EventType{room.EventCreate, room.EventUserJoin, room.EventDelete}

@@ -9,33 +9,32 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/internal/linear"
 	"github.com/roombus/roombus/roomclient"
 )
 
-// stage is everything there is to harm, each part a process of its own.
+// stage holds the parts that faults break, each a separate process.
 type stage struct {
-	bus      *harness.Bus // the test's own connection, which is not harmed
+	bus      *harness.Bus // the test's own connection, which has no faults
 	cluster  *harness.Cluster
-	services []*fault.Victim
-	workers  []*fault.Victim
+	services []*victim
+	workers  []*victim
 	records  records
-	nemesis  *fault.Nemesis
+	nemesis  *nemesis
 	clients  *clients
 }
 
-// ackWait is how long an event stays with a worker that is silent: less than the longest that one
-// is stopped.
+// ackWait is how long an event stays with a silent worker. It is shorter than the longest stop of a
+// process.
 const ackWait = 5 * time.Second
 
-// newStage starts room services on the NATS servers, each at the URL of its own, and workers.
+// newStage starts a room service for each URL, and workers.
 func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	t.Helper()
-	seed := fault.Seed(t)
+	seed := seed(t)
 	s := &stage{
-		cluster: c, records: records{t.TempDir()}, nemesis: fault.NewNemesis(seed),
+		cluster: c, records: records{t.TempDir()}, nemesis: newNemesis(seed),
 		clients: &clients{history: linear.NewHistory(), seed: seed, began: time.Now()},
 	}
 	replicas := "1"
@@ -59,10 +58,10 @@ func newStage(t *testing.T, c *harness.Cluster, urls ...string) *stage {
 	return s
 }
 
-func keepService(t *testing.T, url, replicas string) *fault.Victim {
+func keepService(t *testing.T, url, replicas string) *victim {
 	t.Helper()
 	program, env := harness.Binary(t), harness.Env(t.TempDir())
-	v := fault.Keep(t, "room service", func() *exec.Cmd {
+	v := keep(t, "room service", func() *exec.Cmd {
 		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms", "--snapshot-every", "200")
 		cmd.Env = env
 		return cmd
@@ -71,28 +70,28 @@ func keepService(t *testing.T, url, replicas string) *fault.Victim {
 	return v
 }
 
-// side is harms that come one after the other, with pauses of up to that long.
+// side is a sequence of random faults, with pauses of up to pause.
 type side struct {
-	pause time.Duration
-	harms []fault.Harm
+	pause  time.Duration
+	faults []fault
 }
 
-// run has clients at work for that long while every side does harm, and a little longer; then it
-// checks what must hold.
+// run runs the clients for that long while every side injects faults, and a little longer. Then it
+// checks the guarantees.
 func (s *stage) run(t *testing.T, long time.Duration, sides ...side) {
 	t.Helper()
 	working, rest := context.WithCancel(t.Context())
 	defer rest()
 	done := s.clients.use(working, t, s.cluster)
-	raging, calm := context.WithTimeout(t.Context(), long)
+	active, calm := context.WithTimeout(t.Context(), long)
 	defer calm()
 	for _, side := range sides {
-		s.nemesis.Rage(raging, side.pause, side.harms...)
+		s.nemesis.Run(active, side.pause, side.faults...)
 	}
 	s.nemesis.Wait()
 	t.Logf("done: %s", s.nemesis)
 	s.cluster.AwaitHealthy(t)
-	fault.Pause(t.Context(), time.Second)
+	pause(t.Context(), time.Second)
 	rest()
 	done()
 	s.verify(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// A stream without a leader answers nothing: a service that asks it while it starts asks again.
-func TestAServiceStartsThoughAnAnswerIsLost(t *testing.T) {
+// A stream without a leader does not answer. A service that starts repeats its request.
+func TestStart_LostAnswerIsRequestedAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")

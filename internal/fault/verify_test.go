@@ -19,22 +19,22 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// recovery is how long things may take to be as they should, once nobody does harm.
+// recovery bounds the time to recover after the last fault.
 const recovery = 90 * time.Second
 
-// verify checks everything that is promised, with everything at rest.
+// verify checks every guarantee once everything is at rest.
 func (s *stage) verify(t *testing.T) {
 	t.Helper()
 	events := s.events(t)
 	rooms := requireChained(t, events)
 	seen := s.clients.history.Summary()
-	assert.Positive(t, seen.Changed, "otherwise nothing has been tried")
+	assert.Positive(t, seen.Changed, "at least one command changed a room")
 	assert.NoError(t, s.clients.history.Settle(events))
 	seen.Overtaken = s.clients.history.Summary().Overtaken
 	t.Logf("%d events; commands as their clients saw them: %+v", len(events), seen)
 	assert.NoError(t, s.clients.history.Check())
-	s.clients.requireReadsOfWhatWas(t, events)
-	s.requireTold(t, events)
+	s.clients.requireTrueReads(t, events)
+	s.requireDelivered(t, events)
 	s.requireAgreed(t, events, rooms)
 	for _, v := range slices.Concat(s.services, s.workers) {
 		assert.NotRegexp(t, `DATA RACE|panic:|resetting the projection|message of the stream quarantined`, v.Output.String())
@@ -52,7 +52,7 @@ func (s *stage) events(t *testing.T) []room.Event {
 	return s.bus.Decoded(t)
 }
 
-// requireChained applies all events, each of which must follow on the one before it in its room.
+// requireChained applies all events. Each must follow the event before it in its room.
 func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
 	t.Helper()
 	rooms := make(map[string]*room.State)
@@ -69,8 +69,8 @@ func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
 	return rooms
 }
 
-// requireReadsOfWhatWas checks that what replicas said of rooms was so at some time.
-func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
+// requireTrueReads checks that every answer about a room was true at some time.
+func (c *clients) requireTrueReads(t *testing.T, events []room.Event) {
 	t.Helper()
 	type version struct {
 		room    string
@@ -88,9 +88,8 @@ func (c *clients) requireReadsOfWhatWas(t *testing.T, events []room.Event) {
 	t.Logf("%d reads", len(c.reads))
 }
 
-// requireAgreed checks that every replica has the rooms that the stream makes, down to the hash of
-// all that it knows of them. Who answers cannot be chosen, so they are asked until each has
-// answered.
+// requireAgreed checks that every replica has the rooms of the stream, and the same hash. A client
+// cannot choose the replica, so requests repeat until each has answered.
 func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string]*room.State) {
 	t.Helper()
 	var rows []string
@@ -101,7 +100,7 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 		}
 	}
 	slices.Sort(rows)
-	var askers []*roomclient.Client // a server gives requests to the services that are connected to itself, if there are any
+	var askers []*roomclient.Client // a server prefers the services that are connected to itself
 	for n := range s.cluster.Nodes {
 		askers = append(askers, roomclient.New(s.cluster.Connect(t, n), roomclient.Config{}))
 	}
@@ -136,11 +135,11 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 	}
 }
 
-// withoutSnapshot is what a room service says that cannot begin with the snapshot.
+// withoutSnapshot matches the log of a room service that cannot start from its snapshot.
 var withoutSnapshot = regexp.MustCompile(`(?m)^.*msg="snapshot unusable.*$`)
 
-// logSnapshots says how much there was of snapshots. One that cannot be had while NATS is away is
-// no loss: the stream is read.
+// logSnapshots logs the use of snapshots. If NATS is away while a service starts, the service reads
+// the stream instead.
 func (s *stage) logSnapshots(t *testing.T) {
 	t.Helper()
 	var wrote, read, without int
@@ -185,7 +184,7 @@ type replica struct {
 	data  roomsvc.EndpointData
 }
 
-// replicas are the room services that tell their figures.
+// replicas returns the room services that answer with their stats.
 func (s *stage) replicas(t require.TestingT) []replica {
 	subject, err := micro.ControlSubject(micro.StatsVerb, subjects.Service, "")
 	require.NoError(t, err)
@@ -196,7 +195,7 @@ func (s *stage) replicas(t require.TestingT) []replica {
 	var all []replica
 	for range s.services {
 		msg, err := sub.NextMsg(2 * time.Second)
-		require.NoError(t, err, "not every replica tells its figures")
+		require.NoError(t, err, "some replicas do not report their stats")
 		var stats micro.Stats
 		require.NoError(t, json.Unmarshal(msg.Data, &stats))
 		r := replica{id: stats.ID}

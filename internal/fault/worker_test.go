@@ -12,27 +12,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/appworker"
-	"github.com/roombus/roombus/internal/fault"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 )
 
-// The environment that makes the test program a worker of an app, and names the file in which it
-// records the events it has handled.
+// The environment variables that make the test program a worker of an app, and name the file in
+// which it records the handled events.
 const (
 	workerApp    = "ROOMBUS_TEST_WORKER"
 	workerRecord = "ROOMBUS_TEST_RECORD"
 )
 
-// The apps: the guard is essential for joins, refuses one user and is told everything, the greeter
-// is told of joins.
+// The apps. The guard is essential for joins, refuses one user and gets all events. The greeter
+// gets the events of joins.
 const (
 	guard   = "guard"
 	greeter = "greeter"
 	banned  = "banned"
 )
 
-// apps are their manifests. However many workers die of an event, it is tried again.
+// apps returns the manifests. An event is retried however many workers it kills.
 func apps() map[string]room.Manifest {
 	const attempts = room.MaxMaxAttempts
 	return map[string]room.Manifest{
@@ -46,7 +45,7 @@ func apps() map[string]room.Manifest {
 	}
 }
 
-// workerMain is the program of a worker. What it has written to its record stays if it is killed.
+// workerMain is the program of a worker. Its record survives a kill.
 func workerMain(app string) {
 	record, err := os.OpenFile(os.Getenv(workerRecord), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -83,18 +82,18 @@ func workerMain(app string) {
 		appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error { return write(e.Event) }))
 }
 
-// records is where the workers of the apps write.
+// records is the folder of the records.
 type records struct{ dir string }
 
 func (r records) file(app string) string { return filepath.Join(r.dir, app) }
 
 // keepWorker keeps a worker of the app running, and returns when it serves.
-func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
+func keepWorker(t *testing.T, url, app string, r records) *victim {
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
 	env := harness.Env(t.TempDir(), "NATS_URL="+url, workerApp+"="+app, workerRecord+"="+r.file(app))
-	v := fault.Keep(t, "worker of "+app, func() *exec.Cmd {
+	v := keep(t, "worker of "+app, func() *exec.Cmd {
 		cmd := exec.Command(program)
 		cmd.Env = env
 		return cmd
@@ -103,10 +102,10 @@ func keepWorker(t *testing.T, url, app string, r records) *fault.Victim {
 	return v
 }
 
-// handling is one that the workers of an app have recorded.
+// handling is an event that a worker has recorded.
 type handling struct{ event, process string }
 
-// handled is what the app's workers have handled, in that order.
+// handled returns the events that the app's workers have handled, in that order.
 func (r records) handled(t *testing.T, app string) (all []handling) {
 	t.Helper()
 	data, err := os.ReadFile(r.file(app))

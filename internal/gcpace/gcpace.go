@@ -1,5 +1,5 @@
-// Package gcpace keeps Go's garbage collector from running all the time in a program that keeps little and
-// allocates much, as a room service with few rooms does.
+// Package gcpace keeps Go's garbage collector from running all the time in a program with a small
+// live heap and many allocations, such as a room service with few rooms.
 package gcpace
 
 import (
@@ -11,14 +11,16 @@ import (
 )
 
 const (
-	// allowance is how much a program may allocate between two collections in addition to what it keeps.
+	// allowance is how much a program may allocate between two collections in addition to its live
+	// heap.
 	allowance = 64 << 20
 	usual     = 100 // percent, Go's default
 	interval  = time.Second
 )
 
-// Run sets the collector's percentage by the size of the heap until the context ends, and then as it was.
-// It does nothing if GOGC is set: then its user has decided. GOMEMLIMIT bounds the heap as usual.
+// Run sets the collector's percentage by the size of the live heap until the context ends, and then
+// resets it. It does nothing if GOGC is set, because the user has then chosen a percentage.
+// GOMEMLIMIT bounds the heap as usual.
 func Run(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
@@ -30,7 +32,7 @@ func Run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		metrics.Read(live)
-		if percent := percentFor(live[0].Value.Uint64()); percent != set { // setting it stops the program for a moment
+		if percent := percentFor(live[0].Value.Uint64()); percent != set { // setting it stops the world for a moment
 			debug.SetGCPercent(percent)
 			set = percent
 		}
@@ -43,8 +45,9 @@ func Run(ctx context.Context) {
 	}
 }
 
-// percentFor is the percentage for a heap of so many bytes: a multiple of the usual one.
+// percentFor returns the percentage for a live heap of so many bytes: a multiple of the usual
+// percentage.
 func percentFor(live uint64) int {
-	const least = 4 << 20 // what a collection is worth in any case
+	const least = 4 << 20 // below this size the percentage no longer rises
 	return usual * int(1+allowance/max(live, least))
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A small heap may grow to a multiple; what a large one may grow by is bounded by the usual percentage.
+// A small heap may grow to a multiple. The growth of a large heap is bounded by the usual
+// percentage.
 func TestPercentFor(t *testing.T) {
 	t.Parallel()
 	for live, want := range map[uint64]int{
@@ -27,7 +28,7 @@ func TestPercentFor(t *testing.T) {
 	}
 }
 
-func TestRun(t *testing.T) { // not parallel: there is one collector
+func TestRun(t *testing.T) { // not parallel: the process has one collector
 	percent := func() int {
 		is := debug.SetGCPercent(usual)
 		debug.SetGCPercent(is)

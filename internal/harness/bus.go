@@ -1,5 +1,3 @@
-// Package harness starts the real thing for tests: an embedded NATS server with JetStream, a
-// room service, app workers. Everything it starts ends with the test.
 package harness
 
 import (
@@ -75,8 +73,8 @@ func Requester(t testing.TB, nc *nats.Conn) *bus.Requester {
 	return a
 }
 
-// Serve starts a room service on the connection. It does not wait for workers unless the configuration
-// says so.
+// Serve starts a room service on the connection. It does not wait for workers unless the
+// configuration says so.
 func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
 	t.Helper()
 	if cfg.Logger == nil {
@@ -97,8 +95,8 @@ func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
 	return s
 }
 
-// Work runs a worker of the app until the test ends or stop is called, which returns what
-// Run returned.
+// Work runs a worker of the app until the test ends or stop is called. stop returns the result of
+// Run.
 func (b *Bus) Work(t testing.TB, m room.Manifest, handlers ...any) (stop func() error) {
 	t.Helper()
 	return b.WorkWith(t, appworker.Config{}, m, handlers...)
@@ -141,7 +139,7 @@ func (b *Bus) WorkWith(t testing.TB, cfg appworker.Config, m room.Manifest, hand
 	return stop
 }
 
-// Register makes an app known without a worker.
+// Register registers an app without a worker.
 func (b *Bus) Register(t testing.TB, m room.Manifest) {
 	t.Helper()
 	if m.Version == "" {
@@ -151,8 +149,8 @@ func (b *Bus) Register(t testing.TB, m room.Manifest) {
 	require.NoError(t, err)
 }
 
-// SetAckWait makes the server give the app's events to another worker after that time without a
-// word, as an operator may. Workers that run do not notice.
+// SetAckWait changes the ack wait of the app's consumer, as an operator may. Running workers do not
+// notice.
 func (b *Bus) SetAckWait(t testing.TB, app string, wait time.Duration) {
 	t.Helper()
 	c, err := b.JS.Consumer(t.Context(), subjects.Events, subjects.Durable(app))
@@ -163,10 +161,10 @@ func (b *Bus) SetAckWait(t testing.TB, app string, wait time.Duration) {
 	require.NoError(t, err)
 }
 
-// drainTimeout is long enough for servers that were killed to come back first.
+// drainTimeout allows for killed servers to come back first.
 const drainTimeout = 90 * time.Second
 
-// RequireDrained waits until the app has nothing left to do.
+// RequireDrained waits until the app has no events left to handle.
 func (b *Bus) RequireDrained(t testing.TB, app string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -175,7 +173,7 @@ func (b *Bus) RequireDrained(t testing.TB, app string) {
 	}, drainTimeout, 20*time.Millisecond, "%s does not come to an end with its events", app)
 }
 
-// Answer makes the test's own connection a worker of the app, on the plain wire.
+// Answer makes the test's own connection a worker of the app that speaks the wire protocol.
 func (b *Bus) Answer(t testing.TB, i room.Interface, app string, handle nats.MsgHandler) {
 	t.Helper()
 	sub, err := b.NC.QueueSubscribe(subjects.Pre(i, app), subjects.AppQueue(app), handle)
@@ -184,12 +182,12 @@ func (b *Bus) Answer(t testing.TB, i room.Interface, app string, handle nats.Msg
 	require.NoError(t, b.NC.Flush())
 }
 
-// Says is a handler for Answer that always replies the same.
+// Says is a handler for Answer that always sends the same reply.
 func Says(reply string) nats.MsgHandler {
 	return func(msg *nats.Msg) { _ = msg.Respond([]byte(reply)) }
 }
 
-// Create makes a channel of that id, created by user "owner".
+// Create makes a channel with that id, created by user "owner".
 func (b *Bus) Create(t testing.TB, id string) room.Result {
 	t.Helper()
 	r, err := b.Client.Create(t.Context(), NewRoom(id))
@@ -197,7 +195,7 @@ func (b *Bus) Create(t testing.TB, id string) room.Result {
 	return r
 }
 
-// NewRoom asks for a channel of that id, created by user "owner".
+// NewRoom returns the request for a channel with that id, created by user "owner".
 func NewRoom(id string) room.CreateRequest {
 	return room.CreateRequest{
 		Room:    room.NewRoom{ID: id, SlugifiedName: id, Type: room.Channel},
@@ -234,7 +232,7 @@ func (b *Bus) Decoded(t testing.TB) []room.Event {
 	return all
 }
 
-// Rejections reads the stream of rejections once it has n messages, or more.
+// Rejections reads the stream of rejections once it has at least n messages.
 func (b *Bus) Rejections(t testing.TB, n int) []room.Rejection {
 	t.Helper()
 	var stored []*jetstream.RawStreamMsg
@@ -251,7 +249,7 @@ func (b *Bus) Rejections(t testing.TB, n int) []room.Rejection {
 	return all
 }
 
-// Members are the ids of a room's members.
+// Members returns the ids of a room's members.
 func (b *Bus) Members(t testing.TB, roomID string) []string {
 	t.Helper()
 	var ids []string
@@ -262,7 +260,7 @@ func (b *Bus) Members(t testing.TB, roomID string) []string {
 	return ids
 }
 
-// Log writes to the test's log.
+// Log returns a logger that writes to the test's log.
 func Log(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }

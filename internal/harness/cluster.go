@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Cluster is NATS nodes, each a process of its own.
+// Cluster is a set of NATS nodes, each a separate process.
 type Cluster struct{ Nodes []*Node }
 
-// Node is one of them. It may be killed and started again; its store and ports stay.
+// Node is one NATS server. It may be killed and started again. Its store and ports stay.
 type Node struct {
 	Name    string
 	URL     string // for clients
@@ -28,9 +28,9 @@ type Node struct {
 	process *Process
 }
 
-// NewCluster starts three nodes from a configuration file that takes what differs between
-// nodes from the environment, as deploy/nats/node.conf does, and waits until they are one
-// cluster.
+// NewCluster starts three nodes from a configuration file and waits until they form a cluster. As
+// in deploy/nats/node.conf, the file takes the settings that differ between nodes from the
+// environment.
 func NewCluster(t testing.TB, config string) *Cluster {
 	t.Helper()
 	const size = 3
@@ -60,7 +60,7 @@ func NewCluster(t testing.TB, config string) *Cluster {
 	return c
 }
 
-// URL names all nodes.
+// URL lists all nodes.
 func (c *Cluster) URL() string {
 	var urls []string
 	for _, n := range c.Nodes {
@@ -69,7 +69,7 @@ func (c *Cluster) URL() string {
 	return strings.Join(urls, ",")
 }
 
-// Connect connects to the node of that index, and to another one should that one be gone.
+// Connect connects to the node with that index, or to another node if that node is down.
 func (c *Cluster) Connect(t testing.TB, first int) *nats.Conn {
 	t.Helper()
 	urls := []string{c.Nodes[first].URL}
@@ -85,7 +85,7 @@ func (c *Cluster) Connect(t testing.TB, first int) *nats.Conn {
 	return nc
 }
 
-// Node is the node of that name.
+// Node returns the node with that name.
 func (c *Cluster) Node(t testing.TB, name string) *Node {
 	t.Helper()
 	for _, n := range c.Nodes {
@@ -97,8 +97,8 @@ func (c *Cluster) Node(t testing.TB, name string) *Node {
 	return nil
 }
 
-// AwaitHealthy waits until every node says that it is part of the cluster and that its copies
-// of the streams are up to date.
+// AwaitHealthy waits until every node reports that it is part of the cluster and that its copies of
+// the streams are up to date.
 func (c *Cluster) AwaitHealthy(t testing.TB) {
 	t.Helper()
 	client := http.Client{Timeout: time.Second}
@@ -120,15 +120,14 @@ func (n *Node) Start(t testing.TB) {
 	n.process = StartCmd(t, n.cmd())
 }
 
-// Kill ends the node without a word to anybody.
+// Kill kills the node with SIGKILL.
 func (n *Node) Kill() {
 	n.process.Signal(syscall.SIGKILL)
 	n.process.Wait()
 }
 
-// freePorts are addresses on 127.0.0.1 that nobody listens on. They are drawn from below the
-// range that systems give to those who ask for any port, so that nobody else gets one between
-// here and the start of the process that it is for.
+// freePorts returns free addresses on 127.0.0.1. The ports are below the range from which the
+// system chooses ports, so that no other process gets one before the node starts.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	const lowest, highest = 10000, 30000
@@ -138,7 +137,7 @@ func freePorts(t testing.TB, n int) []string {
 		if err != nil {
 			continue
 		}
-		defer func() { _ = l.Close() }() // when all are there, lest one is drawn twice
+		defer func() { _ = l.Close() }() // all are held until the end, so that no port is returned twice
 		addresses = append(addresses, l.Addr().String())
 		if len(addresses) == n {
 			return addresses

@@ -14,35 +14,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Disk is a small disk that one process alone has, in a mount namespace of its own: with the
-// process it is gone.
+// Disk is a small disk in the mount namespace of one process. It disappears with the process.
 type Disk struct {
 	Dir string // for the process
 	mib int
 	cmd *exec.Cmd
 }
 
-// NewDisk is a disk for the command of Cmd. It skips the test where the system lets nobody but
-// root mount, and the test is not root's.
+// NewDisk makes a disk for the command of Cmd. It skips the test if the system does not allow the
+// test to mount.
 func NewDisk(t testing.TB, mib int) *Disk {
 	t.Helper()
 	d := &Disk{Dir: t.TempDir(), mib: mib}
 	if out, err := d.wrap("true").CombinedOutput(); err != nil {
-		t.Skipf("needs to mount a disk of its own, in a user namespace (unshare -rm): %v: %s", err, out)
+		t.Skipf("needs to mount a disk in a user namespace (unshare -rm): %v: %s", err, out)
 	}
 	return d
 }
 
-// Cmd is a program with the disk.
+// Cmd returns the command for a program that sees the disk.
 func (d *Disk) Cmd(program string, args ...string) *exec.Cmd {
 	d.cmd = d.wrap(append([]string{program}, args...)...)
 	return d.cmd
 }
 
-// Loop is a program with the disk that is started again whenever it ends.
+// Loop returns the command for a program that sees the disk and is restarted whenever it ends.
 func (d *Disk) Loop(program string, args ...string) *exec.Cmd {
 	d.cmd = d.wrap(append([]string{"sh", "-c", `while :; do "$@"; done`, "sh", program}, args...)...)
-	// A process namespace ends all with the first that is in it.
+	// When the first process of a PID namespace ends, the kernel kills the others.
 	d.cmd.Args = slices.Insert(d.cmd.Args, 1, "--pid", "--fork", "--kill-child")
 	return d.cmd
 }
@@ -67,8 +66,8 @@ func (d *Disk) wrap(command ...string) *exec.Cmd {
 	return exec.Command("unshare", append([]string{"--map-root-user", "--mount", "sh", "-c", mount, "sh"}, command...)...)
 }
 
-// Fill allocates a file as large as the disk has room for, or of at most so many bytes. It does not
-// write the bytes: that would give a program that watches its disk the time to react.
+// Fill allocates a file that fills the disk, or that has atMost bytes. It does not write the bytes:
+// that would give a program that watches its disk time to react.
 func (d *Disk) Fill(t testing.TB, atMost int64) (size int64) {
 	t.Helper()
 	f, err := os.Create(d.ballast())
@@ -97,7 +96,7 @@ func (d *Disk) Empty(t testing.TB) {
 	require.NoError(t, os.Remove(d.ballast()))
 }
 
-// ballast is the file, seen from outside of the namespace.
+// ballast is the path of the file, seen from outside the namespace.
 func (d *Disk) ballast() string {
 	return filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "root", d.Dir, "ballast")
 }

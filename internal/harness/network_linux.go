@@ -17,10 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Network connects hosts, each a network namespace of its own, through this process: packets of
-// one host are read from its tun device and written to that of another, late, or not at all, as
-// the test says. Nothing in the system has a name, so that nothing is left over: the namespaces
-// go with the test's process and those that it has started in them.
+// Network connects hosts through this process. Each host is a network namespace. Packets are read
+// from the tun device of one host and written to that of another. The test may delay or drop them.
+// Nothing in the system gets a name, so the namespaces disappear with the test's process and its
+// children.
 type Network struct {
 	mu    sync.RWMutex
 	hosts map[[4]byte]*Host
@@ -29,7 +29,7 @@ type Network struct {
 	delay func() time.Duration
 }
 
-// Host is one of them.
+// Host is one network namespace.
 type Host struct {
 	IP  string
 	net *Network
@@ -40,7 +40,7 @@ type Host struct {
 // mtu is that of the tun devices.
 const mtu = 1500
 
-// NewNetwork makes hosts 10.77.0.1 and so on. It skips the test where the system does not let it.
+// NewNetwork makes hosts 10.77.0.1 and so on. It skips the test if the system does not allow that.
 func NewNetwork(t testing.TB, hosts int) (*Network, []*Host) {
 	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil {
@@ -49,7 +49,7 @@ func NewNetwork(t testing.TB, hosts int) (*Network, []*Host) {
 	n := &Network{hosts: make(map[[4]byte]*Host), group: make(map[*Host]int)}
 	for k := range hosts {
 		if err := n.add(t, byte(k+1)); err != nil {
-			t.Skipf("needs network namespaces and /dev/net/tun: run it as root, or as one in a namespace (unshare -rn): %v", err)
+			t.Skipf("needs network namespaces and /dev/net/tun: run it as root, or as root of a namespace (unshare -rn): %v", err)
 		}
 	}
 	for _, h := range n.hosts {
@@ -64,7 +64,7 @@ func (n *Network) add(t testing.TB, number byte) error {
 	h := &Host{IP: net.IP(ip[:]).String(), net: n}
 	made := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and not unlocked: the thread is of no other use
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
 		made <- h.open()
 	}()
 	if err := <-made; err != nil {
@@ -75,7 +75,7 @@ func (n *Network) add(t testing.TB, number byte) error {
 	return nil
 }
 
-// open makes the namespace, which the calling thread is then in, and its device.
+// open makes the namespace, moves the calling thread into it, and makes its device.
 func (h *Host) open() (err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("making a network namespace: %w", err)
@@ -95,7 +95,7 @@ func (h *Host) open() (err error) {
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
 		return fmt.Errorf("making a tun device: %w", err)
 	}
-	h.tun = os.NewFile(uintptr(fd), "tun") // not sooner: without a device it cannot be waited for
+	h.tun = os.NewFile(uintptr(fd), "tun") // only now: a file without its device cannot be polled
 	for _, args := range [][]string{{"addr", "add", h.IP + "/24", "dev", "tun0"}, {"link", "set", "tun0", "up"}, {"link", "set", "lo", "up"}} {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %v: %w: %s", args, err, out)
@@ -104,7 +104,7 @@ func (h *Host) open() (err error) {
 	return nil
 }
 
-// forward passes on what the host sends, until its device is closed.
+// forward passes on the packets of the host, until its device is closed.
 func (h *Host) forward() {
 	for {
 		packet := make([]byte, mtu)
@@ -127,13 +127,13 @@ func (n *Network) pass(from *Host, packet []byte) {
 		return
 	}
 	if n.delay == nil {
-		_, _ = to.tun.Write(packet) // what does not fit is lost, as on any network
+		_, _ = to.tun.Write(packet) // a full queue drops packets, as on any network
 		return
 	}
 	time.AfterFunc(n.delay(), func() { _, _ = to.tun.Write(packet) })
 }
 
-// Part cuts these hosts off from all others. They reach each other.
+// Part cuts these hosts off from all others. They still reach each other.
 func (n *Network) Part(hosts ...*Host) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -142,21 +142,21 @@ func (n *Network) Part(hosts ...*Host) {
 	}
 }
 
-// Delay makes every packet late by so much, more or less.
+// Delay delays every packet by mean, give or take deviation.
 func (n *Network) Delay(mean, deviation time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.delay = func() time.Duration { return mean - deviation + rand.N(2*deviation) }
 }
 
-// Lose loses so much of all packets.
+// Lose drops that part of all packets.
 func (n *Network) Lose(part float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loss = part
 }
 
-// Heal ends all that is wrong.
+// Heal removes all faults.
 func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -175,7 +175,7 @@ func (h *Host) Start(t testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Dial connects from the host; it is a dialer for nats.SetCustomDialer.
+// Dial connects from the host. Host implements the dialer of nats.SetCustomDialer.
 func (h *Host) Dial(network, address string) (conn net.Conn, err error) {
 	err = h.do(func() error {
 		conn, err = net.DialTimeout(network, address, 2*time.Second)
@@ -184,7 +184,8 @@ func (h *Host) Dial(network, address string) (conn net.Conn, err error) {
 	return conn, err
 }
 
-// do does something as a thread of the host: what it opens and starts is there.
+// do runs f on a thread of the host. Files and processes that f opens and starts belong to the
+// host.
 func (h *Host) do(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -198,7 +199,7 @@ func (h *Host) do(f func() error) error {
 	}
 	err = f()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		panic(back) // the thread would go on in the wrong network
+		panic(back) // the thread would stay in the wrong network
 	}
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// NewNode starts one NATS server that is a process of its own, and waits until it is healthy.
+// NewNode starts one NATS server as a separate process, and waits until it is healthy.
 func NewNode(t testing.TB) *Cluster {
 	t.Helper()
 	server := Tool(t, NATSServer)

@@ -19,10 +19,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// processTimeout bounds what a process is waited for.
+// processTimeout bounds every wait for a process.
 const processTimeout = 60 * time.Second
 
-// binDir is where the binary is built; Main makes and removes it.
+// binDir is the folder of the binary. Main creates and removes it.
 var binDir string
 
 var build = sync.OnceValues(func() (string, error) {
@@ -38,15 +38,15 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// Main runs the tests of a package that uses Binary, removes the binary after them, and fails
-// if they leave a goroutine behind.
+// Main runs the tests of a package that uses Binary, then removes the binary. It fails if the tests
+// leak a goroutine.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "roombus-test-")
 	if err != nil {
 		panic(err)
 	}
 	binDir = dir
-	if os.Getenv("GORACE") == "" { // a program with the race detector sleeps for a second before it exits
+	if os.Getenv("GORACE") == "" { // with the race detector, a program sleeps for a second before it exits
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
@@ -55,8 +55,8 @@ func Main(m *testing.M) {
 	}))
 }
 
-// Binary is the roombus program, built once for all tests, with the race detector if they
-// run under it.
+// Binary returns the roombus program, built once for all tests, with the race detector if the tests
+// use it.
 func Binary(t testing.TB) string {
 	t.Helper()
 	binary, err := build()
@@ -64,7 +64,7 @@ func Binary(t testing.TB) string {
 	return binary
 }
 
-// Process is a program that runs beside the test. It is killed when the test ends.
+// Process is a running program. It is killed when the test ends.
 type Process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -73,8 +73,8 @@ type Process struct {
 	ended  chan struct{}
 }
 
-// Env is the environment without what would lead a program to another NATS, or to the
-// tester's own files.
+// Env returns the environment without the variables that would lead a program to another NATS
+// server, or to the user's own files.
 func Env(home string, extra ...string) []string {
 	var env []string
 	for _, v := range os.Environ() {
@@ -85,7 +85,7 @@ func Env(home string, extra ...string) []string {
 	return append(append(env, "HOME="+home), extra...)
 }
 
-// Start starts a program in an environment of its own.
+// Start starts a program in a clean environment.
 func Start(t testing.TB, program string, args ...string) *Process {
 	t.Helper()
 	cmd := exec.Command(program, args...)
@@ -93,20 +93,20 @@ func Start(t testing.TB, program string, args ...string) *Process {
 	return StartCmd(t, cmd)
 }
 
-// StartCmd starts the command, with its output taken.
+// StartCmd starts the command and captures its output.
 func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: cmd, Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	require.NoError(t, cmd.Start())
 	go func() {
-		_ = cmd.Wait() // the state says how it ended
+		_ = cmd.Wait() // ProcessState has the result
 		p.Stdout.close()
 		p.Stderr.close()
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Process.Kill() // it may have ended already
 		<-p.ended
 		if t.Failed() {
 			t.Logf("%s\nstdout:\n%s\nstderr:\n%s", cmd, p.Stdout, p.Stderr)
@@ -118,7 +118,7 @@ func StartCmd(t testing.TB, cmd *exec.Cmd) *Process {
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// CPU is the processor time that the process has taken; it must have ended.
+// CPU returns the processor time of the process, which must have ended.
 func (p *Process) CPU() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
@@ -155,7 +155,7 @@ func RunProgram(t testing.TB, program string, args ...string) (status int, stdou
 	return status, p.Stdout.String(), p.Stderr.String()
 }
 
-// Output collects what a process, or a logger, writes, and lets a test wait for some of it.
+// Output collects the output of a process or a logger, and lets a test wait for a part of it.
 type Output struct {
 	mu     sync.Mutex
 	buf    bytes.Buffer
@@ -163,7 +163,7 @@ type Output struct {
 	closed bool
 }
 
-// NewOutput is empty.
+// NewOutput returns an empty Output.
 func NewOutput() *Output { return &Output{more: make(chan struct{})} }
 
 var _ io.Writer = (*Output)(nil)
@@ -193,7 +193,7 @@ func (o *Output) String() string {
 	return o.buf.String()
 }
 
-// Await returns the first match of the pattern, its groups after it, once it is there.
+// Await waits for the pattern, and returns its first match and the groups.
 func (o *Output) Await(t testing.TB, pattern string) []string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -217,8 +217,8 @@ func (o *Output) Await(t testing.TB, pattern string) []string {
 	}
 }
 
-// ServeProcess starts "roombus serve" with a NATS server inside on a free port, and returns its URL
-// once it serves. It does not wait for workers unless the arguments say so.
+// ServeProcess starts "roombus serve" with an embedded NATS server on a free port, and returns its
+// URL once it serves. It does not wait for workers unless the arguments say so.
 func ServeProcess(t testing.TB, args ...string) (p *Process, url string) {
 	t.Helper()
 	p = Start(t, Binary(t), append([]string{"serve", "--listen", "127.0.0.1:0", "--worker-wait", "-1s"}, args...)...)

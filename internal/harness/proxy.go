@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy stands between a connection and its server, to lose what is on its way.
+// Proxy stands between a connection and its server, to lose messages in transit.
 type Proxy struct {
 	t        testing.TB
 	target   string
@@ -51,15 +51,13 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// URL is where to connect.
+// URL is the address of the proxy.
 func (p *Proxy) URL() string { return "nats://" + p.listener.Addr().String() }
 
-// LoseToServer cuts the connection, once, instead of passing on to the server what contains
-// the text.
+// LoseToServer cuts the connection, once, instead of passing on data with that text to the server.
 func (p *Proxy) LoseToServer(text string) { p.lose(toServer, text) }
 
-// LoseToClient cuts the connection, once, instead of passing on to the client what contains
-// the text.
+// LoseToClient cuts the connection, once, instead of passing on data with that text to the client.
 func (p *Proxy) LoseToClient(text string) { p.lose(toClient, text) }
 
 func (p *Proxy) lose(d direction, text string) {
@@ -68,7 +66,7 @@ func (p *Proxy) lose(d direction, text string) {
 	p.cuts[d] = []byte(text)
 }
 
-// Close cuts every connection and lets none through until Open.
+// Close cuts every connection and refuses new ones until Open.
 func (p *Proxy) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +84,7 @@ func (p *Proxy) Open() {
 	p.closed = false
 }
 
-// Hold keeps what is sent to the server, without closing a connection, until Release.
+// Hold delays data to the server until Release. It closes no connection.
 func (p *Proxy) Hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +93,7 @@ func (p *Proxy) Hold() {
 	}
 }
 
-// Release passes on what was held.
+// Release passes on the held data.
 func (p *Proxy) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +103,7 @@ func (p *Proxy) Release() {
 	}
 }
 
-// Cuts is how often the connection has been cut.
+// Cuts returns how often the connection has been cut.
 func (p *Proxy) Cuts() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +118,7 @@ func (p *Proxy) accept() {
 		}
 		server, err := new(net.Dialer).DialContext(p.t.Context(), "tcp", p.target)
 		if err != nil {
-			_ = client.Close() // the server is away
+			_ = client.Close() // the server is down
 			continue
 		}
 		if !p.let(client, server) {
@@ -142,7 +140,7 @@ func (p *Proxy) let(conns ...net.Conn) bool {
 	return true
 }
 
-// pass hands on what comes until one side closes or the connection is cut.
+// pass copies data until one side closes or the connection is cut.
 func (p *Proxy) pass(d direction, from, to net.Conn) {
 	defer func() { _, _ = from.Close(), to.Close() }()
 	buf := make([]byte, 64<<10)

@@ -2,5 +2,6 @@
 
 package harness
 
-// BuildFlags are those of a program that a test starts: with the race detector if it is.
+// BuildFlags are the flags for programs that a test starts. They enable the race detector if the
+// test uses it.
 func BuildFlags() []string { return []string{"-race"} }

@@ -11,17 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The programs of others that tests run, with the versions that are tried.
+// Third-party programs that tests run, with the tested versions.
 const (
 	NATSCLI    = "github.com/nats-io/natscli/nats@v0.5.1"
 	NATSServer = "github.com/nats-io/nats-server/v2@v2.15.2"
 	Gofail     = "go.etcd.io/gofail@v0.2.0"
-	// OldNATSServer is one that roombus must refuse.
+	// OldNATSServer is a version that roombus must refuse.
 	OldNATSServer = "github.com/nats-io/nats-server/v2@v2.10.29"
 )
 
-// Tool is the program of a Go package, installed through the module proxy and kept in the
-// user's cache for the next run.
+// Tool returns the program of a Go package. It is installed through the module proxy and kept in
+// the user's cache for the next run.
 func Tool(t testing.TB, pkg string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -43,7 +43,8 @@ func Tool(t testing.TB, pkg string) string {
 	return program
 }
 
-// Program is the path of a program that the system has. Without it the test is skipped, and fails in CI.
+// Program returns the path of an installed program. If it is missing, the test is skipped, or in CI
+// fails.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	program, err := exec.LookPath(name)
@@ -53,7 +54,7 @@ func Program(t testing.TB, name string) string {
 	return program
 }
 
-// SkipOutsideCI skips the test, for lack of something that CI must have: there the test fails.
+// SkipOutsideCI skips the test because a requirement is missing. In CI it fails the test.
 func SkipOutsideCI(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

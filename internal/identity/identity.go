@@ -1,4 +1,4 @@
-// Package identity tells which process this is: of which build, on which host.
+// Package identity identifies a process: its build and its host.
 package identity
 
 import (
@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// revision is set by the linker (-X) where the program is built without its repository, as in the
+// revision is set by the linker (-X) if the program is built without its repository, as in the
 // container image.
 var revision string
 
-// unknown stands for what cannot be found out.
+// unknown stands for a value that cannot be determined.
 const unknown = "unknown"
 
-// Process is what tells one process from another.
+// Process identifies a process.
 type Process struct {
 	Host     string
 	PID      int
@@ -24,7 +24,7 @@ type Process struct {
 	Started  time.Time
 }
 
-// This returns this process, which counts as started now.
+// This returns this process. Its start time is the time of the call.
 func This() Process {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
@@ -43,7 +43,7 @@ func Revision() string {
 	return recorded(info)
 }
 
-// recorded is the revision that the go command has recorded in a build.
+// recorded returns the revision that the go command recorded in a build.
 func recorded(info *debug.BuildInfo) string {
 	var is string
 	dirty := false
@@ -65,7 +65,7 @@ func recorded(info *debug.BuildInfo) string {
 
 func short(revision string) string { return revision[:min(12, len(revision))] }
 
-// Metadata is the process as the micro protocol shows it.
+// Metadata returns the process as metadata of the micro protocol.
 func (p Process) Metadata() map[string]string {
 	return map[string]string{
 		"host":     p.Host,

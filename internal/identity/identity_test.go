@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRevision_IsTheOneOfTheBuild(t *testing.T) {
+func TestRevision_OfTheBuild(t *testing.T) {
 	t.Parallel()
 	const revision = "573a577aabbccddeeff00112233445566778899a"
 	for want, settings := range map[string][]debug.BuildSetting{

@@ -1,4 +1,3 @@
-// Package interrupt is what a program does when it is told to stop.
 package interrupt
 
 import (
@@ -8,12 +7,12 @@ import (
 	"syscall"
 )
 
-// status is that of a process that SIGINT ended, as shells have it.
+// status is the exit status of a process that SIGINT ended, as in shells.
 const status = 130
 
-// Context ends at the first SIGINT or SIGTERM, for the program to finish what it has begun.
-// The second ends the process at once. Output that nobody reads any more is an error of
-// writing, not the end of the process: there may be something to clear away.
+// Context returns a context that ends at the first SIGINT or SIGTERM, so that the program can
+// finish its work. The second signal ends the process at once. SIGPIPE is ignored: writing to a
+// closed pipe returns an error, so that the program can clean up.
 func Context() context.Context {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(context.Background())

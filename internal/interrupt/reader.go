@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Reader is a reader whose Read returns when the context ends, also while what it reads from
-// has nothing to give, as a terminal may.
+// Reader returns a reader whose Read returns when the context ends, even while r blocks, as a
+// terminal may.
 func Reader(ctx context.Context, r io.Reader) io.Reader {
 	chunks := make(chan chunk)
 	go func() {

@@ -1,4 +1,3 @@
-// Package latency keeps how long things took.
 package latency
 
 import (
@@ -7,13 +6,13 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Latencies are kept from a microsecond to ten minutes, to three digits.
+// A distribution has a range from a microsecond to ten minutes, and three significant digits.
 const (
 	longest = 10 * time.Minute
 	digits  = 3
 )
 
-// Distribution is how latencies are distributed. It is for one goroutine at a time.
+// Distribution is a distribution of latencies. It is not safe for concurrent use.
 type Distribution struct{ histogram *hdrhistogram.Histogram }
 
 // Quantiles of a distribution, in milliseconds.
@@ -25,28 +24,28 @@ type Quantiles struct {
 	Max  float64 `json:"max"`
 }
 
-// New returns a distribution of nothing.
+// New returns an empty distribution.
 func New() *Distribution {
 	return &Distribution{hdrhistogram.New(1, longest.Microseconds(), digits)}
 }
 
 // Add adds one latency.
 func (d *Distribution) Add(took time.Duration) {
-	_ = d.histogram.RecordValue(min(took, longest).Microseconds()) // in range, as it is cut
+	_ = d.histogram.RecordValue(min(took, longest).Microseconds()) // longer latencies are cut, so the value is in range
 }
 
 // Merge adds all latencies of another distribution.
 func (d *Distribution) Merge(o *Distribution) { d.histogram.Merge(o.histogram) }
 
-// Count is how many latencies there are.
+// Count returns the number of latencies.
 func (d *Distribution) Count() int64 { return d.histogram.TotalCount() }
 
-// At is a quantile, named in percent, in milliseconds.
+// At returns the latency in milliseconds at a quantile, given in percent.
 func (d *Distribution) At(quantile float64) float64 {
 	return ms(d.histogram.ValueAtQuantile(quantile))
 }
 
-// Quantiles are those that are shown.
+// Quantiles returns the quantiles to report.
 func (d *Distribution) Quantiles() Quantiles {
 	return Quantiles{P50: d.At(50), P90: d.At(90), P99: d.At(99), P999: d.At(99.9), Max: ms(d.histogram.Max())}
 }

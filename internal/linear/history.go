@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// History is what clients have done and seen. It is safe for concurrent use.
+// History records the commands of clients and their answers. It is safe for concurrent use.
 type History struct {
 	began time.Time
 
@@ -32,21 +32,21 @@ type Operation struct {
 	output         Output
 	outcome        outcome
 	sure           bool
-	late           *Output // of a slow try that did it all the same, after the answer to another
+	late           *Output // the result of a slow try that committed after another try was answered
 }
 
 type outcome int
 
 const (
-	unknown outcome = iota // also of what is still being done
+	unknown outcome = iota // also for commands in progress
 	known
-	nothing // was done, and nothing was learned of the room
+	nothing // the command ended, and its answer says nothing about the room
 )
 
-// NewHistory is empty.
+// NewHistory returns an empty history.
 func NewHistory() *History { return &History{began: time.Now()} }
 
-// Begin takes note of a command that is about to be sent for the first time.
+// Begin records a command before it is sent for the first time.
 func (h *History) Begin(client int, id string, in Input) *Operation {
 	op := &Operation{ID: id, Client: client, Input: in, call: h.now()}
 	h.mu.Lock()
@@ -55,8 +55,8 @@ func (h *History) Begin(client int, id string, in Input) *Operation {
 	return op
 }
 
-// End takes note of how a command ended for its client. Sure says that no try of it before the
-// last one may still be at work.
+// End records the answer to a command. Sure says that no earlier try of the command may still be
+// running.
 func (h *History) End(op *Operation, r room.Result, err error, sure bool) {
 	now := h.now()
 	h.mu.Lock()
@@ -65,9 +65,10 @@ func (h *History) End(op *Operation, r room.Result, err error, sure bool) {
 	op.output, op.outcome = read(r, err, sure)
 }
 
-// read tells answers that promise something from those that promise nothing. What the state of
-// the room forbids was so when it was said. Other refusals say that this try did nothing, and nothing of those before it; but that of the
-// model's app, which is always the same.
+// read separates answers that say something about the room from answers that do not. A refusal
+// because of the room's state describes the state at that time. The refusal of the model's app
+// never changes. Other refusals only say that this try did nothing, and say nothing about earlier
+// tries.
 func read(r room.Result, err error, sure bool) (Output, outcome) {
 	if err == nil {
 		out := Output{Changed: r.Changed, Version: r.Room.Version, Members: r.Room.MemberCount}
@@ -93,8 +94,8 @@ func read(r room.Result, err error, sure bool) (Output, outcome) {
 
 func (h *History) now() int64 { return time.Since(h.began).Nanoseconds() }
 
-// Summary counts the operations by how they ended. Overtaken are those of the unchanged and the
-// refused ones that an earlier try did after the answer.
+// Summary counts the operations by their end. Overtaken counts the unchanged and refused operations
+// that an earlier try committed after the answer.
 type Summary struct{ Changed, Unchanged, Refused, Nothing, Unknown, Overtaken int }
 
 // Summary counts the operations.
@@ -122,10 +123,10 @@ func (h *History) Summary() Summary {
 	return s
 }
 
-// Settle holds the history against all events that there are once everything is at rest. What
-// was acknowledged must be there where the answer said, what was answered otherwise must not be,
-// unless an earlier try was still at work, and no id may be there twice. What was left open is
-// closed.
+// Settle compares the history with all events, once no command is running. An acknowledged command
+// must be stored where the answer said. Any other command must not be stored, unless an earlier try
+// was still running. No id may be stored twice. Settle also decides the operations without an
+// answer.
 func (h *History) Settle(events []room.Event) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,7 +147,7 @@ func (h *History) Settle(events []room.Event) error {
 		case op.outcome == unknown:
 			op.outcome = nothing
 		case op.output.Changed && !is:
-			errs = append(errs, fmt.Errorf("command %s was acknowledged as event %d, which is not there", op.ID, op.output.Seq))
+			errs = append(errs, fmt.Errorf("command %s was acknowledged as event %d, which is not stored", op.ID, op.output.Seq))
 		case op.output.Changed && op.output != out:
 			errs = append(errs, fmt.Errorf("command %s was answered with %q, stored is %q", op.ID, op.output, out))
 		case !op.output.Changed && is && !op.sure:
@@ -158,11 +159,13 @@ func (h *History) Settle(events []room.Event) error {
 	return errors.Join(errs...)
 }
 
-// checkTime bounds the search in one room. It is needed only where there is nothing to be found.
+// checkTime bounds the search in one room. A search that takes that long has usually found no
+// violation.
 const checkTime = 2 * time.Minute
 
-// Check returns an error for every room whose commands were not linearizable, or that could not
-// be decided about. It names a file that shows them in a browser, which nobody removes.
+// Check returns an error for every room whose commands were not linearizable, or that the search
+// could not decide in time. The error names an HTML file that shows the commands. The file is not
+// removed.
 func (h *History) Check() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -193,7 +196,7 @@ func (h *History) Check() error {
 	return errors.Join(errs...)
 }
 
-// show writes what the search has found to a file.
+// show writes the result of the search to a file.
 func show(ops []porcupine.Operation) string {
 	_, info := porcupine.CheckOperationsVerbose(model(), slices.Clone(ops), checkTime)
 	f, err := os.CreateTemp("", "roombus-history-*.html")

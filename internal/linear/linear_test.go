@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// A story is what happened in which order: "begin" and "end" of a command by its id.
+// A story is a sequence of moments: the begin and the end of a command, by its id.
 type moment struct {
 	begin string // id
 	in    linear.Input
@@ -98,7 +98,7 @@ func TestHistories(t *testing.T) {
 		"a room that is not yet": {story: append([]moment{begin("x", creates, "a"), failed("x", room.CodeRoomExists)}, created()...)},
 		"a stale unchanged": {story: created(
 			begin("j", joins, "a"), done("j", 2, 2, 4), begin("l", leaves, "a"), done("l", 3, 1, 5), begin("k", joins, "a"), unchanged("k", 2, 2))},
-		"a refused user who is in": {story: created(begin("j", joins, "banned"), done("j", 2, 2, 4))},
+		"a refused user that is a member": {story: created(begin("j", joins, "banned"), done("j", 2, 2, 4))},
 		"not in the order of the stream": {story: created(
 			begin("d", deletes, "a"), done("d", 2, 1, 9), begin("c2", creates, "a"), done("c2", 1, 1, 8))},
 		"no answer, and never done": {story: created(
@@ -114,7 +114,7 @@ func TestHistories(t *testing.T) {
 				begin("k", joins, "b"), done("k", 3, 3, 5), begin("j", joins, "a"), failed("j", room.CodeUnavailable)),
 			extra: []room.Event{stored("j", 2, 2, 4)},
 		},
-		"nobody knows why the version is so high": {story: created(begin("j", joins, "a"), done("j", 3, 3, 5))},
+		"the version is too high": {story: created(begin("j", joins, "a"), done("j", 3, 3, 5))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,8 +139,8 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// What was answered and what is stored must be the same.
-func TestSettling(t *testing.T) {
+// The answers and the stored events must agree.
+func TestHistory_Settle(t *testing.T) {
 	t.Parallel()
 	story := created(begin("j", joins, "a"), failed("j", room.CodeEssentialAppUnavailable))
 	for name, c := range map[string]struct {
@@ -149,7 +149,7 @@ func TestSettling(t *testing.T) {
 	}{
 		"as answered":           {events: []room.Event{stored("c", 1, 1, 1)}},
 		"others may be there":   {events: []room.Event{stored("c", 1, 1, 1), stored("x", 1, 1, 2)}},
-		"lost":                  {err: "command c was acknowledged as event 1, which is not there"},
+		"lost":                  {err: "command c was acknowledged as event 1, which is not stored"},
 		"elsewhere":             {events: []room.Event{stored("c", 1, 1, 2)}, err: "command c was answered"},
 		"twice":                 {events: []room.Event{stored("c", 1, 1, 1), stored("c", 1, 1, 1)}, err: "have the id c"},
 		"refused and yet there": {events: []room.Event{stored("c", 1, 1, 1), stored("j", 2, 2, 2)}, err: "command j was answered"},
@@ -166,9 +166,9 @@ func TestSettling(t *testing.T) {
 	}
 }
 
-// A try that was left unanswered may be done after another was answered without a change; what was
-// answered must have been so at the time all the same.
-func TestOvertaking(t *testing.T) {
+// A try without an answer may commit after another was answered without a change. That answer must
+// still have been true at its time.
+func TestHistory_OvertakenCommand(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		version uint64 // of the answer
@@ -199,7 +199,7 @@ func TestOvertaking(t *testing.T) {
 	}
 }
 
-// An answer that promises nothing is not held against the service.
+// An answer that says nothing about the room is not checked.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

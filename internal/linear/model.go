@@ -12,33 +12,33 @@ import (
 
 // Input is a command.
 type Input struct {
-	Event room.EventType // that it makes if it changes anything
+	Event room.EventType // the event of the command, if it changes anything
 	Room  string
-	User  string // who creates, deletes, joins or leaves
-	// Refused: an app refuses the user, whenever it is asked.
+	User  string // the user that creates, deletes, joins or leaves
+	// Refused says that an app refuses the user, whenever it is asked.
 	Refused bool
 
-	overtaken string // id: this is the answer to a command that an earlier try did later
+	overtaken string // id: an earlier try of this command commits after this answer
 	late      string // id: this is that try
 }
 
 // Output is the answer to a command.
 type Output struct {
-	Code    room.Code // why it was not done, empty if it was possible
+	Code    room.Code // why it was refused, empty if it was possible
 	Changed bool
 	Version uint64 // of the room
-	Members int    // of the room: how many
+	Members int    // of the room: their number
 	Seq     uint64 // of the event, 0 if nothing changed
 }
 
-// state is one room between two commands. The zero state is that of a room that has never been.
+// state is the state of one room. The zero state is a room that has never existed.
 type state struct {
 	exists  bool
 	version uint64
 	members []string
 	seq     uint64 // of the last event, also of a deleted room
-	// overtaken are the commands that were answered without a change, and may be done yet: never
-	// before that answer, which would then have been another.
+	// overtaken are the commands that were answered without a change, and may still commit. They
+	// cannot commit before that answer, because the answer would then have been different.
 	overtaken []string
 }
 
@@ -47,7 +47,7 @@ func (s state) equal(o state) bool {
 		slices.Equal(s.members, o.members) && slices.Equal(s.overtaken, o.overtaken)
 }
 
-// step reports whether the command can have had that answer in the state, and what follows.
+// step reports whether the command can have that answer in the state, and returns the next state.
 func (s state) step(in Input, out Output) (bool, state) {
 	if in.late != "" && !slices.Contains(s.overtaken, in.late) {
 		return false, s
@@ -66,7 +66,7 @@ func (s state) step(in Input, out Output) (bool, state) {
 	return answer == out, next
 }
 
-// do is the command done in the state.
+// do applies the command to the state.
 func (s state) do(in Input) (state, Output) {
 	member := slices.Contains(s.members, in.User)
 	unchanged := Output{Version: s.version, Members: len(s.members)}
@@ -78,7 +78,7 @@ func (s state) do(in Input) (state, Output) {
 	case !s.exists:
 		return s, Output{Code: room.CodeRoomNotFound}
 	case in.Event == room.EventDelete:
-		_, out := changed(s.version+1, s.members) // it tells of the room as it was
+		_, out := changed(s.version+1, s.members) // the answer describes the room before its deletion
 		return state{seq: s.seq}, out
 	case in.Event == room.EventUserJoin && member, in.Event == room.EventUserLeave && !member:
 		return s, unchanged
@@ -98,7 +98,7 @@ func changed(version uint64, members []string) (state, Output) {
 		Output{Changed: true, Version: version, Members: len(members)}
 }
 
-// model is one room, for porcupine.
+// model is the porcupine model of one room.
 func model() porcupine.Model {
 	return porcupine.Model{
 		Init:  func() any { return state{} },

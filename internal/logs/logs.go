@@ -1,5 +1,5 @@
-// Package logs makes the logger of a program as its environment says, so that the room service and the workers of
-// apps log in one form.
+// Package logs makes the logger of a program from its environment, so that the room service and the
+// workers of apps log in the same form.
 package logs
 
 import (
@@ -10,20 +10,21 @@ import (
 	"os"
 )
 
-// The environment variables.
+// Environment variables.
 const (
 	FormVar  = "ROOMBUS_LOG"
 	LevelVar = "ROOMBUS_LOG_LEVEL"
 )
 
-// Settings say how a program logs. The zero Settings are text and info.
+// Settings configure the logger of a program. The zero Settings are text and info.
 type Settings struct {
 	JSON  bool
 	Level slog.Level
 }
 
-// FromEnv returns what the environment says: ROOMBUS_LOG is text or json, ROOMBUS_LOG_LEVEL debug, info, warn or error.
-// A variable that is empty or not set leaves the default. The error names every variable that has another value.
+// FromEnv reads the settings from the environment. ROOMBUS_LOG is text or json, ROOMBUS_LOG_LEVEL
+// is debug, info, warn or error. An empty or unset variable means the default. The error names
+// every variable with another value.
 func FromEnv() (Settings, error) {
 	var s Settings
 	var form, level error

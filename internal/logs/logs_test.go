@@ -34,7 +34,7 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
-func TestFromEnv_WrongValuesAreNamedWithWhatIsAllowed(t *testing.T) {
+func TestFromEnv_ErrorNamesAllowedValues(t *testing.T) {
 	t.Setenv(logs.FormVar, "xml")
 	t.Setenv(logs.LevelVar, "loud")
 	_, err := logs.FromEnv()

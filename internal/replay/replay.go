@@ -1,4 +1,3 @@
-// Package replay feeds a trace of joins and leaves through a room service as commands.
 package replay
 
 import (
@@ -13,22 +12,21 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// Creator is the user who creates the rooms that appear in a trace.
+// Creator is the user that creates the rooms of a trace.
 const Creator = "replay"
 
-// Config says how a trace is replayed.
+// Config configures a replay.
 type Config struct {
 	Client *roomclient.Client
-	// Concurrency bounds the commands sent at once. Commands of one room go one after the
+	// Concurrency bounds the commands in progress. The commands of one room are sent one after the
 	// other, in the order of the trace.
 	Concurrency int
 	// Limit ends the replay after so many commands; 0 is no limit.
 	Limit int
-	// Timeout is how long one command is tried. When the service has been away for so long,
-	// the replay ends.
+	// Timeout bounds all tries of one command. The replay ends if the service does not answer for
+	// that time.
 	Timeout time.Duration
-	// Report is told of every bad row and every failed command. It is called from one
-	// goroutine at a time.
+	// Report is called with every bad row and every failed command. Calls do not overlap.
 	Report func(error)
 }
 
@@ -45,20 +43,20 @@ type replay struct {
 
 	mu     sync.Mutex
 	queues map[string]*queue
-	away   error // why the replay has to end
+	away   error // why the replay ends
 	end    context.CancelFunc
 }
 
-// queue is the rows of one room that wait for their turn.
+// queue holds the waiting rows of one room.
 type queue struct {
 	rows    []trace.Row
 	running bool
 	created bool
 }
 
-// Run replays the trace and returns what came of it. An error means that it ended early: the
-// trace could not be read on, the service was away for too long, or the context ended. The
-// summary is of what was done until then.
+// Run replays the trace and returns a summary. It returns an error if it ended early: the trace
+// could not be read, the service did not answer for too long, or the context ended. The summary
+// then covers the commands so far.
 func Run(ctx context.Context, cfg Config, t *trace.Reader) (*Summary, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -73,7 +71,7 @@ func Run(ctx context.Context, cfg Config, t *trace.Reader) (*Summary, error) {
 	return r.summary, errors.Join(err, r.away)
 }
 
-// feed queues every row behind those of its room.
+// feed appends every row to the queue of its room.
 func (r *replay) feed(ctx context.Context, t *trace.Reader) error {
 	sent := 0
 	for row, err := range t.Rows() {
@@ -99,7 +97,7 @@ func (r *replay) feed(ctx context.Context, t *trace.Reader) error {
 	return r.interrupted(ctx)
 }
 
-// interrupted is the error of a replay that its caller ended.
+// interrupted returns the error of a replay that its caller ended.
 func (r *replay) interrupted(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,7 +122,7 @@ func (r *replay) enqueue(ctx context.Context, row trace.Row) {
 	}
 }
 
-// drain sends the rows of one room until there are none.
+// drain sends the rows of one room until its queue is empty.
 func (r *replay) drain(ctx context.Context, q *queue) {
 	for {
 		r.mu.Lock()
@@ -147,7 +145,7 @@ func (r *replay) drain(ctx context.Context, q *queue) {
 	}
 }
 
-// send makes a row a command, after creating its room if the room is new to this replay.
+// send sends a row as a command. It first creates the room if the room is new to this replay.
 func (r *replay) send(ctx context.Context, q *queue, row trace.Row) {
 	if ctx.Err() != nil {
 		return
@@ -195,8 +193,8 @@ func (r *replay) create(ctx context.Context, id string) error {
 	return err
 }
 
-// failed counts a command that came to nothing. If that is because nobody answers any more,
-// the rest would too.
+// failed counts a failed command. If the service no longer answers, it ends the replay, because the
+// remaining commands would fail too.
 func (r *replay) failed(row trace.Row, err error) {
 	if errors.Is(err, context.Canceled) {
 		return

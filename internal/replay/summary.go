@@ -7,7 +7,7 @@ import (
 	"github.com/roombus/roombus/internal/latency"
 )
 
-// Summary is what came of a replay.
+// Summary is the result of a replay.
 type Summary struct {
 	Commands     int               `json:"commands"` // joins and leaves sent
 	Changed      int               `json:"changed"`

@@ -13,8 +13,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// FuzzRows: every line of a trace is a row that can be asked for, or is named as a bad one; what
-// is a row is the same when it is written and read again.
+// FuzzRows checks that every line of a trace is a valid row, or is reported as a bad one. A row is
+// the same after it is written and read again.
 func FuzzRows(f *testing.F) {
 	for _, seed := range []string{two, trace.Header + "\n2008-01-01T00:22:00+01:00,join,css,\"a \"\"b\"\"\"\r\n\nx\n", "\x1f\x8b", ""} {
 		f.Add([]byte(seed))
@@ -33,7 +33,7 @@ func FuzzRows(f *testing.F) {
 				continue
 			}
 			if err != nil {
-				return // what was packed is broken
+				return // the compressed data is broken
 			}
 			require.Greater(t, row.Line, line)
 			line = row.Line

@@ -1,5 +1,3 @@
-// Package trace reads traces of joins and leaves: lines of "time,action,room,user" after a
-// header that says so, plain or gzipped.
 package trace
 
 import (
@@ -37,7 +35,7 @@ type Row struct {
 	User   string
 }
 
-// BadRowError is the error for a line that is no row. Reading goes on after it.
+// BadRowError is the error for a malformed line. Reading continues after it.
 type BadRowError struct {
 	Line int
 	Why  string
@@ -51,7 +49,7 @@ type Reader struct {
 	line  int
 }
 
-// NewReader checks the header, after unpacking what is gzipped.
+// NewReader decompresses the trace if it is gzipped, and checks the header.
 func NewReader(r io.Reader) (*Reader, error) {
 	b := bufio.NewReaderSize(r, maxLine)
 	if magic, _ := b.Peek(2); string(magic) == "\x1f\x8b" {
@@ -72,7 +70,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return t, nil
 }
 
-// Rows yields every row, or for a line that is none a *BadRowError. Any other error ends it.
+// Rows yields every row, or a *BadRowError for a malformed line. Any other error ends the sequence.
 func (t *Reader) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for {
@@ -98,7 +96,7 @@ func (t *Reader) Rows() iter.Seq2[Row, error] {
 	}
 }
 
-// next is the next line without its end.
+// next returns the next line without its line ending.
 func (t *Reader) next() (string, error) {
 	text, long, err := t.lines.ReadLine()
 	if err != nil {

@@ -62,7 +62,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-func TestBadRowsAreNamedAndPassedOver(t *testing.T) {
+func TestRows_BadRowsAreReportedAndSkipped(t *testing.T) {
 	t.Parallel()
 	lines := []string{
 		"2008-01-01T00:22:00Z,join,css",

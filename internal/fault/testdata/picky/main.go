@@ -1,5 +1,5 @@
-// Command picky is an app that can make nothing of one user's joins, which become dead letters. It
-// prints the ids of the others.
+// Command picky is an app that discards one user's joins, which become dead letters. It prints the
+// ids of the other events.
 package main
 
 import (

@@ -10,9 +10,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// requireTold waits until every app has nothing left to do, and checks that its workers have
-// handled everything that it implements, each room's events in order, and have given nothing up.
-func (s *stage) requireTold(t *testing.T, events []room.Event) {
+// requireDelivered waits until every app has handled its events. It checks that the workers have handled
+// every event of their interfaces, in order within each room, and that there are no dead letters.
+func (s *stage) requireDelivered(t *testing.T, events []room.Event) {
 	t.Helper()
 	for app, m := range apps() {
 		s.bus.RequireDrained(t, app)
@@ -27,21 +27,21 @@ func (s *stage) requireTold(t *testing.T, events []room.Event) {
 	}
 }
 
-// repetitions counts the events that were handled once more. Late are those of them that were so
-// after a later event of their room: the first time was acknowledged, but that did not arrive, or
-// the server forgot it as it was killed; or a worker was stopped in the midst of it, and went on
-// when another one had done it. Alike are those that one process has handled twice.
+// repetitions counts the events that were handled again. Late counts those that were handled again
+// after a later event of their room: the first ack did not arrive, or the killed server lost it, or
+// a worker was stopped in the middle and continued after another had finished the event. Alike
+// counts the events that one process has handled twice.
 type repetitions struct{ All, Late, Alike int }
 
-// requireInOrder checks that every event due was handled, when all before it in its room had been.
+// requireInOrder checks that every due event was handled, after all events before it in its room.
 func requireInOrder(t *testing.T, app string, due []room.Event, handled []handling) (again repetitions) {
 	t.Helper()
 	events := make(map[string]room.Event, len(due))
 	for _, e := range due {
 		events[e.ID] = e
 	}
-	by := make(map[string][]string)       // processes, by the event
-	latest := make(map[string]room.Event) // by the room
+	by := make(map[string][]string)       // processes, by event
+	latest := make(map[string]room.Event) // by room
 	for _, h := range handled {
 		e, is := events[h.event]
 		if !assert.True(t, is, "%s was told of %s, which is no event", app, h.event) {

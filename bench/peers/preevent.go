@@ -8,12 +8,12 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// timeout bounds one gather: that of a whole command in the room service. On a busy machine a shorter one
-// would measure the machine.
+// timeout bounds one gather. It is the timeout of a whole command in the room service. On a busy
+// machine a shorter timeout would measure the machine.
 const timeout = 5 * time.Second
 
-// preEvent is the body that every peer carries: that of a user about to join a room, made as
-// the room service makes it.
+// preEvent is the body that every peer carries: the pre-event of a user joining a room, made as the
+// room service makes it.
 func preEvent() ([]byte, error) {
 	created := time.Date(2026, 3, 14, 9, 26, 53, 589793000, time.UTC)
 	body, err := json.Marshal(room.Data{
@@ -33,8 +33,8 @@ func preEvent() ([]byte, error) {
 	return body, nil
 }
 
-// decide is what the app of every peer does, the SDK of roombus included: it reads the pre-event,
-// lets the user in and writes the verdict.
+// decide is the app of every peer, including the roombus SDK: it reads the pre-event, lets the user
+// in and writes the verdict.
 func decide(body []byte) ([]byte, error) {
 	var e room.UserJoin
 	if err := room.DecodeLenient(body, &e); err != nil {
@@ -43,7 +43,7 @@ func decide(body []byte) ([]byte, error) {
 	return json.Marshal(room.Verdict{Verdict: room.Allow})
 }
 
-// verdict is what every asker does with a reply.
+// verdict reads a reply. Every peer does this with each reply.
 func verdict(reply []byte) (room.Verdict, error) {
 	return room.ParseVerdict(room.PreRoomUserJoined, reply)
 }

@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"context"
@@ -12,24 +12,24 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// restartAfter is how long a victim is left dead.
+// restartAfter is the pause before a dead victim is started again.
 const restartAfter = 100 * time.Millisecond
 
-// Victim is a process for a test to harm. Whenever it ends it is started again, as an init
-// system does, until the test ends.
-type Victim struct {
+// victim is a process that a test breaks. It is restarted whenever it ends, as by an init system,
+// until the test ends.
+type victim struct {
 	Name   string
-	Output *harness.Output // of all its lives
+	Output *harness.Output // of all its processes, one after the other
 
 	mu      sync.Mutex
 	process *os.Process
-	let     bool // it may die for good
+	let     bool // it is not restarted
 }
 
-// Keep keeps the command running.
-func Keep(t testing.TB, name string, command func() *exec.Cmd) *Victim {
+// keep keeps the command running.
+func keep(t testing.TB, name string, command func() *exec.Cmd) *victim {
 	t.Helper()
-	v := &Victim{Name: name, Output: harness.NewOutput()}
+	v := &victim{Name: name, Output: harness.NewOutput()}
 	ctx, cancel := context.WithCancel(context.Background())
 	var kept sync.WaitGroup
 	kept.Go(func() {
@@ -52,19 +52,19 @@ func Keep(t testing.TB, name string, command func() *exec.Cmd) *Victim {
 	return v
 }
 
-// live is one life of the process.
-func (v *Victim) live(t testing.TB, cmd *exec.Cmd) {
+// live runs the process once.
+func (v *victim) live(t testing.TB, cmd *exec.Cmd) {
 	cmd.Stdout, cmd.Stderr = v.Output, v.Output
 	if err := v.start(cmd); err != nil {
 		t.Errorf("starting %s: %v", v.Name, err)
 		return
 	}
 	if cmd.Process != nil {
-		_ = cmd.Wait() // it was to be killed
+		_ = cmd.Wait() // it is killed on purpose
 	}
 }
 
-func (v *Victim) start(cmd *exec.Cmd) error {
+func (v *victim) start(cmd *exec.Cmd) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.let {
@@ -75,8 +75,8 @@ func (v *Victim) start(cmd *exec.Cmd) error {
 	return err
 }
 
-// letDie kills the process for good. One that is to explain itself says what it was doing.
-func (v *Victim) letDie(explain bool) {
+// letDie kills the process for good. With explain it makes the process print its goroutines.
+func (v *victim) letDie(explain bool) {
 	v.mu.Lock()
 	v.let = true
 	v.mu.Unlock()
@@ -87,12 +87,12 @@ func (v *Victim) letDie(explain bool) {
 	v.Signal(syscall.SIGKILL)
 }
 
-// Signal sends a signal to the process, if it lives.
-func (v *Victim) Signal(s syscall.Signal) {
+// Signal sends a signal to the process, if it runs.
+func (v *victim) Signal(s syscall.Signal) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.process != nil {
-		_ = v.process.Signal(s) // it may have ended
+		_ = v.process.Signal(s) // it may have ended already
 	}
 }
 

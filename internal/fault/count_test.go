@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"os"
@@ -6,17 +6,17 @@ import (
 	"testing"
 )
 
-// Count is how many of something a test makes: a number that suits the short form, or the full
-// one for ROOMBUS_SOAK.
-func Count(short, full int) int {
+// count returns how many items a test makes: the short number, or the full number with
+// ROOMBUS_SOAK.
+func count(short, full int) int {
 	if os.Getenv("ROOMBUS_SOAK") == "" {
 		return short
 	}
 	return full
 }
 
-// LogUse writes to the test's log what this process has in use.
-func LogUse(t testing.TB, when string) {
+// logUse logs the memory and goroutines that this process uses.
+func logUse(t testing.TB, when string) {
 	t.Helper()
 	var m runtime.MemStats
 	runtime.GC()

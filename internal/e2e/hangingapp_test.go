@@ -36,7 +36,7 @@ func newFiftyRooms(t testing.TB, b *harness.Bus, check func(t testing.TB, r room
 	return f
 }
 
-// do does so many commands, those of one room one after the other, all rooms at once.
+// do sends so many commands: those of one room one after the other, all rooms at once.
 func (f *fiftyRooms) do(t testing.TB, commands int) {
 	t.Helper()
 	var clients sync.WaitGroup
@@ -74,8 +74,8 @@ func joinsAndLeaves(timeout int) room.Manifest {
 	return room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}, TimeoutMs: new(timeout)}
 }
 
-// hangingFor makes an app that never answers about some rooms, and returns what it was asked
-// about those.
+// hangingFor makes an app that never answers about some rooms, and returns its pre-events about
+// them.
 func hangingFor(t testing.TB, b *harness.Bus, m room.Manifest, hangs func(roomID string) bool) <-chan *nats.Msg {
 	t.Helper()
 	b.Register(t, m)
@@ -95,7 +95,7 @@ func hangingFor(t testing.TB, b *harness.Bus, m room.Manifest, hangs func(roomID
 func isHot(roomID string) bool { return roomID == "hot" }
 
 // An app that hangs for the commands of one room holds up no other room.
-func TestRoomsBesideAHangingAppGoOn(t *testing.T) {
+func TestHangingApp_OtherRoomsContinue(t *testing.T) {
 	t.Parallel()
 	b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
 	b.Create(t, "hot")
@@ -112,7 +112,7 @@ func TestRoomsBesideAHangingAppGoOn(t *testing.T) {
 	letIn(t, hot, held, asked)
 }
 
-// joiningHot is joins to room hot, each of which waits for those before it.
+// joiningHot sends joins to room hot, each of which waits for the joins before it.
 func joiningHot(t testing.TB, b *harness.Bus) []pending {
 	t.Helper()
 	var all []pending
@@ -122,7 +122,7 @@ func joiningHot(t testing.TB, b *harness.Bus) []pending {
 	return all
 }
 
-// letIn answers the question that is held and those after it.
+// letIn answers the held pre-event and the following ones.
 func letIn(t testing.TB, hot []pending, held *nats.Msg, asked <-chan *nats.Msg) {
 	t.Helper()
 	allow := []byte(`{"verdict":"allow"}`)
@@ -136,8 +136,8 @@ func letIn(t testing.TB, hot []pending, held *nats.Msg, asked <-chan *nats.Msg) 
 	}
 }
 
-// An app that hangs for all rooms is not asked any more once it has hung a few times in a row.
-func TestAnAppThatHangsForAllIsLeftAside(t *testing.T) {
+// An app that hangs for all rooms is no longer asked after it has hung a few times in a row.
+func TestHangingApp_BreakerOpens(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour})
 	rooms := newFiftyRooms(t, b, outcomeIs(room.Unavailable))
@@ -148,7 +148,7 @@ func TestAnAppThatHangsForAllIsLeftAside(t *testing.T) {
 	assert.Len(t, asked, before)
 }
 
-// openBreakers makes an app that hangs do so often enough.
+// openBreakers makes a hanging app fail often enough to open its breakers.
 func openBreakers(t testing.TB, b *harness.Bus) {
 	t.Helper()
 	b.Create(t, "victim")
@@ -168,13 +168,13 @@ func openBreakers(t testing.TB, b *harness.Bus) {
 	}
 }
 
-// What fifty rooms do in a second: with an app that is well; with one that hangs for another
-// room, of which many commands wait; with one that hangs for all, once its breaker is open.
-func BenchmarkRoomsBesideAHangingApp(b *testing.B) {
+// The throughput of fifty rooms: with a healthy app; with an app that hangs for another room with
+// many queued commands; with an app that hangs for all, once its breaker is open.
+func BenchmarkHangingApp(b *testing.B) {
 	cfg := roomsvc.Config{Budget: time.Hour, BreakerPause: time.Hour, Logger: slog.New(slog.DiscardHandler)}
 	measure := func(b *testing.B, rooms *fiftyRooms) {
 		b.Helper()
-		rooms.do(b, 500) // warm
+		rooms.do(b, 500) // warm-up
 		b.ResetTimer()
 		rooms.do(b, b.N)
 		b.StopTimer()

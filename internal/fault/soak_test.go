@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Soak is how long a test that can go on is to go on: the short form, or what ROOMBUS_SOAK says.
-func Soak(t testing.TB, short time.Duration) time.Duration {
+// soak returns how long a test runs: the short time, or the duration in ROOMBUS_SOAK.
+func soak(t testing.TB, short time.Duration) time.Duration {
 	t.Helper()
 	said := os.Getenv("ROOMBUS_SOAK")
 	if said == "" {

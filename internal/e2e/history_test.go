@@ -14,8 +14,8 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// At every moment of a room's history, the past is what was said when it was the present.
-func TestThePastIsWhatThePresentWas(t *testing.T) {
+// At every moment of a room's history, the past state is the state that was returned then.
+func TestHistory_PastStatesMatch(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	c := cli{t, b.Server.URL()}
@@ -62,7 +62,7 @@ func TestThePastIsWhatThePresentWas(t *testing.T) {
 	}
 }
 
-func TestCLIPast(t *testing.T) {
+func TestCLIHistory_At(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	c := cli{t, b.Server.URL()}

@@ -14,9 +14,9 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-// However much optional apps say, a creation that is as large as it may be is committed; what there
-// is no room for is cut and counted, in the event, in the result and in what explain shows.
-func TestSaid_OptionalAppsCannotFailTheLargestCreation(t *testing.T) {
+// The largest creation is committed however long the verdicts of optional apps are. Verdicts that
+// do not fit are cut and counted, in the event, in the result and in the output of explain.
+func TestVerdicts_CannotFailTheLargestCreation(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	said, err := json.Marshal(map[string]any{"verdict": "allow", "warnings": slicesOf(strings.Repeat("\u0001", room.MaxReasonBytes), room.MaxWarnings)})

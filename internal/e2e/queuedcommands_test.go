@@ -18,9 +18,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// The stream takes no event any more. The command that found out passes that on to those that wait
-// behind it in the room: no app is asked about them.
-func TestCommandsBehindOneThatCannotBeStoredEndWithItsCause(t *testing.T) {
+// The stream accepts no more events. The command that fails passes its error on to the commands
+// that queue behind it in the room. No app is asked about them.
+func TestQueuedCommands_EndWithTheCauseOfAFailedCommit(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{CommitPatience: 200 * time.Millisecond})
 	b.Create(t, "r")
@@ -47,7 +47,7 @@ func TestCommandsBehindOneThatCannotBeStoredEndWithItsCause(t *testing.T) {
 	for n := range behind {
 		join(strconv.Itoa(n))
 	}
-	_, err = b.NC.Request("room.svc.get", []byte(`{"roomId":"r"}`), time.Minute) // all have come
+	_, err = b.NC.Request("room.svc.get", []byte(`{"roomId":"r"}`), time.Minute) // all have arrived
 	require.NoError(t, err)
 	allow := func(msg *nats.Msg) { assert.NoError(t, msg.Respond([]byte(`{"verdict":"allow"}`))) }
 	allow(question)
@@ -56,7 +56,7 @@ func TestCommandsBehindOneThatCannotBeStoredEndWithItsCause(t *testing.T) {
 		var reply *nats.Msg
 		for reply == nil {
 			select {
-			case again := <-asked: // about the first command: it is tried again for some time
+			case again := <-asked: // the first command's: it is retried for some time
 				assert.Contains(t, string(again.Data), `"first"`)
 				allow(again)
 			default:

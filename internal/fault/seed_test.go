@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"math/rand/v2"
@@ -9,10 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Seed is what the random choices of a test are drawn from: ROOMBUS_SEED, or another each time.
-// The test's log names it. The same seed makes the same choices; when they fall is up to the
-// machine.
-func Seed(t testing.TB) uint64 {
+// seed returns the seed for the random choices of a test: ROOMBUS_SEED, or a new one for each run.
+// It is logged. The same seed makes the same choices, but their timing depends on the machine.
+func seed(t testing.TB) uint64 {
 	t.Helper()
 	seed := rand.Uint64()
 	if said := os.Getenv("ROOMBUS_SEED"); said != "" {
