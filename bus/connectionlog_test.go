@@ -17,7 +17,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// connectLogging connects to a server and logs that.
+// connectLogging connects to a server with LogConnection.
 func connectLogging(t *testing.T, server *embedded.Server, opts ...nats.Option) (*nats.Conn, *harness.Output) {
 	t.Helper()
 	out := harness.NewOutput()
