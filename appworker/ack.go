@@ -75,7 +75,7 @@ func (s *source) acknowledge(d *delivery, how ackDecision) (done bool, err error
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
 		if s.deadLetterOutage.Failed(time.Now()) {
-			s.log.Error("dead letter not stored; retrying", "event", d.event.ID, "error", err, "retry_in", next.Round(time.Millisecond))
+			s.log.Error("dead letter not stored; retrying", "event", d.event.ID, "error", err, "again_in", next.Round(time.Millisecond))
 		}
 	}))
 	if err != nil {

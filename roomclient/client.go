@@ -188,7 +188,7 @@ func (c *Client) RollbackApp(ctx context.Context, id, version string) (room.Mani
 	return call[room.Manifest](ctx, c, subjects.App(subjects.Rollback), room.RollbackRequest{ID: id, Version: version}, nil)
 }
 
-// RemoveApp removes an app's registration, its settings of operators, and its consumer with the waiting
+// RemoveApp removes an app's registration, the operators' settings for it, and its consumer with the waiting
 // events. It returns the manifest that was in force. Error: app_not_found.
 func (c *Client) RemoveApp(ctx context.Context, id string) (room.Manifest, error) {
 	return call[room.Manifest](ctx, c, subjects.App(subjects.Remove), room.AppRequest{ID: id}, nil)
