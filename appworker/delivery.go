@@ -35,7 +35,7 @@ type delivery struct {
 	previous    uint64 // sequence of the event that must be done first; 0 if none
 	consumerSeq uint64 // sequence of the delivery in the consumer; 0 on a redelivery
 
-	blockedSince time.Time // first of its line since then, without word about the previous event
+	blockedSince time.Time // first of its line since then, without a report about the previous event
 	unordered    bool      // it began without knowing that the previous event is done
 
 	mu       sync.Mutex

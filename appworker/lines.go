@@ -12,7 +12,7 @@ import (
 // event is done if it has handled it, from the consumer's ack floor, or from another worker.
 //
 // Events may arrive in any order, on any worker. An event waits while the state of the previous event is
-// unknown, but no longer than patience without word that a worker holds it. There are two reasons for
+// unknown, but no longer than patience without a report that a worker holds it. There are two reasons for
 // the limit. The ack floor does not move past an event that has reached its max deliveries. And one event
 // that is retried again and again keeps the floor below all later events.
 type lines struct {

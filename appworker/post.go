@@ -55,7 +55,7 @@ func (w *worker) receive(ctx context.Context, s *source) {
 			continue
 		}
 		if err := w.register(ctx); err != nil && ctx.Err() == nil {
-			w.log.Error("cannot register again", "error", err)
+			w.log.Error("registration failed", "error", err)
 		}
 	}
 }

@@ -159,7 +159,7 @@ func (w *worker) register(ctx context.Context) error {
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return m, backoff.Permanent(err)
 		case err == nil && w.registered.Swap(m.Version) != m.Version && m.Version != w.app.Manifest.Version:
-			w.log.Warn("another version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
+			w.log.Warn("another version of the app is registered; this worker continues with that manifest", "registered", m.Version)
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {

@@ -32,7 +32,7 @@ func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) 
 func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, stall time.Duration) ([]*nats.Msg, error) {
 	replies, err := natsext.RequestMany(ctx, nc, subject, data, natsext.RequestManyStall(stall))
 	if err != nil {
-		return nil, fmt.Errorf("asking everybody on %s: %w", subject, err)
+		return nil, fmt.Errorf("requesting replies on %s: %w", subject, err)
 	}
 	var all []*nats.Msg
 	for msg, err := range replies {
@@ -40,7 +40,7 @@ func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, 
 			return nil, nil
 		}
 		if err != nil {
-			return all, fmt.Errorf("asking everybody on %s: %w", subject, err)
+			return all, fmt.Errorf("requesting replies on %s: %w", subject, err)
 		}
 		all = append(all, msg)
 	}

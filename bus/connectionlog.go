@@ -51,7 +51,7 @@ func LogConnection(log *slog.Logger, meanwhile string) []nats.Option {
 			if sub != nil {
 				subject = sub.Subject
 			}
-			log.Error("NATS", "error", err, "subject", subject)
+			log.Error("NATS error", "error", err, "subject", subject)
 		}),
 	}
 }

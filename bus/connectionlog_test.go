@@ -61,5 +61,5 @@ func TestLogConnection_ErrorOncePerText(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 2, strings.Count(out.String(), "\n"), out)
-	assert.Contains(t, out.String(), `level=ERROR msg=NATS error="permissions violation" subject=room.x`)
+	assert.Contains(t, out.String(), `level=ERROR msg="NATS error" error="permissions violation" subject=room.x`)
 }

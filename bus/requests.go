@@ -227,7 +227,7 @@ func (g *Requests) prepare(n int, subject string, now time.Time) envelope {
 	msg.Subject, msg.Reply = subject, g.requester.prefix+token
 	return envelope{msg: msg, unbuffered: true, failed: func(err error) {
 		g.requester.remove(token)
-		g.replies <- received{n: n, token: token, err: fmt.Errorf("asking on %s: %w", subject, err), at: time.Now()}
+		g.replies <- received{n: n, token: token, err: fmt.Errorf("requesting %s: %w", subject, err), at: time.Now()}
 	}}
 }
 

@@ -305,7 +305,7 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, received time.Time, data []
 // replyFailed handles a reply that cannot be sent. It replaces a reply that is too large by an error.
 func (s *Service) replyFailed(subject string, reply *nats.Msg, err error) {
 	if errors.Is(err, nats.ErrMaxPayload) {
-		short := s.cfg.Refuse(subject, fmt.Errorf("%w: the answer has %d bytes", ErrTooLarge, len(reply.Data)))
+		short := s.cfg.Refuse(subject, fmt.Errorf("%w: the reply has %d bytes", ErrTooLarge, len(reply.Data)))
 		short.Subject = reply.Subject
 		err = s.nc.PublishMsg(short)
 	}
@@ -321,7 +321,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	select {
 	case <-s.stopped:
 	case <-ctx.Done():
-		return fmt.Errorf("requests were still to come, or in progress: %w", ctx.Err())
+		return fmt.Errorf("requests did not finish in time: %w", ctx.Err())
 	}
 	if !s.nc.IsConnected() {
 		return nil
