@@ -89,7 +89,7 @@ func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			holds, err := compiled(t, room.PreRoomCreatePrevent, expression).Holds(e)
-			assert.Less(t, time.Since(began), 5*time.Second, "a thousand times what it should take")
+			assert.Less(t, time.Since(began), 5*time.Second, "a thousand times the expected time")
 			require.ErrorIs(t, err, condition.ErrTooCostly)
 			require.EqualError(t, err, "when: PreRoomCreatePrevent: given up: it costs more than 150000 steps")
 			assert.False(t, holds)

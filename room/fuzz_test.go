@@ -75,7 +75,7 @@ func requireEvolves(t *testing.T, r room.Request) {
 	require.NotNil(t, d)
 	data := d.Final()
 	e := room.Event{ID: "c1", Type: r.Event(), Room: r.Target(), Time: at, Seq: state.Seq + 1, Expected: state.Seq, Version: data.Room.Version}
-	require.NoError(t, room.DecodeLenient(rewritten(t, data), &e.Data), "what is committed can be read")
+	require.NoError(t, room.DecodeLenient(rewritten(t, data), &e.Data), "a committed event can be decoded")
 	require.LessOrEqual(t, len(e.Data.Members), room.MaxNewMembers+1)
 	require.NoError(t, room.Evolve(state, e))
 	if state.Room != nil {

@@ -137,7 +137,7 @@ func TestEvolve_Refuses(t *testing.T) {
 	} {
 		s := made()
 		require.ErrorContains(t, room.Evolve(s, e), says)
-		assert.Equal(t, made(), s, "what is refused changes nothing")
+		assert.Equal(t, made(), s, "a refused event changes nothing")
 	}
 	var never room.State
 	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventDelete, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}), "does not live")

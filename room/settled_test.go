@@ -49,7 +49,7 @@ func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 			require.Equal(t, app, otherApp)
 		}
 		if all := complete("all"); !room.Settled(all) {
-			t.Fatalf("what is complete is settled: %+v", all)
+			t.Fatalf("complete answers are not settled: %+v", all)
 		}
 	})
 }

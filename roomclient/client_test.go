@@ -100,7 +100,7 @@ func TestClient_ContextDeadlineBoundsCall(t *testing.T) {
 	require.NoError(t, err)
 	_, err = roomclient.New(nc, roomclient.Config{Timeout: 50 * time.Millisecond}).Get(t.Context(), "r")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Regexp(t, `^[1-5]?\d$`, <-timeouts, "the service is told how long it has")
+	assert.Regexp(t, `^[1-5]?\d$`, <-timeouts, "the request carries its timeout")
 
 	cancelled, stop := context.WithCancel(t.Context())
 	stop()
