@@ -8,11 +8,11 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Manifest is what an app says of itself. Implements may be left out: it is what the
-// handlers implement.
+// Manifest describes an app. The default of Implements is the list of interfaces that the handlers
+// implement.
 type Manifest = room.Manifest
 
-// App is a manifest and the handlers that implement it. It runs them; it knows no network.
+// App is a manifest and the handlers that implement it. It runs the handlers and does not use the network.
 type App struct {
 	Manifest Manifest
 	asks     map[room.Interface]ask
@@ -24,10 +24,11 @@ type (
 	tell func(ctx context.Context, body []byte, ref room.EventRef) error
 )
 
-// NewApp finds the interfaces that the handlers implement. It returns one error with all that is
-// wrong: a handler implements none, two implement the same one, the manifest lists others or is not
-// valid, or a handler has a near miss: a method that begins with PreRoom or PostRoom and is none of
-// the ten, or has another signature, or belongs to the pointer of a value that was passed.
+// NewApp finds the interfaces that the handlers implement. It returns one error with all problems:
+// a handler implements no interface, two handlers implement the same interface, the manifest lists other
+// interfaces or is not valid, or a handler has a near miss. A near miss is a method that begins with
+// PreRoom or PostRoom and is none of the ten, has another signature, or has a pointer receiver although the
+// handler was passed as a value.
 func NewApp(m Manifest, handlers ...any) (*App, error) {
 	a := &App{Manifest: m, asks: make(map[room.Interface]ask), tells: make(map[room.Interface]tell)}
 	var wrong []error
@@ -54,7 +55,7 @@ func NewApp(m Manifest, handlers ...any) (*App, error) {
 		}
 	}
 	if len(wrong) > 0 {
-		return nil, errors.Join(wrong...) // what the manifest should say depends on them
+		return nil, errors.Join(wrong...) // comparing the manifest makes no sense before these are fixed
 	}
 	for _, i := range room.Interfaces() {
 		switch h, implemented := by[i]; {
@@ -73,7 +74,7 @@ func NewApp(m Manifest, handlers ...any) (*App, error) {
 	return a, nil
 }
 
-// bind takes note of every interface that the handler implements.
+// bind registers the handler for every interface that it implements, and returns these interfaces.
 func (a *App) bind(handler any) []room.Interface {
 	var found []room.Interface
 	asks := func(i room.Interface, f ask) { found, a.asks[i] = append(found, i), f }
@@ -111,8 +112,8 @@ func (a *App) bind(handler any) []room.Interface {
 	return found
 }
 
-// Ask runs the handler of a pre-event on the event's body. An error, of type *PanicError if the
-// handler panicked, means that there is no verdict. Reason and warnings are within their bounds.
+// Ask runs the handler of a pre-event on the event's body. An error means that there is no verdict; it is
+// a *PanicError if the handler panicked. Ask shortens the reason and the warnings to their bounds.
 func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body []byte) (v room.Verdict, err error) {
 	f, ok := a.asks[i]
 	if !ok {
@@ -134,8 +135,8 @@ func (a *App) Ask(ctx context.Context, rooms RoomService, i room.Interface, body
 	return v.WithinBounds(), err
 }
 
-// Tell runs the handler of a post-event on the event's body. The error, of type *PanicError if
-// the handler panicked, is what the handler returned.
+// Tell runs the handler of a post-event on the event's body. It returns the handler's error, or a
+// *PanicError if the handler panicked.
 func (a *App) Tell(ctx context.Context, rooms RoomService, i room.Interface, body []byte, ref room.EventRef) error {
 	return a.tell(ctx, rooms, i, body, ref, 1)
 }
@@ -174,14 +175,14 @@ func extending(h func(context.Context, room.Create) (room.Extension, error)) ask
 	}
 }
 
-// modifying adapts a handler that returns the changed room: what is stored is that room.
+// modifying adapts a handler that returns the modified room, which is stored as returned.
 func modifying(h func(context.Context, room.Create) (room.Room, error)) ask {
 	return func(ctx context.Context, body []byte) (room.Verdict, error) {
 		var e room.Create
 		if err := room.DecodeLenient(body, &e); err != nil {
 			return room.Verdict{}, err
 		}
-		before, err := room.Encode(e.Room) // before the handler, which may change the maps in it
+		before, err := room.Encode(e.Room) // before the call, because the handler may change the room's maps
 		if err != nil {
 			return room.Verdict{}, fmt.Errorf("encoding the room: %w", err)
 		}
@@ -197,8 +198,9 @@ func modifying(h func(context.Context, room.Create) (room.Room, error)) ask {
 	}
 }
 
-// modification is the verdict that makes the room after of the one before. A merge patch keeps
-// fields of the room that this version of the SDK does not know; it cannot set a null.
+// modification returns the verdict that changes the room from before to after. A merge patch keeps
+// fields of the room that this version of the SDK does not know. It cannot set a null; then the verdict
+// replaces the room.
 func modification(before, after []byte) (room.Verdict, error) {
 	patch, exact, err := room.CreateMergePatch(before, after)
 	switch {
@@ -212,7 +214,7 @@ func modification(before, after []byte) (room.Verdict, error) {
 	return room.Verdict{Modify: patch}, nil
 }
 
-// telling adapts a handler of post-events; ref is where the event has its reference.
+// telling adapts a handler of post-events. ref returns the event's field for its reference.
 func telling[E any](h func(context.Context, E) error, ref func(*E) *room.EventRef) tell {
 	return func(ctx context.Context, body []byte, of room.EventRef) error {
 		var e E

@@ -8,8 +8,8 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// RoomService is what a handler can ask of the room service. It is a *roomclient.Client when
-// a worker runs the handler, and what the test says when appworkertest does.
+// RoomService has the methods of the room service that a handler can use. In a worker it is a
+// *roomclient.Client, in appworkertest it is set by the test.
 type RoomService interface {
 	Get(ctx context.Context, roomID string) (room.Room, error)
 	Members(ctx context.Context, r room.MembersRequest) (room.MemberPage, error)
@@ -23,21 +23,21 @@ var _ RoomService = (*roomclient.Client)(nil)
 
 type callKey struct{}
 
-// call is what the context of a handler carries.
+// call is the value in a handler's context.
 type call struct {
 	rooms    RoomService
 	warnings []string
 	attempt  uint64
 }
 
-// Rooms is the room service, for use inside a handler; nil outside of one.
+// Rooms returns the room service for use inside a handler, and nil outside of a handler.
 //
-// A handler of a pre-event must not change the room that it is asked about. The replica that asks
-// refuses such a command as invalid_request. Another replica decides it by itself, which asks the
-// app again, and the decision that the handler is part of starts over. A post-event may be delivered
-// more than once: a command sent from its handler should have an id made of the event's, such as
+// A handler of a pre-event must not change the room of the event. The room service replica that sent the
+// pre-event refuses such a command as invalid_request. Another replica executes it, which asks the app
+// again; then the first replica has to decide its own command again. A post-event may be delivered more
+// than once: a command sent from its handler should have an id derived from the event's id, such as
 // roomclient.WithID(room.CommandID("welcome", e.Event.ID)). Commands sent with the handler's context
-// name the event and what led to it as their causes; with more than room.MaxCauses they are refused.
+// list the event and its causes as their causes; with more than room.MaxCauses they are refused.
 func Rooms(ctx context.Context) RoomService {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.rooms
@@ -45,8 +45,9 @@ func Rooms(ctx context.Context) RoomService {
 	return nil
 }
 
-// Attempt is which delivery of a post-event a handler works on: 1 for the first. One that is more
-// may have been handled before, whole or in part. It is 0 outside of a post-event handler.
+// Attempt returns the number of the delivery that a post-event handler works on: 1 for the first. If it
+// is higher, an earlier delivery may have been handled completely or in part. It is 0 outside of a
+// post-event handler.
 func Attempt(ctx context.Context) int {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return int(min(c.attempt, math.MaxInt))
@@ -54,8 +55,8 @@ func Attempt(ctx context.Context) int {
 	return 0
 }
 
-// Warn adds a warning that the user is shown although the app allows the action. It has an
-// effect only inside a pre-event handler, and not from other goroutines.
+// Warn adds a warning that is shown to the user if the app allows the action. It has no effect outside
+// of a pre-event handler. It must be called from the handler's goroutine.
 func Warn(ctx context.Context, warning string) {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		c.warnings = append(c.warnings, warning)

@@ -7,31 +7,31 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Config says how a worker runs. The zero Config is a good one.
+// Config configures a worker. The zero Config is usable.
 type Config struct {
-	// Conn is the connection to use; the caller closes it, and logs when it is lost. Default: one of the worker's own,
-	// as the environment says (NATS_URL, NATS_CONTEXT, NATS_CREDS and the others that the
-	// nats CLI knows), which waits for a server that is not there yet.
+	// Conn is the connection to use. The caller closes it and logs when it is lost. Default: a new connection with
+	// the settings of the environment (NATS_URL, NATS_CONTEXT, NATS_CREDS and the other variables of the
+	// nats CLI). It waits until a server is available.
 	Conn *nats.Conn
-	// Concurrency bounds the pre-event handlers that run at once, and apart from them the
-	// post-event handlers. Default 64 each.
+	// Concurrency bounds the number of concurrent pre-event handlers and, separately, of post-event
+	// handlers. Default 64 each.
 	Concurrency int
-	// HandlerTimeout bounds a post-event handler: then its context ends, and the event is delivered
-	// again. Until then JetStream is told that it is being worked on. Default 10 min. A pre-event
-	// handler has the time that the room service gives it.
+	// HandlerTimeout bounds a post-event handler. After it the handler's context ends, and the event is
+	// redelivered; until then the worker keeps its lease on the event. Default 10 min. The room service
+	// sets the timeout of a pre-event handler.
 	HandlerTimeout time.Duration
-	// DrainTimeout bounds how long handlers may take to finish when the worker stops.
+	// DrainTimeout bounds how long the worker waits for running handlers when it stops.
 	// Default 30 s.
 	DrainTimeout time.Duration
-	// RegistrationCheck is how often the worker looks, on average, whether its app is still registered. If the
-	// registration was lost it registers again. Default 30 s.
+	// RegistrationCheck is the average interval between checks that the app is still registered. If the
+	// registration was lost, the worker registers the app again. Default 30 s.
 	RegistrationCheck time.Duration
-	// Logger gets what operators should know. Default: slog.Default().
+	// Logger is the worker's logger. Default: slog.Default().
 	Logger *slog.Logger
-	// ReplyPrefixes are inbox prefixes of room services, beside _INBOX and that of this
-	// worker's connection, whose pre-events are answered.
+	// ReplyPrefixes are the inbox prefixes of room services that the worker replies to, in addition to
+	// _INBOX and the prefix of its own connection.
 	ReplyPrefixes []string
-	// OnReady is called once the app is registered and served by this worker.
+	// OnReady is called once this worker serves the app and the app is registered.
 	OnReady func()
 }
 

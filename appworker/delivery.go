@@ -13,36 +13,37 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// errLeaseLost is why it does not count what a handler says when the event may be another worker's by now.
-var errLeaseLost = errors.New("JetStream has not been heard of for so long that the event may be another worker's by now")
+// errLeaseLost is returned by tell if the handler fails after the lease has expired. The result is discarded,
+// because another worker may own the event.
+var errLeaseLost = errors.New("the lease on the event expired: another worker may own the event")
 
-// delivery is an event in this worker's hands.
+// delivery is an event that was delivered to this worker.
 type delivery struct {
-	msg     jetstream.Msg
-	of      subjects.Delivered // the message as it stands in the stream of events
-	kind    room.EventType
-	room    string
-	event   room.EventRef
-	before  room.Latest // of the room's events
-	invalid error       // why the message is no event
-	attempt uint64      // which delivery of it this is
-	came    time.Time
-	idle    uint64 // so many of them, for certain, before anybody could have begun it
+	msg      jetstream.Msg
+	of       subjects.Delivered // the message as stored in the stream of events
+	kind     room.EventType
+	room     string
+	event    room.EventRef
+	before   room.Latest // the room's previous events
+	invalid  error       // the reason if the message is not a valid event
+	attempt  uint64      // number of deliveries, this one included
+	received time.Time
+	untried  uint64 // number of earlier deliveries in which the handler cannot have run
 
-	line     string // in which it waits
-	seq      uint64 // in its stream
-	previous uint64 // the event that must be done before; 0 if none
-	number   uint64 // of the delivery among all of the consumer; 0 if it is not the event's first
+	line        string // the line in which it waits
+	seq         uint64 // sequence in its stream
+	previous    uint64 // sequence of the event that must be done first; 0 if none
+	consumerSeq uint64 // sequence of the delivery in the consumer; 0 on a redelivery
 
-	stuck time.Time // since when it has been the first of its line, and nothing heard of the one before
-	blind bool      // it has begun without a word of that
+	blockedSince time.Time // first of its line since then, without a report about the previous event
+	unordered    bool      // it began without knowing that the previous event is done
 
-	mu    sync.Mutex
-	until time.Time          // so long the event is this worker's
-	kept  bool               // it has been long enough in hand for somebody to see to that
-	lose  context.CancelFunc // ends the handler's context; nil before it begins
-	timer *time.Timer        // does so when the event ceases to be this worker's
-	due   time.Time          // when the handler must have ended; zero before it begins
+	mu       sync.Mutex
+	leaseEnd time.Time
+	enforced bool               // enforceLease has been called
+	cancel   context.CancelFunc // ends the handler's context; nil before the handler begins
+	timer    *time.Timer        // calls cancel at leaseEnd
+	due      time.Time          // the handler's deadline; zero before it begins
 }
 
 func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
@@ -51,7 +52,7 @@ func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
 		return nil, err
 	}
 	d := &delivery{
-		msg: msg, seq: meta.Sequence.Stream, attempt: meta.NumDelivered, came: time.Now(),
+		msg: msg, seq: meta.Sequence.Stream, attempt: meta.NumDelivered, received: time.Now(),
 		of: subjects.Delivered{Subject: msg.Subject(), Headers: msg.Headers(), Data: msg.Data(), Seq: meta.Sequence.Stream},
 	}
 	if replay {
@@ -63,88 +64,88 @@ func newDelivery(msg jetstream.Msg, replay bool) (*delivery, error) {
 		d.kind, d.room, d.event, d.before = e.Type, e.Room, e.Ref(), e.Previous
 	}
 	if d.attempt == 1 {
-		d.number = meta.Sequence.Consumer
+		d.consumerSeq = meta.Sequence.Consumer
 	}
 	return d, nil
 }
 
-// tries is how often the event may have been tried, this time included.
-func (d *delivery) tries() uint64 { return d.attempt - d.idle }
+// tries returns how often the handler may have run, this delivery included.
+func (d *delivery) tries() uint64 { return d.attempt - d.untried }
 
-// alone puts the event into a line of its own.
-func (d *delivery) alone() {
-	d.line = "." + strconv.FormatUint(d.seq, 10) // no room's id has a dot
+// ownLine puts the event into a separate line.
+func (d *delivery) ownLine() {
+	d.line = "." + strconv.FormatUint(d.seq, 10) // a room id has no dot
 }
 
-// follow puts the event into its room's line, behind the latest one before it that the app has
-// got. What counts is what the app's consumer has, not what this worker handles: workers of two
-// versions share it while one takes the other's place.
-func (d *delivery) follow(since beginnings) {
+// roomLine puts the event into its room's line, behind the room's latest earlier event that the app's
+// consumer delivers. The consumer's filters count, not this worker's handlers: during a rolling update
+// workers of two versions share the consumer.
+func (d *delivery) roomLine(from filterStart) {
 	d.line = d.room
-	for e, begins := range since {
-		if last := d.before.Of(e); last > begins {
+	for e, start := range from {
+		if last := d.before.Of(e); last > start {
 			d.previous = max(d.previous, last)
 		}
 	}
 }
 
-// extend takes note that the event is this worker's until then, unless it has ceased to be.
-func (d *delivery) extend(until time.Time) {
+// extendLease moves the end of the lease, unless the lease has expired.
+func (d *delivery) extendLease(until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.until.IsZero() && time.Now().After(d.until) {
+	if !d.leaseEnd.IsZero() && time.Now().After(d.leaseEnd) {
 		return
 	}
-	d.until = until
+	d.leaseEnd = until
 	if d.timer != nil {
 		d.timer.Reset(time.Until(until))
 	}
 }
 
-// keep has the handler's context end when the event ceases to be this worker's. Until it is called, it
-// is certain that it does not: for most handlers, which are fast, no timer is needed.
-func (d *delivery) keep() {
+// enforceLease makes the handler's context end with the lease. It is called by the first renewal; the lease
+// cannot expire before that. Most handlers are faster and need no timer.
+func (d *delivery) enforceLease() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.kept = true
-	d.arm()
+	d.enforced = true
+	d.startTimer()
 }
 
-func (d *delivery) arm() {
-	if d.kept && d.lose != nil && d.timer == nil {
-		d.timer = time.AfterFunc(time.Until(d.until), d.lose)
+func (d *delivery) startTimer() {
+	if d.enforced && d.cancel != nil && d.timer == nil {
+		d.timer = time.AfterFunc(time.Until(d.leaseEnd), d.cancel)
 	}
 }
 
-// expired reports whether the event may be another worker's by now.
+// expired reports whether the lease has expired, so that another worker may own the event.
 func (d *delivery) expired() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return time.Now().After(d.until)
+	return time.Now().After(d.leaseEnd)
 }
 
-// overdue reports whether the handler has had its time.
+// overdue reports whether the handler's deadline has passed.
 func (d *delivery) overdue() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return !d.due.IsZero() && time.Now().After(d.due)
 }
 
-// handling is a context for the handler, which ends when the event ceases to be this worker's.
-func (d *delivery) handling(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+// handlerContext returns a context for the handler. It ends after timeout or with the lease.
+func (d *delivery) handlerContext(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.due = time.Now().Add(timeout)
-	ctx, d.lose = context.WithDeadline(ctx, d.due)
-	d.arm()
-	return ctx, d.ended
+	ctx, d.cancel = context.WithDeadline(ctx, d.due)
+	d.startTimer()
+	return ctx, d.releaseContext
 }
 
-// ended releases what handling took.
-func (d *delivery) ended() {
+// releaseContext releases the resources of handlerContext.
+func (d *delivery) releaseContext() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lose()
+	d.cancel()
 	if d.timer != nil {
 		d.timer.Stop()
 	}

@@ -7,21 +7,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The context of a handler ends with the lease, whether the handler or who keeps leases came first.
-func TestAHandlerEndsWithTheLease(t *testing.T) {
+// The context of a handler ends with the lease, whether the handler begins before or after the first
+// renewal.
+func TestDelivery_HandlerContextEndsWithLease(t *testing.T) {
 	t.Parallel()
-	for name, keptFirst := range map[string]bool{"handler first": false, "kept first": true} {
+	for name, renewalFirst := range map[string]bool{"handler first": false, "renewal first": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &delivery{}
-			d.extend(time.Now().Add(20 * time.Millisecond))
-			if keptFirst {
-				d.keep()
+			d.extendLease(time.Now().Add(20 * time.Millisecond))
+			if renewalFirst {
+				d.enforceLease()
 			}
-			ctx, cancel := d.handling(t.Context(), time.Hour)
+			ctx, cancel := d.handlerContext(t.Context(), time.Hour)
 			defer cancel()
-			if !keptFirst {
-				d.keep()
+			if !renewalFirst {
+				d.enforceLease()
 			}
 			<-ctx.Done()
 			require.True(t, d.expired())
@@ -29,15 +30,15 @@ func TestAHandlerEndsWithTheLease(t *testing.T) {
 	}
 }
 
-// A lease that is kept does not end.
-func TestAKeptLeaseGoesOn(t *testing.T) {
+// The context of a handler does not end while the lease is renewed.
+func TestDelivery_RenewedLeaseKeepsHandlerContext(t *testing.T) {
 	t.Parallel()
 	d := &delivery{}
-	d.extend(time.Now().Add(time.Minute))
-	ctx, cancel := d.handling(t.Context(), time.Hour)
+	d.extendLease(time.Now().Add(time.Minute))
+	ctx, cancel := d.handlerContext(t.Context(), time.Hour)
 	defer cancel()
-	d.keep()
-	d.extend(time.Now().Add(time.Hour))
+	d.enforceLease()
+	d.extendLease(time.Now().Add(time.Hour))
 	require.NoError(t, ctx.Err())
 	require.False(t, d.expired())
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// drainLogEvery is how often the worker logs what it waits for before it ends.
+// drainLogEvery is how often a stopping worker logs the handlers that it waits for.
 const drainLogEvery = 3 * time.Second
 
-// drain finishes the handlers of pre-events and of post-events, beside each other and within
-// DrainTimeout. The error says what did not end in time.
+// drain waits for the handlers of pre-events and of post-events concurrently, at most for DrainTimeout.
+// The error lists the handlers that did not end in time.
 func (w *worker) drain(service *bus.Service) error {
 	ctx, cancel := context.WithTimeout(w.stopping, w.cfg.DrainTimeout)
 	defer cancel()
@@ -32,13 +32,13 @@ func (w *worker) drain(service *bus.Service) error {
 	return errors.Join(pre, post)
 }
 
-// logWaiting returns when all is finished, and logs until then which handlers run.
+// logWaiting logs the running handlers until finished is closed.
 func (w *worker) logWaiting(finished <-chan struct{}) {
 	began := time.Now()
 	tick := time.NewTicker(drainLogEvery)
 	defer tick.Stop()
 	for {
-		if handlers := w.running.are(room.Interface.Known); handlers != "" {
+		if handlers := w.handlers.describe(room.Interface.Known); handlers != "" {
 			w.log.Info("stopping: waiting for handlers", "running", handlers,
 				"waited", time.Since(began).Round(time.Second), "at_most", w.cfg.DrainTimeout)
 		}
@@ -52,7 +52,7 @@ func (w *worker) logWaiting(finished <-chan struct{}) {
 
 func (w *worker) finishPreEvents(ctx context.Context, service *bus.Service) error {
 	err := service.Stop(ctx)
-	if handlers := w.running.are(room.Interface.Pre); err != nil && handlers != "" {
+	if handlers := w.handlers.describe(room.Interface.Pre); err != nil && handlers != "" {
 		return w.unfinished("pre-event", handlers)
 	}
 	return err
@@ -67,7 +67,7 @@ func (w *worker) finishPostEvents(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		if handlers := w.running.are(isPost); handlers != "" {
+		if handlers := w.handlers.describe(isPost); handlers != "" {
 			return w.unfinished("post-event", handlers)
 		}
 		return fmt.Errorf("post-events were still being acknowledged after %s", w.cfg.DrainTimeout)

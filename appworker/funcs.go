@@ -6,7 +6,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// The function types below make an app of a function, one for each interface.
+// Each function type below adapts a function to one interface.
 
 // PreRoomCreatePreventFunc is a function that implements PreRoomCreatePrevent.
 type PreRoomCreatePreventFunc func(ctx context.Context, e room.Create) error

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What an app or a client imports links no NATS server, and nothing that does.
+// The packages that apps and clients import do not depend on the NATS server.
 func TestImports_NoServer(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/roombus/roombus/"
@@ -25,8 +25,8 @@ func TestImports_NoServer(t *testing.T) {
 	}
 }
 
-// A small app is a small program.
-func TestImports_SizeOfSmallApp(t *testing.T) {
+// The binary of a small app stays below 11 MB.
+func TestImports_SmallAppIsSmallProgram(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "guard")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/roombus/roombus/examples/guard")

@@ -6,20 +6,20 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// PreRoomCreatePrevent is asked first before a room is created, together with all other apps.
+// PreRoomCreatePrevent is asked before a room is created, before the other creation interfaces. All apps
+// are asked concurrently.
 type PreRoomCreatePrevent interface {
 	PreRoomCreatePrevent(ctx context.Context, e room.Create) error
 }
 
-// PreRoomCreateExtend adds custom fields and members to a room about to be created, and can
-// do nothing destructive: a field that is there already is a conflict, and drops the whole
-// extension.
+// PreRoomCreateExtend adds custom fields and members to a room before it is created. It cannot overwrite:
+// a custom field that already exists is a conflict, and the whole extension is dropped.
 type PreRoomCreateExtend interface {
 	PreRoomCreateExtend(ctx context.Context, e room.Create) (room.Extension, error)
 }
 
-// PreRoomCreateModify changes a room about to be created. It gets the room as the apps
-// before it have made it and returns it as it shall be, which is stored exactly so: a nil in a
+// PreRoomCreateModify modifies a room before it is created. It receives the room with the changes of the
+// previous apps, and returns the modified room. That room is stored exactly as returned: a nil in a
 // custom field is stored as null. id, createdAt, memberCount and version cannot be changed.
 type PreRoomCreateModify interface {
 	PreRoomCreateModify(ctx context.Context, e room.Create) (room.Room, error)

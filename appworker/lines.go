@@ -7,93 +7,93 @@ import (
 	"time"
 )
 
-// lines keep the events of a room in order: one begins when the one before it is done, wherever
-// that was. Which one that is, the event says itself; that it is done, this worker knows from
-// having done it, from the ack floor of the consumer, or from another worker.
+// lines keep the events of each room in order. An event begins when the previous event of its room is
+// done, on any worker. The event itself names the previous event. This worker knows that the previous
+// event is done if it has handled it, from the consumer's ack floor, or from another worker.
 //
-// It makes no difference in which order events come, or to which worker. Where it is not known
-// whether the one before is done, an event waits, but not longer than patience without a word
-// that somebody has it: the server moves no floor over what it has given up itself, and one event
-// that is tried again and again keeps the floor below all others.
+// Events may arrive in any order, on any worker. An event waits while the state of the previous event is
+// unknown, but no longer than patience without a report that a worker holds it. There are two reasons for
+// the limit. The ack floor does not move past an event that has reached its max deliveries. And one event
+// that is retried again and again keeps the floor below all later events.
 type lines struct {
 	patience time.Duration
 
-	mu    sync.Mutex
-	rooms map[string]*line
-	stuck map[string]*line // those whose first event waits for one that is not known to be done
-	floor floor
+	mu      sync.Mutex
+	rooms   map[string]*line
+	blocked map[string]*line // lines whose first event waits for an event that is not known to be done
+	floor   ackFloor
 }
 
 // line is one room.
 type line struct {
-	done    []uint64    // events above the floor that are known to be done, in order
-	running *delivery   // begun and not ended
-	waiting []*delivery // in hand and not begun, in order
-	asking  []question  // of other workers, about events that may come to this one
+	done    []uint64    // sequences above the floor that are known to be done, sorted
+	running *delivery   // the event that has begun and not ended
+	waiting []*delivery // events that have not begun, sorted by sequence
+	queries []query     // of other workers, about events that may be delivered to this worker
 }
 
-// floor is up to where everything that the consumer has delivered is done.
-type floor struct {
+// ackFloor is the position in the consumer up to which every delivered event is acknowledged.
+type ackFloor struct {
 	stream   uint64 // sequence in the stream
-	delivery uint64 // and the number of the delivery
+	consumer uint64 // sequence of the delivery
 }
 
-// question is whether an event of a room is done, and where to say so.
-type question struct {
+// query asks whether an event of a room is done. The answer goes to the reply subject.
+type query struct {
 	room  string
 	seq   uint64
 	reply string
 }
 
-// patience is longer than an event can be in nobody's hands between two attempts, unless a
-// handler has asked for that.
+// patience is longer than any time between two deliveries of an event, unless a handler asks for a longer
+// delay.
 const patience = 5 * time.Minute
 
 func newLines() *lines {
-	return &lines{patience: patience, rooms: make(map[string]*line), stuck: make(map[string]*line)}
+	return &lines{patience: patience, rooms: make(map[string]*line), blocked: make(map[string]*line)}
 }
 
-// takeResult is what becomes of an event that comes.
-type takeResult int
+// addResult is the result of adding an event.
+type addResult int
 
 const (
-	taken   takeResult = iota
-	already            // it is in hand
-	isDone             // its ack has been lost
+	added       addResult = iota
+	duplicate             // the event is already held
+	alreadyDone           // the event is done, and its ack was lost
 )
 
-// take puts an event in hand. It returns the event if it can begin.
-func (l *lines) take(d *delivery) (begin []*delivery, what takeResult) {
+// add adds an event. It returns the event in begin if the event can begin.
+func (l *lines) add(d *delivery) (begin []*delivery, result addResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := l.line(d.line)
 	at, found := slices.BinarySearchFunc(ln.waiting, d.seq, func(w *delivery, seq uint64) int { return cmp.Compare(w.seq, seq) })
 	switch {
 	case found, ln.running != nil && ln.running.seq == d.seq:
-		return nil, already
+		return nil, duplicate
 	case ln.isDone(d.seq) && d.attempt > 1:
-		return nil, isDone
+		return nil, alreadyDone
 	}
-	if n := len(ln.done); n > 0 && ln.done[n-1] >= d.seq { // an operator has set the consumer back
+	if n := len(ln.done); n > 0 && ln.done[n-1] >= d.seq { // an operator has reset the consumer
 		ln.done = ln.done[:ln.before(d.seq)]
 	}
 	ln.waiting = slices.Insert(ln.waiting, at, d)
-	return l.next(d.line, ln), taken
+	return l.next(d.line, ln), added
 }
 
-// end takes an event that has begun out of hand. It returns the next one if it can begin, and
-// the questions that are answered if this one is done.
-func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []question) {
+// end removes the running event. It returns the next event if that can begin, and the queries that are
+// answered if the event is done.
+func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []query) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := l.line(d.line)
 	ln.running = nil
 	if done {
-		ln.add(d.seq)
+		ln.markDone(d.seq)
 		for _, w := range ln.waiting {
-			w.idle = w.attempt - 1 // it has not been its turn before
+			w.untried = w.attempt - 1 // the previous event was not done at the earlier deliveries
 		}
-		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool {
+		ln.queries = slices.DeleteFunc(ln.queries, func(q query) bool {
 			if q.seq == d.seq {
 				answered = append(answered, q)
 			}
@@ -103,7 +103,7 @@ func (l *lines) end(d *delivery, done bool) (begin []*delivery, answered []quest
 	return l.next(d.line, ln), answered
 }
 
-// drop takes events that have not begun out of hand: those that the condition holds for.
+// drop removes and returns the waiting events for which the condition holds.
 func (l *lines) drop(holds func(*delivery) bool) (dropped []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,86 +116,86 @@ func (l *lines) drop(holds func(*delivery) bool) (dropped []*delivery) {
 			return false
 		})
 		if len(ln.waiting) == 0 {
-			delete(l.stuck, id)
+			delete(l.blocked, id)
 		}
 	}
 	return dropped
 }
 
-// rise takes note of the consumer's floor, and returns the events that can begin. Lines that
-// the floor makes needless are forgotten.
-func (l *lines) rise(to floor) (begin []*delivery) {
+// setFloor sets the consumer's ack floor, and returns the events that can begin. It deletes the lines
+// that the floor makes unnecessary.
+func (l *lines) setFloor(to ackFloor) (begin []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.floor = to
-	for id, ln := range l.stuck {
+	for id, ln := range l.blocked {
 		begin = append(begin, l.next(id, ln)...)
 	}
 	for id, ln := range l.rooms {
-		ln.asking = slices.DeleteFunc(ln.asking, func(q question) bool { return q.seq <= to.stream })
+		ln.queries = slices.DeleteFunc(ln.queries, func(q query) bool { return q.seq <= to.stream })
 		ln.done = slices.Delete(ln.done, 0, ln.before(to.stream+1))
-		if ln.running == nil && len(ln.waiting) == 0 && len(ln.asking) == 0 && len(ln.done) == 0 {
+		if ln.running == nil && len(ln.waiting) == 0 && len(ln.queries) == 0 && len(ln.done) == 0 {
 			delete(l.rooms, id)
 		}
 	}
 	return begin
 }
 
-// told takes note of what another worker has said: the event is done.
-func (l *lines) told(room string, seq uint64) (begin []*delivery) {
+// markDone records that another worker has reported the event as done. It returns the events that can begin.
+func (l *lines) markDone(room string, seq uint64) (begin []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln, ok := l.rooms[room]
 	if !ok {
-		return nil // nobody waits for it any more
+		return nil // no event waits for it any more
 	}
-	ln.add(seq)
+	ln.markDone(seq)
 	return l.next(room, ln)
 }
 
-// heard takes note of what another worker has said: it has the event in its hands.
-func (l *lines) heard(room string, seq uint64) {
+// markHeld records that another worker has reported the event as held.
+func (l *lines) markHeld(room string, seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if ln, ok := l.stuck[room]; ok && ln.waiting[0].previous == seq {
-		ln.waiting[0].stuck = time.Now()
+	if ln, ok := l.blocked[room]; ok && ln.waiting[0].previous == seq {
+		ln.waiting[0].blockedSince = time.Now()
 	}
 }
 
-// asked reports whether an event that another worker asks about is done, or here. If it is not
-// known to be done, the question is kept: the event may come to this worker.
-func (l *lines) asked(q question) (done, here bool) {
+// lookup answers the query of another worker: the event is done, or held by this worker. If the event is
+// not known to be done, lookup keeps the query, because the event may be delivered to this worker.
+func (l *lines) lookup(q query) (done, held bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := l.line(q.room)
 	if ln.isDone(q.seq) {
 		return true, false
 	}
-	if !slices.Contains(ln.asking, q) {
-		ln.asking = append(ln.asking, q)
+	if !slices.Contains(ln.queries, q) {
+		ln.queries = append(ln.queries, q)
 	}
 	is := func(d *delivery) bool { return d.seq == q.seq }
 	return false, ln.running != nil && is(ln.running) || slices.ContainsFunc(ln.waiting, is)
 }
 
-// questions are what other workers could say that would let events begin.
-func (l *lines) questions() (all []question) {
+// openQueries returns a query for each blocked line. An answer of another worker unblocks the line.
+func (l *lines) openQueries() (all []query) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, ln := range l.stuck {
-		all = append(all, question{room: id, seq: ln.waiting[0].previous})
+	for id, ln := range l.blocked {
+		all = append(all, query{room: id, seq: ln.waiting[0].previous})
 	}
 	return all
 }
 
-// isStuck reports whether there are any.
-func (l *lines) isStuck() bool {
+// anyBlocked reports whether a line is blocked.
+func (l *lines) anyBlocked() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.stuck) > 0
+	return len(l.blocked) > 0
 }
 
-// held is every event in hand.
+// held returns all events of this worker, running or waiting.
 func (l *lines) held() (all []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -217,19 +217,19 @@ func (l *lines) line(id string) *line {
 	return ln
 }
 
-// next begins the first event of the line, if it may.
+// next begins the first event of the line if it may begin.
 func (l *lines) next(id string, ln *line) []*delivery {
-	delete(l.stuck, id)
+	delete(l.blocked, id)
 	if ln.running != nil || len(ln.waiting) == 0 {
 		return nil
 	}
 	d := ln.waiting[0]
 	if !l.mayBegin(ln, d) {
-		if d.stuck.IsZero() {
-			d.stuck = time.Now()
+		if d.blockedSince.IsZero() {
+			d.blockedSince = time.Now()
 		}
-		if d.blind = time.Since(d.stuck) > l.patience; !d.blind {
-			l.stuck[id] = ln
+		if d.unordered = time.Since(d.blockedSince) > l.patience; !d.unordered {
+			l.blocked[id] = ln
 			return nil
 		}
 	}
@@ -239,23 +239,23 @@ func (l *lines) next(id string, ln *line) []*delivery {
 }
 
 func (l *lines) mayBegin(ln *line, d *delivery) bool {
-	return d.previous <= l.floor.stream || ln.isDone(d.previous) || d.number > 0 && d.number <= l.floor.delivery+1
+	return d.previous <= l.floor.stream || ln.isDone(d.previous) || d.consumerSeq > 0 && d.consumerSeq <= l.floor.consumer+1
 }
 
-// isDone says nothing of the events before: a worker of another version of the app may have to
-// do with some that this one passes over.
+// isDone reports whether the event is known to be done. It implies nothing about earlier events: a worker
+// of another app version may handle events that this worker passes over.
 func (ln *line) isDone(seq uint64) bool {
 	_, found := slices.BinarySearch(ln.done, seq)
 	return found
 }
 
-func (ln *line) add(seq uint64) {
+func (ln *line) markDone(seq uint64) {
 	if at, found := slices.BinarySearch(ln.done, seq); !found {
 		ln.done = slices.Insert(ln.done, at, seq)
 	}
 }
 
-// before is how many of those that are done come before the sequence.
+// before returns the number of done events before the sequence.
 func (ln *line) before(seq uint64) int {
 	at, _ := slices.BinarySearch(ln.done, seq)
 	return at

@@ -11,25 +11,25 @@ import (
 	"pgregory.net/rapid"
 )
 
-// consumerModel is a consumer on the server, as far as order is concerned.
+// consumerModel models the order of deliveries of a consumer on the server.
 type consumerModel struct {
 	events   []*delivery // by sequence, from 1
-	next     int         // the first that has not been delivered
+	next     int         // index of the first event that has not been delivered
 	pending  map[uint64]uint64
 	attempts map[uint64]uint64
-	again    []uint64 // to be delivered again
+	again    []uint64 // to be redelivered
 	number   uint64   // of deliveries
 }
 
-func (c *consumerModel) floor() floor {
-	f := floor{stream: uint64(c.next), delivery: c.number}
+func (c *consumerModel) floor() ackFloor {
+	f := ackFloor{stream: uint64(c.next), consumer: c.number}
 	for seq, number := range c.pending {
-		f.stream, f.delivery = min(f.stream, seq-1), min(f.delivery, number-1)
+		f.stream, f.consumer = min(f.stream, seq-1), min(f.consumer, number-1)
 	}
 	return f
 }
 
-// deliver is the next delivery, nil if there is none.
+// deliver returns the next delivery, or nil if there is none.
 func (c *consumerModel) deliver() *delivery {
 	var seq uint64
 	switch {
@@ -46,7 +46,7 @@ func (c *consumerModel) deliver() *delivery {
 	of := c.events[seq-1]
 	d := &delivery{line: of.line, seq: seq, previous: of.previous, attempt: c.attempts[seq]}
 	if d.attempt == 1 {
-		d.number, c.pending[seq] = c.number, c.number
+		d.consumerSeq, c.pending[seq] = c.number, c.number
 	}
 	return d
 }
@@ -57,9 +57,10 @@ func (c *consumerModel) redeliver(seq uint64) {
 	}
 }
 
-// Whatever becomes of events and workers, an event begins when the one before it in its room is
-// acknowledged and nobody handles another one of the room; and in the end all are handled.
-func TestLinesKeepTheOrder(t *testing.T) {
+// For any sequence of deliveries, failures and deaths of workers: an event begins only if the previous
+// event of its room is acknowledged and no worker handles another event of the room. In the end all
+// events are handled.
+func TestLines_KeepRoomOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		server := &consumerModel{pending: make(map[uint64]uint64), attempts: make(map[uint64]uint64)}
@@ -98,30 +99,30 @@ func TestLinesKeepTheOrder(t *testing.T) {
 			more, answered := w.end(d, done)
 			for _, q := range answered {
 				n, _ := strconv.Atoi(q.reply)
-				begin(workers[n], workers[n].told(q.room, q.seq))
+				begin(workers[n], workers[n].markDone(q.room, q.seq))
 			}
 			begin(w, more)
 		}
 		deliver := func(w *worker) {
 			if d := server.deliver(); d != nil {
-				more, what := w.take(d)
-				if what == isDone {
+				more, result := w.add(d)
+				if result == alreadyDone {
 					delete(server.pending, d.seq)
 				}
 				begin(w, more)
 			}
 		}
 		ask := func(w *worker) {
-			for _, q := range w.questions() {
+			for _, q := range w.openQueries() {
 				q.reply = strconv.Itoa(slices.Index(workers, w))
 				for _, o := range workers {
 					if o == w {
 						continue
 					}
-					if done, here := o.asked(q); done {
-						begin(w, w.told(q.room, q.seq))
-					} else if here {
-						w.heard(q.room, q.seq)
+					if done, held := o.lookup(q); done {
+						begin(w, w.markDone(q.room, q.seq))
+					} else if held {
+						w.markHeld(q.room, q.seq)
 					}
 				}
 			}
@@ -138,7 +139,7 @@ func TestLinesKeepTheOrder(t *testing.T) {
 			case "ask":
 				ask(w)
 			case "floor":
-				begin(w, w.rise(server.floor()))
+				begin(w, w.setFloor(server.floor()))
 			case "die":
 				for _, d := range w.held() {
 					if handling[d.line] == d.seq && slices.Contains(w.running, d) {
@@ -153,86 +154,86 @@ func TestLinesKeepTheOrder(t *testing.T) {
 			for _, w := range workers {
 				deliver(w)
 				ask(w)
-				begin(w, w.rise(server.floor()))
+				begin(w, w.setFloor(server.floor()))
 				end(w, true)
 			}
 		}
 		require.Empty(t, slices.Collect(maps.Keys(server.pending)), "events wait for ever")
 		require.Equal(t, len(server.events), server.next)
 		for _, w := range workers {
-			w.rise(server.floor())
-			require.Empty(t, w.rooms, "what is done is forgotten")
+			w.setFloor(server.floor())
+			require.Empty(t, w.rooms, "done events are deleted")
 		}
 	})
 }
 
-// A consumer that an operator has set back delivers what was done once more, and it is handled.
-func TestLinesBeginAnewWithTheConsumer(t *testing.T) {
+// If an operator resets the consumer, events that are done are delivered and handled again.
+func TestLines_ResetConsumerRedeliversDoneEvents(t *testing.T) {
 	t.Parallel()
 	l := newLines()
 	for _, seq := range []uint64{1, 2} {
-		begin, _ := l.take(&delivery{line: "r", seq: seq, previous: seq - 1, attempt: 1, number: seq})
+		begin, _ := l.add(&delivery{line: "r", seq: seq, previous: seq - 1, attempt: 1, consumerSeq: seq})
 		require.Len(t, begin, 1)
 		l.end(begin[0], true)
 	}
-	_, what := l.take(&delivery{line: "r", seq: 2, previous: 1, attempt: 2})
-	require.Equal(t, isDone, what, "an ack was lost")
-	l.rise(floor{})
-	begin, what := l.take(&delivery{line: "r", seq: 1, attempt: 1, number: 1})
-	require.Equal(t, taken, what)
+	_, result := l.add(&delivery{line: "r", seq: 2, previous: 1, attempt: 2})
+	require.Equal(t, alreadyDone, result, "an ack was lost")
+	l.setFloor(ackFloor{})
+	begin, result := l.add(&delivery{line: "r", seq: 1, attempt: 1, consumerSeq: 1})
+	require.Equal(t, added, result)
 	require.Len(t, begin, 1)
-	waits, _ := l.take(&delivery{line: "r", seq: 2, previous: 1, attempt: 1, number: 2})
+	waits, _ := l.add(&delivery{line: "r", seq: 2, previous: 1, attempt: 1, consumerSeq: 2})
 	require.Empty(t, waits)
 	waits, _ = l.end(begin[0], false)
-	require.Empty(t, waits, "it was done before, and is to be done again")
-	begin, _ = l.take(&delivery{line: "r", seq: 1, attempt: 2})
+	require.Empty(t, waits, "the previous event must be done again")
+	begin, _ = l.add(&delivery{line: "r", seq: 1, attempt: 2})
 	begin, _ = l.end(begin[0], true)
 	require.Len(t, begin, 1)
 }
 
-// That an event is done says nothing of those before it: a worker of an earlier version may have
-// passed some over.
-func TestLinesKnowWhatIsDoneOneByOne(t *testing.T) {
+// A done event implies nothing about earlier events: a worker of an earlier version may have passed
+// some over.
+func TestLines_DoneEventImpliesNothingAboutEarlierEvents(t *testing.T) {
 	t.Parallel()
 	l := newLines()
-	begin, _ := l.take(&delivery{line: "r", seq: 3, previous: 0, attempt: 1, number: 3})
+	begin, _ := l.add(&delivery{line: "r", seq: 3, previous: 0, attempt: 1, consumerSeq: 3})
 	require.Len(t, begin, 1)
 	l.end(begin[0], true)
 	for seq, want := range map[uint64]bool{3: true, 2: false} {
-		done, _ := l.asked(question{room: "r", seq: seq})
+		done, _ := l.lookup(query{room: "r", seq: seq})
 		require.Equal(t, want, done, seq)
 	}
-	begin, what := l.take(&delivery{line: "r", seq: 2, attempt: 2})
-	require.Equal(t, taken, what)
+	begin, result := l.add(&delivery{line: "r", seq: 2, attempt: 2})
+	require.Equal(t, added, result)
 	require.Len(t, begin, 1)
 }
 
-// What the server has given up moves no floor, and nobody knows of it: an event does not wait for
-// it for ever, but as long as somebody has it.
-func TestLinesLosePatience(t *testing.T) {
+// An event that reached its max deliveries keeps the ack floor down, and no worker holds it. The next
+// event waits for it as long as a worker holds it, and then until patience ends.
+func TestLines_EventBeginsWhenPatienceEnds(t *testing.T) {
 	t.Parallel()
 	l := newLines()
 	l.patience = -1
-	begin, _ := l.take(&delivery{line: "s", seq: 9, previous: 8, attempt: 1, number: 9})
+	begin, _ := l.add(&delivery{line: "s", seq: 9, previous: 8, attempt: 1, consumerSeq: 9})
 	require.Len(t, begin, 1)
-	require.True(t, begin[0].blind)
+	require.True(t, begin[0].unordered)
 
 	l.patience = time.Hour
-	begin, _ = l.take(&delivery{line: "r", seq: 5, previous: 4, attempt: 1, number: 5})
+	begin, _ = l.add(&delivery{line: "r", seq: 5, previous: 4, attempt: 1, consumerSeq: 5})
 	require.Empty(t, begin)
-	require.Empty(t, l.rise(floor{stream: 1, delivery: 1}))
+	require.Empty(t, l.setFloor(ackFloor{stream: 1, consumer: 1}))
 	held := l.held()
 	waiting := held[slices.IndexFunc(held, func(d *delivery) bool { return d.line == "r" })]
-	waiting.stuck = waiting.stuck.Add(-2 * time.Hour)
-	l.heard("r", 3)
-	l.heard("r", 4)
-	require.Empty(t, l.rise(floor{stream: 1, delivery: 1}), "somebody has it")
-	waiting.stuck = waiting.stuck.Add(-2 * time.Hour)
-	require.Len(t, l.rise(floor{stream: 1, delivery: 1}), 1)
+	waiting.blockedSince = waiting.blockedSince.Add(-2 * time.Hour)
+	l.markHeld("r", 3)
+	l.markHeld("r", 4)
+	require.Empty(t, l.setFloor(ackFloor{stream: 1, consumer: 1}), "a worker holds it")
+	waiting.blockedSince = waiting.blockedSince.Add(-2 * time.Hour)
+	require.Len(t, l.setFloor(ackFloor{stream: 1, consumer: 1}), 1)
 
 	other := newLines()
-	other.take(&delivery{line: "r", seq: 4, attempt: 1, number: 4})
-	done, here := other.asked(question{room: "r", seq: 4})
+	other.add(&delivery{line: "r", seq: 4, attempt: 1, consumerSeq: 4})
+	done, holds := other.lookup(query{room: "r", seq: 4})
 	require.False(t, done)
-	require.True(t, here)
+	require.True(t, holds)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/roombus/roombus/internal/logs"
 )
 
-// Main is the main function of an app: it connects as the environment says, serves until
+// Main is the main function of an app: it connects with the settings of the environment, serves until
 // SIGINT or SIGTERM, drains, and exits. A second signal exits at once.
 //
-// It logs to stderr in the form of roombus serve: as text, or as JSON with ROOMBUS_LOG=json, from the level on that
-// ROOMBUS_LOG_LEVEL says (debug, info, warn or error; default info). That logger becomes the default one of log/slog.
-// An app that logs otherwise calls Run.
+// It logs to stderr in the format of roombus serve: as text, or as JSON with ROOMBUS_LOG=json. ROOMBUS_LOG_LEVEL sets
+// the level (debug, info, warn or error; default info). Main makes this logger the default of log/slog. An app with
+// another logger calls Run.
 func Main(m Manifest, handlers ...any) {
 	settings, err := logs.FromEnv()
 	if err == nil {
@@ -31,7 +31,7 @@ func Main(m Manifest, handlers ...any) {
 func run(m Manifest, handlers ...any) error {
 	ctx := interrupt.Context()
 	context.AfterFunc(ctx, func() {
-		slog.Info("stopping: finishing what has begun; a second signal ends at once", "app", m.ID)
+		slog.Info("stopping: waiting for running handlers; a second signal exits at once", "app", m.ID)
 	})
 	return Run(ctx, Config{}, m, handlers...)
 }

@@ -24,19 +24,20 @@ var interfaceTypes = map[room.Interface]reflect.Type{
 	room.PostRoomUserLeave:    reflect.TypeFor[PostRoomUserLeave](),
 }
 
-// signature is the method of an interface as a handler must have it.
+// signature returns the method that a handler of the interface must have.
 func signature(i room.Interface) string { return named(string(i), interfaceTypes[i].Method(0).Type) }
 
 func named(method string, f reflect.Type) string {
 	return method + strings.TrimPrefix(f.String(), "func")
 }
 
-// nearMisses are the handler's methods that look like those of the ten interfaces and would never be
-// called: they have another name or signature, only the pointer has them, or two embedded values do.
-// A veto that is never asked allows everything, so a near miss is an error.
+// nearMisses returns an error for each method of the handler that looks like one of the ten interfaces and
+// would never be called: it has another name or signature, it has a pointer receiver and the handler is no
+// pointer, or two embedded values have it. A veto that is never asked allows everything, so a near miss is
+// an error.
 func nearMisses(handler any) []error {
 	t := reflect.TypeOf(handler)
-	whole := t // has the methods of the pointer, too
+	whole := t // includes methods with pointer receivers
 	if t.Kind() != reflect.Pointer {
 		whole = reflect.PointerTo(t)
 	}
@@ -71,8 +72,8 @@ func looksLikeInterface(method string) bool {
 	return false
 }
 
-// ambiguous are the methods that embedded values have and the whole, a pointer, has not: Go promotes
-// none of two methods of one name and depth.
+// ambiguous returns the methods that embedded values have and whole, a pointer type, has not. If two
+// methods have the same name and depth, Go promotes neither.
 func ambiguous(whole reflect.Type) []string {
 	var names []string
 	seen := make(map[reflect.Type]bool)
@@ -107,8 +108,8 @@ func ambiguous(whole reflect.Type) []string {
 	return slices.Compact(names)
 }
 
-// nearest are the interfaces that a method's name is nearest to, as they must be written. What a name
-// begins with counts twice: "PreRoomCreate" is short for something.
+// nearest returns the signatures of the interfaces whose names are nearest to the method's name. A common
+// prefix counts twice, because a name such as "PreRoomCreate" is probably an abbreviation.
 func nearest(method string) string {
 	var best []string
 	least := math.MaxInt
@@ -132,7 +133,7 @@ func sameBeginning(a, b string) (n int) {
 	return n
 }
 
-// distance is how many letters must be added, removed or replaced to make one word of the other.
+// distance returns the Levenshtein distance of two words.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for n := range row {

@@ -54,13 +54,13 @@ type misnamedByPointer struct{}
 func (*misnamedByPointer) PreRoomUserJoin(context.Context, room.UserJoin) error { return nil }
 
 type twoOfOne struct {
-	joins     //nolint:unused // its method is looked at
-	alsoJoins //nolint:unused // its method is looked at
+	joins     //nolint:unused // NewApp inspects its method
+	alsoJoins //nolint:unused // NewApp inspects its method
 }
 
-type deeper struct{ twoOfOne } //nolint:unused // its methods are looked at
+type deeper struct{ twoOfOne } //nolint:unused // NewApp inspects its methods
 
-type resolved struct{ twoOfOne } //nolint:unused // its methods are looked at
+type resolved struct{ twoOfOne } //nolint:unused // NewApp inspects its methods
 
 func (resolved) PreRoomUserJoined(context.Context, room.UserJoin) error { return nil }
 
@@ -69,7 +69,7 @@ type embedsPointer struct{ *byPointer }
 type embedsValue struct{ byPointer }
 
 type embedsItself struct {
-	*embedsItself //nolint:unused // its methods are looked at
+	*embedsItself //nolint:unused // NewApp inspects its methods
 	joins
 }
 
@@ -86,7 +86,7 @@ func TestNewApp_NearMissIsAnError(t *testing.T) {
 	)
 	for name, row := range map[string]struct {
 		handlers []any
-		says     []string // nothing: it is an app
+		says     []string // empty: it is a valid app
 	}{
 		"right":                 {[]any{joins{}}, nil},
 		"right by pointer":      {[]any{&joins{}}, nil},

@@ -14,12 +14,12 @@ import (
 // PanicError is the failure of a handler that panicked.
 type PanicError struct {
 	Value any
-	// Place is the file and line in the handler's own code, such as main.go:19: where it panicked,
-	// or where it called what panicked. It is empty if that is not known.
+	// Place is the file and line in the handler's own code, such as main.go:19, where it panicked or
+	// called the code that panicked. It is empty if it is unknown.
 	Place string
-	// Trace are the calls from the panic out to the handler, each with its file and line.
+	// Trace lists the calls from the panic out to the handler, each with its file and line.
 	Trace []string
-	Stack []byte // as runtime/debug has it
+	Stack []byte // from runtime/debug
 }
 
 func (p *PanicError) Error() string {
@@ -33,7 +33,7 @@ func (p *PanicError) Error() string {
 	return "panic: " + value + " (" + p.Place + ")"
 }
 
-// recovered turns a panic of the handler into an error. It must be deferred itself.
+// recovered turns a panic of the handler into an error. It must be deferred directly.
 func recovered(err *error) {
 	v := recover()
 	if v == nil {
@@ -52,7 +52,7 @@ func recovered(err *error) {
 
 func placeOf(f runtime.Frame) string { return fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line) }
 
-// maxPanicValue is how many bytes of the panic's value a reason has, so that the place is not cut off.
+// maxPanicValue bounds the panic's value in the error text, in bytes, so that the place is not cut off.
 const maxPanicValue = 300
 
 // The bounds of a trace: a handler that panics deep in a recursion has many calls.
@@ -61,11 +61,11 @@ const (
 	maxTrace = 32
 )
 
-// self is this package's path.
+// self is the import path of this package.
 var self = reflect.TypeFor[App]().PkgPath()
 
-// handlerFrames are the calls of the goroutine that panics between the panic and the handler, the
-// innermost first. The handler is the outermost, unless there are too many.
+// handlerFrames returns the calls between the panic and the handler, innermost first. The last one is the
+// handler, unless there are more than maxCalls.
 func handlerFrames() (all []runtime.Frame) {
 	calls := make([]uintptr, maxCalls)
 	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls)])
@@ -96,8 +96,8 @@ func packageOf(f runtime.Frame) string {
 	return folder + name
 }
 
-// ownCode tells the handler's own code from what it imports: it is in the handler's package or in
-// the module of the program.
+// ownCode returns a function that reports whether a frame is in the handler's own code, which is the
+// handler's package and the main module of the program.
 func ownCode(frames []runtime.Frame) func(runtime.Frame) bool {
 	var module, handler string
 	if info, ok := debug.ReadBuildInfo(); ok {

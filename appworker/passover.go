@@ -9,69 +9,70 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// counting is the manifest that counts, as the room service last said: which events of interfaces that
-// this worker does not implement it can pass over, as no worker is to handle them any more.
+// registeredManifest is the app's manifest as registered with the room service. A worker passes over an
+// event whose interface it does not implement if the registered manifest does not list the interface
+// either: then no worker has to handle the event.
 //
-// To pass over an event wrongly is to lose it. So an answer is used only for events that came before
-// it was asked for, and only for a short while. Events that come together share one.
-type counting struct {
-	mu       sync.Mutex // held while the room service is asked
-	asked    time.Time
-	until    time.Time // the answer is used
+// An event that is passed over wrongly is lost. Therefore a fetched manifest is used only for events that
+// were received before the fetch, and only for registeredTTL. Events that arrive together share one fetch.
+type registeredManifest struct {
+	mu       sync.Mutex // held during a fetch
+	fetched  time.Time  // start of the last fetch
+	expires  time.Time
 	manifest room.Manifest
 	err      error
 	logged   map[passedOver]bool
 }
 
-// passedOver is what is logged once.
+// passedOver is the key of a log line that is logged once.
 type passedOver struct {
 	version string
 	i       room.Interface
 }
 
 const (
-	countingFor     = time.Second
-	countingTimeout = 2 * time.Second
+	registeredTTL     = time.Second
+	registeredTimeout = 2 * time.Second
 )
 
-// passesOver reports whether no worker is to handle the event, as the manifest that counts does not
-// implement its interface. It reports false if the room service does not say so.
+// passesOver reports whether the registered manifest does not list the event's interface. It returns
+// false if the room service does not answer.
 func (w *worker) passesOver(ctx context.Context, d *delivery) bool {
 	i := postInterface(d.kind)
 	if i == "" {
-		return false // only a later SDK knows it
+		return false // an event type of a later SDK
 	}
-	c := &w.counting
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !d.came.Before(c.asked) || time.Now().After(c.until) {
-		c.ask(ctx, w)
+	r := &w.registeredManifest
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !d.received.Before(r.fetched) || time.Now().After(r.expires) {
+		r.fetch(ctx, w)
 	}
-	if c.err != nil || c.manifest.Has(i) {
+	if r.err != nil || r.manifest.Has(i) {
 		return false
 	}
-	if key := (passedOver{c.manifest.Version, i}); !c.logged[key] {
-		if c.logged == nil {
-			c.logged = make(map[passedOver]bool)
+	if key := (passedOver{r.manifest.Version, i}); !r.logged[key] {
+		if r.logged == nil {
+			r.logged = make(map[passedOver]bool)
 		}
-		c.logged[key] = true
-		w.log.Info("events passed over: the registered version does not implement their interface", "interface", i, "registered", c.manifest.Version)
+		r.logged[key] = true
+		w.log.Info("events passed over: the registered version does not implement their interface", "interface", i, "registered", r.manifest.Version)
 	}
 	return true
 }
 
-func (c *counting) ask(ctx context.Context, w *worker) {
-	ctx, cancel := context.WithTimeout(ctx, countingTimeout)
+func (r *registeredManifest) fetch(ctx context.Context, w *worker) {
+	ctx, cancel := context.WithTimeout(ctx, registeredTimeout)
 	defer cancel()
-	c.asked = time.Now()
-	c.until = c.asked.Add(countingFor)
+	r.fetched = time.Now()
+	r.expires = r.fetched.Add(registeredTTL)
 	app, err := w.rooms.App(ctx, w.app.Manifest.ID)
-	if c.manifest, c.err = app.Manifest, err; err != nil {
-		c.until = time.Now().Add(countingFor) // events that have waited for it do not ask one by one
+	if r.manifest, r.err = app.Manifest, err; err != nil {
+		r.expires = time.Now().Add(registeredTTL) // events that waited for this fetch share its failure
 	}
 }
 
-// postInterface is the post-interface of an event type.
+// postInterface returns the post-interface of an event type, or "" if there is none.
 func postInterface(e room.EventType) room.Interface {
 	all := room.Interfaces()
 	n := slices.IndexFunc(all, func(i room.Interface) bool { return !i.Pre() && i.Event() == e })

@@ -2,23 +2,23 @@ package appworker
 
 import "sync"
 
-// pool runs the handlers of post-events, a bounded number at once. Its goroutines stay: in a new
-// one for each event the stack would have to grow anew each time.
+// pool runs the handlers of post-events, at most size at once. It reuses its goroutines, because the stack
+// of a new goroutine would have to grow for each event.
 type pool struct {
 	size   int
 	handle func(job)
 
 	mu      sync.Mutex
-	more    sync.Cond
+	more    sync.Cond // a job waits, or the pool is closed
 	waiting []job
-	started int // goroutines
-	idle    int
-	waking  bool // a goroutine that is to take what waits has not come yet
+	started int  // number of goroutines
+	idle    int  // number of goroutines that wait for a job
+	waking  bool // a goroutine has been woken or started and has not taken the lock yet
 	closed  bool
 	running sync.WaitGroup
 }
 
-// job is an event that may be handled.
+// job is an event to handle.
 type job struct {
 	source *source
 	event  *delivery
@@ -30,7 +30,7 @@ func newPool(size int, handle func(job)) *pool {
 	return p
 }
 
-// add has an event handled, unless the pool is closed. It does not wait.
+// add queues a job. It returns false if the pool is closed. It does not block.
 func (p *pool) add(j job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -42,8 +42,8 @@ func (p *pool) add(j job) bool {
 	return true
 }
 
-// wake sees to it that what waits is taken. One goroutine at a time is woken, which wakes the next:
-// where handlers are fast, few are needed.
+// wake wakes or starts a goroutine if jobs wait. It wakes one goroutine at a time, which wakes the next
+// one. Fast handlers therefore need few goroutines.
 func (p *pool) wake() {
 	switch {
 	case p.waking || len(p.waiting) == 0:
@@ -57,8 +57,8 @@ func (p *pool) wake() {
 	}
 }
 
-// run takes what waits, from when it has been woken. A handler may end its goroutine, as a test's
-// FailNow does: another one takes its place.
+// run handles jobs until the pool is closed. A handler may end the goroutine with runtime.Goexit, as
+// FailNow in a test does. Then another goroutine is started if jobs wait.
 func (p *pool) run() {
 	p.mu.Lock()
 	defer func() {
@@ -78,17 +78,17 @@ func (p *pool) run() {
 		p.waiting[0] = job{}
 		p.waiting = p.waiting[1:]
 		p.wake()
-		p.unlocked(j)
+		p.handleUnlocked(j)
 	}
 }
 
-func (p *pool) unlocked(j job) {
+func (p *pool) handleUnlocked(j job) {
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	p.handle(j)
 }
 
-// close lets nothing more begin. It returns what waits.
+// close prevents further jobs from beginning. It returns the jobs that wait.
 func (p *pool) close() []job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,5 +99,5 @@ func (p *pool) close() []job {
 	return left
 }
 
-// wait returns when no handler runs any more; the pool must be closed.
+// wait returns when no handler is running. The pool must be closed.
 func (p *pool) wait() { p.running.Wait() }

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// As many handlers run as may, and no more, however the events come.
-func TestPoolIsAsBusyAsItMayBe(t *testing.T) {
+// The pool runs exactly size handlers if enough jobs wait.
+func TestPool_RunsUpToSizeHandlers(t *testing.T) {
 	t.Parallel()
 	const size = 4
 	begun, release := make(chan *delivery, 10*size), make(chan struct{})
@@ -27,11 +27,11 @@ func TestPoolIsAsBusyAsItMayBe(t *testing.T) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return !p.waking
-	}, 10*time.Second, time.Millisecond, "nobody is to come any more")
+	}, 10*time.Second, time.Millisecond, "no goroutine is being started")
 	require.Empty(t, begun)
 	for range size {
 		release <- struct{}{}
-		<-begun // the place that is free is taken
+		<-begun // a waiting job begins
 	}
 	require.Empty(t, begun)
 	left := p.close()
@@ -39,11 +39,11 @@ func TestPoolIsAsBusyAsItMayBe(t *testing.T) {
 	require.False(t, p.add(job{}))
 	close(release)
 	p.wait()
-	require.Empty(t, begun, "nothing begins any more")
+	require.Empty(t, begun, "no job begins after close")
 }
 
-// Goroutines that have gone idle are woken, each time as many as are needed.
-func TestPoolWakes(t *testing.T) {
+// Idle goroutines are woken, as many as there are jobs.
+func TestPool_WakesIdleGoroutines(t *testing.T) {
 	t.Parallel()
 	const size, rounds = 4, 200
 	begun, release := make(chan struct{}), make(chan struct{})
@@ -66,8 +66,8 @@ func TestPoolWakes(t *testing.T) {
 	p.wait()
 }
 
-// A handler that ends its goroutine takes neither the program nor a place with it.
-func TestPoolOutlivesHandlersThatExit(t *testing.T) {
+// A handler that ends its goroutine does not reduce the number of handlers that can run.
+func TestPool_HandlerMayEndItsGoroutine(t *testing.T) {
 	t.Parallel()
 	begun := make(chan struct{}, 3)
 	p := newPool(1, func(job) {

@@ -15,8 +15,8 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// answerPreEvents takes this worker's place in the queue group of the app, for every
-// pre-interface that it implements, and listens to retries. The server knows when it returns.
+// answerPreEvents subscribes in the app's queue group for every pre-interface that the app implements,
+// and to the retry subjects. If the connection is up, the server has the subscriptions when it returns.
 func (w *worker) answerPreEvents() (*bus.Service, error) {
 	m := w.app.Manifest
 	var endpoints []bus.Endpoint
@@ -32,13 +32,13 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 	service, err := bus.NewService(bus.NewBatcher(w.nc), bus.ServiceConfig{
 		Name: m.ID, Version: m.Version, Description: m.Description, Metadata: w.is.Metadata(),
 		ReplyPrefixes: w.cfg.ReplyPrefixes, Refuse: failure, Logger: w.log,
-		Beside: w.figures.stats,
+		Beside: w.stats.endpoints,
 	}, endpoints...)
 	if err != nil {
 		return nil, err
 	}
 	if !w.nc.IsConnected() {
-		return service, nil // the server gets to know when it is there
+		return service, nil // the client library subscribes when it connects
 	}
 	if err := w.nc.Flush(); err != nil {
 		return nil, fmt.Errorf("subscribing: %w", err)
@@ -46,18 +46,18 @@ func (w *worker) answerPreEvents() (*bus.Service, error) {
 	return service, nil
 }
 
-// serve makes an endpoint's function: verdicts have no headers.
+// serve adapts answer to an endpoint: verdicts have no headers.
 func serve(answer func(room.Interface, *nats.Msg, time.Time) ([]byte, error), i room.Interface) func(*nats.Msg, time.Time) ([]byte, nats.Header, error) {
-	return func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error) {
-		verdict, err := answer(i, msg, came)
+	return func(msg *nats.Msg, received time.Time) ([]byte, nats.Header, error) {
+		verdict, err := answer(i, msg, received)
 		return verdict, nil, err
 	}
 }
 
-// answer runs the handler of a pre-event, once one may run, in the time that is left.
-func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte, error) {
-	defer w.inHand.take(keyOf(i, msg))()
-	ctx, cancel := w.handling(msg, came)
+// answer waits for a free handler slot and runs the handler of a pre-event, within the event's timeout.
+func (w *worker) answer(i room.Interface, msg *nats.Msg, received time.Time) ([]byte, error) {
+	defer w.inFlight.add(keyOf(i, msg))()
+	ctx, cancel := w.handlerContext(msg, received)
 	defer cancel()
 	select {
 	case w.preSlots <- struct{}{}:
@@ -70,11 +70,11 @@ func (w *worker) answer(i room.Interface, msg *nats.Msg, came time.Time) ([]byte
 	return w.ask(ctx, i, msg)
 }
 
-// answerRetry is answer for a pre-event that one worker of the app has not answered yet. All
-// of them get it, so that it does not depend on chance who is asked in its place: the one that
-// has it leaves it at that, and so does one that has enough to do.
-func (w *worker) answerRetry(i room.Interface, msg *nats.Msg, came time.Time) ([]byte, error) {
-	if w.inHand.has(keyOf(i, msg)) {
+// answerRetry answers a pre-event that another worker of the app has not answered yet. All workers
+// receive a retry, so that it cannot reach only the worker that hangs. A worker does not reply if it
+// already decides the event, or if all its handler slots are taken.
+func (w *worker) answerRetry(i room.Interface, msg *nats.Msg, received time.Time) ([]byte, error) {
+	if w.inFlight.has(keyOf(i, msg)) {
 		return nil, bus.ErrNoReply
 	}
 	select {
@@ -83,21 +83,21 @@ func (w *worker) answerRetry(i room.Interface, msg *nats.Msg, came time.Time) ([
 	default:
 		return nil, bus.ErrNoReply
 	}
-	defer w.inHand.take(keyOf(i, msg))()
-	ctx, cancel := w.handling(msg, came)
+	defer w.inFlight.add(keyOf(i, msg))()
+	ctx, cancel := w.handlerContext(msg, received)
 	defer cancel()
 	return w.ask(ctx, i, msg)
 }
 
-// handling is the context of a pre-event's handler: it ends with the handler's time, and its commands
-// are caused by the command that the app is asked about.
-func (w *worker) handling(msg *nats.Msg, came time.Time) (context.Context, context.CancelFunc) {
+// handlerContext returns the context of a pre-event's handler. It ends at the event's deadline. Commands
+// sent with it have the command of the pre-event as their cause.
+func (w *worker) handlerContext(msg *nats.Msg, received time.Time) (context.Context, context.CancelFunc) {
 	ctx := roomclient.WithCause(w.stopping, subjects.CausesOfReaction(msg.Header)...)
-	return context.WithDeadline(ctx, came.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
+	return context.WithDeadline(ctx, received.Add(subjects.TimeLeft(msg.Header, room.DefaultTimeoutMs*time.Millisecond)))
 }
 
 func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]byte, error) {
-	defer w.running.begin(ctx, i, msg.Header.Get(subjects.ID))()
+	defer w.handlers.begin(ctx, i, msg.Header.Get(subjects.ID))()
 	verdict, err := w.app.Ask(ctx, w.rooms, i, msg.Data)
 	var reply []byte
 	if err == nil {
@@ -113,17 +113,17 @@ func (w *worker) ask(ctx context.Context, i room.Interface, msg *nats.Msg) ([]by
 	return reply, nil
 }
 
-// failure is what the room service is told when there is no verdict.
+// failure returns the reply to the room service if there is no verdict.
 func failure(_ string, err error) *nats.Msg {
 	code := 500
-	var elsewhere *UnavailableError
+	var unavailable *UnavailableError
 	switch {
-	case errors.As(err, &elsewhere):
+	case errors.As(err, &unavailable):
 		code = 503
 	case errors.Is(err, context.DeadlineExceeded):
 		code = 504
 	}
-	return bus.Failure(code, fmt.Sprintf("%.*s", room.MaxReasonBytes, err), nil) // more is not kept, and may not fit
+	return bus.Failure(code, fmt.Sprintf("%.*s", room.MaxReasonBytes, err), nil) // the room service keeps no more, and a longer header may not fit
 }
 
 func (w *worker) logFailure(err error, i room.Interface, event string) {

@@ -9,28 +9,28 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// keepRegistration looks now and then whether the app is still registered, until the context ends. A registry that
-// has been lost does not have it: then it is registered again. An app that an operator has removed is not.
+// keepRegistration checks periodically whether the app is still registered, until the context ends. If the registry
+// was lost, it registers the app again. It does not register an app that an operator has removed.
 func (w *worker) keepRegistration(ctx context.Context) {
 	for removed := false; ; {
 		select {
-		case <-time.After(w.cfg.RegistrationCheck*2/3 + rand.N(w.cfg.RegistrationCheck*2/3)): // not all workers at once
+		case <-time.After(w.cfg.RegistrationCheck*2/3 + rand.N(w.cfg.RegistrationCheck*2/3)): // jitter, so that not all workers check at once
 		case <-ctx.Done():
 			return
 		}
 		switch w.registration(ctx) {
-		case registrationThere:
+		case registrationPresent:
 			removed = false
 		case registrationRemoved:
-			if !removed && len(w.sources) == 0 { // otherwise the loss of its consumer is logged
+			if !removed && len(w.sources) == 0 { // otherwise receive logs it when the consumer is missing
 				w.logRemoved()
 			}
 			removed = true
-		case registrationGone:
-			w.log.Warn("the registration is gone; registering again")
+		case registrationLost:
+			w.log.Warn("registration lost; registering again")
 			if err := w.register(ctx); err != nil {
 				if ctx.Err() == nil {
-					w.log.Error("cannot register again", "error", err)
+					w.log.Error("registration failed", "error", err)
 				}
 				continue
 			}
@@ -39,14 +39,14 @@ func (w *worker) keepRegistration(ctx context.Context) {
 	}
 }
 
-// registrationState is what the room service says about the app's registration.
+// registrationState is the state of the app's registration, according to the room service.
 type registrationState int
 
 const (
-	registrationUnknown registrationState = iota // it does not answer, or does not know at the moment
-	registrationThere
+	registrationUnknown registrationState = iota // the room service does not answer or cannot tell now
+	registrationPresent
 	registrationRemoved // by an operator
-	registrationGone    // lost
+	registrationLost
 )
 
 func (w *worker) registration(ctx context.Context) registrationState {
@@ -56,15 +56,15 @@ func (w *worker) registration(ctx context.Context) registrationState {
 	var e *room.Error
 	switch {
 	case err == nil:
-		return registrationThere
+		return registrationPresent
 	case !errors.As(err, &e) || e.Code != room.CodeAppNotFound:
 		return registrationUnknown
 	case e.NeverRegistered:
-		return registrationGone
+		return registrationLost
 	}
 	return registrationRemoved
 }
 
 func (w *worker) logRemoved() {
-	w.log.Warn("the app has been removed; a worker that is started registers it again")
+	w.log.Warn("app removed; restart a worker to register it again")
 }

@@ -18,38 +18,38 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// source is a stream from which the app's workers get post-events: that of the events, or that
-// of the replays of dead letters.
+// source is a stream that delivers post-events to the app's workers: the stream of events, or the
+// stream of replayed dead letters.
 type source struct {
 	*worker
-	stream   string
-	ordered  bool
-	lines    *lines
-	wanting  chan struct{} // an event waits for another worker's
-	begun    atomic.Int64  // how many events have begun and not ended
-	done     atomic.Int64  // how many are done
-	aged     chan struct{} // the floor is worth a look
-	ended    chan struct{} // one has
-	unburied bus.Outage    // of storing dead letters
-	isCutOff bool          // receiving has failed; of receive only
+	stream           string
+	ordered          bool
+	lines            *lines
+	blocked          chan struct{} // signals that a line is blocked
+	running          atomic.Int64  // number of events that have begun and not ended
+	done             atomic.Int64  // number of events done
+	floorStale       chan struct{} // signals that the ack floor should be refreshed
+	ended            chan struct{} // signals that an event has ended
+	deadLetterOutage bus.Outage    // storing dead letters fails
+	failing          bool          // receiving fails; used by receive only
 
-	bound    atomic.Pointer[binding]
-	guarding sync.WaitGroup // what goes on as long as events are in hand
+	bound      atomic.Pointer[binding]
+	background sync.WaitGroup // goroutines that run while events are in flight
 }
 
-// binding is the consumer as it was found.
+// binding is the consumer found by bind.
 type binding struct {
 	consumer jetstream.Consumer
-	made     time.Time
+	created  time.Time
 	ackWait  time.Duration
-	since    atomic.Pointer[beginnings]
+	from     atomic.Pointer[filterStart]
 }
 
-// beginnings are the types of events that the consumer has for its app, each with the sequence
-// behind which they begin, where that was later than with others.
-type beginnings map[room.EventType]uint64
+// filterStart has the event types of the consumer's filters. The value is the stream sequence after which
+// the consumer delivers the type, or 0 if the type was in the filter from the start.
+type filterStart map[room.EventType]uint64
 
-// newSources are where the app's post-events come from.
+// newSources returns the sources of the app's post-events.
 func (w *worker) newSources() []*source {
 	if len(w.app.tells) == 0 {
 		return nil
@@ -61,57 +61,57 @@ func (w *worker) newSource(stream string) *source {
 	s := &source{
 		worker: w, stream: stream, lines: newLines(),
 		ordered: stream == subjects.Events && !w.app.Manifest.Unordered,
-		wanting: make(chan struct{}, 1), ended: make(chan struct{}, 1), aged: make(chan struct{}, 1),
+		blocked: make(chan struct{}, 1), ended: make(chan struct{}, 1), floorStale: make(chan struct{}, 1),
 	}
 	return s
 }
 
-// bind looks the consumer up. From the first time on, the events in hand are kept.
+// bind looks up the consumer. The first call starts the goroutines that keep leases and serve peers.
 func (s *source) bind(ctx context.Context) error {
 	consumer, err := s.js.Consumer(ctx, s.stream, subjects.Durable(s.app.Manifest.ID))
 	if err != nil {
 		return fmt.Errorf("finding the app's consumer on %s: %w", s.stream, err)
 	}
 	info := consumer.CachedInfo()
-	first := s.bound.Swap(&binding{consumer: consumer, made: info.Created, ackWait: info.Config.AckWait}) == nil
-	s.learn(info)
+	first := s.bound.Swap(&binding{consumer: consumer, created: info.Created, ackWait: info.Config.AckWait}) == nil
+	s.apply(info)
 	if first {
-		s.guarding.Go(func() { s.keepLeases(s.stopping) })
+		s.background.Go(func() { s.keepLeases(s.stopping) })
 		if s.ordered {
-			return s.takeTurns(s.stopping)
+			return s.servePeers(s.stopping)
 		}
 	}
 	return nil
 }
 
-// look asks the server about the consumer.
-func (s *source) look(ctx context.Context) {
+// refresh requests the consumer's info from the server and applies it.
+func (s *source) refresh(ctx context.Context) {
 	if info, err := s.bound.Load().consumer.Info(ctx); err == nil {
-		s.learn(info)
+		s.apply(info)
 	}
 }
 
-// learn takes what the server says of the consumer, and begins the events that waited for it.
-func (s *source) learn(info *jetstream.ConsumerInfo) {
-	since := make(beginnings)
+// apply takes the filters and the ack floor from the info, and begins the events that may begin now.
+func (s *source) apply(info *jetstream.ConsumerInfo) {
+	from := make(filterStart)
 	filters := append(slices.Clone(info.Config.FilterSubjects), info.Config.FilterSubject)
 	for _, e := range room.EventTypes() {
 		if slices.Contains(filters, subjects.PostsLike(e)) {
-			since[e], _ = strconv.ParseUint(info.Config.Metadata[subjects.BehindKey(e)], 10, 64) // 0 if it is not there
+			from[e], _ = strconv.ParseUint(info.Config.Metadata[subjects.BehindKey(e)], 10, 64) // 0 if absent
 		}
 	}
-	s.bound.Load().since.Store(&since)
-	s.begin(s.lines.rise(floor{stream: info.AckFloor.Stream, delivery: info.AckFloor.Consumer}))
+	s.bound.Load().from.Store(&from)
+	s.begin(s.lines.setFloor(ackFloor{stream: info.AckFloor.Stream, consumer: info.AckFloor.Consumer}))
 }
 
-// leave gives what has not begun to other workers.
-func (s *source) leave() {
+// nakWaiting returns the events that have not begun to the consumer, for other workers.
+func (s *source) nakWaiting() {
 	for _, d := range s.lines.drop(func(*delivery) bool { return true }) {
-		_ = d.msg.Nak() // if it does not get through, it is given to another one later
+		_ = d.msg.Nak() // if the nak is lost, the event is redelivered after the ack wait
 	}
 }
 
-// read takes events until the context or the consumer ends. What has begun by then goes on.
+// read receives events until the context or the consumer ends. Events that have begun continue.
 func (s *source) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if s.isBusy() {
@@ -128,15 +128,15 @@ func (s *source) read(ctx context.Context) error {
 	return nil
 }
 
-// isBusy reports whether all handlers have something to do.
-func (s *source) isBusy() bool { return int(s.begun.Load()) >= s.cfg.Concurrency }
+// isBusy reports whether all handlers are in use.
+func (s *source) isBusy() bool { return int(s.running.Load()) >= s.cfg.Concurrency }
 
-// pullHeartbeat is half of how long it takes to notice that the consumer is gone.
+// pullHeartbeat is half of the time after which a missing consumer is noticed.
 const pullHeartbeat = 2 * time.Second
 
-// pull takes events, as many ahead as there are handlers. It ends when those that have come have had
-// to wait for handlers too long, as nobody tells JetStream about those: then they are taken in hand. So are those
-// that have come when the context ends.
+// pull receives events and prefetches up to Concurrency more. Prefetched events have no lease that is
+// renewed. Therefore, if no handler becomes free within prefetchGrace, pull adds the prefetched events to
+// their lines and returns. It does the same when the context ends.
 func (s *source) pull(ctx context.Context) error {
 	ahead := s.cfg.Concurrency
 	messages, err := s.bound.Load().consumer.Messages(jetstream.PullMaxMessages(ahead),
@@ -148,15 +148,15 @@ func (s *source) pull(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, messages.Drain)()
-	var late <-chan time.Time
+	var graceOver <-chan time.Time
 	for {
 		for s.isBusy() && ctx.Err() == nil {
-			if late == nil {
-				late = time.After(s.unkept())
+			if graceOver == nil {
+				graceOver = time.After(s.prefetchGrace())
 			}
 			select {
 			case <-s.ended:
-			case <-late:
+			case <-graceOver:
 				cancel()
 			case <-ctx.Done():
 			}
@@ -170,45 +170,45 @@ func (s *source) pull(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		if err := s.take(msg); err != nil {
+		if err := s.add(msg); err != nil {
 			return err
 		}
 	}
 }
 
-// take puts an event in hand, and begins it if it is its turn.
-func (s *source) take(msg jetstream.Msg) error {
+// add adds an event to its line, and begins the event if it may begin.
+func (s *source) add(msg jetstream.Msg) error {
 	d, err := newDelivery(msg, s.stream == subjects.Replays)
 	if err != nil {
 		return err
 	}
 	if s.ordered && d.invalid == nil {
-		if _, known := (*s.bound.Load().since.Load())[d.kind]; !known {
-			s.look(s.stopping) // another version of the app gets more than this worker knew of
+		if _, known := (*s.bound.Load().from.Load())[d.kind]; !known {
+			s.refresh(s.stopping) // another version of the app has widened the filters
 		}
-		d.follow(*s.bound.Load().since.Load())
+		d.roomLine(*s.bound.Load().from.Load())
 	} else {
-		d.alone()
+		d.ownLine()
 	}
-	d.extend(time.Now().Add(s.lease() - s.unkept()))
-	begin, what := s.lines.take(d)
-	if what == isDone {
+	d.extendLease(time.Now().Add(s.lease() - s.prefetchGrace()))
+	begin, result := s.lines.add(d)
+	if result == alreadyDone {
 		return msg.Ack()
 	}
 	s.begin(begin)
-	s.want()
+	s.signalBlocked()
 	return nil
 }
 
-// want has it found out what events wait for, if some do.
-func (s *source) want() {
-	if !s.lines.isStuck() {
+// signalBlocked wakes the goroutine that resolves blocked lines, if there are any.
+func (s *source) signalBlocked() {
+	if !s.lines.anyBlocked() {
 		return
 	}
-	signal(s.wanting)
+	signal(s.blocked)
 }
 
-// signal wakes who waits, or who will.
+// signal wakes the receiver, now or when it next receives. It does not block.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -216,18 +216,17 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// lease is how long an event is this worker's without a word to JetStream: less than JetStream
-// waits before it gives it to another.
+// lease is how long this worker owns an event after a delivery or a renewal. It is shorter than the ack
+// wait, after which JetStream redelivers the event.
 func (s *source) lease() time.Duration { return s.bound.Load().ackWait * 9 / 10 }
 
-// unkept is how long an event may wait before it is taken in hand.
-func (s *source) unkept() time.Duration { return s.bound.Load().ackWait / 10 }
+// prefetchGrace is how long a prefetched event may wait before it is added to its line.
+func (s *source) prefetchGrace() time.Duration { return s.bound.Load().ackWait / 10 }
 
-// begin has events handled, once handlers are free. If none will be, since the worker stops,
-// another worker may have them at once.
+// begin queues events for the handlers. If the worker is stopping, it returns them to the consumer.
 func (s *source) begin(all []*delivery) {
 	for _, d := range all {
-		s.begun.Add(1)
+		s.running.Add(1)
 		if !s.pool.add(job{source: s, event: d}) {
 			s.giveBack(d)
 		}
@@ -236,34 +235,34 @@ func (s *source) begin(all []*delivery) {
 
 // run handles an event that has begun.
 func (s *source) run(d *delivery) {
-	if s.leaving.Err() != nil {
+	if s.draining.Err() != nil {
 		s.giveBack(d)
 		return
 	}
 	done := false
-	defer func() { s.end(d, done) }() // also if the handler ends its goroutine
+	defer func() { s.end(d, done) }() // also if the handler calls runtime.Goexit
 	done = s.handle(d)
 }
 
-// giveBack ends an event that has begun and that no handler has seen.
+// giveBack returns an event that has begun to the consumer, before its handler has run.
 func (s *source) giveBack(d *delivery) {
-	_ = d.msg.Nak() // if it does not get through, it is given to another one later
+	_ = d.msg.Nak() // if the nak is lost, the event is redelivered after the ack wait
 	s.end(d, false)
 }
 
-// lookEvery is after how many events that are done the floor is looked at, so that they are
-// forgotten.
-const lookEvery = 5000
+// refreshEvery is the number of done events after which the ack floor is refreshed. The lines keep each
+// done event until the floor has passed it.
+const refreshEvery = 5000
 
-// end takes an event out of hand, and begins the one behind it.
+// end removes an event from its line, and begins the next one.
 func (s *source) end(d *delivery, done bool) {
-	s.begun.Add(-1)
+	s.running.Add(-1)
 	signal(s.ended)
-	if done && s.done.Add(1)%lookEvery == 0 {
-		signal(s.aged)
+	if done && s.done.Add(1)%refreshEvery == 0 {
+		signal(s.floorStale)
 	}
 	begin, answered := s.lines.end(d, done)
 	s.answer(answered)
 	s.begin(begin)
-	s.want()
+	s.signalBlocked()
 }

@@ -30,26 +30,26 @@ type worker struct {
 	js    jetstream.JetStream
 	rooms *roomclient.Client
 
-	sources      []*source // of post-events
-	inHand       inHand
-	counting     counting
-	running      *running
-	preSlots     chan struct{}
-	pool         *pool // of post-event handlers
-	figures      *postFigures
-	unregistered bus.Outage   // of registering
-	unreceived   bus.Outage   // of receiving post-events, from any source
-	cutOff       atomic.Int32 // sources from which none are received
-	registered   atomic.Value // the version that the room service last said is registered
+	sources            []*source // of post-events
+	inFlight           inFlight
+	registeredManifest registeredManifest
+	handlers           *handlers
+	preSlots           chan struct{}
+	pool               *pool // of post-event handlers
+	stats              *postStats
+	registerOutage     bus.Outage   // registering fails
+	receiveOutage      bus.Outage   // receiving post-events fails, from any source
+	failingSources     atomic.Int32 // number of sources from which receiving fails
+	registered         atomic.Value // the registered version, from the room service's last reply
 
-	leaving  context.Context // ends when the worker is asked to stop
-	stopping context.Context // ends when handlers must
+	draining context.Context // ends when the worker is asked to stop
+	stopping context.Context // ends when handlers must end
 }
 
-// Run serves the app until the context ends, then finishes what was begun and returns nil.
-// It registers the app when it is ready to serve it, and waits for a room service that is
-// away. It returns an error at once if the handlers do not fit the manifest or the room
-// service refuses the app, and one at the end if handlers did not finish in time.
+// Run serves the app until the context ends. Then it waits for running handlers and returns nil.
+// It registers the app when it is ready to serve it, and waits for the room service if that is
+// down. It returns an error at once if the handlers do not fit the manifest or the room
+// service refuses the app, and an error at the end if handlers did not finish within DrainTimeout.
 func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 	app, err := NewApp(m, handlers...)
 	if err != nil {
@@ -78,20 +78,20 @@ func (w *worker) run(ctx context.Context) error {
 	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
 	w.pool = newPool(w.cfg.Concurrency, func(j job) { j.source.run(j.event) })
 	var abort context.CancelFunc
-	w.leaving = ctx
+	w.draining = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
-	w.running = newRunning(w.log, w.cfg.Concurrency)
+	w.handlers = newHandlers(w.log, w.cfg.Concurrency)
 	var watching sync.WaitGroup
-	watching.Go(func() { w.running.watch(w.stopping) })
+	watching.Go(func() { w.handlers.watch(w.stopping) })
 	defer watching.Wait()
 	defer abort() // runs first
 
-	w.figures = newPostFigures(w.app.tells)
+	w.stats = newPostStats(w.app.tells)
 	w.sources = w.newSources()
 	defer func() {
 		abort()
 		for _, s := range w.sources {
-			s.guarding.Wait()
+			s.background.Wait()
 		}
 	}()
 	service, err := w.answerPreEvents()
@@ -107,21 +107,21 @@ func (w *worker) run(ctx context.Context) error {
 	case err == nil:
 		w.log.Info("serving", "version", w.app.Manifest.Version, "implements", w.app.Manifest.Implements)
 		w.cfg.OnReady()
-		err = w.stay(ctx, changes) // until the context ends
+		err = w.serve(ctx, changes) // until the context ends
 	}
 	return errors.Join(err, w.drain(service))
 }
 
-// stay serves until the context or the connection ends. After a lost connection the app is
-// registered anew: the server that is there now may not know it.
-func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
+// serve serves until the context or the connection ends. After a reconnect it registers the app again,
+// because the app may not be registered at the new server.
+func (w *worker) serve(ctx context.Context, changes <-chan nats.Status) error {
 	ended, stop := context.WithCancel(ctx)
 	var receiving sync.WaitGroup
 	defer func() {
 		stop()
 		receiving.Wait()
-		for _, b := range w.pool.close() {
-			b.source.giveBack(b.event)
+		for _, j := range w.pool.close() {
+			j.source.giveBack(j.event)
 		}
 	}()
 	for _, s := range w.sources {
@@ -137,13 +137,13 @@ func (w *worker) stay(ctx context.Context, changes <-chan nats.Status) error {
 				return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(w.nc.LastError(), nats.ErrConnectionClosed))
 			}
 			if err := w.register(ctx); err != nil && ctx.Err() == nil {
-				w.log.Error("cannot register again", "error", err)
+				w.log.Error("registration failed", "error", err)
 			}
 		}
 	}
 }
 
-// register makes the app known, however long the room service is away.
+// register registers the app. It retries until the room service answers or the context ends.
 func (w *worker) register(ctx context.Context) error {
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
@@ -159,24 +159,24 @@ func (w *worker) register(ctx context.Context) error {
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return m, backoff.Permanent(err)
 		case err == nil && w.registered.Swap(m.Version) != m.Version && m.Version != w.app.Manifest.Version:
-			w.log.Warn("another version of the app is registered; this worker serves on, under its manifest", "registered", m.Version)
+			w.log.Warn("another version of the app is registered; this worker continues with that manifest", "registered", m.Version)
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
-		if w.nc.IsConnected() && w.unregistered.Failed(time.Now()) {
-			w.log.Warn("cannot register yet; trying on", "error", err)
+		if w.nc.IsConnected() && w.registerOutage.Failed(time.Now()) {
+			w.log.Warn("cannot register yet; retrying", "error", err)
 		}
 	}))
 	if err == nil {
-		if lasted, log := w.unregistered.Ended(time.Now()); log {
+		if lasted, log := w.registerOutage.Ended(time.Now()); log {
 			w.log.Info("registered", "outage", lasted.Round(time.Millisecond))
 		}
 	}
 	return err
 }
 
-// How long an attempt to register may take. The first one ends soon, so that the log tells early that
-// there is no room service.
+// Timeouts of an attempt to register. The first one is short, so that the log soon shows that the room
+// service is down.
 const (
 	firstRegisterTimeout = time.Second
 	registerTimeout      = 5 * time.Second

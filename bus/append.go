@@ -12,36 +12,37 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Guard is the condition of an append: the last message that matches the filter has this
-// sequence, or there is none and it is 0. It holds among writers that use the identical
-// filter string.
+// Guard is the condition of an append: the last message that matches Filter has sequence Seq.
+// Seq is 0 if no message matches. The guard only protects against writers that use the
+// identical filter string.
 type Guard struct {
 	Seq    uint64
 	Filter string
 }
 
-// Codes of the JetStream API that the guard and the message id give. The client library
+// JetStream API error codes for a failed guard or a repeated message id. The client library
 // names only some of them.
 const (
 	codeConflict         = 10071 // with a stored message
-	codeConflictInFlight = 10164 // with a message on its way, in a replicated stream; may be spurious
-	codeIDInFlight       = 10158 // the same id is on its way, in a replicated stream
+	codeConflictInFlight = 10164 // with a message in flight, in a replicated stream; may be spurious
+	codeIDInFlight       = 10158 // the same id is in flight, in a replicated stream
 )
 
-// Append publishes the message under the guard and its id, and waits until JetStream has
-// stored it. It returns the sequence, or one of the errors of appending. It is tried once. The
-// jetstream package would send each message by itself; here it leaves with what else is to be sent.
-func (a *Requester) Append(ctx context.Context, msg *nats.Msg, id string, g Guard) (uint64, error) {
+// Append publishes the message with the guard and the id, and waits until JetStream has
+// stored it. It returns the sequence, or one of the append errors. It does not retry. It sends
+// through the Batcher, so that one write carries several messages; the jetstream package would
+// write each message separately. Append is safe for concurrent use.
+func (r *Requester) Append(ctx context.Context, msg *nats.Msg, id string, g Guard) (uint64, error) {
 	// gofail: var beforePublish struct{}
-	seq, err := a.append(ctx, withGuard(msg, id, g))
+	seq, err := r.append(ctx, withGuard(msg, id, g))
 	// gofail: var afterPublish struct{}
 	if err != nil && !errors.Is(err, ErrStored) {
-		err = sortAppendError(err)
+		err = classifyAppendError(err)
 	}
 	return seq, err
 }
 
-// withGuard adds the headers of a guard and an id to a message.
+// withGuard adds the headers of the guard and the id to the message.
 func withGuard(msg *nats.Msg, id string, g Guard) *nats.Msg {
 	if msg.Header == nil {
 		msg.Header = make(nats.Header)
@@ -52,8 +53,8 @@ func withGuard(msg *nats.Msg, id string, g Guard) *nats.Msg {
 	return msg
 }
 
-func (a *Requester) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	reply, err := a.request(ctx, msg)
+func (r *Requester) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
+	reply, err := r.request(ctx, msg)
 	if err != nil {
 		return 0, err
 	}
@@ -78,13 +79,13 @@ func (a *Requester) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// IsConflict reports whether JetStream refused a message because a guard did not hold, or may
-// not have.
+// IsConflict reports whether JetStream refused a message because the guard did not hold or may
+// not have held.
 func IsConflict(err *jetstream.APIError) bool {
 	return err.ErrorCode == codeConflict || err.ErrorCode == codeConflictInFlight
 }
 
-func sortAppendError(err error) error {
+func classifyAppendError(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
@@ -100,13 +101,13 @@ func sortAppendError(err error) error {
 	case api.ErrorCode == codeIDInFlight:
 		return fmt.Errorf("%w: %w", ErrStored, err)
 	}
-	if api.Code >= 500 { // trouble inside the server: it may have stored the message all the same
+	if api.Code >= 500 { // an internal server error: the message may be stored
 		return fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
-// isUnsent reports whether the client library kept the message from leaving.
+// isUnsent reports whether the client library did not send the message.
 func isUnsent(err error) bool {
 	return slices.ContainsFunc([]error{
 		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrConnectionDraining,

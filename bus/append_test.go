@@ -11,14 +11,14 @@ import (
 	"github.com/roombus/roombus/bus"
 )
 
-func TestAppendSortsItsErrors(t *testing.T) {
+func TestAppend_ClassifiesErrors(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	msg := func() *nats.Msg { return &nats.Msg{Subject: "a.x.1", Data: []byte("d")} }
 	guard := bus.Guard{Filter: "a.*.1"}
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	_, err = a.Append(t.Context(), msg(), "id1", guard)
 	require.ErrorIs(t, err, bus.ErrRefused, "there is no stream")
 
@@ -28,7 +28,7 @@ func TestAppendSortsItsErrors(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, uint64(1), seq)
 	_, err = a.Append(t.Context(), msg(), "id2", guard)
-	require.ErrorIs(t, err, bus.ErrConflict, "the guard is of the filter, not of the subject")
+	require.ErrorIs(t, err, bus.ErrConflict, "the guard applies to the filter, not to the subject")
 	guard.Seq = 1
 	_, err = a.Append(t.Context(), msg(), "id1", guard)
 	require.ErrorIs(t, err, bus.ErrStored)
@@ -40,10 +40,10 @@ func TestAppendSortsItsErrors(t *testing.T) {
 	_, err = a.Append(t.Context(), big, "id4", guard)
 	require.ErrorIs(t, err, bus.ErrTooLarge)
 	_, err = a.Append(t.Context(), msg(), "id5", guard)
-	require.NoError(t, err, "what was refused has changed nothing")
+	require.NoError(t, err, "a refused message changes nothing")
 	nc.Close()
 	_, err = a.Append(t.Context(), msg(), "id6", guard)
-	require.ErrorIs(t, err, bus.ErrUncertain, "the library says the same of what had left before")
+	require.ErrorIs(t, err, bus.ErrUncertain, "the library returns the same error for a message that was sent before")
 }
 
 func TestTraceParent(t *testing.T) {

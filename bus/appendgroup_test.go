@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// crowd is a group that is held up until a batch full of appends waits for its turn.
+// crowd is an AppendGroup whose next batch waits until the test has queued its appends.
 type crowd struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
@@ -41,11 +41,11 @@ func newCrowd(t *testing.T) *crowd {
 		Name: "A", Subjects: []string{"a.>"}, MaxMsgSize: 2000, AllowAtomicPublish: true,
 	})
 	require.NoError(t, err)
-	return &crowd{js: js, stream: stream, group: bus.NewAppendGroup(js, asker(t, nc))}
+	return &crowd{js: js, stream: stream, group: bus.NewAppendGroup(js, newRequester(t, nc))}
 }
 
-// one is an append, and how it ended.
-type one struct {
+// testAppend is an append and its result.
+type testAppend struct {
 	subject, id string
 	guard       bus.Guard
 	size        int
@@ -53,20 +53,19 @@ type one struct {
 	err         error
 }
 
-func newOne(n int) *one {
-	return &one{subject: fmt.Sprintf("a.x.%d", n), id: fmt.Sprint("id", n), guard: bus.Guard{Filter: fmt.Sprintf("a.*.%d", n)}}
+func newTestAppend(n int) *testAppend {
+	return &testAppend{subject: fmt.Sprintf("a.x.%d", n), id: fmt.Sprint("id", n), guard: bus.Guard{Filter: fmt.Sprintf("a.*.%d", n)}}
 }
 
-func strangers() (all []*one) {
+func distinctAppends() (all []*testAppend) {
 	for n := range crowded {
-		all = append(all, newOne(n))
+		all = append(all, newTestAppend(n))
 	}
 	return all
 }
 
-// append appends all in one batch: it plays a stream that answers the append before them only
-// when they wait.
-func (c *crowd) append(t *testing.T, all []*one) {
+// append appends all in one batch: it acknowledges the append before them only when all are queued.
+func (c *crowd) append(t *testing.T, all []*testAppend) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -85,14 +84,14 @@ func (c *crowd) append(t *testing.T, all []*one) {
 			msg := &nats.Msg{Subject: o.subject, Data: make([]byte, o.size)}
 			o.seq, o.err = c.group.Append(ctx, msg, o.id, o.guard)
 		})
-		require.Eventually(t, func() bool { return c.group.Gathered() == n+1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return c.group.Queued() == n+1 }, 10*time.Second, time.Millisecond)
 	}
 	require.NoError(t, first.Respond([]byte(`{"stream":"A","seq":1}`)))
 	busy.Wait()
 }
 
-// stored checks that each is where its answer said, as it was sent.
-func (c *crowd) stored(t *testing.T, all []*one) (headers []nats.Header) {
+// stored checks that each message is stored unchanged at the sequence of its ack.
+func (c *crowd) stored(t *testing.T, all []*testAppend) (headers []nats.Header) {
 	t.Helper()
 	for _, o := range all {
 		require.NoError(t, o.err, o.id)
@@ -116,10 +115,10 @@ func (c *crowd) has(t *testing.T, n int) {
 
 const batchID = "Nats-Batch-Id"
 
-func TestACrowdIsOneBatch(t *testing.T) {
+func TestAppendGroup_QueuedAppendsAreOneBatch(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)
-	all := strangers()
+	all := distinctAppends()
 	c.append(t, all)
 	for _, h := range c.stored(t, all) {
 		require.NotEmpty(t, h.Get(batchID))
@@ -127,25 +126,25 @@ func TestACrowdIsOneBatch(t *testing.T) {
 	c.has(t, crowded)
 }
 
-// One that the stream does not take keeps none of the others out.
-func TestOneOfACrowdIsRefused(t *testing.T) {
+// A refused message does not prevent the others from being stored.
+func TestAppendGroup_RefusedMessageDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
-		spoil func(o *one)
+		spoil func(o *testAppend)
 		want  error
 	}{
-		{"the guard does not hold", func(o *one) { o.guard.Seq = 7 }, bus.ErrConflict},
-		{"stored before", func(o *one) { o.id, o.guard.Seq = "before", 1 }, bus.ErrStored},
-		{"too large", func(o *one) { o.size = 3000 }, bus.ErrTooLarge},
+		{"the guard does not hold", func(o *testAppend) { o.guard.Seq = 7 }, bus.ErrConflict},
+		{"stored before", func(o *testAppend) { o.id, o.guard.Seq = "before", 1 }, bus.ErrStored},
+		{"too large", func(o *testAppend) { o.size = 3000 }, bus.ErrTooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			crowd := newCrowd(t)
-			all := strangers()
+			all := distinctAppends()
 			spoiled := all[crowded/2]
 			if errors.Is(c.want, bus.ErrStored) {
-				_, err := asker(t, crowd.js.Conn()).Append(t.Context(), &nats.Msg{Subject: spoiled.subject}, "before", spoiled.guard)
+				_, err := newRequester(t, crowd.js.Conn()).Append(t.Context(), &nats.Msg{Subject: spoiled.subject}, "before", spoiled.guard)
 				require.NoError(t, err)
 			}
 			c.spoil(spoiled)
@@ -156,12 +155,12 @@ func TestOneOfACrowdIsRefused(t *testing.T) {
 	}
 }
 
-// Two under one filter exclude each other, also when they come at once.
-func TestTwoOfACrowdUnderOneFilter(t *testing.T) {
+// Of two concurrent appends with the same filter and guard only one succeeds.
+func TestAppendGroup_SameFilterConflicts(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)
-	all := strangers()
-	rival := newOne(3)
+	all := distinctAppends()
+	rival := newTestAppend(3)
 	rival.subject, rival.id = "a.y.3", "rival"
 	c.append(t, append(all, rival))
 	c.stored(t, all)
@@ -169,9 +168,8 @@ func TestTwoOfACrowdUnderOneFilter(t *testing.T) {
 	c.has(t, crowded)
 }
 
-// Nobody answers for the batch: nobody is told that anything was stored, or was not, and
-// nothing is sent again.
-func TestACrowdWithoutAnAnswer(t *testing.T) {
+// If the batch gets no ack, every append is uncertain and no message is sent again.
+func TestAppendGroup_UnansweredBatchIsUncertain(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)
 	nc := c.js.Conn()
@@ -179,8 +177,8 @@ func TestACrowdWithoutAnAnswer(t *testing.T) {
 	require.NoError(t, err)
 	impatient, err := jetstream.New(nc, jetstream.WithDefaultTimeout(100*time.Millisecond))
 	require.NoError(t, err)
-	c.group = bus.NewAppendGroup(impatient, asker(t, nc))
-	all := strangers()
+	c.group = bus.NewAppendGroup(impatient, newRequester(t, nc))
+	all := distinctAppends()
 	for _, o := range all {
 		o.subject = "silent." + o.id
 	}
@@ -194,17 +192,17 @@ func TestACrowdWithoutAnAnswer(t *testing.T) {
 	assert.Equal(t, crowded, sent)
 }
 
-// A stream that takes no batches takes the messages.
-func TestACrowdAtAStreamWithoutBatches(t *testing.T) {
+// A stream without atomic batches stores the messages one by one.
+func TestAppendGroup_StreamWithoutBatchesGetsSingleMessages(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)
 	cfg := c.stream.CachedInfo().Config
 	cfg.AllowAtomicPublish = false
 	_, err := c.js.UpdateStream(t.Context(), cfg)
 	require.NoError(t, err)
-	all := strangers()
+	all := distinctAppends()
 	c.append(t, all)
 	for _, h := range c.stored(t, all) {
-		require.Empty(t, h.Get(batchID), "what goes alone carries no trace of a batch")
+		require.Empty(t, h.Get(batchID), "a single message has no batch headers")
 	}
 }

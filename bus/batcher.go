@@ -7,109 +7,109 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What is left to who is sending takes no more memory than about so much; then one waits.
+// Bounds of the queue's memory. Above maxQueued, publish blocks.
 const (
-	maxLeft  = 8 << 20
-	overhead = 1 << 10 // of a message: its subjects and headers
+	maxQueued = 8 << 20 // bytes
+	overhead  = 1 << 10 // bytes per message for its subjects and headers
 )
 
-// Batcher sends the messages of many goroutines over one connection. The connection's lock is held
-// while what it has buffered is written, and whoever publishes meanwhile would wait for it, each for
-// itself. Here who finds another one sending leaves the messages to it and goes on, and
-// what has come meanwhile leaves in one write.
+// Batcher sends the messages of many goroutines over one connection. The connection holds its lock
+// while it writes its buffer, so goroutines that publish would wait for each other. With a Batcher one
+// goroutine sends. The others add their messages to the queue and return, and all queued messages leave
+// in one write. Batcher is safe for concurrent use.
 type Batcher struct {
 	nc *nats.Conn
 
 	mu      sync.Mutex
-	taken   sync.Cond // the queue has been
+	changed sync.Cond // the queue is empty, or sending has ended
 	queue   []envelope
-	size    int        // of the queue
-	spare   []envelope // the queue before, to be used again
+	size    int        // of the queue, in bytes
+	spare   []envelope // the previous queue, for reuse
 	sending bool
 }
 
-// envelope is a message, and what is called if it cannot be sent; that must not block.
+// envelope is a message to send. failed is called if it cannot be sent, and must not block.
 type envelope struct {
 	msg    *nats.Msg
 	failed func(error)
-	// unbuffered: it is not sent while the connection is down. In the connection's reconnect buffer it
-	// would leave when its sender does not wait for it any more.
+	// unbuffered makes the send fail while the connection is down. In the connection's reconnect buffer the
+	// message would wait, and leave after its sender has given up.
 	unbuffered bool
 }
 
-// NewBatcher returns the one for a connection: two would be in each other's way.
+// NewBatcher returns a Batcher for the connection. Use one for each connection.
 func NewBatcher(nc *nats.Conn) *Batcher {
-	p := &Batcher{nc: nc}
-	p.taken.L = &p.mu
-	return p
+	b := &Batcher{nc: nc}
+	b.changed.L = &b.mu
+	return b
 }
 
-// publish sends messages, or leaves them to who is sending already. It does not wait for them to be
-// sent then, and nobody is kept to send for others without end.
-func (p *Batcher) publish(all ...envelope) {
-	p.mu.Lock()
-	for p.size > maxLeft {
-		p.taken.Wait()
+// publish sends the messages, or queues them if another goroutine is sending. It does not wait until
+// queued messages are sent. It sends one batch at most: a new goroutine sends the messages that others
+// have queued meanwhile.
+func (b *Batcher) publish(all ...envelope) {
+	b.mu.Lock()
+	for b.size > maxQueued {
+		b.changed.Wait()
 	}
-	p.queue = append(p.queue, all...)
-	for _, o := range all {
-		p.size += overhead + len(o.msg.Data)
+	b.queue = append(b.queue, all...)
+	for _, e := range all {
+		b.size += overhead + len(e.msg.Data)
 	}
-	if p.sending {
-		p.mu.Unlock()
+	if b.sending {
+		b.mu.Unlock()
 		return
 	}
-	p.sending = true
-	p.mu.Unlock()
-	runtime.Gosched() // whoever can run now has its messages leave in the same write
-	if p.send() {
-		go p.sendRest()
+	b.sending = true
+	b.mu.Unlock()
+	runtime.Gosched() // runnable goroutines can add their messages to this write
+	if b.send() {
+		go b.sendRest()
 	}
 }
 
-// sendRest sends until nobody has left anything.
-func (p *Batcher) sendRest() {
+// sendRest sends until the queue is empty.
+func (b *Batcher) sendRest() {
 	for more := true; more; {
-		more = p.send()
+		more = b.send()
 	}
 }
 
-// send sends what is in the queue, and reports whether there is more by then. If not, the next one
-// who publishes sends it.
-func (p *Batcher) send() (more bool) {
-	p.mu.Lock()
-	batch := p.queue
-	p.queue, p.spare, p.size = p.spare[:0], nil, 0
-	p.taken.Broadcast()
-	p.mu.Unlock()
-	for _, o := range batch {
-		if err := p.sendOne(o); err != nil {
-			o.failed(err)
+// send sends the queue, and reports whether the queue has filled again. If not, it ends sending.
+func (b *Batcher) send() (more bool) {
+	b.mu.Lock()
+	batch := b.queue
+	b.queue, b.spare, b.size = b.spare[:0], nil, 0
+	b.changed.Broadcast()
+	b.mu.Unlock()
+	for _, e := range batch {
+		if err := b.sendOne(e); err != nil {
+			e.failed(err)
 		}
 	}
 	clear(batch)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.spare = batch
-	p.sending = len(p.queue) > 0
-	if !p.sending {
-		p.taken.Broadcast()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spare = batch
+	b.sending = len(b.queue) > 0
+	if !b.sending {
+		b.changed.Broadcast()
 	}
-	return p.sending
+	return b.sending
 }
 
-func (p *Batcher) sendOne(o envelope) error {
-	if o.unbuffered && !p.nc.IsConnected() && !p.nc.IsClosed() {
+func (b *Batcher) sendOne(e envelope) error {
+	if e.unbuffered && !b.nc.IsConnected() && !b.nc.IsClosed() {
 		return nats.ErrConnectionReconnecting
 	}
-	return p.nc.PublishMsg(o.msg)
+	return b.nc.PublishMsg(e.msg)
 }
 
-// wait returns when what has been left to others is sent.
-func (p *Batcher) wait() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.sending {
-		p.taken.Wait()
+// wait returns when all queued messages are sent.
+func (b *Batcher) wait() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.sending {
+		b.changed.Wait()
 	}
 }

@@ -14,24 +14,24 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// What many publish at once arrives, each goroutine's in its order, once.
-func TestPublisherSendsAll(t *testing.T) {
+// The messages of concurrent goroutines arrive once, and in order for each goroutine.
+func TestBatcher_SendsAllInOrder(t *testing.T) {
 	t.Parallel()
 	const senders, each = 16, 500
 	nc := Connection(t)
 	sub, err := nc.SubscribeSync("p.*")
 	require.NoError(t, err)
-	p := NewBatcher(nc)
+	b := NewBatcher(nc)
 	var all sync.WaitGroup
 	for s := range senders {
 		all.Go(func() {
 			for n := range each {
-				p.publish(envelope{msg: &nats.Msg{Subject: "p." + strconv.Itoa(s), Data: []byte(strconv.Itoa(n))}, failed: func(err error) { assert.NoError(t, err) }})
+				b.publish(envelope{msg: &nats.Msg{Subject: "p." + strconv.Itoa(s), Data: []byte(strconv.Itoa(n))}, failed: func(err error) { assert.NoError(t, err) }})
 			}
 		})
 	}
 	all.Wait()
-	p.wait()
+	b.wait()
 	require.NoError(t, nc.Flush())
 	next := make(map[string]int)
 	for range senders * each {
@@ -40,28 +40,28 @@ func TestPublisherSendsAll(t *testing.T) {
 		require.Equal(t, strconv.Itoa(next[msg.Subject]), string(msg.Data), msg.Subject)
 		next[msg.Subject]++
 	}
-	assert.Empty(t, p.queue)
-	assert.False(t, p.sending)
+	assert.Empty(t, b.queue)
+	assert.False(t, b.sending)
 }
 
-// Who finds another one sending does not wait for it, and what cannot be sent is told, also
-// when another one has tried.
-func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
+// publish does not wait while another goroutine sends, and a failed send is reported to the message's
+// own failed function.
+func TestBatcher_QueuesWhileAnotherGoroutineSends(t *testing.T) {
 	t.Parallel()
 	nc := Connection(t)
 	sub, err := nc.SubscribeSync("p")
 	require.NoError(t, err)
-	p := NewBatcher(nc)
+	b := NewBatcher(nc)
 	var failures []error
 	left := envelope{msg: &nats.Msg{Subject: "", Data: []byte("bad")}, failed: func(err error) { failures = append(failures, err) }}
 	good := envelope{msg: &nats.Msg{Subject: "p", Data: []byte("good")}, failed: func(err error) { failures = append(failures, err) }}
-	// The one that is sending is this very goroutine, while it is told of a failure.
-	p.publish(envelope{msg: &nats.Msg{Subject: ""}, failed: func(err error) {
+	// This goroutine is the sender while its failed function runs.
+	b.publish(envelope{msg: &nats.Msg{Subject: ""}, failed: func(err error) {
 		failures = append(failures, err)
-		p.publish(left, good)
-		assert.Len(t, failures, 1, "they are left to the one that is sending")
+		b.publish(left, good)
+		assert.Len(t, failures, 1, "they are queued for the sender")
 	}})
-	p.wait()
+	b.wait()
 	require.Len(t, failures, 2)
 	assert.ErrorIs(t, errors.Join(failures...), nats.ErrBadSubject)
 	require.NoError(t, nc.Flush())
@@ -70,8 +70,8 @@ func TestPublisherLeavesMessagesToWhoIsSending(t *testing.T) {
 	assert.Equal(t, "good", string(msg.Data))
 }
 
-// A commit or a question that lay in the reconnect buffer would leave when its sender has given it up.
-func TestPublisher_UnbufferedMessageFailsWhileDisconnected(t *testing.T) {
+// A commit or a request in the reconnect buffer would leave after its sender has given up.
+func TestBatcher_UnbufferedMessageFailsWhileDisconnected(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
@@ -81,16 +81,16 @@ func TestPublisher_UnbufferedMessageFailsWhileDisconnected(t *testing.T) {
 	server.Shutdown()
 	require.Eventually(t, nc.IsReconnecting, 10*time.Second, time.Millisecond)
 	var failed error
-	p := NewBatcher(nc)
-	p.publish(envelope{msg: &nats.Msg{Subject: "p"}, unbuffered: true, failed: func(err error) { failed = err }})
-	p.wait()
+	b := NewBatcher(nc)
+	b.publish(envelope{msg: &nats.Msg{Subject: "p"}, unbuffered: true, failed: func(err error) { failed = err }})
+	b.wait()
 	require.ErrorIs(t, failed, nats.ErrConnectionReconnecting)
 	assert.True(t, isUnsent(failed))
 	buffered, err := nc.Buffered()
 	require.NoError(t, err)
 	assert.Zero(t, buffered)
-	p.publish(envelope{msg: &nats.Msg{Subject: "p"}, failed: func(err error) { assert.NoError(t, err) }})
-	p.wait()
+	b.publish(envelope{msg: &nats.Msg{Subject: "p"}, failed: func(err error) { assert.NoError(t, err) }})
+	b.wait()
 	buffered, err = nc.Buffered()
 	require.NoError(t, err)
 	assert.Positive(t, buffered)

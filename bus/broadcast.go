@@ -12,27 +12,27 @@ import (
 	"github.com/synadia-io/orbit.go/natsext"
 )
 
-// How long a broadcast waits for its first reply, and after each for the next: nobody says how
-// many there will be.
+// How long a broadcast waits for the first reply, and after each reply for the next one. The
+// number of replies is not known in advance.
 const (
 	broadcastTimeout = time.Second
 	broadcastStall   = 150 * time.Millisecond
 )
 
-// Broadcast sends a request to everybody who listens on the subject and returns the replies
-// that came. Nobody listening is no error.
+// Broadcast sends a request to all subscribers of the subject and returns their replies. It
+// returns no replies and no error if the subject has no responders.
 func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) ([]*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
 	return broadcast(ctx, nc, subject, data, broadcastStall)
 }
 
-// broadcast waits for the first reply until the context ends, and after each for the next one until the
-// stall has passed.
+// broadcast waits for the first reply until the context ends, and after each reply for the next one at
+// most for stall.
 func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, stall time.Duration) ([]*nats.Msg, error) {
 	replies, err := natsext.RequestMany(ctx, nc, subject, data, natsext.RequestManyStall(stall))
 	if err != nil {
-		return nil, fmt.Errorf("asking everybody on %s: %w", subject, err)
+		return nil, fmt.Errorf("requesting replies on %s: %w", subject, err)
 	}
 	var all []*nats.Msg
 	for msg, err := range replies {
@@ -40,15 +40,15 @@ func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, 
 			return nil, nil
 		}
 		if err != nil {
-			return all, fmt.Errorf("asking everybody on %s: %w", subject, err)
+			return all, fmt.Errorf("requesting replies on %s: %w", subject, err)
 		}
 		all = append(all, msg)
 	}
 	return all, nil
 }
 
-// Ping returns every live instance of the micro service of that name, or with an empty name
-// of every micro service.
+// Ping returns every live instance of the named micro service. An empty name means every micro
+// service.
 func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdentity, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
@@ -60,15 +60,15 @@ func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdent
 	return all, err
 }
 
-// Stats returns the statistics of every live instance of the micro service of that name.
+// Stats returns the statistics of every live instance of the named micro service.
 func Stats(ctx context.Context, nc *nats.Conn, name string) ([]micro.Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
 	return StatsWithin(ctx, nc, name, broadcastStall)
 }
 
-// StatsWithin is Stats for a caller that has its own patience: it waits for the first reply until the
-// context ends, and after each for the next one until the stall has passed.
+// StatsWithin is Stats with the caller's own timeouts: it waits for the first reply until the context
+// ends, and after each reply for the next one at most for stall.
 func StatsWithin(ctx context.Context, nc *nats.Conn, name string, stall time.Duration) ([]micro.Stats, error) {
 	return everyService[micro.Stats](ctx, nc, micro.StatsVerb, name, stall)
 }
@@ -84,9 +84,9 @@ func everyService[T any](ctx context.Context, nc *nats.Conn, verb micro.Verb, na
 	}
 	var all []T
 	for _, msg := range replies {
-		var said T
-		if json.Unmarshal(msg.Data, &said) == nil { // an answer that cannot be read is none
-			all = append(all, said)
+		var reply T
+		if json.Unmarshal(msg.Data, &reply) == nil { // invalid replies are ignored
+			all = append(all, reply)
 		}
 	}
 	return all, nil

@@ -7,12 +7,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// LogConnection returns options with which a connection logs when it is lost or not made yet, as Outage says, and
-// when it is there again. meanwhile is what that means to operators. Errors that NATS reports beside are logged too,
-// each text once a minute at most.
+// LogConnection returns options that make a connection log when it fails and when it is established again. Outage
+// limits the failures that are logged. meanwhile tells operators the consequence of a lost connection. Other errors
+// of NATS are logged too, each text at most once a minute.
 func LogConnection(log *slog.Logger, meanwhile string) []nats.Option {
 	var outage Outage
-	errs := make(map[string]*Outage) // the library makes one call of a handler after the other
+	errs := make(map[string]*Outage) // needs no lock: the library calls the handlers sequentially
 	failed := func(nc *nats.Conn, err error) {
 		if err != nil && !nc.IsClosed() && outage.Failed(time.Now()) {
 			log.Warn("no connection to NATS: "+meanwhile, "servers", nc.Servers(), "error", err)
@@ -32,7 +32,7 @@ func LogConnection(log *slog.Logger, meanwhile string) []nats.Option {
 		nats.ReconnectHandler(connected("connected to NATS again")),
 		nats.ErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
 			if !nc.IsConnected() {
-				if sub == nil { // such as credentials that are refused; a subscription fails for want of a connection
+				if sub == nil { // such as refused credentials; errors of subscriptions only repeat that the connection is down
 					failed(nc, err)
 				}
 				return
@@ -51,10 +51,10 @@ func LogConnection(log *slog.Logger, meanwhile string) []nats.Option {
 			if sub != nil {
 				subject = sub.Subject
 			}
-			log.Error("NATS", "error", err, "subject", subject)
+			log.Error("NATS error", "error", err, "subject", subject)
 		}),
 	}
 }
 
-// maxErrorTexts bounds the errors that are told apart.
+// maxErrorTexts bounds the number of error texts that are limited separately.
 const maxErrorTexts = 100

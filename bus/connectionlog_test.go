@@ -17,7 +17,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 )
 
-// connectLogging connects to a server and logs that.
+// connectLogging connects to a server with LogConnection.
 func connectLogging(t *testing.T, server *embedded.Server, opts ...nats.Option) (*nats.Conn, *harness.Output) {
 	t.Helper()
 	out := harness.NewOutput()
@@ -61,5 +61,5 @@ func TestLogConnection_ErrorOncePerText(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 2, strings.Count(out.String(), "\n"), out)
-	assert.Contains(t, out.String(), `level=ERROR msg=NATS error="permissions violation" subject=room.x`)
+	assert.Contains(t, out.String(), `level=ERROR msg="NATS error" error="permissions violation" subject=room.x`)
 }

@@ -21,7 +21,7 @@ type contextOnly struct {
 	UserJWT  string `json:"user_jwt"`
 	UserSeed string `json:"user_seed"`
 	TLSFirst bool   `json:"tls_first"`
-	// What is not supported: a connection without it would be another one than is meant.
+	// Not supported. They are refused, because a connection that ignores them is not the one the user wants.
 	NSC              string `json:"nsc"`
 	SOCKSProxy       string `json:"socks_proxy"`
 	WindowsCertStore string `json:"windows_cert_store"`
@@ -42,7 +42,7 @@ func readContext(name string) (*savedContext, error) {
 	}
 	data, err := os.ReadFile(filepath.Join(config, "nats", "context", name+".json")) //nolint:gosec // name is no path, config the user's own
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("there is none: nats context ls shows which there are")
+		return nil, errors.New("it does not exist: nats context ls lists the contexts")
 	}
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func readContext(name string) (*savedContext, error) {
 	return c, c.supported()
 }
 
-// localPath expands variables and the home directory in the path of a file, as the nats CLI does.
+// localPath expands variables and the home directory in a file path, as the nats CLI does.
 func localPath(path, home string) (string, error) {
 	path = strings.TrimPrefix(os.ExpandEnv(path), "file://")
 	if scheme, _, found := strings.Cut(path, "://"); found {
@@ -71,7 +71,7 @@ func localPath(path, home string) (string, error) {
 	return path, nil
 }
 
-// supported returns an error for a setting that a connection here would ignore.
+// supported returns an error for a setting that Connect would ignore.
 func (c *contextOnly) supported() error {
 	for _, s := range []struct{ value, name, instead string }{
 		{c.NSC, "nsc", "a file of credentials (nsc generate creds)"},

@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/bus"
 )
 
-// saveContext saves a context where the nats CLI would.
+// saveContext saves a context in the folder of the nats CLI.
 func saveContext(t *testing.T, name, content string) {
 	t.Helper()
 	dir := filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "nats", "context")
@@ -21,7 +21,7 @@ func saveContext(t *testing.T, name, content string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".json"), []byte(content), 0o600))
 }
 
-// optionsOf are the options of a connection with the settings.
+// optionsOf returns the options of a connection with the settings.
 func optionsOf(t *testing.T, s bus.Settings) nats.Options {
 	t.Helper()
 	opts, err := s.Options()
@@ -86,6 +86,6 @@ func TestContext_Refused(t *testing.T) {
 		assert.Contains(t, err.Error(), `NATS context "`+name+`"`)
 		assert.Contains(t, err.Error(), c.says)
 	}
-	assert.ErrorContains(t, bus.Settings{Context: "none"}.Check(), "nats context ls shows which there are")
+	assert.ErrorContains(t, bus.Settings{Context: "none"}.Check(), "nats context ls lists the contexts")
 	assert.ErrorContains(t, bus.Settings{Context: "../nsc"}.Check(), "not a path")
 }

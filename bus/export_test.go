@@ -9,7 +9,7 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// Connection is one to a server inside, until the test ends.
+// Connection returns a connection to an embedded server that runs until the test ends.
 func Connection(t *testing.T) *nats.Conn {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -21,7 +21,7 @@ func Connection(t *testing.T) *nats.Conn {
 	return nc
 }
 
-// Address is the servers to connect to, as the settings and the context say.
+// Address returns the servers of the settings and their context.
 func (s Settings) Address() (string, error) {
 	r, err := s.resolve()
 	if err != nil {
@@ -30,7 +30,7 @@ func (s Settings) Address() (string, error) {
 	return r.URL, nil
 }
 
-// Options are those of a connection with the settings.
+// Options returns the options of a connection with the settings.
 func (s Settings) Options() ([]nats.Option, error) {
 	r, err := s.resolve()
 	if err != nil {
@@ -39,16 +39,16 @@ func (s Settings) Options() ([]nats.Option, error) {
 	return r.options(), nil
 }
 
-// Waiting is the number of replies that are expected.
-func (a *Requester) Waiting() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.waiting)
+// Pending returns the number of attempts that are kept for replies.
+func (r *Requester) Pending() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.pending)
 }
 
-// Gathered is the number of appends that wait for the next batch.
-func (g *AppendGroup) Gathered() int {
+// Queued returns the number of appends that wait for the next batch.
+func (g *AppendGroup) Queued() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.waiting)
+	return len(g.queue)
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Failure is the answer that says in the headers of the micro protocol that something went
-// wrong.
+// Failure returns a reply with the error headers of the micro protocol.
 func Failure(status int, description string, body []byte) *nats.Msg {
 	return &nats.Msg{
 		Header: nats.Header{
@@ -20,5 +19,5 @@ func Failure(status int, description string, body []byte) *nats.Msg {
 	}
 }
 
-// OneLine makes a line of a text: a header ends at the end of a line.
+// OneLine joins the lines of a text: a header value cannot contain a line break.
 func OneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

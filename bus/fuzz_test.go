@@ -10,7 +10,7 @@ import (
 	"github.com/roombus/roombus/bus"
 )
 
-// FuzzTraceParent: whatever came, what goes on is a trace context, on one line.
+// FuzzTraceParent: for any input, the result is a valid trace context on one line.
 func FuzzTraceParent(f *testing.F) {
 	valid := regexp.MustCompile(`\A[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\z`)
 	for _, seed := range []string{"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n", "00-4BF9-00f0-01"} {
@@ -25,7 +25,7 @@ func FuzzTraceParent(f *testing.F) {
 	})
 }
 
-// FuzzIsInbox: nothing but an inbox is answered to, above all not the subject of an event.
+// FuzzIsInbox: only inboxes are accepted, and never the subject of an event.
 func FuzzIsInbox(f *testing.F) {
 	for _, seed := range []string{"", "_INBOX.a", "_INBOX", "_INBOX.", "_R_.a", "_INBOX.>", "room.post.create.r", "$JS.API.STREAM.DELETE.ROOM_EVENTS", "_mine.a", "_INBOXroom.a"} {
 		f.Add(seed)

@@ -10,15 +10,15 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// The headers that make the servers say where a message would go, and not deliver it.
+// These headers make the servers report the destinations of a message instead of delivering it.
 const (
 	traceDest = "Nats-Trace-Dest"
 	traceOnly = "Nats-Trace-Only"
 )
 
-// trace is what a server says of a message's way.
+// trace is the report of one server about a message.
 type trace struct {
-	Hops   int `json:"hops"` // other servers that it went to, each of which says so too
+	Hops   int `json:"hops"` // number of other servers that the message went to; each reports too
 	Events []struct {
 		Type  string `json:"type"`
 		Kind  int    `json:"kind"` // of the connection
@@ -33,7 +33,7 @@ const (
 	kindClient   = 0
 )
 
-// isFirst reports whether the trace is of the server that got the message from its client.
+// isFirst reports whether the trace is from the server that received the message from its client.
 func (t trace) isFirst() bool {
 	for _, e := range t.Events {
 		if e.Type == traceIngress {
@@ -43,8 +43,8 @@ func (t trace) isFirst() bool {
 	return false
 }
 
-// HasQueue reports whether anything subscribes to the subject in the queue group, without sending it
-// anything. Servers that do not answer have none.
+// HasQueue reports whether the subject has a subscriber in the queue group. It delivers no message. A
+// server that does not answer counts as one without subscribers.
 func HasQueue(ctx context.Context, nc *nats.Conn, subject, queue string) (bool, error) {
 	inbox := nc.NewRespInbox()
 	sub, err := nc.SubscribeSync(inbox)
@@ -54,17 +54,17 @@ func HasQueue(ctx context.Context, nc *nats.Conn, subject, queue string) (bool, 
 	defer func() { _ = sub.Unsubscribe() }() // fails only if the connection is gone, and the subscription with it
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{traceDest: {inbox}, traceOnly: {"true"}}}
 	if err := nc.PublishMsg(msg); err != nil {
-		return false, fmt.Errorf("asking who subscribes to %s: %w", subject, err)
+		return false, fmt.Errorf("looking for subscribers of %s: %w", subject, err)
 	}
 	wait := broadcastTimeout
-	first, left := false, 1 // the servers answer in any order
+	first, left := false, 1 // the servers may answer in any order
 	for !first || left > 0 {
 		next, err := within(ctx, wait, sub.NextMsgWithContext)
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return false, nil // no other server answers
 		}
 		if err != nil {
-			return false, fmt.Errorf("asking who subscribes to %s: %w", subject, err)
+			return false, fmt.Errorf("looking for subscribers of %s: %w", subject, err)
 		}
 		wait = broadcastStall
 		var t trace

@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// A queue group is found without anything being delivered to it; a watcher of the subject is none.
+// HasQueue finds a queue group without delivering a message. A plain subscriber is no queue group.
 func TestHasQueue_DeliversNothing(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -23,9 +23,9 @@ func TestHasQueue_DeliversNothing(t *testing.T) {
 		t.Cleanup(nc.Close)
 		return nc
 	}
-	asker, worker := dial(), dial()
+	requester, worker := dial(), dial()
 	has := func(subject, queue string) bool {
-		found, err := bus.HasQueue(t.Context(), asker, subject, queue)
+		found, err := bus.HasQueue(t.Context(), requester, subject, queue)
 		require.NoError(t, err)
 		return found
 	}
@@ -34,7 +34,7 @@ func TestHasQueue_DeliversNothing(t *testing.T) {
 	_, err = worker.ChanSubscribe("a.>", got)
 	require.NoError(t, err)
 	require.NoError(t, worker.Flush())
-	assert.False(t, has("a.b", "group"), "a watcher is no worker")
+	assert.False(t, has("a.b", "group"), "a plain subscriber is no worker")
 	_, err = worker.ChanQueueSubscribe("a.*", "group", got)
 	require.NoError(t, err)
 	require.NoError(t, worker.Flush())

@@ -9,13 +9,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Last is the last message on a subject, of sequence 0 if there is none.
+// Last is the last message on a subject. Seq is 0 if there is no message.
 type Last struct {
 	Seq  uint64 `json:"seq"`
-	Head []byte `json:"hdrs"` // as it is stored
+	Head []byte `json:"hdrs"` // the encoded headers, as stored
 }
 
-// Header is empty if the message has none that can be read.
+// Header returns the headers of the message. They are empty if they cannot be decoded.
 func (l Last) Header() nats.Header {
 	h, err := nats.DecodeHeadersMsg(l.Head)
 	if err != nil {
@@ -24,13 +24,13 @@ func (l Last) Header() nats.Header {
 	return h
 }
 
-// LeaderLast is the last message on the subject that the stream's leader has. The jetstream package
-// asks any replica of a stream that allows it, and a replica may lag behind; it also gives nothing
-// of a message whose headers it cannot read.
+// LeaderLast returns the last message on the subject as the stream's leader has it. The jetstream
+// package is not used for two reasons. It asks any node with a copy if the stream allows direct get,
+// and a copy may lag. It returns nothing for a message whose headers it cannot decode.
 func LeaderLast(ctx context.Context, nc *nats.Conn, stream, subject string) (Last, error) {
 	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
-		return Last{}, fmt.Errorf("encoding the question: %w", err)
+		return Last{}, fmt.Errorf("encoding the request: %w", err)
 	}
 	reply, err := nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+stream, request)
 	if err != nil {
@@ -41,7 +41,7 @@ func LeaderLast(ctx context.Context, nc *nats.Conn, stream, subject string) (Las
 		Message Last                `json:"message"`
 	}
 	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return Last{}, fmt.Errorf("reading what the leader of stream %s says: %w", stream, err)
+		return Last{}, fmt.Errorf("decoding the reply of the leader of stream %s: %w", stream, err)
 	}
 	switch {
 	case answer.Error == nil:

@@ -14,9 +14,9 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// The sequence is known also of a message whose headers no client can read: a room behind such a
-// one must not be stuck.
-func TestLeaderLastOfWhatCannotBeRead(t *testing.T) {
+// LeaderLast returns the sequence of a message with invalid headers: such a message must not block a
+// room.
+func TestLeaderLast_InvalidHeadersGiveSequence(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)

@@ -11,35 +11,35 @@ const (
 	flapInterval  = 15 * time.Second // between lines about two outages
 )
 
-// Outage decides which failures of something that is tried again and again are logged: the first
-// one, then one after 1, 2 and 4 minutes, then one each 5 minutes. An outage that begins within 15 s
-// after a line about the one before is logged when these have passed. It may be used from
-// any number of goroutines.
+// Outage decides which failures of a repeated operation are logged: the first failure, then one
+// after 1, 2 and 4 minutes, then one every 5 minutes. If an outage begins within 15 s after a log
+// line about the previous outage, its first line is delayed until the 15 s have passed. Outage is
+// safe for concurrent use.
 type Outage struct {
 	mu       sync.Mutex
-	began    time.Time // zero: there is none
-	logged   time.Time // when the last line was due
+	began    time.Time // zero: no outage
+	logged   time.Time // time of the last log line
 	interval time.Duration
-	told     bool // a line about this outage was due
+	reported bool // this outage has a log line
 }
 
-// Failed takes note of a failure at that time. It reports whether to log it.
+// Failed records a failure. It reports whether to log it.
 func (o *Outage) Failed(at time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.began.IsZero() {
-		o.began, o.interval, o.told = at, flapInterval, false
+		o.began, o.interval, o.reported = at, flapInterval, false
 	}
 	if !o.logged.IsZero() && at.Sub(o.logged) < o.interval {
 		return false
 	}
 	o.interval = max(firstInterval, min(2*o.interval, maxInterval))
-	o.logged, o.told = at, true
+	o.logged, o.reported = at, true
 	return true
 }
 
-// Ended takes note of a success at that time. It reports whether to log that an outage has ended,
-// and how long that lasted: only if its beginning was logged.
+// Ended records a success. It reports whether to log the end of an outage, and how long the outage
+// lasted. The end is logged only if the outage itself was logged.
 func (o *Outage) Ended(at time.Time) (lasted time.Duration, log bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,7 +47,7 @@ func (o *Outage) Ended(at time.Time) (lasted time.Duration, log bool) {
 		return 0, false
 	}
 	lasted, o.began = at.Sub(o.began), time.Time{}
-	return lasted, o.told
+	return lasted, o.reported
 }
 
 // Lasts reports whether there is an outage.

@@ -12,12 +12,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// MinServer is the oldest NATS server that will do. The header that lets a guard name a
-// filter came with 2.11; since 2.12 a replicated stream checks it against writes that are
-// still on their way.
+// MinServer is the oldest NATS server that is supported. The header that lets a guard name a
+// filter came with 2.11; since 2.12 a replicated stream checks the guard against writes in
+// flight.
 const MinServer = "2.12.0"
 
-// CheckServer returns ErrServerTooOld or ErrNoJetStream if the server will not do.
+// CheckServer returns ErrServerTooOld if the server is older than MinServer, and ErrNoJetStream if
+// the server or the account has no JetStream.
 func CheckServer(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
 	if v, err := semver.NewVersion(nc.ConnectedServerVersion()); err == nil && v.LessThan(semver.MustParse(MinServer)) {
 		return fmt.Errorf("%w: %s is %s, %s or newer is needed", ErrServerTooOld, nc.ConnectedUrlRedacted(), v, MinServer)
@@ -32,8 +33,8 @@ func CheckServer(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) err
 	return nil
 }
 
-// NotReady reports whether the error is that of a cluster which may still become ready: it has
-// no leader yet, or does not answer.
+// NotReady reports whether the error comes from a cluster that may still become ready: the cluster
+// has no leader yet, or does not answer.
 func NotReady(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -42,14 +43,14 @@ func NotReady(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 }
 
-// Demand is what of a stream's configuration must be as wanted.
+// Demand selects the settings of a stream that must match the wanted configuration.
 type Demand int
 
 // The demands.
 const (
-	Exists  Demand = iota // nothing
-	Durable               // storage and copies: limits are the operator's
-	Exact                 // everything that could lose or reorder messages
+	Exists  Demand = iota // none
+	Durable               // storage and copies; the operator sets the limits
+	Exact                 // every setting that could lose or reorder messages
 )
 
 // CheckStream returns a *StreamMissingError if the stream does not exist, and a *StreamDiffersError if
@@ -71,19 +72,19 @@ func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 	return nil
 }
 
-// Error codes of JetStream that the client library has no names for.
+// JetStream error codes without a name in the client library.
 const (
-	// CodeNoPeers is returned when too few nodes can take the copies of a stream. A node that has just
-	// started counts as offline for a moment.
+	// CodeNoPeers is returned when too few nodes are available for the copies of a stream. A node counts
+	// as offline for a moment after its start.
 	CodeNoPeers   jetstream.ErrorCode = 10005
-	codeNoCluster jetstream.ErrorCode = 10074 // copies on a server that is alone
+	codeNoCluster jetstream.ErrorCode = 10074 // several copies on a server outside a cluster
 )
 
-// PeersTimeout is how long to wait for nodes that may just have started.
+// PeersTimeout is how long to wait for nodes that may have just started.
 const PeersTimeout = 10 * time.Second
 
-// CreateStream makes a stream. It waits up to PeersTimeout for nodes that may have just started. It returns
-// ErrNoCluster if there can be no copies of it.
+// CreateStream creates a stream. It waits up to PeersTimeout for nodes that may have just started. It returns
+// ErrNoCluster if the stream needs several copies and the server is not part of a cluster.
 func CreateStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
 	_, err := backoff.Retry(ctx, func() (jetstream.Stream, error) {
 		stream, err := js.CreateStream(ctx, cfg)
@@ -158,7 +159,7 @@ func orderingAndLimits(is, must jetstream.StreamConfig) []setting {
 }
 
 // MendStream changes the configuration of a stream to meet the demand, as far as JetStream can change it.
-// It never lowers the number of copies.
+// It never reduces the number of copies.
 func MendStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, demand Demand) error {
 	s, err := js.Stream(ctx, want.Name)
 	if err != nil {
@@ -176,7 +177,7 @@ func MendStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 			return nil
 		}
 	}
-	// One setting that cannot be changed must not keep the stream from having its copies.
+	// If one setting cannot be changed, the number of copies is still raised.
 	if _, e := js.UpdateStream(ctx, copies); e != nil {
 		return fmt.Errorf("updating stream %s: %w", want.Name, e)
 	}
@@ -186,7 +187,7 @@ func MendStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 	return nil
 }
 
-// unlimited makes the ways of saying "no limit" one.
+// unlimited maps all values that mean "no limit" to -1.
 func unlimited(limit int64) int64 {
 	if limit <= 0 {
 		return -1

@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/bus"
 )
 
-// creating is a JetStream that answers the creation of a stream with these errors, one after the other.
+// creating is a JetStream whose CreateStream returns these errors, one after the other.
 type creating struct {
 	jetstream.JetStream
 	errs  []error

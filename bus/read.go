@@ -10,23 +10,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// quiet is how long a message that is due may stay away before the stream is asked anew what
-// there is: it may have been removed meanwhile.
-const quiet = time.Second
+// stall is how long to wait for a pending message. Then the consumer is created again, because the
+// message may have been removed from the stream.
+const stall = time.Second
 
-// forgotten is when the server drops the consumer of a reading that has ended without a word: until
-// then it counts as one that has yet to read the rest.
-const forgotten = 30 * time.Second
+// inactiveThreshold is when the server removes the consumer of a reader that stopped without deleting
+// it. Until then the consumer counts as a lagging one.
+const inactiveThreshold = 30 * time.Second
 
-// Read yields the messages of a stream in order, from where the configuration says to its end,
-// or with follow on and on, also over a connection that is lost and comes back. An error ends
-// it: jetstream.ErrStreamNotFound, or that of the context, at once when it ends.
+// Read yields the messages of a stream in order. It starts where cfg says. It ends at the stream's
+// end, or with follow it continues with new messages. It survives a reconnect. An error ends it:
+// jetstream.ErrStreamNotFound, or the error of the context as soon as the context ends.
 func Read(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, follow bool) iter.Seq2[*jetstream.RawStreamMsg, error] {
 	return func(yield func(*jetstream.RawStreamMsg, error) bool) {
 		r := reading{follow: follow, yield: yield}
-		cfg.InactiveThreshold = forgotten
+		cfg.InactiveThreshold = inactiveThreshold
 		for !r.ended {
-			if err := r.on(ctx, js, stream, cfg); err != nil {
+			if err := r.consume(ctx, js, stream, cfg); err != nil {
 				yield(nil, fmt.Errorf("reading stream %s: %w", stream, err))
 				return
 			}
@@ -44,13 +44,13 @@ type reading struct {
 	ended  bool
 }
 
-// on reads until the end, or until what is due stays away.
-func (r *reading) on(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig) error {
+// consume reads until the end, or until a pending message does not arrive in time.
+func (r *reading) consume(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig) error {
 	consumer, err := js.OrderedConsumer(ctx, stream, cfg)
 	if err != nil {
 		return err
 	}
-	defer forget(ctx, js, stream, consumer)
+	defer deleteConsumer(ctx, js, stream, consumer)
 	if consumer.CachedInfo().NumPending == 0 && !r.follow {
 		r.ended = true
 		return nil
@@ -63,7 +63,7 @@ func (r *reading) on(ctx context.Context, js jetstream.JetStream, stream string,
 	for !r.ended {
 		msg, err := r.next(ctx, messages)
 		if errors.Is(err, context.DeadlineExceeded) {
-			return nil // looking anew fails if it was the caller's
+			return nil // if the caller's context ended, the next call fails
 		}
 		if err != nil {
 			return err
@@ -81,18 +81,18 @@ func (r *reading) on(ctx context.Context, js jetstream.JetStream, stream string,
 	return nil
 }
 
-// forget removes the consumer, which the server would keep, and count, for a while; the context
-// may have ended.
-func forget(ctx context.Context, js jetstream.JetStream, stream string, consumer jetstream.Consumer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quiet)
+// deleteConsumer deletes the consumer, which the server would otherwise keep until inactiveThreshold.
+// The context may have ended.
+func deleteConsumer(ctx context.Context, js jetstream.JetStream, stream string, consumer jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stall)
 	defer cancel()
-	_ = js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name) // if it fails, the server does it
+	_ = js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name) // if it fails, the server deletes it later
 }
 
 func (r *reading) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
 	if !r.follow {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, quiet)
+		ctx, cancel = context.WithTimeout(ctx, stall)
 		defer cancel()
 	}
 	return messages.Next(jetstream.NextContext(ctx))

@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// filled is a stream with so many messages, on subjects s.0, s.1 and so on.
+// filled returns a stream with messages on subjects s.0, s.1 and so on.
 func filled(t *testing.T, messages int) (jetstream.JetStream, jetstream.Stream) {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -33,10 +33,10 @@ func filled(t *testing.T, messages int) (jetstream.JetStream, jetstream.Stream) 
 	return js, stream
 }
 
-// fetchedAhead is how many messages the client library asks for at once.
+// fetchedAhead is the number of messages that the client library fetches at once.
 const fetchedAhead = jetstream.DefaultMaxMessages
 
-// How long, and how often, a test looks for what takes milliseconds.
+// Timeout and interval for conditions that hold within milliseconds.
 const (
 	waiting = 10 * time.Second
 	tick    = 5 * time.Millisecond
@@ -48,7 +48,7 @@ func publish(t *testing.T, js jetstream.JetStream, subject string) {
 	assert.NoError(t, err)
 }
 
-// subjectsOf reads to the end.
+// subjectsOf reads the stream to its end.
 func subjectsOf(t *testing.T, js jetstream.JetStream, cfg jetstream.OrderedConsumerConfig) []string {
 	t.Helper()
 	var all []string
@@ -59,7 +59,7 @@ func subjectsOf(t *testing.T, js jetstream.JetStream, cfg jetstream.OrderedConsu
 	return all
 }
 
-func TestReadGoesToTheEnd(t *testing.T) {
+func TestRead_EndsAtStreamEnd(t *testing.T) {
 	t.Parallel()
 	js, _ := filled(t, 0)
 	var whole jetstream.OrderedConsumerConfig
@@ -74,8 +74,8 @@ func TestReadGoesToTheEnd(t *testing.T) {
 	assert.Empty(t, subjectsOf(t, js, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &future}))
 }
 
-// A consumer that stays behind counts among the stream's, which may not be many.
-func TestReadLeavesNoConsumer(t *testing.T) {
+// The consumers of a stream are limited, so a reader must not leave one behind.
+func TestRead_DeletesItsConsumer(t *testing.T) {
 	t.Parallel()
 	js, stream := filled(t, 0)
 	for n := range 2 {
@@ -87,7 +87,7 @@ func TestReadLeavesNoConsumer(t *testing.T) {
 	}
 }
 
-func TestReadYieldsWhatIsStored(t *testing.T) {
+func TestRead_YieldsStoredMessages(t *testing.T) {
 	t.Parallel()
 	js, stream := filled(t, 2)
 	for msg, err := range bus.Read(t.Context(), js, "S", jetstream.OrderedConsumerConfig{}, false) {
@@ -98,11 +98,11 @@ func TestReadYieldsWhatIsStored(t *testing.T) {
 		assert.Equal(t, stored.Sequence, msg.Sequence)
 		assert.Equal(t, stored.Data, msg.Data)
 		assert.WithinDuration(t, stored.Time, msg.Time, 0)
-		break // who has had enough may leave
+		break // the caller may stop early
 	}
 }
 
-// handedOut returns when the stream has a reader, and has handed out this much to it.
+// handedOut returns when the stream has a reader and has delivered messages up to seq to it.
 func handedOut(t *testing.T, stream jetstream.Stream, seq uint64) {
 	t.Helper()
 	assert.Eventually(t, func() bool {
@@ -113,8 +113,8 @@ func handedOut(t *testing.T, stream jetstream.Stream, seq uint64) {
 	}, waiting, tick)
 }
 
-// What was due and is removed before it comes is not waited for.
-func TestReadDoesNotWaitForWhatIsGone(t *testing.T) {
+// A pending message that is purged before its delivery does not block the reader.
+func TestRead_PurgedPendingMessageIsSkipped(t *testing.T) {
 	t.Parallel()
 	js, stream := filled(t, fetchedAhead)
 	for range 100 {
@@ -133,7 +133,7 @@ func TestReadDoesNotWaitForWhatIsGone(t *testing.T) {
 	assert.Equal(t, uint64(fetchedAhead), last)
 }
 
-func TestReadFollowsUntilTheContextEnds(t *testing.T) {
+func TestRead_FollowsUntilContextEnds(t *testing.T) {
 	t.Parallel()
 	js, stream := filled(t, 0)
 	go func() {

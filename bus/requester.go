@@ -12,39 +12,39 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// maxEnded is how many sendings that have ended without a reply are remembered, so that one that comes
-// after all is known for what it is.
+// maxEnded is the number of attempts without a reply that are kept after their request has ended, to
+// recognize late replies.
 const maxEnded = 1 << 14
 
-// Requester sends requests, many at once, and collects the replies on one wildcard inbox for the
-// whole process: a subscription for each call would be several times slower. It is safe for
-// concurrent use.
+// Requester sends many requests at once and collects the replies on one wildcard inbox for the whole
+// process. A subscription for each request would be several times slower. A request may be sent more
+// than once; each send is an attempt with its own reply subject. Requester is safe for concurrent use.
 type Requester struct {
 	out     *Batcher
 	sub     *nats.Subscription
-	closed  chan struct{} // with the connection, or before
+	closed  chan struct{} // closed by Close or with the connection
 	prefix  string
 	surplus atomic.Uint64
 
 	mu      sync.Mutex
-	waiting map[string]pending // by the last token of the reply subject
-	ended   []string          // the latest tokens that are remembered, in a ring
-	oldest  int
+	pending map[string]pending // by the last token of the reply subject
+	ended   []string           // ring of the most recent tokens whose request has ended
+	oldest  int                // index into ended
 }
 
-// pending is who gets the reply to one sending of a question: the question's Requests or, once it
-// has ended, its late function.
+// pending is an attempt that may be replied to. The reply goes to the request's Requests or, once the
+// request has ended, to its late function.
 type pending struct {
-	replies chan<- arrived // nil once the question has ended
-	n       int            // of the question
+	replies chan<- received // nil once the request has ended
+	n       int             // number of the request
 	late    func(*nats.Msg)
-	// shared: several got it, so that one of them who cannot is not the last word.
+	// shared is set if several workers received the attempt. A worker that declines does not end it.
 	shared   bool
-	declined bool // one could not
+	declined bool // a worker has declined with error code 503
 }
 
-// arrived is a reply to a sending, or why it has not been sent.
-type arrived struct {
+// received is the reply to an attempt, or the error of sending it.
+type received struct {
 	n     int
 	token string
 	msg   *nats.Msg
@@ -52,112 +52,112 @@ type arrived struct {
 	at    time.Time
 }
 
-// NewRequester subscribes to an inbox of its own. Close ends it.
+// NewRequester subscribes to a new inbox. Call Close to unsubscribe.
 func NewRequester(out *Batcher) (*Requester, error) {
-	a := &Requester{out: out, closed: make(chan struct{}), prefix: out.nc.NewInbox() + ".", waiting: make(map[string]pending)}
-	sub, err := out.nc.Subscribe(a.prefix+"*", a.arrive)
+	r := &Requester{out: out, closed: make(chan struct{}), prefix: out.nc.NewInbox() + ".", pending: make(map[string]pending)}
+	sub, err := out.nc.Subscribe(r.prefix+"*", r.receive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to the inbox: %w", err)
 	}
-	a.sub = sub
-	sub.SetClosedHandler(func(string) { close(a.closed) })
-	return a, nil
+	r.sub = sub
+	sub.SetClosedHandler(func(string) { close(r.closed) })
+	return r, nil
 }
 
-// Close gives the inbox up. Questions still open end late, appends at once.
-func (a *Requester) Close() error { return a.sub.Unsubscribe() }
+// Close unsubscribes the inbox. Open requests time out, appends end at once.
+func (r *Requester) Close() error { return r.sub.Unsubscribe() }
 
-// Surplus is the number of replies that are one too many: to a sending that has been answered,
-// or that has ended too long ago to be remembered.
-func (a *Requester) Surplus() uint64 { return a.surplus.Load() }
+// Surplus returns the number of surplus replies: replies to an attempt that already has a reply, and
+// replies that arrive so late that the attempt is no longer kept.
+func (r *Requester) Surplus() uint64 { return r.surplus.Load() }
 
-// expect makes the token of a reply subject. It cannot be guessed: who is asked one question
-// must not be able to answer another.
-func (a *Requester) expect(w pending) string {
+// add registers an attempt and returns the token for its reply subject. The token is random, so a
+// worker that receives one request cannot reply to another one.
+func (r *Requester) add(p pending) string {
 	token := rand.Text()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waiting[token] = w
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending[token] = p
 	return token
 }
 
-func (a *Requester) forget(tokens ...string) {
+func (r *Requester) remove(tokens ...string) {
 	if len(tokens) == 0 {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, token := range tokens {
-		delete(a.waiting, token)
+		delete(r.pending, token)
 	}
 }
 
-// remember keeps the tokens of a question that has ended, in the place of the oldest. Only
-// what then comes to a question that nobody has answered is late.
-func (a *Requester) remember(tokens []string, late func(*nats.Msg)) {
+// keepEnded keeps the attempts of a request that has ended, in place of the oldest ones. A reply that
+// arrives later goes to late, which is nil if the request has been answered.
+func (r *Requester) keepEnded(tokens []string, late func(*nats.Msg)) {
 	if len(tokens) == 0 {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, token := range tokens {
-		a.waiting[token] = pending{late: late, shared: a.waiting[token].shared}
-		if len(a.ended) < maxEnded {
-			a.ended = append(a.ended, token)
+		r.pending[token] = pending{late: late, shared: r.pending[token].shared}
+		if len(r.ended) < maxEnded {
+			r.ended = append(r.ended, token)
 			continue
 		}
-		delete(a.waiting, a.ended[a.oldest])
-		a.ended[a.oldest] = token
-		a.oldest = (a.oldest + 1) % maxEnded
+		delete(r.pending, r.ended[r.oldest])
+		r.ended[r.oldest] = token
+		r.oldest = (r.oldest + 1) % maxEnded
 	}
 }
 
-// arrive runs for every reply, one at a time. It never blocks: the channel of an Requests has
-// room for every reply it can get.
-func (a *Requester) arrive(msg *nats.Msg) {
-	token := strings.TrimPrefix(msg.Subject, a.prefix)
-	a.mu.Lock()
-	w, ok := a.waiting[token]
-	declines := w.shared && isUnavailable(msg)
+// receive is called for every reply, one at a time. It never blocks: the channel of a Requests has
+// room for all its replies.
+func (r *Requester) receive(msg *nats.Msg) {
+	token := strings.TrimPrefix(msg.Subject, r.prefix)
+	r.mu.Lock()
+	p, ok := r.pending[token]
+	declines := p.shared && isUnavailable(msg)
 	switch {
 	case declines:
-		a.waiting[token] = pending{replies: w.replies, n: w.n, late: w.late, shared: true, declined: true}
-	case w.shared && !isNoResponders(msg): // others have got it too, and may answer
-		a.waiting[token] = pending{shared: true}
+		r.pending[token] = pending{replies: p.replies, n: p.n, late: p.late, shared: true, declined: true}
+	case p.shared && !isNoResponders(msg): // other workers received the attempt too, and may reply
+		r.pending[token] = pending{shared: true}
 	default:
-		delete(a.waiting, token)
+		delete(r.pending, token)
 	}
-	a.mu.Unlock()
+	r.mu.Unlock()
 	switch {
-	case declines && w.declined: // it is known that one cannot
+	case declines && p.declined: // the first one has been passed on
 	case !ok:
-		a.surplus.Add(1)
-	case w.replies != nil:
-		w.replies <- arrived{n: w.n, token: token, msg: msg, at: time.Now()}
-	case w.late != nil && !isNoResponders(msg) && !declines:
-		w.late(msg)
+		r.surplus.Add(1)
+	case p.replies != nil:
+		p.replies <- received{n: p.n, token: token, msg: msg, at: time.Now()}
+	case p.late != nil && !isNoResponders(msg) && !declines:
+		p.late(msg)
 	}
 }
 
-// request sends one message and waits for the reply to it.
-func (a *Requester) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+// request sends one message and waits for its reply.
+func (r *Requester) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	replies := make(chan arrived, 1)
-	token := a.expect(pending{replies: replies})
-	msg.Reply = a.prefix + token
-	a.out.publish(envelope{msg: msg, unbuffered: true, failed: func(err error) {
-		a.forget(token)
-		replies <- arrived{err: err}
+	replies := make(chan received, 1)
+	token := r.add(pending{replies: replies})
+	msg.Reply = r.prefix + token
+	r.out.publish(envelope{msg: msg, unbuffered: true, failed: func(err error) {
+		r.remove(token)
+		replies <- received{err: err}
 	}})
 	select {
-	case r := <-replies:
-		return r.msg, r.err
+	case reply := <-replies:
+		return reply.msg, reply.err
 	case <-ctx.Done():
-		a.remember([]string{token}, nil)
+		r.keepEnded([]string{token}, nil)
 		return nil, ctx.Err()
-	case <-a.closed:
+	case <-r.closed:
 		return nil, nats.ErrConnectionClosed
 	}
 }

@@ -24,7 +24,7 @@ const patience = 10 * time.Second
 
 func connect(t *testing.T) *nats.Conn { t.Helper(); return bus.Connection(t) }
 
-func asker(t *testing.T, nc *nats.Conn) *bus.Requester {
+func newRequester(t *testing.T, nc *nats.Conn) *bus.Requester {
 	t.Helper()
 	a, err := bus.NewRequester(bus.NewBatcher(nc))
 	require.NoError(t, err)
@@ -32,7 +32,7 @@ func asker(t *testing.T, nc *nats.Conn) *bus.Requester {
 	return a
 }
 
-func question(subject, data string, timeout time.Duration) bus.Request {
+func newRequest(subject, data string, timeout time.Duration) bus.Request {
 	return bus.Request{
 		Subject: subject, Timeout: timeout,
 		Message: func(time.Duration) *nats.Msg { return &nats.Msg{Data: []byte(data)} },
@@ -50,10 +50,10 @@ func says(data string) nats.MsgHandler { return func(m *nats.Msg) { _ = m.Respon
 
 func silent(*nats.Msg) {}
 
-// replies waits for every question, in their order.
-func replies(ctx context.Context, a *bus.Requester, questions ...bus.Request) []bus.Reply {
-	all := make([]bus.Reply, len(questions))
-	g := a.Ask(questions)
+// replies returns the result of every request, in order.
+func replies(ctx context.Context, a *bus.Requester, requests ...bus.Request) []bus.Reply {
+	all := make([]bus.Reply, len(requests))
+	g := a.Ask(requests)
 	for {
 		n, r, ok := g.Next(ctx)
 		if !ok {
@@ -63,24 +63,24 @@ func replies(ctx context.Context, a *bus.Requester, questions ...bus.Request) []
 	}
 }
 
-func TestAskEndsEveryQuestion(t *testing.T) {
+func TestRequester_EveryRequestEnds(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	listen(t, nc, "echo", func(m *nats.Msg) { _ = m.Respond(m.Data) })
 	listen(t, nc, "twice", func(m *nats.Msg) { _ = m.Respond([]byte("1")); _ = m.Respond([]byte("2")) })
 	held := make(chan *nats.Msg, 1)
 	listen(t, nc, "silent", func(m *nats.Msg) { held <- m })
 	late := make(chan *nats.Msg, 1)
-	slow := question("silent", "", 30*time.Millisecond)
+	slow := newRequest("silent", "", 30*time.Millisecond)
 	slow.Late = func(m *nats.Msg) { late <- m }
 
 	all := replies(t.Context(), a,
 		slow,
-		question("echo", "hello", time.Minute),
-		question("nobody", "", time.Minute),
-		question("twice", "", time.Minute),
-		question("bad subject", "", time.Minute),
+		newRequest("echo", "hello", time.Minute),
+		newRequest("unserved", "", time.Minute),
+		newRequest("twice", "", time.Minute),
+		newRequest("bad subject", "", time.Minute),
 	)
 	require.ErrorIs(t, all[0].Err, bus.ErrTimeout)
 	assert.GreaterOrEqual(t, all[0].Took, 30*time.Millisecond)
@@ -91,18 +91,18 @@ func TestAskEndsEveryQuestion(t *testing.T) {
 	assert.Equal(t, "1", string(all[3].Msg.Data))
 	require.Error(t, all[4].Err)
 
-	// What comes after the end is told apart: the reply of silent is late, the second one of
-	// twice is one too many.
+	// Replies after the end are distinguished: the reply of silent is late, the second reply of
+	// twice is surplus.
 	require.NoError(t, (<-held).Respond([]byte("at last")))
 	assert.Equal(t, "at last", string((<-late).Data))
 	require.Eventually(t, func() bool { return a.Surplus() == 1 }, patience, time.Millisecond)
 }
 
-// An append ends with the connection, and one whose time is over is not sent.
-func TestAnAppendThatCannotBeAnswered(t *testing.T) {
+// An append ends when the connection closes. An append with an ended context is not sent.
+func TestAppend_EndsWithConnectionOrContext(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	asked := make(chan *nats.Msg, 2)
 	listen(t, nc, "silent", func(m *nats.Msg) { asked <- m })
 	over, cancel := context.WithCancel(t.Context())
@@ -119,15 +119,15 @@ func TestAnAppendThatCannotBeAnswered(t *testing.T) {
 	require.ErrorIs(t, <-ended, bus.ErrUncertain)
 }
 
-// Who has said that it cannot is the last word if nobody else can be asked.
-func TestARetryThatCannotBeSent(t *testing.T) {
+// If the retry cannot be sent, the first worker's 503 is the result.
+func TestRequester_UnsendableRetryKeepsFirst503(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	listen(t, nc, "busy", func(m *nats.Msg) {
 		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{micro.ErrorCodeHeader: {"503"}}})
 	})
-	q := question("busy", "", time.Minute)
+	q := newRequest("busy", "", time.Minute)
 	q.Retry = "bad subject"
 	r := replies(t.Context(), a, q)[0]
 	require.NoError(t, r.Err)
@@ -135,15 +135,15 @@ func TestARetryThatCannotBeSent(t *testing.T) {
 	assert.True(t, r.Retried)
 }
 
-// Questions that the context left open go on with another one.
-func TestAskingGoesOnWithAnotherContext(t *testing.T) {
+// Requests that are open when the context of Next ends continue with another context.
+func TestRequests_NextResumesWithAnotherContext(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	ctx, cancel := context.WithCancel(t.Context())
 	held := make(chan *nats.Msg, 1)
 	listen(t, nc, "held", func(m *nats.Msg) { cancel(); held <- m })
-	g := a.Ask([]bus.Request{question("held", "", time.Hour)})
+	g := a.Ask([]bus.Request{newRequest("held", "", time.Hour)})
 	_, _, ok := g.Next(ctx)
 	require.False(t, ok)
 	require.NoError(t, (<-held).Respond([]byte("yes")))
@@ -152,20 +152,20 @@ func TestAskingGoesOnWithAnotherContext(t *testing.T) {
 	assert.Zero(t, n)
 	assert.Equal(t, "yes", string(r.Msg.Data))
 	_, _, ok = g.Next(t.Context())
-	assert.False(t, ok, "each ends once")
+	assert.False(t, ok, "each request ends once")
 }
 
-func TestAskGivesEachItsOwnReply(t *testing.T) {
+func TestRequester_ConcurrentRequestsGetTheirOwnReplies(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	listen(t, nc, "echo", func(m *nats.Msg) { _ = m.Respond(m.Data) })
 	var asking sync.WaitGroup
 	for k := range 20 {
 		asking.Go(func() {
 			for n := range 50 {
 				first, second := fmt.Sprintf("%d-%d", k, n), strconv.Itoa(n)
-				all := replies(t.Context(), a, question("echo", first, time.Minute), question("echo", second, time.Minute))
+				all := replies(t.Context(), a, newRequest("echo", first, time.Minute), newRequest("echo", second, time.Minute))
 				assert.Equal(t, first, string(all[0].Msg.Data))
 				assert.Equal(t, second, string(all[1].Msg.Data))
 			}
@@ -175,19 +175,19 @@ func TestAskGivesEachItsOwnReply(t *testing.T) {
 	assert.Zero(t, a.Surplus())
 }
 
-// Who is asked one question cannot answer another: the reply subjects have nothing in common
-// but their prefix.
-func TestReplySubjectsCannotBeGuessed(t *testing.T) {
+// A worker must not be able to reply to a request that it did not receive: reply subjects have only
+// their prefix in common.
+func TestRequester_ReplySubjectsAreRandom(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	var last []string
 	listen(t, nc, "q", func(m *nats.Msg) {
 		last = append(last, m.Reply[strings.LastIndex(m.Reply, ".")+1:])
 		_ = m.Respond(nil)
 	})
 	for range 50 {
-		replies(t.Context(), a, question("q", "", time.Minute))
+		replies(t.Context(), a, newRequest("q", "", time.Minute))
 	}
 	for n, token := range last[1:] {
 		assert.Len(t, token, 26)
@@ -201,13 +201,13 @@ func TestReplySubjectsCannotBeGuessed(t *testing.T) {
 	}
 }
 
-// A worker that hangs is passed over for the others after half of the time.
-func TestAQuestionIsRetried(t *testing.T) {
+// After half of the timeout without a reply, the request goes to the other workers.
+func TestRequester_SilentRequestIsRetriedAtHalfTime(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	var asked []time.Duration
-	first := question("q", "", time.Second)
+	first := newRequest("q", "", time.Second)
 	first.Message = func(left time.Duration) *nats.Msg { asked = append(asked, left); return &nats.Msg{} }
 	first.Retry = "q.retry"
 	listen(t, nc, "q", silent)
@@ -219,36 +219,35 @@ func TestAQuestionIsRetried(t *testing.T) {
 	assert.GreaterOrEqual(t, r.Took, 500*time.Millisecond)
 	require.Len(t, asked, 2)
 	assert.InDelta(t, time.Second, asked[0], float64(time.Millisecond))
-	assert.LessOrEqual(t, asked[1], 500*time.Millisecond, "what is left of its time")
+	assert.LessOrEqual(t, asked[1], 500*time.Millisecond, "the time left")
 }
 
-// Where nobody listens for retries the question goes to its own subject once more, and once
-// only.
-func TestARetryFallsBackToTheSubject(t *testing.T) {
+// Without responders on the retry subject, the request goes to its own subject once more.
+func TestRequester_RetryWithoutRespondersUsesSubject(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	var times atomic.Int32
 	listen(t, nc, "q", func(m *nats.Msg) {
 		if times.Add(1) == 2 {
 			_ = m.Respond([]byte("second"))
 		}
 	})
-	q := question("q", "", 600*time.Millisecond)
+	q := newRequest("q", "", 600*time.Millisecond)
 	q.Retry = "q.retry"
 	assert.Equal(t, "second", string(replies(t.Context(), a, q)[0].Msg.Data))
 	assert.ErrorIs(t, replies(t.Context(), a, q)[0].Err, bus.ErrTimeout)
 	assert.EqualValues(t, 4, times.Load())
 }
 
-// One that says it cannot now is passed over at once; without another its word stands.
-func TestUnavailableIsRetriedAtOnce(t *testing.T) {
+// A 503 is retried at once. Without another worker the 503 is the result.
+func TestRequester_UnavailableIsRetriedAtOnce(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	listen(t, nc, "q", stopping)
 	other := listen(t, nc, "q.retry", says("here"))
-	q := question("q", "", time.Hour)
+	q := newRequest("q", "", time.Hour)
 	q.Retry = "q.retry"
 	assert.Equal(t, "here", string(replies(t.Context(), a, q)[0].Msg.Data))
 	require.NoError(t, other.Unsubscribe())
@@ -261,11 +260,11 @@ func stopping(m *nats.Msg) {
 	_ = m.RespondMsg(&nats.Msg{Header: nats.Header{micro.ErrorCodeHeader: {"503"}, micro.ErrorHeader: {"stopping"}}})
 }
 
-// Of several who get a retry, those who cannot do not speak for the others.
-func TestARetryIsForWhoeverCan(t *testing.T) {
+// If several workers receive a retry, a 503 of one does not hide the reply of another.
+func TestRequester_RetryIgnoresUnavailableIfAnotherReplies(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	listen(t, nc, "q", stopping)
 	last := make(chan *nats.Msg, 1)
 	listen(t, nc, "q.retry", func(m *nats.Msg) {
@@ -274,45 +273,45 @@ func TestARetryIsForWhoeverCan(t *testing.T) {
 		}
 		last <- m
 	})
-	q := question("q", "", time.Hour)
+	q := newRequest("q", "", time.Hour)
 	q.Retry = "q.retry"
 	go func() { says("here")(<-last) }()
 	assert.Equal(t, "here", string(replies(t.Context(), a, q)[0].Msg.Data))
-	assert.Equal(t, 1, a.Waiting(), "the retry is remembered: others may answer it")
+	assert.Equal(t, 1, a.Pending(), "the retry is kept: other workers may reply to it")
 	assert.Zero(t, a.Surplus())
 }
 
-// What is remembered is bounded, and so is what is known of late replies.
-func TestLateRepliesAreForgotten(t *testing.T) {
+// The number of ended attempts is bounded, so a very late reply counts as surplus.
+func TestRequester_EndedAttemptsAreBounded(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	var first atomic.Pointer[nats.Msg]
 	listen(t, nc, "q", func(m *nats.Msg) { first.CompareAndSwap(nil, m) })
-	q := question("q", "", 0)
-	q.Late = func(*nats.Msg) { t.Error("the first question was to be forgotten") }
+	q := newRequest("q", "", 0)
+	q.Late = func(*nats.Msg) { t.Error("the first request is still kept") }
 	for range 17 {
-		questions := make([]bus.Request, 1000)
-		for n := range questions {
-			questions[n] = q
+		requests := make([]bus.Request, 1000)
+		for n := range requests {
+			requests[n] = q
 		}
-		replies(t.Context(), a, questions...)
+		replies(t.Context(), a, requests...)
 	}
-	assert.Equal(t, 1<<14, a.Waiting())
+	assert.Equal(t, 1<<14, a.Pending())
 	require.Eventually(t, func() bool { return first.Load() != nil }, patience, time.Millisecond)
 	require.NoError(t, first.Load().Respond([]byte("late")))
 	require.Eventually(t, func() bool { return a.Surplus() == 1 }, patience, time.Millisecond)
 }
 
-// When the time is up, the word of those who cannot is better than none, persistent or not.
-func TestNobodyCan(t *testing.T) {
+// If all workers reply 503, the result at the timeout is the 503, with Persist or without.
+func TestRequester_UnavailableEverywhereEndsAtTimeout(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	listen(t, nc, "q", stopping)
 	listen(t, nc, "q.retry", stopping)
 	for _, persist := range []bool{false, true} {
-		q := question("q", "", 200*time.Millisecond)
+		q := newRequest("q", "", 200*time.Millisecond)
 		q.Retry, q.Persist = "q.retry", persist
 		r := untilAnswered(t, a, q)
 		require.NoError(t, r.Err)
@@ -321,13 +320,13 @@ func TestNobodyCan(t *testing.T) {
 	}
 }
 
-// Somebody who must answer and is away for a moment is waited for, within the time.
-func TestPersist(t *testing.T) {
+// With Persist, a request waits for a worker that is away, up to the timeout.
+func TestRequester_PersistRetriesWithoutResponders(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	var sent atomic.Int32
-	q := question("q", "", time.Hour)
+	q := newRequest("q", "", time.Hour)
 	q.Persist = true
 	q.Message = func(time.Duration) *nats.Msg {
 		if sent.Add(1) == 3 {
@@ -338,16 +337,16 @@ func TestPersist(t *testing.T) {
 	r := replies(t.Context(), a, q)[0]
 	assert.Equal(t, "back", string(r.Msg.Data))
 
-	const between = 115 * time.Millisecond // two sendings, long after the one and before the other
-	gone := question("nobody", "", between)
+	const between = 115 * time.Millisecond // between two attempts
+	gone := newRequest("unserved", "", between)
 	gone.Persist = true
 	r = untilAnswered(t, a, gone)
 	require.ErrorIs(t, r.Err, bus.ErrNoResponders)
 	assert.GreaterOrEqual(t, r.Took, between)
 }
 
-// untilAnswered asks until no sending was on its way when the time was up, as one may be on a busy
-// machine.
+// untilAnswered repeats the request until it ends without an attempt in flight. On a busy machine an
+// attempt may be in flight at the timeout.
 func untilAnswered(t *testing.T, a *bus.Requester, q bus.Request) (r bus.Reply) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -357,19 +356,19 @@ func untilAnswered(t *testing.T, a *bus.Requester, q bus.Request) (r bus.Reply) 
 	return r
 }
 
-// What has been closed is nobody's any more.
-func TestCloseGivesUp(t *testing.T) {
+// After Close a reply is surplus and no attempt is kept.
+func TestRequests_CloseAbandonsOpenRequests(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	a := asker(t, nc)
+	a := newRequester(t, nc)
 	held := make(chan *nats.Msg, 1)
 	listen(t, nc, "q", func(m *nats.Msg) { held <- m })
-	g := a.Ask([]bus.Request{question("q", "", time.Hour)})
+	g := a.Ask([]bus.Request{newRequest("q", "", time.Hour)})
 	msg := <-held
 	g.Close()
 	_, _, ok := g.Next(t.Context())
 	assert.False(t, ok)
 	require.NoError(t, msg.Respond(nil))
 	require.Eventually(t, func() bool { return a.Surplus() == 1 }, patience, time.Millisecond)
-	assert.Zero(t, a.Waiting())
+	assert.Zero(t, a.Pending())
 }

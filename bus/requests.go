@@ -11,28 +11,27 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Request is one request, and how it is asked.
+// Request is a request and its retry policy.
 type Request struct {
-	// Subject is where it is sent, Message what; it is made anew for each sending, with the
-	// time that is left to answer.
 	Subject string
+	// Message returns the message for one attempt. left is the time left until the timeout.
 	Message func(left time.Duration) *nats.Msg
 	Timeout time.Duration
-	// Retry is where it is sent once more if half of the time has passed without a reply, or
-	// at once if one who got it replies with error code 503. All who listen there get it: of
-	// their replies the first counts that is not of that code. If nobody listens there it
-	// goes to Subject again. Empty: it is not.
+	// Retry is the subject for one more attempt. It is made after half of the timeout without a reply,
+	// or at once after a reply with error code 503. All workers subscribe to the retry subject; the
+	// first of their replies without that code counts. Without responders on Retry the request goes to
+	// Subject again. Empty: no retry.
 	Retry string
-	// Persist: as long as nobody listens it is sent again, with growing waits. Otherwise that
-	// ends it at once.
+	// Persist makes the request repeat with backoff while Subject has no responders. Otherwise no
+	// responders ends the request at once.
 	Persist bool
-	// Late is called with a reply that comes after the time was up, if the question is still
-	// remembered: some thousand are. It must not block.
+	// Late is called with a reply that arrives after the timeout. Only the most recent attempts, about
+	// 16,000, are kept for this. Late must not block.
 	Late func(*nats.Msg)
 }
 
-// Reply is how one question ended: with a message, or with ErrNoResponders, ErrTimeout, or the error
-// of sending it.
+// Reply is the result of a request: a message, or ErrNoResponders, ErrTimeout, or the error of
+// sending.
 type Reply struct {
 	Msg     *nats.Msg
 	Err     error
@@ -40,42 +39,42 @@ type Reply struct {
 	Retried bool
 }
 
-// Waits between asking again where nobody listens.
+// Backoff of a request that persists without responders.
 const (
 	firstPersist = 5 * time.Millisecond
 	maxPersist   = 100 * time.Millisecond
 )
 
-// Requests is questions on their way. It is for one goroutine at a time.
+// Requests is a set of requests in flight. It is not safe for concurrent use.
 type Requests struct {
-	asker    *Requester
-	start    time.Time
-	arrivals chan arrived
-	open     []*openRequest // by the question's number, nil once it has ended
-	left     int
-	unwound  bool            // the timer may be set to another time than what is due first
-	ended    []endedRequest // not yet told
-	timer    *time.Timer
+	requester  *Requester
+	start      time.Time
+	replies    chan received
+	open       []*openRequest // by the number of the request; nil once it has ended
+	left       int            // number of open requests
+	timerStale bool           // the timer may not be set to the earliest due time
+	ended      []endedRequest // not yet returned by Next
+	timer      *time.Timer
 }
 
-// openRequest is sent, and then
+// openRequest is a request without a result. Its state after the first attempt:
 //
-//	tokens  next       what is due
-//	some    set        somebody has it; at next it is sent to Retry
-//	some    zero       somebody has it, and it has been sent to Retry
-//	none    set        nobody has it; at next it is sent again (Persist)
-//	none    zero       nobody is known to have it, but who listens at Retry may
+//	tokens  next  state
+//	some    set   in flight; at next it is sent to Retry
+//	some    zero  in flight; no further attempt, or it has been sent to Retry
+//	none    set   no responders; at next it is sent again (Persist)
+//	none    zero  no attempt in flight, except that a worker may still reply to retry
 //
-// until a reply comes, or its time is up.
+// It ends with a reply or at its timeout.
 type openRequest struct {
 	Request
 	ends    time.Time
-	next    time.Time // when it is sent again; zero: not
-	waits   *backoff.ExponentialBackOff
-	tokens  []string // of sendings that may be answered
-	retry   string   // token of the sending to Retry, as long as it may be answered
+	next    time.Time // time of the next attempt; zero: none
+	backoff *backoff.ExponentialBackOff
+	tokens  []string // attempts in flight
+	retry   string   // token of the attempt on Retry, as long as a reply to it is possible
 	retried bool
-	refusal *nats.Msg // the last reply of one who cannot
+	refusal *nats.Msg // the last reply with error code 503
 }
 
 type endedRequest struct {
@@ -83,46 +82,46 @@ type endedRequest struct {
 	reply Reply
 }
 
-// mostReplies is how many replies to one question can be on their way at once: to the first
-// sending, two to that to Retry, and one to that in its place.
-const mostReplies = 4
+// maxReplies is the number of replies to one request that can be queued at once: one to the first
+// attempt, two to the attempt on Retry, and one to the attempt that replaces the latter.
+const maxReplies = 4
 
-// Ask sends every question. Next tells how they end, Close gives up those that have not.
-func (a *Requester) Ask(questions []Request) *Requests {
+// Ask sends all requests. Next returns their results. Close abandons the requests that are still open.
+func (r *Requester) Ask(requests []Request) *Requests {
 	g := &Requests{
-		asker: a, start: time.Now(), open: make([]*openRequest, len(questions)), left: len(questions), unwound: true,
-		arrivals: make(chan arrived, mostReplies*len(questions)),
+		requester: r, start: time.Now(), open: make([]*openRequest, len(requests)), left: len(requests), timerStale: true,
+		replies: make(chan received, maxReplies*len(requests)),
 	}
-	open, all := make([]openRequest, len(questions)), make([]envelope, len(questions))
-	for n, q := range questions {
+	open, all := make([]openRequest, len(requests)), make([]envelope, len(requests))
+	for n, q := range requests {
 		open[n] = openRequest{Request: q, ends: g.start.Add(q.Timeout)}
 		g.open[n] = &open[n]
-		all[n] = g.ask(n, g.start)
+		all[n] = g.attempt(n, g.start)
 	}
-	a.out.publish(all...)
+	r.out.publish(all...)
 	return g
 }
 
-// Next returns the number of a question that has ended and how, each question once, in the
-// order in which they end. It returns false when none is left, or when the context ends;
-// then those that are left may still be waited for with another context.
+// Next returns the number and the result of a request that has ended, each request once, in the order
+// in which they end. It returns false when no request is left, or when the context ends. In the latter
+// case Next may be called again with another context.
 func (g *Requests) Next(ctx context.Context) (n int, r Reply, ok bool) {
 	for len(g.ended) == 0 {
 		if g.left == 0 {
 			return 0, Reply{}, false
 		}
-		if g.unwound {
-			g.wind()
+		if g.timerStale {
+			g.setTimer()
 		}
 		select {
-		case r := <-g.arrivals:
-			g.take(r)
+		case r := <-g.replies:
+			g.receive(r)
 		case <-g.timer.C:
-			g.unwound = true
-			g.takeAll() // what is here already is not late
-			g.tick(time.Now())
+			g.timerStale = true
+			g.receiveQueued() // replies that have arrived are not late
+			g.runDue(time.Now())
 		case <-ctx.Done():
-			g.takeAll()
+			g.receiveQueued()
 			if len(g.ended) == 0 {
 				return 0, Reply{}, false
 			}
@@ -133,11 +132,11 @@ func (g *Requests) Next(ctx context.Context) (n int, r Reply, ok bool) {
 	return first.n, first.reply, true
 }
 
-// Close ends the questions that are left.
+// Close abandons the open requests.
 func (g *Requests) Close() {
 	for n, q := range g.open {
 		if q != nil {
-			g.asker.forget(q.answerable()...)
+			g.requester.remove(q.openTokens()...)
 			g.open[n] = nil
 		}
 	}
@@ -147,20 +146,20 @@ func (g *Requests) Close() {
 	}
 }
 
-func (g *Requests) takeAll() {
+func (g *Requests) receiveQueued() {
 	for {
 		select {
-		case r := <-g.arrivals:
-			g.take(r)
+		case r := <-g.replies:
+			g.receive(r)
 		default:
 			return
 		}
 	}
 }
 
-// wind sets the timer to whatever is due first.
-func (g *Requests) wind() {
-	g.unwound = false
+// setTimer sets the timer to the earliest due time.
+func (g *Requests) setTimer() {
+	g.timerStale = false
 	var due time.Time
 	for _, q := range g.open {
 		if q == nil {
@@ -179,98 +178,98 @@ func (g *Requests) wind() {
 	g.timer.Reset(time.Until(due))
 }
 
-// tick does what is due: questions end, or are sent again.
-func (g *Requests) tick(now time.Time) {
+// runDue ends the requests that have timed out, and makes the attempts that are due.
+func (g *Requests) runDue(now time.Time) {
 	for n, q := range g.open {
 		switch {
 		case q == nil:
 		case !now.Before(q.ends):
 			r := Reply{Err: ErrTimeout, Took: now.Sub(g.start)}
 			if len(q.tokens) == 0 {
-				r.Msg, r.Err = q.refused()
+				r.Msg, r.Err = q.unanswered()
 			}
 			g.end(n, r)
 		case q.next.IsZero() || now.Before(q.next):
 		case len(q.tokens) == 0:
-			g.asker.out.publish(g.ask(n, now))
+			g.requester.out.publish(g.attempt(n, now))
 		default:
 			g.retry(n, now)
 		}
 	}
 }
 
-// ask is a question on its way to its subject. Half of the time that is then left, it waits before it
-// tries another.
-func (g *Requests) ask(n int, now time.Time) envelope {
+// attempt prepares an attempt on Subject. The retry is due after half of the time that is left.
+func (g *Requests) attempt(n int, now time.Time) envelope {
 	q := g.open[n]
 	q.next = time.Time{}
 	if q.Retry != "" && !q.retried {
 		q.next = now.Add(q.ends.Sub(now) / 2)
 	}
-	return g.sending(n, q.Subject, now)
+	return g.prepare(n, q.Subject, now)
 }
 
-// retry sends a question to whoever else can answer it.
+// retry makes the attempt on Retry.
 func (g *Requests) retry(n int, now time.Time) {
 	q := g.open[n]
 	q.retried, q.next = true, time.Time{}
-	o := g.sending(n, q.Retry, now)
+	e := g.prepare(n, q.Retry, now)
 	q.retry = q.tokens[len(q.tokens)-1]
-	g.asker.out.publish(o)
+	g.requester.out.publish(e)
 }
 
-// sending is a question ready to be sent. If it cannot be, that arrives in place of a reply.
-func (g *Requests) sending(n int, subject string, now time.Time) envelope {
+// prepare returns the envelope of an attempt. If it cannot be sent, the error takes the place of the
+// reply.
+func (g *Requests) prepare(n int, subject string, now time.Time) envelope {
 	q := g.open[n]
-	token := g.asker.expect(pending{replies: g.arrivals, n: n, shared: subject == q.Retry})
-	q.tokens, g.unwound = append(q.tokens, token), true
+	token := g.requester.add(pending{replies: g.replies, n: n, shared: subject == q.Retry})
+	q.tokens, g.timerStale = append(q.tokens, token), true
 	msg := q.Message(q.ends.Sub(now))
-	msg.Subject, msg.Reply = subject, g.asker.prefix+token
+	msg.Subject, msg.Reply = subject, g.requester.prefix+token
 	return envelope{msg: msg, unbuffered: true, failed: func(err error) {
-		g.asker.forget(token)
-		g.arrivals <- arrived{n: n, token: token, err: fmt.Errorf("asking on %s: %w", subject, err), at: time.Now()}
+		g.requester.remove(token)
+		g.replies <- received{n: n, token: token, err: fmt.Errorf("requesting %s: %w", subject, err), at: time.Now()}
 	}}
 }
 
-// take sorts what has arrived: a reply ends its question, the word that nobody listens, or
-// that this one cannot, may not.
-func (g *Requests) take(r arrived) {
+// receive handles a reply. A reply ends its request, unless it reports no responders or error code 503
+// and another attempt is possible.
+func (g *Requests) receive(r received) {
 	q := g.open[r.n]
 	if q == nil {
-		return // a second reply that was on its way when the first one came
+		return // a second reply that was queued before the first one ended the request
 	}
 	q.tokens = slices.DeleteFunc(q.tokens, func(token string) bool { return token == r.token })
 	if r.err != nil {
-		g.unsent(q, r)
+		g.sendFailed(q, r)
 		return
 	}
-	nobody, elsewhere := isNoResponders(r.msg), isUnavailable(r.msg)
-	if elsewhere {
+	noResponders, unavailable := isNoResponders(r.msg), isUnavailable(r.msg)
+	if unavailable {
 		q.refusal = r.msg
 	}
 	switch {
-	case nobody && r.token == q.retry:
-		g.asker.out.publish(g.sending(r.n, q.Subject, r.at))
+	case noResponders && r.token == q.retry:
+		g.requester.out.publish(g.prepare(r.n, q.Subject, r.at))
 		q.retry = ""
-	case elsewhere && q.Retry != "" && !q.retried:
+	case unavailable && q.Retry != "" && !q.retried:
 		g.retry(r.n, r.at)
-	case !nobody && !elsewhere:
+	case !noResponders && !unavailable:
 		g.end(r.n, Reply{Msg: r.msg, Took: r.at.Sub(g.start)})
 		return
 	}
 	switch {
-	case len(q.tokens) > 0: // somebody else has it
+	case len(q.tokens) > 0: // another attempt is in flight
 	case q.Persist:
-		q.next, g.unwound = r.at.Add(q.wait()), true
-	case q.retry != "": // somebody else may have it
+		q.next, g.timerStale = r.at.Add(q.wait()), true
+	case q.retry != "": // another worker may reply to the retry
 	default:
-		msg, err := q.refused()
+		msg, err := q.unanswered()
 		g.end(r.n, Reply{Msg: msg, Err: err, Took: r.at.Sub(g.start)})
 	}
 }
 
-// unsent ends a question that could not be sent, unless somebody has it already, or may have.
-func (g *Requests) unsent(q *openRequest, r arrived) {
+// sendFailed ends a request after a failed send, unless another attempt is in flight.
+func (g *Requests) sendFailed(q *openRequest, r received) {
 	if r.token == q.retry {
 		q.retry = ""
 	}
@@ -279,55 +278,55 @@ func (g *Requests) unsent(q *openRequest, r arrived) {
 	}
 	end := Reply{Err: r.err, Took: r.at.Sub(g.start)}
 	if q.refusal != nil {
-		end.Msg, end.Err = q.refused()
+		end.Msg, end.Err = q.unanswered()
 	}
 	g.end(r.n, end)
 }
 
-// refused is how a question ends that nobody has in hand.
-func (q *openRequest) refused() (*nats.Msg, error) {
+// unanswered returns the result of a request without an attempt in flight.
+func (q *openRequest) unanswered() (*nats.Msg, error) {
 	if q.refusal != nil {
 		return q.refusal, nil
 	}
 	return nil, ErrNoResponders
 }
 
-// shared is the token that several may answer.
-func (q *openRequest) shared() []string {
+// retryToken returns the token that several workers may reply to.
+func (q *openRequest) retryToken() []string {
 	if q.retry == "" {
 		return nil
 	}
 	return []string{q.retry}
 }
 
-// answerable are the tokens of all sendings to which a reply may come.
-func (q *openRequest) answerable() []string {
+// openTokens returns the tokens of all attempts that may be replied to.
+func (q *openRequest) openTokens() []string {
 	if q.retry == "" || slices.Contains(q.tokens, q.retry) {
 		return q.tokens
 	}
 	return append(q.tokens, q.retry)
 }
 
-// isUnavailable reports whether the one who got the question says that another one should.
+// isUnavailable reports whether a worker declines the request, so that another worker should serve it.
 func isUnavailable(msg *nats.Msg) bool { return msg.Header.Get(micro.ErrorCodeHeader) == "503" }
 
 func (q *openRequest) wait() time.Duration {
-	if q.waits == nil {
-		q.waits = &backoff.ExponentialBackOff{InitialInterval: firstPersist, MaxInterval: maxPersist, Multiplier: 2, RandomizationFactor: 0.2}
-		q.waits.Reset()
+	if q.backoff == nil {
+		q.backoff = &backoff.ExponentialBackOff{InitialInterval: firstPersist, MaxInterval: maxPersist, Multiplier: 2, RandomizationFactor: 0.2}
+		q.backoff.Reset()
 	}
-	return q.waits.NextBackOff()
+	return q.backoff.NextBackOff()
 }
 
 func (g *Requests) end(n int, r Reply) {
 	q := g.open[n]
 	r.Retried = q.retried
 	if r.Err == nil && !isUnavailable(r.Msg) {
-		q.Late = nil // an answer to another sending is no verdict any more
-		g.asker.forget(q.tokens...)
-		g.asker.remember(q.shared(), nil)
+		q.Late = nil // a reply to another attempt is not a late verdict
+		g.requester.remove(q.tokens...)
+		g.requester.keepEnded(q.retryToken(), nil)
 	} else {
-		g.asker.remember(q.answerable(), q.Late)
+		g.requester.keepEnded(q.openTokens(), q.Late)
 	}
 	g.open[n] = nil
 	g.left--

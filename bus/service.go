@@ -16,51 +16,50 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// Service speaks the NATS micro protocol (PING, INFO, STATS), so that the nats CLI finds it
-// and shows its endpoints. The framework of the client library does so too, but serves one
-// request of an endpoint after the other, times only its callback, and answers to whatever
-// subject a caller names as its reply.
+// Service serves requests and implements the NATS micro protocol (PING, INFO, STATS), so that the
+// nats CLI finds it and shows its endpoints. The micro package of the client library is not used for
+// three reasons. It serves the requests of an endpoint sequentially, it measures only the callback,
+// and it replies to any subject that a caller names as the reply subject.
 type Service struct {
 	nc        *nats.Conn
 	cfg       ServiceConfig
 	identity  micro.ServiceIdentity
 	started   time.Time
 	endpoints []*endpoint
-	of        map[*nats.Subscription]*endpoint
+	bySub     map[*nats.Subscription]*endpoint
 	verbs     []*nats.Subscription
-	admission chan struct{} // nil: no bound
+	admission chan struct{} // nil: unlimited
 	requests  chan *nats.Msg
-	arriving  sync.Mutex // held by the reader that takes the next request
+	arriving  sync.Mutex // held by the reader that receives the next request
 	out       *Batcher
 	open      sync.WaitGroup // subscriptions of endpoints
 	readers   sync.WaitGroup
-	waiting   atomic.Int64 // readers that have no request
+	waiting   atomic.Int64 // number of idle readers
 	stop      sync.Once
 	stopped   chan struct{}
 	refused   atomic.Uint64
 }
 
-// ServiceConfig says what a service is and how it answers.
+// ServiceConfig configures a Service.
 type ServiceConfig struct {
 	Name        string // one subject token
-	ID          string // of this instance; default: a new one
+	ID          string // of this instance; default: a random id
 	Version     string // SemVer
 	Description string
-	// Metadata is shown beside the id. Default: none.
+	// Metadata is published with the id. Default: none.
 	Metadata map[string]string
-	// MaxInFlight bounds the requests in progress; more are answered with ErrOverloaded at
-	// once. 0 is no bound.
+	// MaxInFlight limits the requests in progress. Requests above the limit are refused with
+	// ErrOverloaded at once. Default: unlimited.
 	MaxInFlight int
-	// ReplyPrefixes are inbox prefixes, beside the common ones and the connection's own, that
-	// may be answered.
+	// ReplyPrefixes are inbox prefixes that may be replied to, in addition to the common prefixes and
+	// the prefix of the connection.
 	ReplyPrefixes []string
-	// Refuse makes the answer to a request that ended in an error: one of a Serve function, or
-	// ErrOverloaded, or ErrTooLarge for an answer that no message can carry.
+	// Refuse returns the reply to a request that failed: with the error of a Serve function, with
+	// ErrOverloaded, or with ErrTooLarge if the reply exceeds the maximum size of a message.
 	Refuse func(subject string, err error) *nats.Msg
-	// Data is shown with the statistics of an endpoint. Default: none.
+	// Data is published with the statistics of an endpoint. Default: none.
 	Data func(endpoint string) any
-	// Beside returns statistics of work that comes by other ways than requests, shown beside those of the
-	// endpoints. Default: none.
+	// Beside returns additional statistics, of work that does not arrive as requests. Default: none.
 	Beside func() []*micro.EndpointStats
 	Logger *slog.Logger
 }
@@ -69,19 +68,19 @@ type ServiceConfig struct {
 type Endpoint struct {
 	Name    string
 	Subject string
-	Queue   string // group that shares the requests; empty: every instance gets each
-	Always  bool   // served however many are in progress
-	// Serve answers a request, with headers if it returns any. Any number of calls run at once. The
-	// time is when the request was taken, which is when it came unless some ten thousands have come
-	// at once.
-	Serve func(msg *nats.Msg, came time.Time) ([]byte, nats.Header, error)
-	// Arrive stands in place of Serve where the order matters in which requests come. It is called
-	// for one request after the other, over all endpoints of the service, and must not block. What
-	// it returns serves the request, and is called once.
-	Arrive func(msg *nats.Msg, came time.Time) Serving
+	Queue   string // queue group; empty: every instance receives each request
+	Always  bool   // exempt from MaxInFlight
+	// Serve returns the reply to a request, and optional headers. Calls run concurrently. The time is
+	// when a reader received the request. It is the arrival time unless tens of thousands of requests
+	// arrive at once.
+	Serve func(msg *nats.Msg, received time.Time) ([]byte, nats.Header, error)
+	// Arrive replaces Serve if the order of requests matters. The calls are sequential over all
+	// endpoints of the service, in the order of arrival. Arrive must not block. The returned function
+	// serves the request and is called once.
+	Arrive func(msg *nats.Msg, received time.Time) Serving
 }
 
-// Serving answers a request that has arrived.
+// Serving returns the reply to a request that has arrived.
 type Serving func() ([]byte, nats.Header, error)
 
 type endpoint struct {
@@ -92,23 +91,15 @@ type endpoint struct {
 	stats micro.EndpointStats
 }
 
-var (
-	// ErrOverloaded is what a request over the bound is refused with.
-	ErrOverloaded = errors.New("too many requests are in progress")
-	// ErrNoReply is what a Serve function returns for a request that is left to others to
-	// answer. It is not counted.
-	ErrNoReply = errors.New("left to others")
-)
-
-// NewService subscribes to the subjects of the endpoints, and to those of the protocol. The
-// server knows of them when it has been flushed.
+// NewService subscribes to the subjects of the endpoints and of the micro protocol. Flush the
+// connection to make sure that the server has the subscriptions.
 func NewService(out *Batcher, cfg ServiceConfig, endpoints ...Endpoint) (*Service, error) {
 	if cfg.Metadata == nil {
-		cfg.Metadata = map[string]string{} // the nats CLI cannot read a null there
+		cfg.Metadata = map[string]string{} // the nats CLI fails on a null
 	}
 	s := &Service{
 		nc: out.nc, out: out, cfg: cfg, started: time.Now().UTC(),
-		of: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread), stopped: make(chan struct{}),
+		bySub: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread), stopped: make(chan struct{}),
 		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: cfg.Metadata},
 	}
 	if out.nc.Opts.InboxPrefix != "" {
@@ -150,20 +141,20 @@ func (s *Service) add(e *endpoint) error {
 	if err != nil {
 		return fmt.Errorf("subscribing to %s: %w", e.Subject, err)
 	}
-	e.sub, s.of[sub] = sub, e
+	e.sub, s.bySub[sub] = sub, e
 	s.endpoints = append(s.endpoints, e)
 	s.open.Add(1)
-	ended := sync.OnceFunc(s.open.Done) // the library may tell twice
+	ended := sync.OnceFunc(s.open.Done) // the library may call the handler twice
 	sub.SetClosedHandler(func(string) { ended() })
 	if !sub.IsValid() {
-		ended() // before it could be told
+		ended() // the subscription ended before the handler was set
 	}
 	return nil
 }
 
 func (s *Service) addVerb(verb micro.Verb, answer func() any) error {
-	for _, of := range [][2]string{{"", ""}, {s.identity.Name, ""}, {s.identity.Name, s.identity.ID}} {
-		subject, err := micro.ControlSubject(verb, of[0], of[1])
+	for _, target := range [][2]string{{"", ""}, {s.identity.Name, ""}, {s.identity.Name, s.identity.ID}} {
+		subject, err := micro.ControlSubject(verb, target[0], target[1])
 		if err != nil {
 			return fmt.Errorf("naming the service's subjects: %w", err)
 		}
@@ -176,7 +167,7 @@ func (s *Service) addVerb(verb micro.Verb, answer func() any) error {
 				err = msg.Respond(data)
 			}
 			if err != nil {
-				s.cfg.Logger.Warn("cannot answer", "subject", msg.Subject, "error", err)
+				s.cfg.Logger.Warn("reply not sent", "subject", msg.Subject, "error", err)
 			}
 		})
 		if err != nil {
@@ -187,28 +178,27 @@ func (s *Service) addVerb(verb micro.Verb, answer func() any) error {
 	return nil
 }
 
-// answerable reports whether the reply subject, if there is one, may be published to.
+// answerable reports whether the request has no reply subject, or one that may be published to.
 func (s *Service) answerable(msg *nats.Msg) bool {
 	if msg.Reply == "" || IsInbox(msg.Reply, s.cfg.ReplyPrefixes...) {
 		return true
 	}
 	s.refused.Add(1)
-	s.cfg.Logger.Warn("dropped a request whose answer would not go to an inbox", "subject", msg.Subject, "reply", msg.Reply)
+	s.cfg.Logger.Warn("request dropped: the reply subject is not an inbox", "subject", msg.Subject, "reply", msg.Reply)
 	return false
 }
 
-// RefusedReplies is the number of requests dropped for their reply subject.
+// RefusedReplies returns the number of requests dropped because of their reply subject.
 func (s *Service) RefusedReplies() uint64 { return s.refused.Load() }
 
-// Bounds of the requests that no reader has taken yet, and of the readers that wait for one.
 const (
-	maxUnread  = 1 << 16
-	maxWaiting = 256
+	maxUnread  = 1 << 16 // requests that no reader has received yet
+	maxWaiting = 256     // idle readers
 )
 
-// read serves requests until there are no more. Whoever takes one in sees to it that another reader
-// waits for the next, which must not be kept waiting. A reader that has served one reads on: its
-// stack has grown already.
+// read serves requests until the channel is closed. A reader that receives a request makes sure that
+// another reader waits for the next one, so requests never wait for a running handler. A reader
+// continues after it has served a request, because its stack has already grown.
 func (s *Service) read() {
 	for {
 		r, open := s.next()
@@ -230,36 +220,36 @@ func (s *Service) read() {
 // request is a request that has arrived.
 type request struct {
 	*endpoint
-	msg   *nats.Msg
-	came  time.Time
-	serve Serving
+	msg      *nats.Msg
+	received time.Time
+	serve    Serving
 }
 
-// next is the next request that is to be served. One reader at a time takes requests, so that they
-// arrive in the order in which they came.
+// next returns the next request to serve. One reader at a time receives requests, so that Arrive is
+// called in the order of arrival.
 func (s *Service) next() (r request, open bool) {
 	s.arriving.Lock()
 	defer s.arriving.Unlock()
 	for msg := range s.requests {
-		r := request{endpoint: s.of[msg.Sub], msg: msg, came: time.Now()}
-		if !s.takeIn(r.endpoint, msg, r.came) {
+		r := request{endpoint: s.bySub[msg.Sub], msg: msg, received: time.Now()}
+		if !s.accept(r.endpoint, msg, r.received) {
 			continue
 		}
 		if r.Arrive != nil {
-			r.serve = r.Arrive(msg, r.came)
+			r.serve = r.Arrive(msg, r.received)
 		}
 		return r, true
 	}
 	return request{}, false
 }
 
-// takeIn reports whether a request is to be served. It refuses one too many.
-func (s *Service) takeIn(e *endpoint, msg *nats.Msg, came time.Time) bool {
+// accept reports whether to serve a request. It refuses requests above MaxInFlight.
+func (s *Service) accept(e *endpoint, msg *nats.Msg, received time.Time) bool {
 	if !s.answerable(msg) {
 		return false
 	}
 	if !e.Always && !s.admit() {
-		s.finish(e, msg, came, nil, nil, ErrOverloaded)
+		s.finish(e, msg, received, nil, nil, ErrOverloaded)
 		return false
 	}
 	return true
@@ -270,10 +260,10 @@ func (s *Service) serve(r request) {
 		defer s.release()
 	}
 	if r.serve == nil {
-		r.serve = func() ([]byte, nats.Header, error) { return r.Serve(r.msg, r.came) }
+		r.serve = func() ([]byte, nats.Header, error) { return r.Serve(r.msg, r.received) }
 	}
 	data, header, err := r.serve()
-	s.finish(r.endpoint, r.msg, r.came, data, header, err)
+	s.finish(r.endpoint, r.msg, r.received, data, header, err)
 }
 
 func (s *Service) admit() bool {
@@ -294,12 +284,12 @@ func (s *Service) release() {
 	}
 }
 
-// finish answers a request and counts it.
-func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte, header nats.Header, err error) {
+// finish replies to a request and counts it.
+func (s *Service) finish(e *endpoint, msg *nats.Msg, received time.Time, data []byte, header nats.Header, err error) {
 	if errors.Is(err, ErrNoReply) {
 		return
 	}
-	e.count(time.Since(came), err)
+	e.count(time.Since(received), err)
 	if msg.Reply == "" {
 		return
 	}
@@ -309,28 +299,29 @@ func (s *Service) finish(e *endpoint, msg *nats.Msg, came time.Time, data []byte
 	}
 	reply.Subject = msg.Reply
 	// gofail: var beforeReply struct{}
-	s.out.publish(envelope{msg: reply, failed: func(err error) { s.unanswered(msg.Subject, reply, err) }})
+	s.out.publish(envelope{msg: reply, failed: func(err error) { s.replyFailed(msg.Subject, reply, err) }})
 }
 
-// unanswered is what becomes of an answer that cannot be sent.
-func (s *Service) unanswered(subject string, reply *nats.Msg, err error) {
+// replyFailed handles a reply that cannot be sent. It replaces a reply that is too large by an error.
+func (s *Service) replyFailed(subject string, reply *nats.Msg, err error) {
 	if errors.Is(err, nats.ErrMaxPayload) {
-		short := s.cfg.Refuse(subject, fmt.Errorf("%w: the answer has %d bytes", ErrTooLarge, len(reply.Data)))
+		short := s.cfg.Refuse(subject, fmt.Errorf("%w: the reply has %d bytes", ErrTooLarge, len(reply.Data)))
 		short.Subject = reply.Subject
 		err = s.nc.PublishMsg(short)
 	}
 	if err != nil {
-		s.cfg.Logger.Warn("cannot answer", "subject", subject, "error", err)
+		s.cfg.Logger.Warn("reply not sent", "subject", subject, "error", err)
 	}
 }
 
-// Stop takes no more requests and finishes those in progress, until the context ends.
+// Stop stops receiving requests and waits until the requests in progress are finished, or until the
+// context ends.
 func (s *Service) Stop(ctx context.Context) error {
 	s.stop.Do(s.drain)
 	select {
 	case <-s.stopped:
 	case <-ctx.Done():
-		return fmt.Errorf("requests were still to come, or in progress: %w", ctx.Err())
+		return fmt.Errorf("requests did not finish in time: %w", ctx.Err())
 	}
 	if !s.nc.IsConnected() {
 		return nil
@@ -338,15 +329,14 @@ func (s *Service) Stop(ctx context.Context) error {
 	return s.nc.FlushWithContext(ctx)
 }
 
-// drain ends the subscriptions, after what the server had sent before it knew, and the readers with
-// the last of them.
+// drain ends the subscriptions after the requests that are already in flight, and then the readers.
 func (s *Service) drain() {
 	for _, sub := range s.verbs {
 		_ = sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it
 	}
 	for _, e := range s.endpoints {
 		if !s.nc.IsConnected() || e.sub.Drain() != nil {
-			_ = e.sub.Unsubscribe() // nothing is to come; it fails if the connection is ending it
+			_ = e.sub.Unsubscribe() // no request can arrive; it fails if the connection is already ending it
 		}
 	}
 	go func() {
@@ -358,7 +348,7 @@ func (s *Service) drain() {
 	}()
 }
 
-// unsubscribe ends what is subscribed to at once.
+// unsubscribe ends all subscriptions at once.
 func (s *Service) unsubscribe() {
 	for _, e := range s.endpoints {
 		_ = e.sub.Unsubscribe() // fails only if the connection is gone, and the subscription with it

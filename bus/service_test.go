@@ -17,8 +17,8 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// A service that has stopped stops again without waiting for what has ended long ago.
-func TestServiceStopsTwice(t *testing.T) {
+// A second Stop returns at once.
+func TestService_StopsTwice(t *testing.T) {
 	t.Parallel()
 	s, err := bus.NewService(bus.NewBatcher(connect(t)), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{
 		Name: "e", Subject: "e", Queue: "q", Serve: func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, nil },
@@ -30,8 +30,8 @@ func TestServiceStopsTwice(t *testing.T) {
 	require.NoError(t, s.Stop(ctx))
 }
 
-// A service that cannot be begins nothing.
-func TestServiceThatCannotSubscribe(t *testing.T) {
+// If a subscription fails, NewService leaves no other subscription open.
+func TestService_FailedSubscribeLeavesNoSubscription(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	_, err := bus.NewService(bus.NewBatcher(nc), bus.ServiceConfig{Name: "s", Version: "1.0.0"}, bus.Endpoint{Name: "good", Subject: "e"}, bus.Endpoint{Name: "bad", Subject: "bad subject"})
@@ -39,8 +39,8 @@ func TestServiceThatCannotSubscribe(t *testing.T) {
 	assert.Zero(t, nc.NumSubscriptions())
 }
 
-// slowLink is a way to the server: while it is locked no write ends, and what is written between hold
-// and release arrives only then.
+// slowLink is a connection to the server that can be blocked: writes between hold and release block,
+// and their data arrives after release.
 type slowLink struct {
 	sync.Mutex
 	net.Conn
@@ -94,9 +94,9 @@ func connectSlowly(t *testing.T) (slow *nats.Conn, link *slowLink, fast *nats.Co
 	return slow, link, fast
 }
 
-// A service whose time to stop runs out, since the server is not heard of, leaves the connection
-// usable: whether it is the service that ends its subscriptions, or the connection.
-func TestServiceStopsInVain(t *testing.T) {
+// If Stop times out because the server does not answer, the connection stays usable. This holds if
+// the service ends its subscriptions, and if the connection does.
+func TestService_StopTimesOutWhenServerIsSilent(t *testing.T) {
 	t.Parallel()
 	for name, drain := range map[string]bool{"connected": false, "draining": true} {
 		t.Run(name, func(t *testing.T) {
@@ -115,14 +115,14 @@ func TestServiceStopsInVain(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			require.ErrorIs(t, s.Stop(ctx), context.DeadlineExceeded)
-			for range 100 { // requests that the server sends as long as it knows of no end
+			for range 100 { // requests that the server sends until it receives the unsubscribe
 				require.NoError(t, other.PublishRequest("a", nats.NewInbox(), nil))
 			}
 			require.NoError(t, other.Flush())
 			link.release(t)
 			closed := make(chan struct{})
 			go func() {
-				_ = nc.FlushTimeout(patience) // it may be closed already
+				_ = nc.FlushTimeout(patience) // the connection may be closed already
 				nc.Close()
 				close(closed)
 			}()
@@ -135,8 +135,8 @@ func TestServiceStopsInVain(t *testing.T) {
 	}
 }
 
-// Answers that do not leave are in progress: no more of them than may be pile up in memory.
-func TestAnswersThatDoNotLeaveAreBounded(t *testing.T) {
+// A reply that is not sent yet counts as in progress, so MaxInFlight bounds the memory of replies.
+func TestService_UnsentRepliesAreBounded(t *testing.T) {
 	t.Parallel()
 	nc, link, other := connectSlowly(t)
 	const asked, size = 600, 100 << 10
@@ -165,8 +165,8 @@ func TestAnswersThatDoNotLeaveAreBounded(t *testing.T) {
 	require.NoError(t, s.Stop(ctx))
 }
 
-// Requests over the bound do not each take a goroutine, though answering them be slow.
-func TestServiceRefusesWithFewGoroutines(t *testing.T) {
+// Requests above MaxInFlight do not take a goroutine each, even if refusing them is slow.
+func TestService_RefusesWithFewGoroutines(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	const over = 100

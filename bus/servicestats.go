@@ -32,7 +32,7 @@ func (s *Service) stats() any {
 	return stats
 }
 
-// count adds a request that took so long, from coming to being answered.
+// count records a request and the time from its arrival to its reply.
 func (e *endpoint) count(took time.Duration, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -10,8 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Settings say how to reach a NATS server: what the nats CLI knows, under the same names. A
-// field that is set goes before the same field of the context. The JSON names are those of a context.
+// Settings configure the connection to a NATS server. They have the names of the nats CLI. A field
+// that is set takes precedence over the same field of the context. The JSON names are those of a
+// context file.
 type Settings struct {
 	URL         string `json:"url"` // comma-separated servers
 	Context     string `json:"-"`   // of the nats CLI
@@ -26,13 +27,13 @@ type Settings struct {
 	InboxPrefix string `json:"inbox_prefix"`
 }
 
-// variable is an environment variable, and the field that it sets.
+// variable is an environment variable and the field that it sets.
 type variable struct {
 	name  string
 	field *string
 }
 
-// variables are those of the nats CLI, always in the same order.
+// variables returns the environment variables of the nats CLI, always in the same order.
 func (s *Settings) variables() []variable {
 	return []variable{
 		{"NATS_URL", &s.URL},
@@ -58,7 +59,7 @@ func SettingsFromEnv() Settings {
 	return s
 }
 
-// Env is the settings as environment variables, for another process of this program.
+// Env returns the settings as environment variables, for a child process of this program.
 func (s Settings) Env() []string {
 	var env []string
 	for _, v := range s.variables() {
@@ -67,9 +68,9 @@ func (s Settings) Env() []string {
 	return env
 }
 
-// Or fills the fields that are not set with those of other settings.
+// Or fills the empty fields with those of other settings.
 func (s Settings) Or(o Settings) Settings {
-	if s.Context != "" { // it names servers too: the one said goes before the one in the environment
+	if s.Context != "" { // the context names the servers: it takes precedence over o.URL
 		o.URL = ""
 	}
 	s.fill(o)
@@ -83,19 +84,19 @@ func (s *Settings) fill(o Settings) {
 	}
 }
 
-// A connection over which two pings in a row bring nothing back is given up for another. The
-// defaults of NATS find out after minutes that a network has parted, and TCP sends again what it
-// holds with pauses that double: by then the network may have been whole again for long.
+// The client reconnects after two consecutive pings without a pong. The NATS defaults detect a
+// network partition only after minutes. TCP retransmits with doubling pauses, so the old connection
+// can stay silent long after the partition has ended.
 const (
 	pingInterval = 2 * time.Second
 	maxPingsOut  = 2
 )
 
-// Connect connects to the first server that answers, at 127.0.0.1:4222 if neither a URL nor a
-// context is set. Unless an option says otherwise, what is published while the connection is down
-// fails at once instead of leaving later. A context that is merely selected in the nats CLI is not used: what starts
-// on this machine is meant for this machine. It returns the *SettingsError of Check, and ErrUnreachable if
-// no server answers.
+// Connect connects to the first server that answers. The default is 127.0.0.1:4222 if neither a URL
+// nor a context is set. A publish while the connection is down fails at once instead of being buffered,
+// unless an option changes that. A context that is only selected in the nats CLI is not used, because a
+// program started on this machine should use this machine's server by default. Connect returns the
+// *SettingsError of Check, and ErrUnreachable if no server answers.
 func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	all, err := s.resolve()
 	if err == nil {
@@ -116,15 +117,15 @@ func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// resolved is settings with those of their context, and with defaults.
+// resolved is Settings merged with their context and the defaults.
 type resolved struct {
 	Settings
 	context contextOnly
 }
 
-// resolve reads the context. It returns a *SettingsError if that cannot be read.
+// resolve reads the context. It returns a *SettingsError if the context cannot be read.
 func (s Settings) resolve() (*resolved, error) {
-	if s.User != "" && s.Password == "" && s.Token == "" { // as the nats CLI has it
+	if s.User != "" && s.Password == "" && s.Token == "" { // as in the nats CLI
 		s.User, s.Token = "", s.User
 	}
 	r := &resolved{Settings: s}
@@ -140,7 +141,7 @@ func (s Settings) resolve() (*resolved, error) {
 	return r, nil
 }
 
-// options are those of a connection, except for its servers.
+// options returns the options of the connection, without the servers.
 func (r *resolved) options() []nats.Option {
 	var opts []nats.Option
 	add := func(given string, opt func() nats.Option) {
@@ -162,7 +163,7 @@ func (r *resolved) options() []nats.Option {
 	return opts
 }
 
-// seed signs with the seed of a file, which is read when the option is used.
+// seed signs with the seed in the file. The file is read when the option is applied.
 func seed(file string) nats.Option {
 	return func(o *nats.Options) error {
 		opt, err := nats.NkeyOptionFromSeed(file)
@@ -173,7 +174,7 @@ func seed(file string) nats.Option {
 	}
 }
 
-// bearer presents a JWT, and signs if there is a seed.
+// bearer presents a JWT. It signs the nonce if there is a seed.
 func bearer(jwt, seed string) nats.Option {
 	if seed != "" {
 		return nats.UserJWTAndSeed(jwt, seed)

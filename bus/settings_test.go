@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-func TestSettingsOr(t *testing.T) {
+func TestSettings_Or(t *testing.T) {
 	t.Parallel()
 	env := bus.Settings{URL: "nats://env", Context: "env", Creds: "env.creds"}
 	assert.Equal(t, bus.Settings{URL: "nats://flag", Context: "env", Creds: "env.creds"}, bus.Settings{URL: "nats://flag"}.Or(env))
@@ -24,8 +24,8 @@ func TestSettingsOr(t *testing.T) {
 		"a context that is named goes before a server in the environment")
 }
 
-// Another process has every setting of this one.
-func TestSettingsGoThroughTheEnvironment(t *testing.T) {
+// A child process gets all settings.
+func TestSettings_EnvRoundTrip(t *testing.T) {
 	var all bus.Settings
 	for field, value := range reflect.ValueOf(&all).Elem().Fields() {
 		value.SetString("the " + field.Name)
@@ -38,8 +38,8 @@ func TestSettingsGoThroughTheEnvironment(t *testing.T) {
 	assert.Equal(t, all, bus.Settings{}.Or(all))
 }
 
-// The settings are those of the nats CLI: its variables and its contexts.
-func TestSettingsFromEnvAndContexts(t *testing.T) {
+// Settings read the environment variables and the contexts of the nats CLI.
+func TestSettings_FromEnvAndContexts(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", home)
 	for _, v := range []string{"NATS_URL", "NATS_CONTEXT", "NATS_CREDS"} {
@@ -56,7 +56,7 @@ func TestSettingsFromEnvAndContexts(t *testing.T) {
 	require.NoError(t, os.MkdirAll(contexts, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(contexts, "far.json"), []byte(`{"url":"nats://far:4222"}`), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "nats", "context.txt"), []byte("far"), 0o600))
-	assert.Equal(t, "nats://127.0.0.1:4222", address(), "one that is merely selected is not used")
+	assert.Equal(t, "nats://127.0.0.1:4222", address(), "a selected context is not used")
 	t.Setenv("NATS_URL", "nats://near:4222")
 	assert.Equal(t, "nats://near:4222", address())
 	t.Setenv("NATS_URL", "")

@@ -11,16 +11,16 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// SettingsError is returned when settings are half given, contradict each other, or name files
+// SettingsError is returned when settings are incomplete, contradict each other, or name files
 // that cannot be used.
 type SettingsError struct {
-	Problems []string // each with what to do about it
+	Problems []string // each tells what to do
 }
 
 func (e *SettingsError) Error() string { return strings.Join(e.Problems, "; ") }
 
 // Check reads the context and the files that the settings name, without connecting. It returns a
-// *SettingsError with every problem there is.
+// *SettingsError with all problems.
 func (s Settings) Check() error {
 	all, err := s.resolve()
 	if err != nil {
@@ -38,17 +38,17 @@ func (r *resolved) check(context string) error {
 		return nil
 	}
 	if context != "" {
-		problems[len(problems)-1] += fmt.Sprintf(" (what context %q says counts too)", context)
+		problems[len(problems)-1] += fmt.Sprintf(" (the settings of context %q count too)", context)
 	}
 	return &SettingsError{problems}
 }
 
-// urlProblems checks every server in a comma-separated list. It shows no password.
+// urlProblems checks every server in a comma-separated list. The problems contain no password.
 func urlProblems(servers string) []string {
 	var problems []string
 	for server := range strings.SplitSeq(servers, ",") {
 		if server = strings.TrimSpace(server); server == "" {
-			continue // the client passes over it
+			continue // the client ignores it
 		}
 		if !strings.Contains(server, "://") {
 			server = "nats://" + server
@@ -72,7 +72,7 @@ func urlProblems(servers string) []string {
 	return problems
 }
 
-// halves finds what only counts as a pair, and would be ignored alone.
+// halves finds settings that need a second one and would be ignored without it.
 func (r *resolved) halves() []string {
 	var problems []string
 	for _, pair := range []struct{ one, other, oneName, otherName string }{
@@ -87,7 +87,7 @@ func (r *resolved) halves() []string {
 	return problems
 }
 
-// waysToAuthenticate names the kinds of credentials that are set. The client would use one of them
+// waysToAuthenticate returns the kinds of credentials that are set. The client would use one of them
 // and ignore the others.
 func (r *resolved) waysToAuthenticate() []string {
 	var ways []string
@@ -105,8 +105,8 @@ func (r *resolved) waysToAuthenticate() []string {
 	return ways
 }
 
-// fileProblems reads the files in the way in which a connection does, since that would read some of
-// them only when the server asks for them.
+// fileProblems reads the files as a connection does. A connection would read some of them only when
+// the server asks for them.
 func (r *resolved) fileProblems() []string {
 	var problems []string
 	for _, file := range []struct {

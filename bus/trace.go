@@ -12,8 +12,9 @@ const traceParent = "traceparent"
 
 var validTraceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// TraceParent is the W3C trace context that came with a message, however its header is
-// written, or one made from the id so that everything done for one id is one trace.
+// TraceParent returns the W3C trace context of a message, with the header name in lower case or
+// canonical form. Without a valid one it derives a trace context from the id, so that all work
+// for one id belongs to one trace.
 func TraceParent(h nats.Header, id string) string {
 	for _, key := range []string{traceParent, "Traceparent"} {
 		if v := h.Get(key); validTraceParent.MatchString(v) {

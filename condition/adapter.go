@@ -7,8 +7,8 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 )
 
-// adapter makes values of Go values, one level at a time: what lies in a list or a map is made a
-// value when it is read.
+// adapter converts Go values to CEL values, one level at a time: it converts the elements of a list or a
+// map when they are read.
 type adapter struct{}
 
 func (a adapter) NativeToValue(v any) ref.Val {

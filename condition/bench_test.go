@@ -48,7 +48,7 @@ func BenchmarkHolds(b *testing.B) {
 	}
 }
 
-// BenchmarkGivenUp is how long an evaluation takes that comes up against MaxCost.
+// BenchmarkGivenUp measures an evaluation that is cancelled at MaxCost.
 func BenchmarkGivenUp(b *testing.B) {
 	e := crowded()
 	for name, expression := range map[string]string{

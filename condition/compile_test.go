@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestCompileRefuses(t *testing.T) {
+func TestCompile_Refuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ expression, says string }{
 		"nothing":                   {``, `the expression is empty; leave it out for an app that is always to be asked`},
@@ -34,7 +34,7 @@ func TestCompileRefuses(t *testing.T) {
 		"a string":                  {`room.type`, `must be bool, is string`},
 		"a list":                    {`user.roles`, `must be bool, is list(string)`},
 		"an object":                 {`user`, `must be bool, is User`},
-		"who knows":                 {`room.customFields.on`, `must be bool, is of a type known only when it runs: compare it, as in x == true`},
+		"dynamic type":              {`room.customFields.on`, `must be bool, is of a type known only when it runs: compare it, as in x == true`},
 		"half of it":                {`room.type ==`, `1:13: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`},
 		"one = only":                {`room.type = "a"`, `1:11: Syntax error: token recognition error at: '= '`},
 		"a control character":       {"\x00", `1:1: Syntax error: token recognition error at: ' '`},
@@ -63,7 +63,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-func TestCompileTakesWhatThereIsRoomFor(t *testing.T) {
+func TestCompile_AcceptsUpToLimits(t *testing.T) {
 	t.Parallel()
 	for _, expression := range []string{
 		strings.Repeat("(", 40) + "true" + strings.Repeat(")", 40),
@@ -94,9 +94,9 @@ func TestCompileAll(t *testing.T) {
 	assert.Empty(t, none)
 }
 
-func TestCompileAllNamesTheFirstThatIsWrong(t *testing.T) {
+func TestCompileAll_ReportsFirstInvalid(t *testing.T) {
 	t.Parallel()
-	for range 10 { // maps have no order of their own
+	for range 10 { // the order of a map is random
 		_, err := condition.CompileAll(room.Manifest{When: map[room.Interface]string{
 			room.PreRoomUserLeave:     `1`,
 			room.PreRoomUserJoined:    `1`,

@@ -19,16 +19,16 @@ type Condition struct {
 	source  *ast.SourceInfo
 }
 
-// Event is a change on its way: what an app would be asked about.
+// Event is a pre-event that an app would be asked about.
 type Event struct {
 	ID   string    // of the command
 	Time time.Time // of the command
-	Data room.Data // the body of the pre-event; it is read only, and not kept
+	Data room.Data // the body of the pre-event; Holds does not change or keep it
 }
 
-// Compile checks and compiles an expression for a pre-interface. What is wrong with it is said in
-// an error of code invalid_request on one line, with the place in the expression unless all of it
-// is meant: line and column, both from 1, the column in characters.
+// Compile checks and compiles an expression for a pre-interface. The error is of code invalid_request and
+// has one line. It contains the position in the expression, unless it is about the whole expression: line
+// and column, both from 1, the column in characters.
 func Compile(i room.Interface, expression string) (*Condition, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, refusal(i, "the expression is empty; leave it out for an app that is always to be asked")
@@ -45,7 +45,7 @@ func Compile(i room.Interface, expression string) (*Condition, error) {
 	}
 	source := checked.NativeRep().SourceInfo()
 	program, err := environment().Program(checked,
-		cel.EvalOptions(cel.OptOptimize), // constant lists and patterns are made once
+		cel.EvalOptions(cel.OptOptimize), // creates constant lists and patterns once
 		cel.CostTracking(prices{}),
 		cel.CostLimit(MaxCost),
 		cel.CustomDecoratorV2(priceMaking),
@@ -56,8 +56,8 @@ func Compile(i room.Interface, expression string) (*Condition, error) {
 	return &Condition{on: i, program: program, source: source}, nil
 }
 
-// CompileAll compiles every expression of a manifest. The error is that of the first interface,
-// by name, whose expression is refused.
+// CompileAll compiles every expression of a manifest. It returns the error of the first interface, by
+// name, with an invalid expression.
 func CompileAll(m room.Manifest) (map[room.Interface]*Condition, error) {
 	all := make(map[room.Interface]*Condition, len(m.When))
 	for _, i := range slices.Sorted(maps.Keys(m.When)) {
@@ -70,9 +70,9 @@ func CompileAll(m room.Manifest) (map[room.Interface]*Condition, error) {
 	return all, nil
 }
 
-// Holds reports whether the expression is true of an event. An error means that there is no
-// answer: the expression reads what is not there, compares what cannot be compared, or costs more
-// than MaxCost, which is ErrTooCostly.
+// Holds reports whether the expression is true for an event. An error means that the evaluation failed:
+// the expression reads an absent key, compares values that cannot be compared, or exceeds MaxCost, which
+// gives ErrTooCostly.
 func (c *Condition) Holds(e Event) (bool, error) {
 	out, _, err := c.program.Eval(&variables{on: c.on, Event: e})
 	if err != nil {

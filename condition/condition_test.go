@@ -12,10 +12,10 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// at is when the events of the tests happen: a Friday at 22:30 in Berlin.
+// at is the time of the events in the tests: a Friday at 22:30 in Berlin.
 var at = time.Date(2026, 3, 6, 21, 30, 0, 0, time.UTC)
 
-// event reads a pre-event as the room service reads what is stored.
+// event decodes a pre-event as the room service does.
 func event(t testing.TB, body string) condition.Event {
 	t.Helper()
 	e := condition.Event{ID: "c1", Time: at}
@@ -45,7 +45,7 @@ const join = `{
 	"inviter": {"id": "dave", "username": "dave", "roles": ["admin", "user"]}
 }`
 
-func TestExpressionsHoldOrDoNot(t *testing.T) {
+func TestHolds(t *testing.T) {
 	t.Parallel()
 	e := event(t, join)
 	for expression, holds := range map[string]bool{
@@ -106,7 +106,7 @@ func TestExpressionsHoldOrDoNot(t *testing.T) {
 	}
 }
 
-func TestConditionsCanBeUsedByManyAtOnce(t *testing.T) {
+func TestHolds_Concurrent(t *testing.T) {
 	t.Parallel()
 	e := event(t, join)
 	for _, expression := range []string{
@@ -114,7 +114,7 @@ func TestConditionsCanBeUsedByManyAtOnce(t *testing.T) {
 		`actor.roles.map(r, r + "!").size() == 2 && user.attributes == {"team": "blue"}`,
 		`room.customFields.limit.matches("5") && room.isReadOnly`,         // fails
 		`room.customFields.limit.getHours() == 5 && room.isReadOnly`,      // fails
-		`room.customFields.limit.startsWith("5") || room.isReadOnly`,      // holds anyhow
+		`room.customFields.limit.startsWith("5") || room.isReadOnly`,      // holds although one side fails
 		`room.customFields.tags.all(t, t.matches("a|b")) && true`,         // one pattern for all
 		`room.customFields.nothing.matches("5") || 1 / 0 == room.version`, // fails
 	} {
@@ -140,7 +140,7 @@ func TestConditionsCanBeUsedByManyAtOnce(t *testing.T) {
 	}
 }
 
-func TestAnEventIsNotChanged(t *testing.T) {
+func TestHolds_DoesNotChangeEvent(t *testing.T) {
 	t.Parallel()
 	e := event(t, join)
 	_, err := compiled(t, room.PreRoomUserJoined,

@@ -8,26 +8,26 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// MaxCost bounds one evaluation, in steps: reading a variable or a field is one, a call is one,
-// and what a call walks through, such as a list that is searched, is counted besides. A step takes
-// 20 to 70 ns, so that an evaluation is given up after 3 to 10 ms (see BenchmarkGivenUp). It is 30
-// steps for each of the 5,000 members that a room can be created with;
+// MaxCost bounds the cost of one evaluation, in steps. Reading a variable or a field is one step, a call
+// is one step, and each element that a call visits, such as those of a searched list, is one more. A step
+// takes 20 to 70 ns, so an evaluation is cancelled after 3 to 10 ms (see BenchmarkGivenUp). MaxCost allows
+// 30 steps for each of the 5,000 initial members that a room can have;
 //
 //	event.members.exists(m, m.id.startsWith("bot-"))
 //
-// takes 6, and to count them with filter 21.
+// takes 6 steps for each member, and counting them with filter takes 21.
 const MaxCost = 150_000
 
-// The creation that an expression must be affordable for when it is compiled. A larger one may
-// still come up against MaxCost when it is evaluated.
+// The sizes for which Compile estimates the cost of an expression. With larger data an evaluation may
+// exceed MaxCost.
 const (
 	ordinaryMembers = 1000
 	ordinaryList    = 16 // and map
 	ordinaryText    = 64 // bytes
 )
 
-// affordable refuses an expression that would cost too much in an ordinary case already, such as
-// one that compares each member with each other.
+// affordable returns an error for an expression whose estimated cost exceeds MaxCost, such as one that
+// compares every member with every other member.
 func affordable(checked *cel.Ast) error {
 	estimate, err := environment().EstimateCost(checked, ordinary{})
 	if err != nil {
@@ -39,7 +39,7 @@ func affordable(checked *cel.Ast) error {
 	return nil
 }
 
-// ordinary tells the library's estimate how large things are that it cannot know.
+// ordinary gives the sizes of values to the library's cost estimate.
 type ordinary struct{}
 
 func (ordinary) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
@@ -54,7 +54,7 @@ func (ordinary) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	return &size
 }
 
-// EstimateCallCost leaves calls to the library.
+// EstimateCallCost returns nil: the library estimates calls.
 func (ordinary) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }

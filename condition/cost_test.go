@@ -15,7 +15,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// crowded is the creation of about the largest room there can be.
+// crowded is the creation of a room of about the maximum size.
 func crowded() condition.Event {
 	members := make([]room.User, room.MaxNewMembers+1)
 	for n := range members {
@@ -35,7 +35,7 @@ func crowded() condition.Event {
 	}}
 }
 
-func TestTheLargestRoomIsWithinTheLimit(t *testing.T) {
+func TestCost_LargestRoomIsWithinLimit(t *testing.T) {
 	t.Parallel()
 	e := crowded()
 	for expression, holds := range map[string]bool{
@@ -61,8 +61,8 @@ func TestTheLargestRoomIsWithinTheLimit(t *testing.T) {
 	}
 }
 
-// Each of these would go on for a tenth of a second to years, or take gigabytes.
-func TestWhatCostsTooMuchIsGivenUp(t *testing.T) {
+// Each of these would run for a tenth of a second to years, or use gigabytes.
+func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 	t.Parallel()
 	e := crowded()
 	chain := func(start, link, end string) string { return start + strings.Repeat(link, 40) + end }
@@ -89,7 +89,7 @@ func TestWhatCostsTooMuchIsGivenUp(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			holds, err := compiled(t, room.PreRoomCreatePrevent, expression).Holds(e)
-			assert.Less(t, time.Since(began), 5*time.Second, "a thousand times what it should take")
+			assert.Less(t, time.Since(began), 5*time.Second, "a thousand times the expected time")
 			require.ErrorIs(t, err, condition.ErrTooCostly)
 			require.EqualError(t, err, "when: PreRoomCreatePrevent: given up: it costs more than 150000 steps")
 			assert.False(t, holds)
@@ -97,7 +97,7 @@ func TestWhatCostsTooMuchIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestWhatMustCostTooMuchIsRefused(t *testing.T) {
+func TestCost_ExcessiveEstimateIsRefused(t *testing.T) {
 	t.Parallel()
 	for expression, says := range map[string]string{
 		`event.members.exists(m, event.members.exists(n, m.name == n.name))`:       `may cost 15007003 steps for a room with 1000 members; at most 150000 are allowed`,
@@ -109,9 +109,9 @@ func TestWhatMustCostTooMuchIsRefused(t *testing.T) {
 	}
 }
 
-// Evaluating an expression does no work for what it does not touch. Allocations cannot be counted
-// while other tests run.
-func TestWhatIsNotReadCostsNothing(t *testing.T) {
+// An evaluation does no work for values that it does not read. The test is not parallel, because
+// allocations cannot be counted while other tests run.
+func TestCost_UnreadValuesCostNothing(t *testing.T) {
 	c := compiled(t, room.PreRoomCreatePrevent, `room.type == "channel" && user.id.startsWith("bot-")`)
 	allocations := func(e condition.Event) float64 {
 		return testing.AllocsPerRun(100, func() { _, _ = c.Holds(e) })

@@ -1,60 +1,57 @@
-// Package condition evaluates the conditions of app manifests: expressions in CEL, the Common
-// Expression Language (https://cel.dev), that say for a pre-interface whether the app is asked at
-// all.
+// Package condition evaluates the conditions of app manifests. A condition is an expression in CEL, the
+// Common Expression Language (https://cel.dev), that decides whether the app is asked for a
+// pre-interface.
 //
 //	"when": {
 //	    "PreRoomUserJoined":    "room.type == 'private_group' && !('admin' in actor.roles)",
 //	    "PreRoomCreatePrevent": "event.members.exists(m, m.id.startsWith('bot-'))"
 //	}
 //
-// An expression is compiled once, when the app registers. Unknown variables and fields, types that
-// do not go together, and what is no bool are refused then, with line and column. It is evaluated,
-// in a microsecond or two, for each event that the app would be asked about. Evaluating changes
-// nothing, knows no clock and no network, and gives the same answer on every replica.
+// An expression is compiled once, when the app registers. Compile refuses unknown variables and fields,
+// type errors, and expressions that are not bool, with line and column. The expression is evaluated for
+// each event that the app would be asked about, in one to two microseconds. An evaluation changes
+// nothing, uses no clock and no network, and gives the same result on every replica.
 //
 // # Variables
 //
-//	room   the room as it is before the change; of a creation, the draft
-//	user   whose membership it is about
-//	actor  who acts
+//	room   the room before the change; for a creation, the draft
+//	user   the user that joins, leaves, creates or deletes
+//	actor  the user that acts
 //	event  id, type (create, delete, userjoin, userleave), interface, time of the command, and
-//	       members: whom the room would start with, empty but for a creation
+//	       members: the initial members of a creation, otherwise empty
 //
 //	            create       delete        userjoin                userleave
-//	user        the creator  who deletes   who joins               who leaves
-//	actor       the creator  who deletes   who invites, or joins   who removes, or leaves
+//	user        the creator  the deleter   the joining user        the leaving user
+//	actor       the creator  the deleter   the inviter or user     the remover or user
 //
-// The user who deletes a room may not be known: then the id of both is empty. Rooms and users have
-// the fields of the wire, by the names they have there: room.slugifiedName, actor.roles. Fields
-// that are absent read as empty, 0 or false, and has(room.description) tells. Two users are equal
-// if their ids are.
+// If the deleter of a room is unknown, the ids of user and actor are empty. Rooms and users have the
+// fields and names of the wire: room.slugifiedName, actor.roles. An absent field reads as empty, 0 or
+// false; has(room.description) tests for it. Two users are equal if their ids are equal.
 //
-// What lies in customFields and attributes has a type only when it is read:
+// Values in customFields and attributes have dynamic types:
 //
-//	room.customFields.tier == "gold"                                  an error where there is no tier
-//	has(room.customFields.tier) && room.customFields.tier == "gold"   false there
-//	"gold" == room.customFields.tier || user.id == "root"             true for root anyhow
+//	room.customFields.tier == "gold"                                  an error if tier is absent
+//	has(room.customFields.tier) && room.customFields.tier == "gold"   false if tier is absent
+//	"gold" == room.customFields.tier || user.id == "root"             true for root in any case
 //
-// A whole number of up to 64 bits is an int there, whether written 5, 5.0 or 5e0, any other number
-// is a double, and the two are compared as numbers. null can be compared with ==, not with <.
+// A whole number of up to 64 bits is an int, in any notation such as 5, 5.0 or 5e0. Any other number
+// is a double. Ints and doubles are compared as numbers. null can be compared with ==, not with <.
 //
 // # Language
 //
-// It is CEL with its standard functions and macros and nothing added. Two things are left out: an
-// expression makes no objects, and the pattern of matches must be a literal. Patterns are those of
-// RE2.
+// The language is CEL with its standard functions and macros. There are two restrictions: an
+// expression cannot create objects, and the pattern of matches must be a literal. Patterns are RE2.
 //
 // # Limits
 //
 //	expression   2,048 bytes (room.MaxConditionSize), nested 50 deep
 //	pattern      100 instructions when compiled
-//	evaluation   MaxCost steps; then it is given up, after some milliseconds
+//	evaluation   MaxCost steps; then it is cancelled, after some milliseconds
 //
-// An expression that would take more than MaxCost for a room with 1,000 members is refused when it
-// is compiled.
+// Compile refuses an expression whose estimated cost for a room with 1,000 members exceeds MaxCost.
 //
 // # Failures
 //
-// An evaluation that fails has no answer, neither true nor false: what becomes of the app's vote
-// is for the caller to say. It never panics, whatever lies in the event.
+// A failed evaluation is neither true nor false: the caller decides how to treat the app. An evaluation
+// never panics, for any event.
 package condition

@@ -9,20 +9,20 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// maxDepth bounds how deep an expression may be nested: the time it takes to check the types of
-// lists in lists grows with the third power of it, to a second at the library's own 250.
+// maxDepth bounds the nesting of an expression. The time to check the types of nested lists grows with the
+// third power of the depth; it is a second at 250, the library's default.
 const maxDepth = 50
 
-// environment is the standard language with the four variables. It never changes; the library
-// takes a millisecond to make one.
+// environment returns the standard language with the four variables. It is created once, because that
+// takes a millisecond.
 var environment = sync.OnceValue(func() *cel.Env {
-	// The library has one "no such overload" error for everybody and writes into it, once, where
-	// it came up first: a data race, and the wrong place for everybody after. Here nobody is first.
+	// The library has one global "no such overload" error. It writes the position of the first occurrence
+	// into it: a data race, and a wrong position for all later occurrences. Labelling it here prevents that.
 	types.LabelErrNode(-1, types.NoSuchOverloadErr())
 
 	standard, err := types.NewRegistry()
 	if err != nil {
-		panic(err) // not before the library itself is broken
+		panic(err) // only if the library is broken
 	}
 	env, err := cel.NewEnv(
 		cel.CustomTypeProvider(provider{standard}),
@@ -37,12 +37,12 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), rules{}),
 	)
 	if err != nil {
-		panic(err) // not before the declarations above contradict each other
+		panic(err) // only if the declarations above are wrong
 	}
 	return env
 })
 
-// provider knows the types of the variables beside the standard ones.
+// provider adds the types of the variables to the standard types.
 type provider struct{ types.Provider }
 
 type described interface {

@@ -18,11 +18,11 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// ErrTooCostly is returned when an evaluation was given up at MaxCost.
+// ErrTooCostly is returned when an evaluation was cancelled because it exceeded MaxCost.
 var ErrTooCostly = fmt.Errorf("given up: it costs more than %d steps", MaxCost)
 
-// maxMessage keeps an error on a line that a terminal and a header can carry, whatever names and
-// keys it quotes.
+// maxMessage bounds an error so that it fits on a line of a terminal and into a header, for quoted names
+// and keys of any length.
 const maxMessage = 300 // bytes
 
 func refusal(i room.Interface, message string) error {
@@ -37,7 +37,7 @@ func (c *Condition) failure(err error) error {
 	return fmt.Errorf("when: %s: %s", c.on, oneLine(located(c.source, err)))
 }
 
-// firstOf is the first of the errors by its place: those after it often follow from it.
+// firstOf returns the error with the first position. Later errors are often consequences of the first.
 func firstOf(issues *cel.Issues) string {
 	first := slices.MinFunc(issues.Errors(), func(a, b *cel.Error) int {
 		return cmp.Or(cmp.Compare(a.Location.Line(), b.Location.Line()), cmp.Compare(a.Location.Column(), b.Location.Column()))
@@ -45,7 +45,7 @@ func firstOf(issues *cel.Issues) string {
 	return at(first.Location, first.Message)
 }
 
-// located puts the place of the part that failed before an error, if the error knows it.
+// located prefixes an error with its position in the expression, if the error has one.
 func located(source *ast.SourceInfo, err error) string {
 	var failed *types.Err
 	if errors.As(err, &failed) {
@@ -69,7 +69,7 @@ func notBool(t *cel.Type) string {
 }
 
 func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune { // which also makes it valid UTF-8
+	s = strings.Map(func(r rune) rune { // Map also replaces invalid UTF-8
 		if unicode.IsControl(r) {
 			return ' '
 		}

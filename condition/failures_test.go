@@ -50,7 +50,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func TestFailuresAreOneShortLine(t *testing.T) {
+func TestFailures_HaveOneShortLine(t *testing.T) {
 	t.Parallel()
 	c := compiled(t, room.PreRoomUserJoined, `room.customFields[user.id] == 1`)
 	for id, says := range map[string]string{

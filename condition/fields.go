@@ -9,7 +9,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// The fields an expression can read are those of the wire, by the names they have there.
+// The fields that an expression can read have the names of the wire.
 var (
 	userKind = &kind[room.User]{
 		of: objectType("User"),
@@ -75,7 +75,7 @@ func user[T any](get func(*T) *room.User) field[T] {
 	return field[T]{userKind.of, func(v *T) ref.Val { return userKind.object(get(v)) }}
 }
 
-// open is a field that holds whatever people put there, by name.
+// open is a field with arbitrary keys and values.
 func open[T any](get func(*T) map[string]any) field[T] {
 	return field[T]{types.NewMapType(types.StringType, types.DynType), func(v *T) ref.Val {
 		return types.NewStringInterfaceMap(adapter{}, get(v))

@@ -17,8 +17,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// FuzzCompile throws anything at Compile, and what is compiled at an event: neither panics, and
-// what they say is one line.
+// FuzzCompile compiles arbitrary text, and evaluates the result for an event: neither panics, and their
+// errors have one line.
 func FuzzCompile(f *testing.F) {
 	for _, seed := range []string{
 		``, `true`, `room.type == "private_group" && user.id.startsWith("bot-")`,
@@ -52,7 +52,7 @@ func requireOneLine(t require.TestingT, err error) {
 	require.Equal(t, -1, strings.IndexFunc(err.Error(), unicode.IsControl), err.Error())
 }
 
-func TestHoldsIsAtHomeWithOddData(t *testing.T) {
+func TestHolds_OddDataDoesNotPanic(t *testing.T) {
 	t.Parallel()
 	var conditions []*condition.Condition
 	for _, expression := range []string{
@@ -108,7 +108,7 @@ func object(t *rapid.T, depth int) map[string]any {
 	return o
 }
 
-// anything is a value of JSON, and now and then one that no JSON can be.
+// anything draws a JSON value, and sometimes a value that JSON does not have.
 func anything(t *rapid.T, depth int) any {
 	kinds := 10
 	if depth == 0 {
@@ -134,7 +134,7 @@ func anything(t *rapid.T, depth int) any {
 	return text(t)
 }
 
-func TestHoldsIsAtHomeWithDeepData(t *testing.T) {
+func TestHolds_DeepDataDoesNotPanic(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat(`{"a":`, 4000) + `1` + strings.Repeat(`}`, 4000)
 	e := event(t, `{"room":{"id":"r","customFields":`+deep+`},"joiningUser":{"id":"u","attributes":`+deep+`}}`)

@@ -5,16 +5,16 @@ import (
 	"cel.dev/cel-go/interpreter"
 )
 
-// making is the call that prices see when an expression has made a list or a map.
+// making is the name of the call that is priced when an expression creates a list or a map.
 const making = "@making"
 
-// maker makes a list or a map and has it priced.
+// maker creates a list or a map and adds its price to the cost.
 type maker struct {
 	interpreter.InterpretableConstructor
 }
 
-// priceMaking puts makers where an expression makes lists or maps. Constant ones are made once,
-// when the expression is compiled.
+// priceMaking replaces the constructors of lists and maps by makers, except for constants, which are
+// created once at compile time.
 func priceMaking(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 	c, ok := i.(interpreter.InterpretableConstructor)
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// FuzzManifest: a manifest that is accepted keeps the documented bounds, is the same when it is
-// kept and read again, and its conditions are conditions then too.
+// FuzzManifest: an accepted manifest keeps the documented bounds, does not change when it is encoded and
+// decoded, and its conditions still compile.
 func FuzzManifest(f *testing.F) {
 	for _, file := range []string{"manifest", "registration", "app"} {
 		document, err := os.ReadFile("../room/testdata/" + file + ".json")

@@ -17,17 +17,17 @@ import (
 
 const (
 	maxWhole = len("18446744073709551615") // digits of a 64-bit number
-	// maxDigits is how many digits of a number are looked at: more make no difference to the nearest
-	// double, but for whether there are any.
+	// maxDigits is the number of digits of a number that are read. For the nearest double, only the
+	// existence of further digits matters.
 	maxDigits = 800
-	// farExponent is beyond every exponent that a number in a message can make up for by its digits.
+	// farExponent is so large that the digits of a number in a message cannot compensate it.
 	farExponent = 1 << 30
 )
 
-// fromNumber is the value of a number however it is written, so that 5, 5.0 and 5e0 are the same:
-// an int for a whole number of 64 bits with a sign, a uint for one without, and the nearest double
-// for a fraction. A number that none of them can hold is an error, never another number. The time
-// that it takes grows with the number's text, not with its exponent.
+// fromNumber returns the CEL value of a number. The notation does not matter: 5, 5.0 and 5e0 are the same.
+// It returns an int or, beyond int, a uint for a whole number of 64 bits, and the nearest double for a
+// fraction. A number that none of them can hold is an error. The time depends on the length of the text,
+// not on the exponent.
 func fromNumber(n json.Number) ref.Val {
 	if len(n) < maxWhole {
 		if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
@@ -51,8 +51,8 @@ func fromNumber(n json.Number) ref.Val {
 	return types.Double(f)
 }
 
-// decimal is a number taken apart: 0.digits times ten to the point. The digits neither begin nor
-// end with a zero. If there are more than maxDigits of them, a 1 stands for those beyond.
+// decimal is a parsed number: 0.digits times ten to the power of point. The digits neither begin nor
+// end with a zero. If there are more than maxDigits, a 1 replaces the further digits.
 type decimal struct {
 	sign   string
 	digits string
@@ -132,7 +132,7 @@ func parseExponent(s string) (int, error) {
 	return exponent, nil
 }
 
-// zeros are cut off many at a time: somebody may have written 60,000.
+// zeros are the runs of zeros to cut off at once: a number may have 60,000 of them.
 var zeros = [...]string{strings.Repeat("0", 1024), strings.Repeat("0", 32), "0"}
 
 func trimZeros(s string, cut func(s, zeros string) (string, bool)) string {
@@ -144,7 +144,7 @@ func trimZeros(s string, cut func(s, zeros string) (string, bool)) string {
 	return s
 }
 
-// shortened is a number as an error quotes it.
+// shortened returns the number for an error text.
 func shortened(n json.Number) string {
 	const most = 40
 	if len(n) <= most {
@@ -153,9 +153,9 @@ func shortened(n json.Number) string {
 	return fmt.Sprintf("%.*s… (%d characters)", most, n.String(), len(n))
 }
 
-// mustCompare ends the evaluation if lists or maps were compared in which a number stands that
-// fromNumber has no value for: the library takes an error in them for equal, or for not equal. It
-// is called after the comparison, with what lies in them paid for.
+// mustCompare cancels the evaluation if compared lists or maps contain a number that fromNumber cannot
+// convert. The library would treat such an element as equal, or as not equal. mustCompare is called after
+// the comparison, when the elements have been added to the cost.
 func mustCompare(function string, args []ref.Val, result ref.Val) {
 	switch function {
 	case operators.Equals, operators.NotEquals:
@@ -171,13 +171,13 @@ func mustCompare(function string, args []ref.Val, result ref.Val) {
 	}
 	for _, a := range args {
 		if err := unusable(a); err != nil {
-			panic(interpreter.EvalCancelledError{Message: err.Error()}) // as the library ends one that costs too much
+			panic(interpreter.EvalCancelledError{Message: err.Error()}) // as the library does when the cost limit is exceeded
 		}
 	}
 }
 
-// unusable is the error of the first number in a value, however deep, that fromNumber has no value
-// for; nil if there is none.
+// unusable returns the error of the first number in a value, at any depth, that fromNumber cannot
+// convert, or nil.
 func unusable(v any) error {
 	switch v := v.(type) {
 	case *types.Err:

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestNumbersOfCustomFields(t *testing.T) {
+func TestNumbers_CustomFields(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ number, holds string }{
 		{`5`, `n == 5 && n == 5.0 && n > 3 && n > 3.5 && n < 5.5 && n in [4, 5] && n in [5.0] && type(n) == int`},
@@ -48,7 +48,7 @@ func TestNumbersOfCustomFields(t *testing.T) {
 		{`1.` + strings.Repeat("0", 60<<10), `n == 1 && type(n) == int`},
 		{`1` + strings.Repeat("0", 60<<10) + `e-61439`, `n == 10 && type(n) == int`},
 		{`0.` + strings.Repeat("0", 60<<10) + `1e61441`, `n == 1 && type(n) == int`},
-		// Half of the way between two doubles, and a little more: the last digit decides.
+		// Slightly more than halfway between two doubles: the last digit decides.
 		{`9007199254740992.5`, `n == 9007199254740992.0 && type(n) == double`},
 		{`9007199254740993.` + strings.Repeat("0", 900) + `1`, `n == 9007199254740994.0 && type(n) == double`},
 		{`1e-999`, `n == 0`},
@@ -75,7 +75,7 @@ func TestNumbersOfCustomFields(t *testing.T) {
 	}
 }
 
-func TestNumbersAreEqualHoweverDeepTheyLie(t *testing.T) {
+func TestNumbers_EqualAtAnyDepth(t *testing.T) {
 	t.Parallel()
 	e := event(t, `{"room":{"id":"r","customFields":{"a":[1,{"b":2.0}],"c":[1.0,{"b":2}]}}}`)
 	holds, err := compiled(t, room.PreRoomUserJoined,
@@ -84,8 +84,8 @@ func TestNumbersAreEqualHoweverDeepTheyLie(t *testing.T) {
 	assert.True(t, holds)
 }
 
-// Whatever a number's text, its value is that of the number.
-func TestNumbersKeepTheirValue(t *testing.T) {
+// The value does not depend on the notation of a number.
+func TestNumbers_KeepValue(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,21})(\.[0-9]{1,6})?([eE][-+]?[0-9]{1,2})?`).Draw(t, "number")
@@ -118,9 +118,8 @@ func TestNumbersKeepTheirValue(t *testing.T) {
 	})
 }
 
-// A number that no 64-bit value holds is an error wherever an expression reads it; it is never
-// another number.
-func TestNumbersBeyondEveryTypeFail(t *testing.T) {
+// A number beyond all 64-bit types is an error wherever an expression reads it.
+func TestNumbers_BeyondAllTypesFail(t *testing.T) {
 	t.Parallel()
 	for number, says := range map[string]string{
 		`18446744073709551616`:                "whole number 18446744073709551616 is beyond 64 bits",
@@ -175,7 +174,7 @@ func TestNumbersBeyondEveryTypeFail(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoNumberFails(t *testing.T) {
+func TestNumbers_InvalidNumberFails(t *testing.T) {
 	t.Parallel()
 	e := condition.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number("five")}}}}
 	_, err := compiled(t, room.PreRoomUserJoined, `room.customFields.n == 5`).Holds(e)

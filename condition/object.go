@@ -11,10 +11,10 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// kind is a type of objects with named fields, read from a T when an expression asks for them.
+// kind is an object type with named fields. A field is read from a T when an expression reads it.
 type kind[T any] struct {
 	of     *types.Type
-	id     func(*T) string // two objects of one id are equal
+	id     func(*T) string // two objects with the same id are equal
 	fields map[string]field[T]
 }
 
@@ -31,7 +31,7 @@ func (k *kind[T]) object(v *T) ref.Val { return &object[T]{kind: k, v: v} }
 
 func (k *kind[T]) fieldNames() []string { return slices.Collect(maps.Keys(k.fields)) }
 
-// field describes a field to the library, which hands back what Value returned.
+// field describes a field to the library. The library passes the result of Value to IsSet and GetFrom.
 func (k *kind[T]) field(name string) (*types.FieldType, bool) {
 	f, ok := k.fields[name]
 	if !ok {
@@ -53,13 +53,13 @@ func (k *kind[T]) field(name string) (*types.FieldType, bool) {
 	}, true
 }
 
-// isSet is what has() says of a field.
+// isSet is the result of has() for a field.
 func isSet(v ref.Val) bool {
 	z, ok := v.(traits.Zeroer)
 	return !ok || !z.IsZeroValue()
 }
 
-// object is a T as a value of the expression language.
+// object is a T as a CEL value.
 type object[T any] struct {
 	kind *kind[T]
 	v    *T
@@ -71,7 +71,7 @@ func (o *object[T]) Value() any { return o.v }
 
 func (o *object[T]) IsZeroValue() bool { return o.kind.id(o.v) == "" }
 
-// AggregateSize is what comparing the object costs: its id is compared.
+// AggregateSize is the cost of a comparison: only the id is compared.
 func (o *object[T]) AggregateSize(types.AggregateSizer) uint32 { return 1 }
 
 func (o *object[T]) Equal(other ref.Val) ref.Val {
@@ -79,8 +79,8 @@ func (o *object[T]) Equal(other ref.Val) ref.Val {
 	return types.Bool(ok && o.kind.id(o.v) == o.kind.id(p.v))
 }
 
-// Get and IsSet serve values whose type is not known before they are read: the library reads
-// fields of a known type through kind.field.
+// Get and IsSet serve values of dynamic type. For a static type the library reads fields through
+// kind.field.
 func (o *object[T]) Get(name ref.Val) ref.Val {
 	f, ok := o.named(name)
 	if !ok {

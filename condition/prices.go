@@ -8,23 +8,23 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// prices says what calls cost, in steps. The library's own prices have three holes through which
-// a short expression can run for seconds or take gigabytes: a call on values whose type is not
-// known beforehand is one step whatever it walks through; lists and maps are compared at the price
-// of their lengths, not of what lies in them; and a list of lists is made at the price of one, so
-// that x -> [x, x] some forty times over makes what takes for ever to compare.
+// prices returns the costs of calls, in steps. The library's own costs have three holes through which
+// a short expression can run for seconds or use gigabytes. A call on values of dynamic type is one step,
+// independent of the elements it visits. Comparing lists or maps costs their lengths, not the number of
+// nested elements. Creating a list of lists costs one step, so applying x -> [x, x] some forty times gives
+// a value whose comparison does not end.
 //
-// A call is charged for when it has been made. None takes long all the same, since it works on the
-// event, which fits into a message, or on what has been paid for when it was made.
+// The cost of a call is added after the call. No single call takes long, because it works on the
+// event, which fits into a message, or on values whose creation has been added to the cost.
 type prices struct{}
 
 const (
-	bytesAStep = 10  // of text that is read or copied, as in the library's prices
-	zonePrice  = 200 // the rules of a time zone are read from a file, in 7 µs
-	errorPrice = 10  // an error quotes what it is about
+	bytesAStep = 10  // bytes of text read or copied in one step, as in the library's costs
+	zonePrice  = 200 // reading the rules of a time zone from a file takes 7 µs
+	errorPrice = 10  // an error quotes its subject
 )
 
-// CallCost is the price of a call, nil where the library's own will do.
+// CallCost returns the cost of a call, or nil to use the library's cost.
 func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
 	price := uint64(1)
 	switch function {
@@ -52,7 +52,7 @@ func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint
 	if types.IsError(result) {
 		price += errorPrice
 	}
-	if price <= MaxCost { // else the evaluation is given up
+	if price <= MaxCost { // otherwise the evaluation is cancelled
 		mustCompare(function, args, result)
 	}
 	return &price
@@ -78,7 +78,7 @@ func searching(what, in ref.Val) uint64 {
 
 func joining(to, result ref.Val) uint64 {
 	if _, growing := to.(traits.MutableLister); growing {
-		return 0 // what map and filter gather, one element longer
+		return 0 // map and filter append one element
 	}
 	if list, ok := result.(traits.Lister); ok {
 		return length(list)
@@ -98,10 +98,10 @@ func reading(v ref.Val) uint64 {
 
 func walking(v ref.Val) uint64 { return uint64(walker.AggregateSize(v)) }
 
-// walker counts what lies in a value, however deep. It stops where nobody can pay any more.
+// walker counts the elements of a value at all depths. It stops when the count exceeds MaxCost.
 var walker = types.NewSizeCalculator(
-	types.SizeCalculatorMaxTraversal(2*MaxCost), // what lies in a map is visited twice
-	types.SizeCalculatorMaxDepth(10_000),        // the deepest that encoding/json reads
+	types.SizeCalculatorMaxTraversal(2*MaxCost), // the elements of a map are visited twice
+	types.SizeCalculatorMaxDepth(10_000),        // the maximum depth of encoding/json
 )
 
 func isContainer(v ref.Val) bool {

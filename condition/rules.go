@@ -7,14 +7,13 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// maxPattern bounds what a pattern compiles to. A text is matched in 8 ns for each of its bytes and
-// each instruction at worst: one of 64 KiB in 50 ms. What people write compiles to 5 to 60
-// instructions and takes some 40 ns a byte.
+// maxPattern bounds the size of a compiled pattern. In the worst case matching takes 8 ns for each byte of
+// the text and each instruction: 50 ms for 64 KiB. Usual patterns have 5 to 60 instructions and take some
+// 40 ns a byte.
 const maxPattern = 100 // instructions
 
-// rules refuse what the language has and conditions have no use for: objects made by an
-// expression, and patterns that are not known when it is compiled. To compile a pattern takes up
-// to a thousand times as long as to match it.
+// rules refuses two features of the language: the creation of objects, and patterns that are not known at
+// compile time. Compiling a pattern takes up to a thousand times as long as matching it.
 type rules struct{}
 
 func (rules) Name() string { return "rules of conditions" }

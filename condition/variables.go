@@ -10,14 +10,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// variables is what an expression is evaluated against. Nothing is converted before it is read.
+// variables are the variables of one evaluation. They are converted when they are read.
 type variables struct {
 	on room.Interface
 	Event
 	everyone ref.Val // the members, once they have been read
 }
 
-// ResolveName finds a variable by its name.
+// ResolveName returns a variable by its name.
 func (v *variables) ResolveName(name string) (any, bool) {
 	switch name {
 	case "room":
@@ -35,7 +35,7 @@ func (v *variables) ResolveName(name string) (any, bool) {
 // Parent is nil: there is no scope around the variables.
 func (v *variables) Parent() interpreter.Activation { return nil }
 
-// members are made values all at once: an expression that reads them goes through most of them.
+// members converts all members at once, because an expression that reads members visits most of them.
 func (v *variables) members() ref.Val {
 	if v.everyone == nil {
 		objects := make([]object[room.User], len(v.Data.Members))
@@ -49,7 +49,7 @@ func (v *variables) members() ref.Val {
 	return v.everyone
 }
 
-// user is whose membership the event is about.
+// user returns the user that joins, leaves, creates or deletes.
 func (v *variables) user() *room.User {
 	switch v.on.Event() {
 	case room.EventCreate:
@@ -62,7 +62,7 @@ func (v *variables) user() *room.User {
 	return cmp.Or(v.Data.DeletedBy, &room.User{})
 }
 
-// actor is who acts: the user, unless somebody else acts on the user.
+// actor returns the user that acts: the inviter or the remover if there is one, otherwise user.
 func (v *variables) actor() *room.User {
 	switch v.on.Event() {
 	case room.EventUserJoin:

@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestVariablesOfEachEvent(t *testing.T) {
+func TestVariables_EachEvent(t *testing.T) {
 	t.Parallel()
 	const r = `"room":{"id":"r1","slugifiedName":"a","type":"channel","creator":{"id":"carol"},"createdAt":"2026-03-01T00:00:00Z"}`
 	for name, c := range map[string]struct {
@@ -61,7 +61,7 @@ func firstOf(a, b string) string {
 	return b
 }
 
-func TestUsersThatAreMissingAreEmpty(t *testing.T) {
+func TestVariables_MissingUsersAreEmpty(t *testing.T) {
 	t.Parallel()
 	for _, i := range []room.Interface{room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave} {
 		holds, err := compiled(t, i, `user.id == "" && actor == user && user.roles.size() == 0 && user.attributes.size() == 0`).Holds(condition.Event{})
@@ -70,8 +70,8 @@ func TestUsersThatAreMissingAreEmpty(t *testing.T) {
 	}
 }
 
-// Every field of the wire can be read, is absent where it is empty, and is there where it is not.
-func TestEveryFieldOfTheWireCanBeRead(t *testing.T) {
+// Every field of the wire can be read, and has() reports whether it is empty.
+func TestVariables_EveryFieldIsReadable(t *testing.T) {
 	t.Parallel()
 	full := event(t, `{
 		"room": {
@@ -111,7 +111,7 @@ func TestEveryFieldOfTheWireCanBeRead(t *testing.T) {
 	assert.True(t, holds)
 }
 
-func TestTimesAreThoseOfUTC(t *testing.T) {
+func TestVariables_TimesAreUTC(t *testing.T) {
 	t.Parallel()
 	e := event(t, `{"room":{"id":"r1","createdAt":"2026-03-01T00:30:00+02:00"}}`)
 	e.Time = at.In(time.FixedZone("", -8*3600))

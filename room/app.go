@@ -5,55 +5,54 @@ import (
 	"time"
 )
 
-// App is a registered app: the manifest that counts, and how the app is doing.
+// App is a registered app: the manifest in force and the state of the app.
 type App struct {
 	Manifest
 	State *AppState `json:"state,omitempty"`
 }
 
-// AppState is how an app is doing. The figures are sums over the replicas of the room service
-// that answered, each counting since it started.
+// AppState is the state of an app. The figures are sums over the replicas of the room service
+// that answered. Each replica counts from its start.
 type AppState struct {
-	// Workers are the live ones that speak the micro protocol, as those of the Go SDK do.
+	// Workers are the live workers that implement the micro protocol, such as those of the Go SDK.
 	Workers []Worker `json:"workers"`
-	// Unseen says that there are none of those, and yet something subscribes to the app's pre-events in
-	// its queue group, or waits for its post-events: how many workers there are is not known.
+	// Unseen is set if there are no such workers, but a client subscribes to the app's pre-events in
+	// its queue group or waits for its post-events. The number of workers is unknown.
 	Unseen bool `json:"unseen,omitempty"`
 	Waiting
-	// Parked is how many post-events wait in the app's consumer while the manifest has no
-	// post-interface, Replays how many dead letters have been handed over again and are not done.
+	// Parked is the number of post-events in the app's consumer while the manifest has no
+	// post-interface. Replays is the number of replayed dead letters that are not acknowledged.
 	Parked  uint64 `json:"parked,omitempty"`
 	Replays uint64 `json:"replays,omitempty"`
-	// DeadLetters is how many the app has.
+	// DeadLetters is the number of the app's dead letters.
 	DeadLetters uint64 `json:"deadLetters,omitempty"`
-	// Post is what came of post-events, by interface: sums over the workers that report it, each since
-	// it started; not in the list of all apps.
+	// Post has the results of post-events by interface. They are sums over the workers that report them;
+	// each worker counts from its start. Not in the list of all apps.
 	Post       map[Interface]PostFigures `json:"post,omitempty"`
 	Replicas   int                       `json:"replicas"` // of the room service
-	Figures                              // of all interfaces
-	Interfaces map[Interface]Figures     `json:"interfaces,omitempty"` // of each; not in the list of all apps
-	// Operator is what operators have decided, whatever the manifest says.
+	Figures                              // over all interfaces
+	Interfaces map[Interface]Figures     `json:"interfaces,omitempty"` // for each interface; not in the list of all apps
+	// Operator has the settings of operators. They override the manifest.
 	Operator Settings `json:"operator,omitzero"`
-	// Remembered are the versions of the manifests that counted before and can be rolled back to,
-	// the one that counted last first.
+	// Remembered are the versions of earlier manifests that can be rolled back to, the most recent first.
 	Remembered []string `json:"remembered,omitempty"`
-	// RolledBackFrom is the version that was rolled back from; a later one ends the rollback.
+	// RolledBackFrom is the version that was rolled back from. A later version ends the rollback.
 	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
 }
 
-// Waiting is the post-events that wait for an app's workers. It is empty if the manifest has no
+// Waiting describes the post-events that wait for an app's workers. It is empty if the manifest has no
 // post-interface.
 type Waiting struct {
-	// Backlog is how many they are, those in the workers' hands included.
+	// Backlog is the number of unacknowledged events, those in flight included.
 	Backlog *uint64 `json:"backlog,omitempty"`
-	// AckPending is how many the workers have in hand, MaxAckPending how many they may have; 0 if
-	// that is not bounded.
+	// AckPending is the number of events in flight, MaxAckPending the consumer's limit; 0 if there is
+	// no limit.
 	AckPending    int `json:"ackPending,omitempty"`
 	MaxAckPending int `json:"maxAckPending,omitempty"`
-	// Oldest is the first one in the order of the stream.
+	// Oldest is the first unacknowledged event in the order of the stream.
 	Oldest *WaitingEvent `json:"oldest,omitempty"`
-	// Stuck says that the server holds the events of all rooms back until the workers acknowledge
-	// those that they have.
+	// Stuck is set if the server delivers no events of any room until the workers acknowledge the events
+	// in flight.
 	Stuck bool `json:"stuck,omitempty"`
 }
 
@@ -64,8 +63,8 @@ type WaitingEvent struct {
 	Time time.Time `json:"time"` // when it was stored
 }
 
-// IsStuck reports whether the workers have as much in hand as they may, and the oldest event is older
-// than the ack wait: a worker that handles events would have acknowledged it.
+// IsStuck reports whether the number of events in flight has reached its limit and the oldest event is
+// older than the ack wait. A worker that handles events would have acknowledged it by then.
 func (w Waiting) IsStuck(now time.Time, ackWait time.Duration) bool {
 	return w.Oldest != nil && w.MaxAckPending > 0 && w.AckPending >= w.MaxAckPending && now.Sub(w.Oldest.Time) > ackWait
 }
@@ -76,14 +75,14 @@ type Worker struct {
 	Version string `json:"version"`
 }
 
-// PostFigures are what came of handing post-events to an app's handlers.
+// PostFigures counts the results of an app's post-event handlers.
 type PostFigures struct {
-	Handled uint64 `json:"handled"` // that handlers are done with
+	Handled uint64 `json:"handled"` // events handled without an error
 	Failed  uint64 `json:"failed"`  // attempts that ended in an error, discards included
-	InHand  int    `json:"inHand"`  // handlers that run
-	// LongestMs is for how long the one that began first has run, in milliseconds.
+	InHand  int    `json:"inHand"`  // running handlers
+	// LongestMs is the running time of the oldest running handler, in milliseconds.
 	LongestMs int64  `json:"longestMs"`
-	LastError string `json:"lastError,omitempty"` // of a worker that has one
+	LastError string `json:"lastError,omitempty"` // of any worker
 }
 
 // Add adds the figures of another worker.
@@ -100,31 +99,31 @@ func (w Worker) Compare(o Worker) int {
 	return cmp.Or(cmp.Compare(w.Version, o.Version), cmp.Compare(w.ID, o.ID))
 }
 
-// Figures are what came of asking an app.
+// Figures counts the results of asking an app.
 type Figures struct {
-	Calls       uint64 `json:"calls"` // pre-events that it was asked about
+	Calls       uint64 `json:"calls"` // pre-events sent to the app
 	Allowed     uint64 `json:"allowed"`
 	Denied      uint64 `json:"denied"`
-	Skipped     uint64 `json:"skipped"` // those its condition spared it are not among the calls
+	Skipped     uint64 `json:"skipped"` // includes events skipped by the app's condition, which are not calls
 	Failed      uint64 `json:"failed"`
 	TimedOut    uint64 `json:"timedOut"`
-	Unavailable uint64 `json:"unavailable"` // not asked for being disabled or behind an open breaker is among these, not among the calls
-	// FailOpen is how often an action went on without a verdict of the app: it is optional, and was
-	// disabled, unavailable, failed or late.
+	Unavailable uint64 `json:"unavailable"` // includes events not sent because the app is disabled or its breaker is open, which are not calls
+	// FailOpen is the number of actions that continued without a verdict of the app, because the app is
+	// optional and was disabled, unavailable, failed or late.
 	FailOpen uint64 `json:"failOpen"`
-	// WouldHaveDenied is how many of the denials were not enforced, for the app was a shadow.
+	// WouldHaveDenied is the number of denials that were not enforced, because the app was a shadow.
 	WouldHaveDenied uint64 `json:"wouldHaveDenied"`
-	Retried         uint64 `json:"retried"` // calls that were sent to another worker too
-	Late            uint64 `json:"late"`    // verdicts that came after their call had ended
-	// P50Ms and P99Ms are quantiles of the time from asking to knowing, in milliseconds,
-	// within a hundredth of the value.
+	Retried         uint64 `json:"retried"` // calls that were also sent to another worker
+	Late            uint64 `json:"late"`    // verdicts that arrived after their call had ended
+	// P50Ms and P99Ms are quantiles of the latency of calls, in milliseconds. Their relative error is
+	// at most one percent.
 	P50Ms   float64 `json:"p50Ms"`
 	P99Ms   float64 `json:"p99Ms"`
-	Breaker Breaker `json:"breaker"` // of several: the one that is least closed
+	Breaker Breaker `json:"breaker"` // of several breakers, the least closed
 }
 
-// Add adds the counts of others, and takes over the state of a breaker that is less closed.
-// Quantiles cannot be added: they stay as they were.
+// Add adds the counts of o, and keeps the state of the less closed breaker. Quantiles cannot be
+// added: Add leaves them unchanged.
 func (f *Figures) Add(o Figures) {
 	f.Calls += o.Calls
 	f.Allowed += o.Allowed
@@ -150,7 +149,7 @@ type Breaker string
 // The states of a circuit breaker.
 const (
 	BreakerClosed   Breaker = "closed"    // the app is asked
-	BreakerHalfOpen Breaker = "half_open" // one call at a time finds out whether it is well again
+	BreakerHalfOpen Breaker = "half_open" // the app is sent one call at a time, to test whether it has recovered
 	BreakerOpen     Breaker = "open"      // the app is not asked
 )
 
@@ -168,7 +167,7 @@ func (r ShadowRequest) Validate() error {
 	return ValidateToken("id", r.ID)
 }
 
-// RollbackRequest makes the manifest of a remembered version count again.
+// RollbackRequest puts the manifest of a remembered version in force again.
 type RollbackRequest struct {
 	ID      string `json:"id"`
 	Version string `json:"version"`

@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// join is a usual request to join, and the body of the event that comes of it.
+// join is a typical join request and the body of its event.
 var (
 	joiner      = room.User{ID: "u-4711", Username: "ada", Name: "Ada L.", Roles: []string{"user"}}
 	joinRequest = []byte(`{"roomId":"r1","user":{"id":"u-4711","username":"ada","name":"Ada L.","roles":["user"],"attributes":{"badge":9007199254740993}},"inviter":{"id":"bob"}}`)
@@ -53,7 +53,7 @@ func BenchmarkCombine(b *testing.B) {
 	}
 }
 
-// Somebody joins a room of 1,000 members and leaves it, so that it stays as large as it is.
+// A user joins a room of 1,000 members and leaves it, so that the room keeps its size.
 func BenchmarkEvolve(b *testing.B) {
 	var s room.State
 	data := room.Data{Room: full}

@@ -1,6 +1,6 @@
 package room
 
-// MaxCauses is how many causes a command may have. A longer chain counts as a loop: an app that reacts
+// MaxCauses bounds the number of causes of a command. A longer chain counts as a loop: an app that reacts
 // to its own events.
 const MaxCauses = 16
 

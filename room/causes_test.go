@@ -9,7 +9,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestCausesAreBounded(t *testing.T) {
+func TestValidateCauses_Bounded(t *testing.T) {
 	t.Parallel()
 	var causes []string
 	for n := range room.MaxCauses {

@@ -7,18 +7,18 @@ import (
 	"slices"
 )
 
-// Bounds of a list of changed fields; what is beyond is cut off.
+// Bounds of a list of changed fields. Longer lists and names are cut.
 const (
 	MaxChanged      = 16
-	maxChangedBytes = 64 // of the name of one
+	maxChangedBytes = 64 // of one name
 )
 
-// Differs reports whether apps have changed the room or its members since another draft of the same
+// Differs reports whether apps have changed the room or its members since an earlier draft of the same
 // change.
 func (d Draft) Differs(since Draft) bool { return len(since.changes(d)) > 0 }
 
-// changes names the fields in which the next draft differs: those of the room, of custom
-// fields each by its key, and members.
+// changes returns the names of the fields in which the next draft differs: fields of the room, custom
+// fields by key, and members.
 func (d Draft) changes(next Draft) []string {
 	was, is := d.Data.Room, next.Data.Room
 	var changed []string

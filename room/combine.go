@@ -10,29 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// Answer is how asking one app about a draft ended; without an Outcome it has not yet.
+// Answer is the result of asking one app about a draft. Outcome is empty while the answer is outstanding.
 type Answer struct {
 	App       string
 	Essential bool // for this interface
 	Shadow    bool
 	Outcome   Outcome
-	// Unheard: nothing depended on it any more, so it was not waited for.
+	// Unheard is set if the service did not wait for the answer, because it could no longer change the
+	// decision.
 	Unheard bool
-	// Hurried: the command left it less than its fair time. Without an answer it has not been
-	// asked, and the command cannot go on.
+	// Hurried is set if the command left the app less than its fair time. If the app then gives no
+	// verdict, it counts as not asked, and the command cannot continue.
 	Hurried bool
-	// Reinvoked: it was asked before, and is asked again about the final draft.
+	// Reinvoked is set if the app is asked again, about the final draft.
 	Reinvoked bool
-	Reason    string // of a denial, or why there is no verdict
+	Reason    string // of a denial or a missing verdict
 	Verdict   Verdict
-	// Modified is the room as the verdict would have it, as JSON.
+	// Modified is the room as changed by the verdict, as JSON.
 	Modified []byte
 	Took     time.Duration
 }
 
-// Settled reports whether answers still to come, whose Outcome is empty, cannot change what
-// becomes of the action: the first app in order that has denied it is known, or only shadows
-// are missing.
+// Settled reports whether outstanding answers, whose Outcome is empty, cannot change the decision: the
+// first app in order that denies the action is known, or only answers of shadows are outstanding.
 func Settled(answers []Answer) bool {
 	for _, a := range answers {
 		switch {
@@ -46,20 +46,21 @@ func Settled(answers []Answer) bool {
 	return true
 }
 
-// Combine takes the answers to one phase, in the order of the apps, into the draft: it
-// records every outcome, merges what apps added, and replaces what one changed. What cannot
-// be merged counts as that app's failure, in its answer too, and leaves the draft alone. Of a
-// shadow it is recorded what it would have done.
+// Combine merges the answers for one interface, in the order of the apps, into the draft. It
+// records every outcome, and applies the extensions and modifications of allowing apps. If one cannot
+// be applied, Combine leaves the draft unchanged and counts it as that app's failure. Then it sets
+// Outcome and Reason of the element of answers to the failure. It also shortens the reasons in answers.
+// The changes of a shadow are recorded, not applied.
 //
-// An error means that the action must not be: an app denied it (prevented, user_not_allowed), an
-// essential app gave no usable answer (essential_app_unavailable), or an app gave none in the
-// little time that the command left it (deadline_exceeded). A denial wins over an absence, and
-// among several the first app in order. The error carries every outcome.
-func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
+// An error means that the action must not happen: an app denied it (prevented, user_not_allowed), an
+// essential app gave no usable answer (essential_app_unavailable), or an app gave no answer in the
+// short time that the command left it (deadline_exceeded). A denial takes precedence over a missing
+// answer, and of several apps the first in order counts. The error carries every outcome.
+func Combine(d Draft, iface Interface, answers []Answer) (Draft, error) {
 	d.Data.Apps = slices.Grow(slices.Clip(d.Data.Apps), len(answers))
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
-	var hurried bool // why the app is absent
+	var hurried bool // absent had too little time
 	for n := range answers {
 		a := &answers[n]
 		unasked := a.unasked()
@@ -75,8 +76,8 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 				d = next
 			}
 		}
-		a.Reason = cut(a.Reason) // it stands in the event, and several times in an error
-		d.Data.Apps = append(d.Data.Apps, a.record(phase, changed))
+		a.Reason = cut(a.Reason) // an event has it once, an error several times
+		d.Data.Apps = append(d.Data.Apps, a.record(iface, changed))
 		switch {
 		case a.Shadow:
 		case a.Outcome == Denied && denied == nil:
@@ -88,35 +89,35 @@ func Combine(d Draft, phase Interface, answers []Answer) (Draft, error) {
 			absent = a
 		}
 	}
-	d.fitSaid()
+	d.fitOutcomes()
 	switch {
 	case denied != nil:
 		return d, denied.denial(d)
 	case hurried:
-		return d, absent.hurry(d, phase)
+		return d, absent.hurry(d, iface)
 	case absent != nil:
-		return d, absent.block(d, phase)
+		return d, absent.block(d, iface)
 	}
 	return d, nil
 }
 
-// EveryAppAnswered reports whether each app asked so far that is no shadow gave a verdict.
+// EveryAppAnswered reports whether every app asked so far, except for shadows, gave a verdict.
 func (d Draft) EveryAppAnswered() bool {
 	return d.Data.Cut.Outcomes == 0 && !slices.ContainsFunc(d.Data.Apps, func(o AppOutcome) bool { return !o.Shadow && !o.Outcome.Answered() })
 }
 
-// unasked reports whether the app had no fair time to answer in. An error in a hurry counts as
-// none: the handler may have given up because it saw how little time there was.
+// unasked reports whether the app gave no verdict and had less than its fair time. A failure counts too:
+// the handler may have failed because of its short deadline.
 func (a *Answer) unasked() bool {
 	return a.Hurried && !a.Shadow && (a.Outcome == TimedOut || a.Outcome == Failed)
 }
 
-// adds reports whether the app says more than that it allows the action.
+// adds reports whether the verdict contains an extension, a modification or a warning.
 func (a *Answer) adds() bool {
 	return a.Verdict.Extend != nil || a.Modified != nil || len(a.Verdict.Warnings) > 0
 }
 
-// apply returns the draft with what an allowing app adds, changes and warns of.
+// apply returns the draft with the extension, the modification and the warnings of an allowing app.
 func (d Draft) apply(a Answer) (Draft, error) {
 	var err error
 	switch {
@@ -132,8 +133,8 @@ func (d Draft) apply(a Answer) (Draft, error) {
 	return d, nil
 }
 
-// extend adds custom fields and members. A field that is there already is a conflict: then
-// nothing of the extension is taken.
+// extend adds custom fields and members. A custom field that already exists is a conflict: then
+// the whole extension is dropped.
 func (d Draft) extend(x Extension) (Draft, error) {
 	r := d.Data.Room
 	r.CustomFields = maps.Clone(r.CustomFields)
@@ -167,7 +168,8 @@ func (d Draft) extend(x Extension) (Draft, error) {
 	return extended, nil
 }
 
-// modify replaces the room by what an app made of it. What the service itself keeps stays.
+// modify replaces the room by the app's modified room. The app cannot change the fields that the
+// service maintains.
 func (d Draft) modify(record []byte) (Draft, error) {
 	was := d.Data.Room
 	r := Room{DisplaySystemMessages: true} // the default, for a patch that removes the field
@@ -200,10 +202,10 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	return modified, nil
 }
 
-func (a Answer) record(phase Interface, changed []string) AppOutcome {
+func (a Answer) record(iface Interface, changed []string) AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return AppOutcome{
-		App: a.App, Interface: phase, Outcome: a.Outcome, Reason: a.Reason,
+		App: a.App, Interface: iface, Outcome: a.Outcome, Reason: a.Reason,
 		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow, Reinvoked: a.Reinvoked,
 	}
 }
@@ -216,10 +218,10 @@ func (a Answer) denial(d Draft) *Error {
 	return a.refusal(e, d)
 }
 
-// cut keeps a reason from filling a message.
+// cut shortens a text to MaxReasonBytes.
 func cut(reason string) string { return cutTo(reason, MaxReasonBytes) }
 
-// cutTo makes a text valid UTF-8 of at most that many bytes, a mark where it is cut included.
+// cutTo makes a text valid UTF-8 and shortens it to that many bytes, including the mark at its end.
 func cutTo(s string, most int) string {
 	const mark = "…"
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
@@ -233,20 +235,20 @@ func cutTo(s string, most int) string {
 	return s[:end] + mark
 }
 
-func (a Answer) block(d Draft, phase Interface) *Error {
-	e := Errorf(CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, phase, a.Outcome)
+func (a Answer) block(d Draft, iface Interface) *Error {
+	e := Errorf(CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, iface, a.Outcome)
 	if a.Reason != "" {
 		e.Message += ": " + a.Reason
 	}
 	return a.refusal(e, d)
 }
 
-func (a Answer) hurry(d Draft, phase Interface) *Error {
+func (a Answer) hurry(d Draft, iface Interface) *Error {
 	return a.refusal(Errorf(CodeDeadlineExceeded,
-		"the command's time ran out before app %s had its own for %s; send the command again with the same id and more time", a.App, phase), d)
+		"the command's time ran out before app %s had its own for %s; send the command again with the same id and more time", a.App, iface), d)
 }
 
-// refusal is an error with the app that it is for and what every app said.
+// refusal adds the app that caused the error, and all outcomes, to the error.
 func (a Answer) refusal(e *Error, d Draft) *Error {
 	e.App, e.Reason, e.Apps, e.Cut = a.App, a.Reason, d.Data.Apps, d.Data.Cut
 	return e

@@ -30,7 +30,7 @@ func extends(app string, x room.Extension) room.Answer {
 	return allows(app, room.Verdict{Extend: &x})
 }
 
-func TestTheFirstDenialInOrderIsTheOneTold(t *testing.T) {
+func TestCombine_FirstDenialInOrderIsReported(t *testing.T) {
 	t.Parallel()
 	d := creation(t)
 	_, err := room.Combine(d, room.PreRoomCreatePrevent, []room.Answer{
@@ -48,7 +48,7 @@ func TestTheFirstDenialInOrderIsTheOneTold(t *testing.T) {
 	assert.Equal(t, room.AppOutcome{App: "b", Interface: room.PreRoomCreatePrevent, Outcome: room.Allowed, Ms: 1.5}, e.Apps[1])
 }
 
-func TestOnlyEssentialAppsBlockByAbsence(t *testing.T) {
+func TestCombine_OnlyEssentialAppsBlockWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	for _, o := range []room.Outcome{room.Failed, room.TimedOut, room.Unavailable} {
 		_, err := room.Combine(creation(t), room.PreRoomCreatePrevent, []room.Answer{{App: "a", Outcome: o}})
@@ -64,7 +64,7 @@ func TestOnlyEssentialAppsBlockByAbsence(t *testing.T) {
 	require.NoError(t, err, "to skip is to answer")
 }
 
-func TestShadowAppsAreRecordedAndNotEnforced(t *testing.T) {
+func TestCombine_ShadowIsRecordedNotEnforced(t *testing.T) {
 	t.Parallel()
 	d, err := room.Combine(creation(t), room.PreRoomCreatePrevent, []room.Answer{
 		{App: "a", Outcome: room.Denied, Shadow: true}, {App: "b", Outcome: room.Failed, Essential: true, Shadow: true},
@@ -78,7 +78,7 @@ func TestShadowAppsAreRecordedAndNotEnforced(t *testing.T) {
 	assert.NotContains(t, d.Data.Room.CustomFields, "k")
 }
 
-func TestExtendKeepsTheEarlierAppsKey(t *testing.T) {
+func TestCombine_ExtendConflictKeepsEarlierKey(t *testing.T) {
 	t.Parallel()
 	before := creation(t)
 	d, err := room.Combine(before, room.PreRoomCreateExtend, []room.Answer{
@@ -97,7 +97,7 @@ func TestExtendKeepsTheEarlierAppsKey(t *testing.T) {
 	assert.Equal(t, map[string]any{"own": "1"}, before.Data.Room.CustomFields, "the draft before is left alone")
 }
 
-func TestAnExtensionOverABoundIsDropped(t *testing.T) {
+func TestCombine_ExtensionOverBoundIsDropped(t *testing.T) {
 	t.Parallel()
 	many := make([]room.User, room.MaxNewMembers)
 	for n := range many {
@@ -114,7 +114,7 @@ func TestAnExtensionOverABoundIsDropped(t *testing.T) {
 	assert.Equal(t, map[string]any{"own": "1", "small": "s"}, d.Data.Room.CustomFields)
 }
 
-func TestModifyChangesAllButWhatTheServiceKeeps(t *testing.T) {
+func TestCombine_ModifyCannotChangeServiceFields(t *testing.T) {
 	t.Parallel()
 	modified := func(change func(*room.Room)) room.Answer {
 		r := creation(t).Data.Room
@@ -161,8 +161,8 @@ func TestModifyChangesAllButWhatTheServiceKeeps(t *testing.T) {
 	assert.Nil(t, d.Data.Room.CustomFields)
 }
 
-// What is written in another way is not changed.
-func TestChangedNamesWhatDiffersOnTheWire(t *testing.T) {
+// A field that is only encoded differently is not reported as changed.
+func TestCombine_ChangedListsDifferencesOnTheWire(t *testing.T) {
 	t.Parallel()
 	before := creation(t)
 	before.Data.Room.Creator = room.User{ID: "alice", Roles: []string{}, Attributes: map[string]any{}}
@@ -176,17 +176,17 @@ func TestChangedNamesWhatDiffersOnTheWire(t *testing.T) {
 	assert.Equal(t, after.CustomFields, d.Data.Room.CustomFields)
 }
 
-func TestCreateExpandsDefaults(t *testing.T) {
+func TestDecide_CreateFillsInDefaults(t *testing.T) {
 	t.Parallel()
 	d := creation(t, bob, alice, bob)
-	assert.Equal(t, []room.User{alice, bob}, d.Data.Members, "the creator is a member, and nobody twice")
+	assert.Equal(t, []room.User{alice, bob}, d.Data.Members, "the creator is a member, without duplicates")
 	assert.True(t, d.Data.Room.DisplaySystemMessages)
 	final := d.Final()
 	assert.Equal(t, uint64(1), final.Room.Version)
 	assert.Equal(t, 2, final.Room.MemberCount)
 }
 
-func TestEveryCodeHasAStatus(t *testing.T) {
+func TestCode_EveryCodeHasStatus(t *testing.T) {
 	t.Parallel()
 	for code, status := range map[room.Code]int{
 		room.CodeInvalidRequest: 400, room.CodePrevented: 403, room.CodeUserNotAllowed: 403, room.CodeRoomNotFound: 404,

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// Command asks for one change of one room. Its id is the id of the whole action: of the
-// pre-events, the post-event and the trace. The same command sent again has the same id.
+// Command requests one change of one room. Its id is also the id of its pre-events, its post-event
+// and its trace. A client that sends the command again uses the same id.
 type Command struct {
 	ID          string
 	Time        time.Time
 	TraceParent string // W3C trace context
 	Bounds
-	Bytes    int      // that the request takes, 0 if it is not known
+	Bytes    int      // size of the request, 0 if unknown
 	CausedBy []string // the ids of the commands that led to it, oldest first
 	Request  Request
 }
 
-// mayBeTooLarge reports whether the event's body could take more than it may. It holds a room's
-// record and what stands in the request, each byte of which may take six when it is encoded anew,
-// or in its place what the room has stored of its users.
+// mayBeTooLarge reports whether the event's body could exceed MaxBytes. The body contains the room's
+// record and the content of the request, or the room's stored users in place of the request's. Each byte
+// of the request may take six bytes when it is encoded again.
 func (c Command) mayBeTooLarge() bool {
 	const names = 1 << 10 // of fields
 	return c.Bytes == 0 || MaxRoomBytes+2*MaxUserBytes+6*c.Bytes+names > c.MaxBytes
@@ -31,21 +31,21 @@ func (c Command) mayBeTooLarge() bool {
 // Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and
 // LeaveRequest.
 type Request interface {
-	// Event is the type of event that the command makes if it changes anything.
+	// Event is the type of the command's event.
 	Event() EventType
-	// Target is the id of the room that the command is about.
+	// Target is the id of the command's room.
 	Target() string
-	// Subject is the user whose membership the command is about, nil if there is none.
+	// Subject is the user that joins or leaves, nil if there is none.
 	Subject() *User
-	// Actor is the user who creates or deletes the room, invites or removes, as the client names
-	// it; nil if it does not.
+	// Actor is the user that creates or deletes the room, invites or removes a user, as given by the
+	// client. It is nil if the client gives none.
 	Actor() *User
 	// Validate returns an error of code invalid_request or too_large that names the first
-	// field that is wrong.
+	// invalid field.
 	Validate() error
 }
 
-// NewRoom is what a client says of a room to be created.
+// NewRoom has the client's fields of a new room.
 type NewRoom struct {
 	ID                    string         `json:"id,omitempty"` // default: the id of the command
 	DisplayName           string         `json:"displayName,omitempty"`
@@ -59,35 +59,35 @@ type NewRoom struct {
 	ParentRoomID          string         `json:"parentRoomId,omitempty"`
 }
 
-// CreateRequest asks for a room. The creator becomes a member beside those listed.
+// CreateRequest requests a new room. The creator becomes a member in addition to Members.
 type CreateRequest struct {
 	Room    NewRoom `json:"room"`
 	Creator User    `json:"creator"`
 	Members []User  `json:"members,omitempty"`
 }
 
-// DeleteRequest asks to delete a room.
+// DeleteRequest requests the deletion of a room.
 type DeleteRequest struct {
 	RoomID    string `json:"roomId"`
 	DeletedBy *User  `json:"deletedBy,omitempty"`
 }
 
-// JoinRequest asks to make a user a member of a room.
+// JoinRequest requests that a user becomes a member of a room.
 type JoinRequest struct {
 	RoomID  string `json:"roomId"`
 	User    User   `json:"user"`
 	Inviter *User  `json:"inviter,omitempty"`
 }
 
-// LeaveRequest asks to end a user's membership of a room.
+// LeaveRequest requests the end of a user's membership of a room.
 type LeaveRequest struct {
 	RoomID    string `json:"roomId"`
 	User      User   `json:"user"`
 	RemovedBy *User  `json:"removedBy,omitempty"`
 }
 
-// DecodeRequest reads and checks the body of a command that makes events of type e. A room
-// that is created without an id gets the command's, so that a retry cannot make two.
+// DecodeRequest decodes and checks the body of the command with events of type e. A new room without
+// an id gets the id of the command, so that a retry cannot create a second room.
 func DecodeRequest(e EventType, commandID string, data []byte) (Request, error) {
 	r, err := decodeRequest(e, commandID, data)
 	if err != nil {
@@ -127,8 +127,8 @@ func validated[R Request](r R, err error) (Request, error) {
 	return r, r.Validate()
 }
 
-// usersFit returns an error if a user of a request of so many bytes is over the bound. A byte takes
-// six at most when it is encoded anew.
+// usersFit returns an error if a user of the request exceeds MaxUserBytes. bytes is the size of the
+// request; each byte takes at most six bytes when it is encoded again.
 func usersFit(r Request, bytes int) error {
 	if 6*bytes <= MaxUserBytes {
 		return nil
@@ -191,9 +191,9 @@ func (r JoinRequest) Actor() *User { return r.Inviter }
 // Actor implements Request.
 func (r LeaveRequest) Actor() *User { return r.RemovedBy }
 
-// UserID is the user whose commands in a room keep their order, and to whom an app's failure
-// counts: the one whose membership the command is about, or else the one who acts. It is empty
-// if the request names neither.
+// UserID is the id of the request's subject, or of its actor if there is no subject. It is empty if the
+// request has neither. The commands of this user in one room keep their order, and a failure of an app
+// counts for this user.
 func UserID(r Request) string {
 	if u := cmp.Or(r.Subject(), r.Actor()); u != nil {
 		return u.ID
@@ -201,10 +201,11 @@ func UserID(r Request) string {
 	return ""
 }
 
-// Fingerprint tells requests apart: two of one command are alike if they ask for the same, in
-// every field. How the JSON was written, as in the order of the fields, makes no difference.
+// Fingerprint is a hash of the request. Two requests have the same fingerprint if they have the same
+// type and all their fields are equal. The formatting of the JSON, such as the order of fields, does not
+// matter.
 func Fingerprint(r Request) string {
-	body, _ := json.Marshal(r) // it came as JSON
+	body, _ := json.Marshal(r) // cannot fail: it was decoded from JSON
 	sum := sha256.Sum256(append([]byte(r.Event()+" "), body...))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }

@@ -5,15 +5,15 @@ import (
 	"encoding/hex"
 )
 
-// maxNameInID is how many bytes of the name stand in a derived id.
+// maxNameInID is the number of bytes of the name in a derived id.
 const maxNameInID = 31
 
-// CommandID derives the id of a command from the id of the event that the command follows on, so
-// that the command is done once although the event may be delivered more than once. The name tells
-// the commands apart that follow on one event: it is a short text such as "welcome". The id is a
-// token of at most MaxTokenBytes bytes, whatever the name and the event's id are:
+// CommandID derives the id of a command from the id of the event that causes the command. The command is
+// then executed once, although the event may be delivered more than once. The name is a short text such
+// as "welcome"; it distinguishes the commands caused by one event. For any name and event id, the result
+// is a token of at most MaxTokenBytes bytes:
 //
-//	<name, each byte that a token cannot have as _, the first 31 bytes>-<hash>
+//	<first 31 bytes of the name, with invalid token bytes replaced by _>-<hash>
 //
 // where hash is the first 32 hex digits of the SHA-256 of the event's id, a zero byte and the name.
 // With an empty name the id is the hash alone.

@@ -26,7 +26,7 @@ func TestCommandID(t *testing.T) {
 	}
 }
 
-func TestCommandIDsAreTokensAndDistinct(t *testing.T) {
+func TestCommandID_DistinctTokens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		name, from := rapid.StringN(0, 80, 80), rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)

@@ -1,13 +1,13 @@
 package room
 
-// DeadLetter says why a post-event is not delivered to an app any more, and which one it is.
-// The event's own headers and body are kept beside it.
+// DeadLetter identifies a post-event that is no longer delivered to an app, with the reason. The message
+// of the dead letter also has the event's headers and body.
 type DeadLetter struct {
 	App      string    `json:"app"`
 	Event    EventType `json:"event"`
 	Room     string    `json:"room"`
-	ID       string    `json:"id,omitempty"` // of the event; absent if the message was none
+	ID       string    `json:"id,omitempty"` // of the event; absent if the message was not a valid event
 	EventSeq uint64    `json:"eventSeq"`     // of the event, in its stream
-	Error    string    `json:"error"`        // what the last attempt ended with
+	Error    string    `json:"error"`        // of the last attempt
 	Attempts uint64    `json:"attempts"`
 }

@@ -8,27 +8,26 @@ import (
 	"time"
 )
 
-// Draft is a change on its way to being committed: what the apps are asked about, and what
-// they have said so far.
+// Draft is a change that is not committed yet, with the outcomes and warnings of the apps so far.
 type Draft struct {
 	Event EventType
 	Data  Data
 	Bounds
-	former []member // the members that a deletion ends
+	former []member // the members at a deletion
 }
 
-// Bounds are how many bytes an event may take; 0 is no bound.
+// Bounds are the maximum sizes of an event's body in bytes; 0 means unlimited.
 type Bounds struct {
-	MaxBytes int // of the body without what apps say: no app may make it larger
-	MaxWhole int // of the body with what apps say, of which the rest is cut
+	MaxBytes int // without the outcomes and warnings of apps; apps must not exceed it either
+	MaxWhole int // with outcomes and warnings, which are cut to fit
 }
 
-// Decide says whether the command is possible at all and drafts the change. It returns
+// Decide checks whether the command is possible and drafts the change. It returns
 //
 //   - a draft, if the room would change;
-//   - nil and no error, if everything is already as the command asks;
-//   - an error of code room_not_found, room_exists, or too_large for an event that no message
-//     could carry.
+//   - nil and no error, if the command would change nothing;
+//   - an error of code room_not_found, room_exists, or too_large if the event exceeds the size of a
+//     message.
 func Decide(v View, c Command) (*Draft, error) {
 	d, err := decide(v, c)
 	if d == nil {
@@ -57,7 +56,7 @@ func decide(v View, c Command) (*Draft, error) {
 		return nil, nil
 	}
 	d := &Draft{Event: c.Request.Event(), Data: Data{Room: v.Room}}
-	// Of members it counts what the room knows, not what the client says.
+	// The stored users take precedence over the users in the request.
 	subject, actor := cmp.Or(v.Subject, c.Request.Subject()), cmp.Or(v.Actor, c.Request.Actor())
 	switch d.Event {
 	case EventDelete:
@@ -70,7 +69,7 @@ func decide(v View, c Command) (*Draft, error) {
 	return d, nil
 }
 
-// latest is the later of two times.
+// latest returns the later of two times.
 func latest(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
@@ -101,7 +100,7 @@ func (r CreateRequest) draft(at time.Time) *Draft {
 	return d
 }
 
-// fits returns an error unless the body keeps its bound.
+// fits returns an error if the body exceeds MaxBytes.
 func (d Draft) fits() error {
 	if d.MaxBytes == 0 {
 		return nil
@@ -116,7 +115,7 @@ func (d Draft) fits() error {
 	return nil
 }
 
-// size is how many bytes the body takes without what apps say.
+// size returns the size of the body without the outcomes and warnings of apps.
 func (d Draft) size() (int, error) {
 	data := d.Data
 	data.Apps, data.Warnings = nil, nil
@@ -124,7 +123,7 @@ func (d Draft) size() (int, error) {
 	return len(body), err
 }
 
-// Time is when the event happens, decided at that time: never before the room's previous event.
+// Time returns the event's time for a decision at that time. It is never before the room's previous event.
 func (v View) Time(decided time.Time) time.Time { return latest(decided, v.LatestAt) }
 
 // Final is the body of the post-event: the room as it is after the change.
@@ -139,13 +138,13 @@ func (d Draft) Final() Data {
 	case EventUserLeave:
 		data.Room.MemberCount--
 	case EventDelete:
-		data.Members = d.remembered()
+		data.Members = d.formerMembers()
 	}
 	return data
 }
 
-// remembered are the members that the event of a deletion has room for, in order.
-func (d Draft) remembered() []User {
+// formerMembers returns as many members as fit into the event of a deletion, in order.
+func (d Draft) formerMembers() []User {
 	size, err := d.size()
 	if err != nil {
 		return nil
@@ -155,7 +154,7 @@ func (d Draft) remembered() []User {
 	for _, m := range d.former {
 		u := m.user()
 		if d.MaxBytes > 0 {
-			record, _ := json.Marshal(u) // it came as JSON
+			record, _ := json.Marshal(u) // cannot fail: it was decoded from JSON
 			if left -= len(record) + 1; left < 0 {
 				break
 			}
@@ -165,7 +164,7 @@ func (d Draft) remembered() []User {
 	return users
 }
 
-// distinct keeps the first of the users with one id.
+// distinct keeps the first user of each id.
 func distinct(users []User) []User {
 	seen := make(map[string]bool, len(users))
 	return slices.DeleteFunc(users, func(u User) bool {

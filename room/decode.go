@@ -16,16 +16,14 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// MaxNesting bounds how deep the arrays and objects of a document may stand in each other. What
-// readers of other languages make of more is not known, and a record stands deeper in an answer
-// than in the request that it came with.
+// MaxNesting bounds the nesting depth of arrays and objects in a document. Parsers of other languages may
+// have their own limits, and a record is nested deeper in a reply than in its request.
 const MaxNesting = 64
 
-// Decode reads one JSON object into a wire type, strictly: what is not UTF-8, not JSON, nested
-// deeper than MaxNesting, has an unknown field, one twice, half of a surrogate pair in a string or
-// a name, or something after its end gives an error of code invalid_request that says so. Numbers
-// without a field of their own stay json.Number, so that a 64-bit id in a custom field comes out as
-// it went in.
+// Decode strictly decodes one JSON object into a wire type. It returns an error of code invalid_request
+// for invalid UTF-8 or JSON, nesting deeper than MaxNesting, an unknown or duplicate field, half of a
+// surrogate pair in a string or a name, and data after the end of the object. Numbers in untyped
+// fields become json.Number, so that a 64-bit id in a custom field keeps its value.
 func Decode(data []byte, into any) error {
 	if tooDeep(data, MaxNesting) {
 		return invalid("the body is nested deeper than %d arrays and objects", MaxNesting)
@@ -33,16 +31,15 @@ func Decode(data []byte, into any) error {
 	return decode(data, into, strict)
 }
 
-// DecodeLenient is Decode for what a peer of another version may have written: unknown fields are
-// passed over, names may differ in case, of a field that stands there twice the last counts, and
-// nesting has no bound of ours. Whether an event can be read, and as what, must not depend on the
-// version that reads it.
+// DecodeLenient decodes data that another version may have written. It ignores unknown fields and the case
+// of names, the last one of duplicate fields counts, and MaxNesting does not apply. All versions must read
+// an event in the same way.
 func DecodeLenient(data []byte, into any) error {
 	return decode(data, into, lenient)
 }
 
-// Encode writes a wire type as JSON. It is encoding/json.Marshal, but for a string or a name that
-// is not valid UTF-8, which is an error of code invalid_request: Marshal would change it.
+// Encode encodes a wire type as JSON like encoding/json.Marshal. A string or a name that is not valid
+// UTF-8 is an error of code invalid_request; Marshal would change it.
 func Encode(v any) ([]byte, error) {
 	data, err := jsonv2.Marshal(v, encoding)
 	var syntax *jsontext.SyntacticError
@@ -64,7 +61,7 @@ var (
 	)
 	lenient = jsonv2.JoinOptions(
 		jsonv1.DefaultOptionsV1(),
-		jsonv1.ReportErrorsWithLegacySemantics(false), // they name the field
+		jsonv1.ReportErrorsWithLegacySemantics(false), // so that errors name the field
 		jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)),
 	)
 	strict = jsonv2.JoinOptions(lenient,
@@ -78,7 +75,7 @@ var (
 	)
 )
 
-// writeNumber writes a number as it is: the library takes one for a string.
+// writeNumber writes a number unchanged. The library would write a string.
 func writeNumber(e *jsontext.Encoder, n json.Number) error {
 	value := jsontext.Value(cmp.Or(n, "0")) // as encoding/json does
 	if value.Kind() != jsontext.KindNumber {
@@ -89,14 +86,14 @@ func writeNumber(e *jsontext.Encoder, n json.Number) error {
 
 func keepNumber(d *jsontext.Decoder, into *any) error {
 	if d.PeekKind() != jsontext.KindNumber {
-		return errors.ErrUnsupported // by this function: the usual one takes it
+		return errors.ErrUnsupported // the library's default function decodes it
 	}
 	number, err := d.ReadValue()
 	*into = json.Number(number)
 	return err
 }
 
-// refuseNull keeps a null in a list of strings from being read as an empty string.
+// refuseNull refuses a null in a list of strings. The library would decode an empty string.
 func refuseNull(d *jsontext.Decoder, _ *string) error {
 	if d.PeekKind() == jsontext.KindNull {
 		if in, _ := d.StackIndex(d.StackDepth()); in == jsontext.KindBeginArray {
@@ -119,7 +116,7 @@ func decode(data []byte, into any, how jsonv2.Options) error {
 	return nil
 }
 
-// tooDeep reports whether JSON is nested deeper than that.
+// tooDeep reports whether JSON is nested deeper than most.
 func tooDeep(data []byte, most int) bool {
 	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= most {
 		return false
@@ -163,7 +160,7 @@ func explain(data []byte, err error) *Error {
 	return invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// place names the value that a pointer leads to, such as user.roles.1.
+// place names the value of a pointer, such as user.roles.1.
 func place(p jsontext.Pointer) string {
 	if p == "" {
 		return "the body"
@@ -176,7 +173,7 @@ func explainType(e *jsonv2.SemanticError) *Error {
 	switch {
 	case e.JSONPointer == "":
 		return invalid("the body must be a JSON object, not %s", kinds[e.JSONKind])
-	case e.Err != nil && e.JSONKind == jsontext.KindNumber: // of the wrong sort, or too large
+	case e.Err != nil && e.JSONKind == jsontext.KindNumber: // a fraction, or out of range
 		return invalid("%s must be %s, not number %s", field, e.GoType, e.JSONValue)
 	case e.Err != nil:
 		return invalid("%s: %v", field, e.Err)
@@ -184,7 +181,7 @@ func explainType(e *jsonv2.SemanticError) *Error {
 	return invalid("%s must be %s, not %s", field, e.GoType, kinds[e.JSONKind])
 }
 
-// kinds are what the kinds of JSON values are called.
+// kinds has the names of the kinds of JSON values.
 var kinds = map[jsontext.Kind]string{
 	jsontext.KindNull:        "null",
 	jsontext.KindTrue:        "bool",

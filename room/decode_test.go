@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestDecodeRequestRefuses(t *testing.T) {
+func TestDecodeRequest_Refuses(t *testing.T) {
 	t.Parallel()
 	join := func(rest string) string { return `{"roomId":"r1","user":{"id":"u1"}` + rest + `}` }
 	for name, c := range map[string]struct {
@@ -67,7 +67,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeSaysWhichFieldIsWrong(t *testing.T) {
+func TestDecode_NamesInvalidField(t *testing.T) {
 	t.Parallel()
 	for says, body := range map[string]string{
 		"order must be int, not number 1.5":                 `{"order":1.5}`,
@@ -81,7 +81,7 @@ func TestDecodeSaysWhichFieldIsWrong(t *testing.T) {
 	}
 }
 
-// An event that one version can read must be the same to another.
+// All versions must read an event in the same way.
 func TestDecodeLenient(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -98,7 +98,7 @@ func TestDecodeLenient(t *testing.T) {
 	}
 }
 
-func TestDecodeLenientRefuses(t *testing.T) {
+func TestDecodeLenient_Refuses(t *testing.T) {
 	t.Parallel()
 	for says, body := range map[string]string{
 		"empty":                           " ",
@@ -113,9 +113,8 @@ func TestDecodeLenientRefuses(t *testing.T) {
 	}
 }
 
-// Half a surrogate pair is what is left of a character that was cut in two. A denial is not lost for
-// it.
-func TestHalfASignIsReplaced(t *testing.T) {
+// Half a surrogate pair is the rest of a character that was cut in two. It must not drop a denial.
+func TestParseVerdict_HalfSurrogateIsReplaced(t *testing.T) {
 	t.Parallel()
 	for _, reply := range []string{`{"verdict":"deny","reason":"no \ud83d"}`, "{\"verdict\":\"deny\",\"reason\":\"no \xf0\x9f\"}"} {
 		v, err := room.ParseVerdict(room.PreRoomUserJoined, []byte(reply))
@@ -129,7 +128,7 @@ func TestHalfASignIsReplaced(t *testing.T) {
 	assert.Equal(t, []string{"\uFFFD!"}, v.Warnings)
 }
 
-func TestTextThatIsNoTextIsRefused(t *testing.T) {
+func TestDecodeRequest_InvalidTextIsRefused(t *testing.T) {
 	t.Parallel()
 	create := func(fields string) string {
 		return `{"room":{"slugifiedName":"a","type":"channel","customFields":` + fields + `},"creator":{"id":"u"}}`
@@ -166,8 +165,8 @@ func TestTextThatIsNoTextIsRefused(t *testing.T) {
 	}
 }
 
-// What is not UTF-8 must not be changed on its way out.
-func TestEncodeRefuses(t *testing.T) {
+// Encode must not change invalid UTF-8 silently.
+func TestEncode_Refuses(t *testing.T) {
 	t.Parallel()
 	for says, v := range map[string]any{
 		"user.id: invalid UTF-8":                 room.JoinRequest{RoomID: "r", User: room.User{ID: "\xff"}},
@@ -186,8 +185,8 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// Text is never longer than its bound, the mark where it is cut included, and is always UTF-8.
-func TestTextIsCutToItsBound(t *testing.T) {
+// A cut text, including its mark, never exceeds the bound and is always valid UTF-8.
+func TestWithinBounds_CutsText(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
 		strings.Repeat("x", room.MaxReasonBytes):                strings.Repeat("x", room.MaxReasonBytes),
@@ -206,8 +205,8 @@ func TestTextIsCutToItsBound(t *testing.T) {
 	}
 }
 
-// Brackets count where they nest: neither in text nor beside each other.
-func TestManyBracketsAreNotDeep(t *testing.T) {
+// Only nested brackets count, not brackets in strings or beside each other.
+func TestDecode_CountsNestedBracketsOnly(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
 		`"` + strings.Repeat("[{", 100) + `"`,
@@ -219,8 +218,8 @@ func TestManyBracketsAreNotDeep(t *testing.T) {
 	}
 }
 
-// An event may be as large as its bound, to the byte.
-func TestDecideMeasuresTheEvent(t *testing.T) {
+// An event may have exactly the size of its bound.
+func TestDecide_ChecksEventSize(t *testing.T) {
 	t.Parallel()
 	r := room.DeleteRequest{RoomID: "r1", DeletedBy: &room.User{ID: "u", Name: strings.Repeat("<é\u2028", 5000), Attributes: map[string]any{"b": 1, "a": []any{}}}}
 	v := room.View{Exists: true, Room: full}
@@ -233,8 +232,8 @@ func TestDecideMeasuresTheEvent(t *testing.T) {
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
 }
 
-// What may just be nested in a request may be so too where it stands deeper: on a page.
-func TestNestedAsDeepAsMayBe(t *testing.T) {
+// A record of maximum nesting in a request can be decoded in a page, where it is nested deeper.
+func TestDecode_MaxNestingFitsPage(t *testing.T) {
 	t.Parallel()
 	r, err := room.DecodeRequest(room.EventUserJoin, "c1", []byte(`{"roomId":"r1","user":{"id":"u1","attributes":{"a":`+strings.Repeat("[", 61)+strings.Repeat("]", 61)+`}}}`))
 	require.NoError(t, err)
@@ -243,10 +242,10 @@ func TestNestedAsDeepAsMayBe(t *testing.T) {
 	require.NoError(t, room.DecodeLenient(page, &room.MemberPage{}))
 }
 
-func TestDecodeRequestBounds(t *testing.T) {
+func TestDecodeRequest_Bounds(t *testing.T) {
 	t.Parallel()
 	members := func(n int) string {
-		list := []string{`{"id":"u"}`, `{"id":"m0"}`} // the creator, and one who comes again
+		list := []string{`{"id":"u"}`, `{"id":"m0"}`} // the creator, and a duplicate
 		for k := range n {
 			list = append(list, fmt.Sprintf(`{"id":"m%d"}`, k))
 		}
@@ -266,8 +265,8 @@ func TestDecodeRequestBounds(t *testing.T) {
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
 }
 
-// Numbers are kept as they are written, also those that no float can hold.
-func TestNumbersAreKept(t *testing.T) {
+// Numbers keep their notation, also numbers beyond float64.
+func TestDecode_NumbersKeepNotation(t *testing.T) {
 	t.Parallel()
 	for _, n := range []string{"9007199254740993", "1e999", "-0.0", "1.50"} {
 		r, err := room.DecodeRequest(room.EventUserJoin, "c1", []byte(`{"roomId":"r","user":{"id":"u","attributes":{"n":`+n+`}}}`))
@@ -276,14 +275,14 @@ func TestNumbersAreKept(t *testing.T) {
 	}
 }
 
-func TestARoomWithoutAnIDGetsTheCommands(t *testing.T) {
+func TestDecodeRequest_RoomIDDefaultsToCommandID(t *testing.T) {
 	t.Parallel()
 	r, err := room.DecodeRequest(room.EventCreate, "c1", []byte(`{"room":{"slugifiedName":"a","type":"channel"},"creator":{"id":"u"}}`))
 	require.NoError(t, err)
 	assert.Equal(t, "c1", r.Target())
 }
 
-func TestUserIDsAreData(t *testing.T) {
+func TestDecodeRequest_UserIDsAreArbitraryText(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"a.b", "*", ">", "a b", "ünïcödé", "日本", strings.Repeat("x", 128)} {
 		assert.NoError(t, room.User{ID: id}.Validate("user"), id)
@@ -295,7 +294,7 @@ func TestParseVerdict(t *testing.T) {
 	for name, c := range map[string]struct {
 		i    room.Interface
 		body string
-		says string // of the error; empty: it is right
+		says string // of the error; empty: no error
 	}{
 		"allow":                  {room.PreRoomUserJoined, `{"verdict":"allow","warnings":["w"]}`, ""},
 		"deny":                   {room.PreRoomUserLeave, `{"verdict":"deny","reason":"no"}`, ""},
@@ -336,7 +335,7 @@ func TestParseVerdict(t *testing.T) {
 	}
 }
 
-func TestManifestRefuses(t *testing.T) {
+func TestManifest_Refuses(t *testing.T) {
 	t.Parallel()
 	good := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}}
 	require.NoError(t, good.Validate())

@@ -1,15 +1,17 @@
-// Package room is the domain: what a room is, what can happen to it, what apps may say
-// about it, and the three pure functions through which every change passes.
+// Package room is the domain: rooms, commands, events, the verdicts of apps, and the three
+// functions that every change passes through.
 //
 //	    View, Command              Draft, []Answer               State, Event
 //	         |                           |                            |
 //	     [ Decide ] --Draft--> ... [ Combine ] --Draft--> Event --> [ Evolve ] --> State
 //	         |                           |                            |
-//	possible at all? draft it     verdicts into a draft        the event applied
+//	check and draft it           merge verdicts into draft       apply the event
 //
-// Decide, Combine and Evolve know no context, clock, network or randomness: the same
-// arguments give the same result, on every replica and on every replay. Everything that
-// crosses the wire is a type of this package with a golden JSON file under testdata.
+// Decide, Combine and Evolve are deterministic and do no I/O: the same arguments give the same
+// result, on every replica and on every replay. Combine also writes failures into its answers, and
+// Evolve changes the state in place. All data on the wire has a type in this package with a golden
+// JSON file under testdata.
 //
-// The package depends on the standard library, and on what its encoding/json/v2 will be.
+// The package depends on the standard library and on go-json-experiment/json, the prototype of
+// encoding/json/v2.
 package room

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// numbers are the state's numbers in the order in which they are encoded.
+// numbers returns the state's numbers in the order of the encoding.
 func (s *State) numbers() [6]*uint64 {
 	return [...]*uint64{&s.Seq, &s.Applied, &s.Latest.Create, &s.Latest.Delete, &s.Latest.UserJoin, &s.Latest.UserLeave}
 }
 
-// AppendBinary appends the whole state to b: its numbers, then the time of the deletion, then its
-// record, then its members, then the time of its last event. Each number is a varint; text has its
-// length before it, and members their number. The record of a room that does not live has no bytes.
+// AppendBinary appends the whole state to b: its numbers, the time of the deletion, the record, the
+// members, and the time of the last event. Each number is a varint. A text is preceded by its length,
+// the members by their number. The record is empty if the room does not exist.
 func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	for _, n := range s.numbers() {
 		b = binary.AppendUvarint(b, *n)
@@ -37,7 +37,7 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	return binary.AppendUvarint(b, uint64(max(s.latestAt, 0))), nil
 }
 
-// texts and flags are the fields of a record in the order in which they are encoded.
+// texts and flags return the fields of a record in the order of the encoding.
 func (r *Room) texts() [5]*string {
 	return [...]*string{&r.DisplayName, &r.SlugifiedName, (*string)(&r.Type), &r.Description, &r.ParentRoomID}
 }
@@ -46,7 +46,7 @@ func (r *Room) flags() [3]*bool {
 	return [...]*bool{&r.IsDefault, &r.IsReadOnly, &r.DisplaySystemMessages}
 }
 
-// appendRecord appends a record but for the id and what changes with every event.
+// appendRecord appends a record without the id and without the fields that change with every event.
 func appendRecord(b []byte, r Room) ([]byte, error) {
 	for _, text := range r.texts() {
 		b = appendText(b, *text)
@@ -80,7 +80,7 @@ func decodeRecord(id string, data []byte) (*Room, error) {
 	}
 	var err error
 	if r.CreatedAt, err = time.Parse(time.RFC3339Nano, string(d.text())); err != nil {
-		return nil, fmt.Errorf("when it was created: %w", err)
+		return nil, fmt.Errorf("its creation time: %w", err)
 	}
 	r.Creator.ID = string(d.text())
 	if err = decodeUser(d.text(), &r.Creator); err != nil {
@@ -92,7 +92,7 @@ func decodeRecord(id string, data []byte) (*Room, error) {
 	return &r, d.end()
 }
 
-// appendObject appends what has no fields of its own, as JSON; nothing if there is none.
+// appendObject appends an untyped object as JSON, or an empty text if the object is empty.
 func appendObject(b []byte, object map[string]any) ([]byte, error) {
 	if len(object) == 0 {
 		return appendText(b, ""), nil
@@ -101,7 +101,7 @@ func appendObject(b []byte, object map[string]any) ([]byte, error) {
 	return appendText(b, data), err
 }
 
-// micros is a time as a number, 0 if there is none.
+// micros returns a time in microseconds, or 0 for the zero time.
 func micros(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0
@@ -114,12 +114,12 @@ func appendText[T string | []byte | member](b []byte, text T) []byte {
 	return append(b, text...)
 }
 
-// errNoState is why bytes are not a state.
+// errNoState is returned when bytes are not an encoded state.
 var errNoState = errors.New("not the encoding of a room's state")
 
-// DecodeState reads what AppendBinary has written of the room of that id. What it keeps is not
-// part of data. The error says that it is something else; only a hash tells whether it is what
-// was written.
+// DecodeState decodes the output of AppendBinary for the room of that id. The state does not reference
+// data. An error means that data is not an encoded state. DecodeState does not detect all corruption:
+// compare hashes for that.
 func DecodeState(roomID string, data []byte) (*State, error) {
 	d := decoder{rest: data}
 	var s State
@@ -137,7 +137,7 @@ func DecodeState(roomID string, data []byte) (*State, error) {
 		s.content = hashRecord(*s.Room)
 	}
 	count := d.number()
-	if count > uint64(len(d.rest)) { // each takes a byte or more
+	if count > uint64(len(d.rest)) { // each takes at least one byte
 		return nil, fmt.Errorf("%w: it ends too early", errNoState)
 	}
 	s.members = make([]member, 0, count)
@@ -163,8 +163,8 @@ func DecodeState(roomID string, data []byte) (*State, error) {
 	return &s, nil
 }
 
-// decoder takes numbers and texts off its front. From an end that comes too early on, it gives
-// zeros.
+// decoder reads numbers and texts from the front of rest. After an unexpected end it returns zero
+// values.
 type decoder struct {
 	rest  []byte
 	short bool
@@ -208,7 +208,7 @@ func (d *decoder) object() (object map[string]any, err error) {
 	return object, err
 }
 
-// end is why what has been taken off is not all there was.
+// end returns an error if the data ended too early or has not been read completely.
 func (d *decoder) end() error {
 	switch {
 	case d.short:

@@ -20,7 +20,7 @@ var zoe = room.User{
 	Attributes: map[string]any{"badge": json.Number("9007199254740993"), "of": map[string]any{"a": nil}},
 }
 
-// evolved is room r after the events, each of which follows on the one before.
+// evolved returns the state of room r after the events.
 func evolved(t testing.TB, events ...room.Event) *room.State {
 	t.Helper()
 	var s room.State
@@ -64,12 +64,12 @@ func states(t testing.TB) map[string]*room.State {
 		"alone":          evolved(t, created(zoe)),
 		"with members":   evolved(t, created(zoe, bob), joined(alice), left(bob)),
 		"deleted":        evolved(t, created(zoe), joined(alice), deleted),
-		"made anew":      evolved(t, created(zoe), deleted, created(bob)),
+		"recreated":      evolved(t, created(zoe), deleted, created(bob)),
 		"skipped":        skipped,
 	}
 }
 
-func TestAStateIsReadAsItWasWritten(t *testing.T) {
+func TestState_EncodeDecode(t *testing.T) {
 	t.Parallel()
 	for name, s := range states(t) {
 		data, err := s.AppendBinary([]byte("before"))
@@ -83,7 +83,7 @@ func TestAStateIsReadAsItWasWritten(t *testing.T) {
 		latestAt := len(binary.AppendUvarint(nil, uint64(s.View(room.JoinRequest{User: zoe}).LatestAt.UnixMicro())))
 		for n := range data[len("before"):] {
 			older, err := room.DecodeState("r", data[len("before"):len(data)-1-n])
-			if n+1 == latestAt { // it ends as older versions wrote it
+			if n+1 == latestAt { // the encoding of older versions ends here
 				require.NoError(t, err, name)
 				assert.Equal(t, s.Hash("r"), older.Hash("r"), name)
 				continue
@@ -97,7 +97,7 @@ func TestAStateIsReadAsItWasWritten(t *testing.T) {
 
 func must(b []byte, _ error) []byte { return b }
 
-func TestWhatIsNoState(t *testing.T) {
+func TestDecodeState_Refuses(t *testing.T) {
 	t.Parallel()
 	numbers := []byte{1, 1, 1, 0, 0, 0, 0}
 	record := func(at string, creator ...byte) []byte {
@@ -128,15 +128,15 @@ func TestWhatIsNoState(t *testing.T) {
 	}
 }
 
-// A member comes out as it went in, whatever there is of it.
-func TestAMemberIsAsItWasGiven(t *testing.T) {
+// Encoding and decoding a member gives the same user.
+func TestState_MemberKeepsAllFields(t *testing.T) {
 	t.Parallel()
 	s := evolved(t, created(zoe, room.User{ID: "bare"}), joined(alice))
 	assert.Equal(t, []room.User{alice, {ID: "bare"}, zoe}, s.MembersAfter("", 9))
 }
 
-// A field that is new to records or users must be encoded as well.
-func TestEveryFieldIsKept(t *testing.T) {
+// Every field of a record and a user must be encoded, including fields that are added later.
+func TestState_EncodesEveryField(t *testing.T) {
 	t.Parallel()
 	e := created(zoe)
 	e.Data.Room.IsDefault, e.Data.Room.DisplaySystemMessages = true, true
@@ -152,8 +152,8 @@ func TestEveryFieldIsKept(t *testing.T) {
 	assert.Equal(t, []room.User{zoe}, read.MembersAfter("", 9))
 }
 
-// The flags of a record stand in one byte.
-func TestEveryFlagIsKeptApart(t *testing.T) {
+// The flags of a record are encoded in one byte.
+func TestState_EncodesEveryFlag(t *testing.T) {
 	t.Parallel()
 	seen := make(map[uint64]bool)
 	for set := range 8 {
@@ -168,9 +168,8 @@ func TestEveryFlagIsKeptApart(t *testing.T) {
 	assert.Len(t, seen, 8)
 }
 
-// An id that could be taken for another is refused by the state too: events may come from
-// elsewhere.
-func TestAMemberWithAnImpossibleID(t *testing.T) {
+// The state refuses an ambiguous user id too, because events may come from other writers.
+func TestState_InvalidMemberIDIsRefused(t *testing.T) {
 	t.Parallel()
 	s := evolved(t, created(zoe))
 	before := *s
@@ -187,8 +186,8 @@ func TestAMemberWithAnImpossibleID(t *testing.T) {
 	assert.Zero(t, never)
 }
 
-// States that differ in anything have different hashes; how they came about does not matter.
-func TestTheHashCoversEverything(t *testing.T) {
+// Different states have different hashes. Equal states have equal hashes, also after different events.
+func TestState_HashCoversEverything(t *testing.T) {
 	t.Parallel()
 	seen := make(map[uint64]string)
 	for name, s := range states(t) {
@@ -216,7 +215,7 @@ func TestTheHashCoversEverything(t *testing.T) {
 	assert.Equal(t, one.Hash("r"), other.Hash("r"))
 }
 
-// Whatever is decoded can be used, and written again.
+// Every decoded state can be used and encoded again.
 func FuzzDecodeState(f *testing.F) {
 	for _, s := range states(f) {
 		f.Add(must(s.AppendBinary(nil)))

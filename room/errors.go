@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Code says what kind of error the room service answered with. It stands in the body of the
-// reply; its Status stands in the Nats-Service-Error-Code header.
+// Code is the kind of an error of the room service. The body of the reply contains the code, the
+// Nats-Service-Error-Code header its Status.
 type Code string
 
 // The codes of the service's errors.
@@ -18,30 +18,30 @@ const (
 	CodePrevented Code = "prevented"
 	// CodeUserNotAllowed is returned when an app refused a join or leave.
 	CodeUserNotAllowed Code = "user_not_allowed"
-	// CodeRoomNotFound is returned when there is no live room of that id.
+	// CodeRoomNotFound is returned when no room of that id exists.
 	CodeRoomNotFound Code = "room_not_found"
 	// CodeAppNotFound is returned when no app of that id is registered.
 	CodeAppNotFound Code = "app_not_found"
-	// CodeRoomExists is returned when a live room has that id already.
+	// CodeRoomExists is returned when a room with that id already exists.
 	CodeRoomExists Code = "room_exists"
-	// CodeConflict is returned when too many changes of one room ran at once; retry. A read gets it
-	// when the stream ends before the sequence that the read asks for; retry without.
+	// CodeConflict is returned when too many changes of one room run at once; retry. It is returned for a
+	// read when the stream ends before the requested sequence; retry without a sequence.
 	CodeConflict Code = "conflict"
 	// CodeTooLarge is returned when a room's record, the members of a creation, or a message
-	// is over its bound.
+	// exceeds its bound.
 	CodeTooLarge Code = "too_large"
-	// CodeOverloaded is returned at once when the service has as many commands in flight as
-	// it admits; retry with backoff.
+	// CodeOverloaded is returned at once when the service has reached its maximum of commands in
+	// flight; retry with backoff.
 	CodeOverloaded Code = "overloaded"
-	// CodeEssentialAppUnavailable is returned when an essential app is disabled, absent,
+	// CodeEssentialAppUnavailable is returned when an essential app is disabled, unavailable,
 	// failed or late.
 	CodeEssentialAppUnavailable Code = "essential_app_unavailable"
 	// CodeUnavailable is returned when JetStream cannot commit now, or when no room service
 	// answers; retry with the same command id.
 	CodeUnavailable Code = "unavailable"
-	// CodeDeadlineExceeded is returned when the command's own time budget ran out; retry
-	// with the same command id. A read gets it when the replica did not reach the sequence that
-	// the read asks for in time.
+	// CodeDeadlineExceeded is returned when the command's time budget has run out; retry with the same
+	// command id. It is returned for a read when the replica does not reach the requested sequence in
+	// time.
 	CodeDeadlineExceeded Code = "deadline_exceeded"
 )
 
@@ -60,7 +60,7 @@ var statuses = map[Code]int{
 	CodeDeadlineExceeded:        504,
 }
 
-// Status is the code's number in the manner of HTTP, 500 for a code that is not known.
+// Status returns the HTTP-like status of the code, 500 for an unknown code.
 func (c Code) Status() int {
 	if s, ok := statuses[c]; ok {
 		return s
@@ -68,20 +68,20 @@ func (c Code) Status() int {
 	return 500
 }
 
-// Error is the one error of the room service, over the wire and in Go: errors.As finds it in
-// whatever the service and its clients return, errors.Is compares by code.
+// Error is the error type of the room service, on the wire and in Go. errors.As finds it in all errors of
+// the service and its clients. errors.Is compares the code.
 type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
-	// CommandID is the id of the command that failed: that of its rejection, and the one to send it again
-	// with. It is empty if the error is not that of a command, or the command was refused before it had one.
+	// CommandID is the id of the failed command. Its rejection has the same id, and a retry must use it. It is
+	// empty if the error does not belong to a command, or if the command was refused before it had an id.
 	CommandID string       `json:"commandId,omitempty"`
-	App       string       `json:"app,omitempty"`    // the app that denied, or could not answer
-	Reason    string       `json:"reason,omitempty"` // why it did, to be shown to the user
-	Apps      []AppOutcome `json:"apps,omitempty"`   // what every app asked had said
-	Cut       Cut          `json:"cut,omitzero"`     // of apps, what there was no room for
-	// NeverRegistered says, with code app_not_found, that the registry has no trace of the app: no operator has
-	// removed it. An app that was registered before has been lost with the registry.
+	App       string       `json:"app,omitempty"`    // the app that denied or gave no answer
+	Reason    string       `json:"reason,omitempty"` // the app's reason, for the user
+	Apps      []AppOutcome `json:"apps,omitempty"`   // the outcomes of all apps asked
+	Cut       Cut          `json:"cut,omitzero"`     // what was cut from Apps
+	// NeverRegistered is set, with code app_not_found, if the registry has no record of the app: no operator
+	// removed it. If the app was registered before, its registration was lost with the registry.
 	NeverRegistered bool `json:"neverRegistered,omitempty"`
 }
 
@@ -96,22 +96,22 @@ func (e *Error) Is(target error) bool {
 // IsDenial reports whether an app denied the command.
 func (e *Error) IsDenial() bool { return e.Code == CodePrevented || e.Code == CodeUserNotAllowed }
 
-// IsRefusal reports whether the error says that apps did not let a command pass: one denied it,
-// or had to be heard and gave no answer.
+// IsRefusal reports whether an app caused the error: it denied the command, or its answer was required
+// and missing.
 func IsRefusal(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.App != ""
 }
 
-// Errorf makes an Error; the format is that of fmt.Sprintf.
+// Errorf returns an Error with a message formatted as by fmt.Sprintf.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// NotFound is the error for a room that does not live.
+// NotFound returns the error for a room that does not exist.
 func NotFound(id string) *Error { return Errorf(CodeRoomNotFound, "there is no room %q", id) }
 
-// invalid may quote what somebody wrote, which may be as long as a message.
+// invalid shortens the message, because it may quote input of any length.
 func invalid(format string, args ...any) *Error {
 	e := Errorf(CodeInvalidRequest, format, args...)
 	e.Message = cut(e.Message)
@@ -120,7 +120,7 @@ func invalid(format string, args ...any) *Error {
 
 func tooLarge(format string, args ...any) *Error { return Errorf(CodeTooLarge, format, args...) }
 
-// DenialError is what an app's handler returns to prevent a creation or deletion or to refuse a
+// DenialError is returned by an app's handler to prevent a creation or deletion, or to refuse a
 // join or leave.
 type DenialError struct{ Reason string }
 

@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// Evolve applies a committed event to the state of its room. The state is changed in place,
-// or left alone if the event cannot follow on it: then the error says why.
+// Evolve applies a committed event to the state of its room. It changes the state in place. If the event
+// cannot follow, Evolve returns an error and leaves the state unchanged. It is deterministic.
 func Evolve(s *State, e Event) error {
 	if e.Seq <= s.Seq {
 		return fmt.Errorf("sequence %d does not come after the room's last, %d", e.Seq, s.Seq)
 	}
-	// In a replicated stream a foreign message can slip in under a guard that is being checked:
-	// then the event names the one before it.
-	if e.Expected != s.Seq && e.Expected != s.Applied && !s.succeeds(e) {
+	// In a replicated stream an unguarded message can be stored while the server checks a guard. Then
+	// the event expects the message before the unguarded one.
+	if e.Expected != s.Seq && e.Expected != s.Applied && !s.recreates(e) {
 		return fmt.Errorf("broken chain: the event was guarded by sequence %d, the room's last is %d", e.Expected, s.Seq)
 	}
 	if e.Data.Room.ID != e.Room {
@@ -41,35 +41,35 @@ func Evolve(s *State, e Event) error {
 		}
 	case EventUserLeave:
 		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
-			return errors.New("leave without a user, or of one who is no member")
+			return errors.New("leave without a user, or of a user that is not a member")
 		}
 		s.leave(e.Data.LeavingUser.ID)
 	default:
 		return fmt.Errorf("unknown event %q", e.Type)
 	}
-	s.pass(e)
+	s.advance(e)
 	return nil
 }
 
-// succeeds reports whether the event creates a room after one of the same id whose whole history has
-// been removed. If that was before the event, its guard is 0: the stream took it, so the stream had
-// nothing of the room, not even of one that lives in this state, whose events an operator has purged.
-// If it was since, this state has seen nothing of the room.
-func (s *State) succeeds(e Event) bool {
+// recreates reports whether the event creates a room whose earlier history has been purged from the
+// stream. If the purge was before the event, the guard is 0. The stream accepted it, so it had no message
+// of the room, even if the room exists in this state because an operator purged its events. If the
+// purge was after the event, this state has seen no event of the room.
+func (s *State) recreates(e Event) bool {
 	return e.Type == EventCreate && e.Version == 1 && (e.Expected == 0 || s.Room == nil && s.Applied == 0)
 }
 
 func (s *State) create(e Event) error {
-	if s.Room != nil && !s.succeeds(e) {
+	if s.Room != nil && !s.recreates(e) {
 		return errors.New("creation of a room that lives")
 	}
 	if e.Version != 1 {
 		return fmt.Errorf("creation with version %d", e.Version)
 	}
-	record := e.Data.Room // a copy, lest it keeps the whole event
+	record := e.Data.Room // a copy, so that the state does not keep the whole event in memory
 	latest := s.Latest
-	if s.succeeds(e) {
-		latest = e.Previous // as it is for who has seen it all
+	if s.recreates(e) {
+		latest = e.Previous // as in the state of a replica that has seen the whole history
 	}
 	made := State{Room: &record, Latest: latest, DeletedAt: s.DeletedAt, latestAt: s.latestAt, content: hashRecord(record)}
 	for _, u := range e.Data.Members {
@@ -78,12 +78,12 @@ func (s *State) create(e Event) error {
 		}
 	}
 	*s = made
-	s.pass(e)
+	s.advance(e)
 	return nil
 }
 
-// pass moves the state past the event that it has just taken.
-func (s *State) pass(e Event) {
+// advance moves the state past the event that was applied.
+func (s *State) advance(e Event) {
 	s.Seq, s.Applied = e.Seq, e.Seq
 	s.latestAt = max(s.latestAt, e.Time.UnixMicro())
 	s.Latest.Set(e.Type, e.Seq)

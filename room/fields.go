@@ -11,8 +11,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// FieldError is returned when a custom field or an attribute is there and is not what it was read
-// as: it has another type, or a number that the type cannot hold.
+// FieldError is returned when a custom field or an attribute exists but has another type, or a number
+// that the requested type cannot hold.
 type FieldError struct {
 	Field string
 	Value any
@@ -28,11 +28,11 @@ func (e *FieldError) Error() string {
 }
 
 // Int reads a whole number from custom fields or attributes. ok is false if the field is absent or
-// null. The error is a *FieldError if there is something else, such as 5.5, "5", or a number beyond
-// 64 bits: Int never rounds. 5, 5.0 and 5e0 are the same number.
+// null. The error is a *FieldError for any other value, such as 5.5, "5", or a number beyond 64 bits:
+// Int never rounds. 5, 5.0 and 5e0 are the same number.
 //
 // JSON numbers are of type json.Number in the fields that a handler gets, so an assertion to
-// float64 or int fails. Int takes json.Number and every integer and float type of Go.
+// float64 or int fails. Int accepts json.Number and every integer and float type of Go.
 func Int(fields map[string]any, name string) (value int64, ok bool, err error) {
 	field, ok := present(fields, name)
 	if !ok {
@@ -45,8 +45,8 @@ func Int(fields map[string]any, name string) (value int64, ok bool, err error) {
 	return value, true, nil
 }
 
-// Float reads a number from custom fields or attributes, as Int does. It is the nearest float64 of a
-// fraction. The error is a *FieldError for what is no number, for a number beyond the range of
+// Float reads a number from custom fields or attributes, as Int does. A fraction is rounded to the nearest
+// float64. The error is a *FieldError for a value that is not a number, for a number beyond the range of
 // float64, and for a whole number of 64 bits that float64 would round, such as 9007199254740993.
 func Float(fields map[string]any, name string) (value float64, ok bool, err error) {
 	field, ok := present(fields, name)
@@ -74,7 +74,7 @@ func String(fields map[string]any, name string) (value string, ok bool, err erro
 }
 
 // Bool reads true or false from custom fields or attributes. ok is false if the field is absent or
-// null; the error is a *FieldError if it is something else.
+// null; the error is a *FieldError if it is any other value.
 func Bool(fields map[string]any, name string) (value, ok bool, err error) {
 	field, ok := present(fields, name)
 	if !ok {
@@ -121,7 +121,7 @@ func text(v any) (string, bool) {
 	return s.String(), s.Kind() == reflect.String
 }
 
-// whole is the value as a whole number, if it is one of at most 64 bits with a sign.
+// whole returns the value as an int64, if it is a whole number that int64 can hold.
 func whole(v any) (int64, bool) {
 	if n, ok := v.(json.Number); ok {
 		return wholeNumber(n)
@@ -133,13 +133,13 @@ func whole(v any) (int64, bool) {
 		return int64(n.Uint()), n.Uint() <= math.MaxInt64
 	case n.CanFloat():
 		f := n.Float()
-		// The bounds are the powers of two beyond which int64 ends; float64 holds both exactly.
+		// The bounds are the limits of int64, which are powers of two that float64 holds exactly.
 		return int64(f), f == math.Trunc(f) && f >= -1<<63 && f < 1<<63
 	}
 	return 0, false
 }
 
-// float is the value as a float64, or what it would have to be.
+// float returns the value as a float64. Otherwise it returns a description of the values it accepts.
 func float(v any) (value float64, want string) {
 	const (
 		aNumber = "a number"
@@ -162,7 +162,7 @@ func float(v any) (value float64, want string) {
 			return float(u)
 		}
 		f, err := strconv.ParseFloat(string(n), 64)
-		if err != nil || f == 0 { // zero itself is a whole number
+		if err != nil || f == 0 { // an underflow, because zero itself is a whole number
 			return 0, inRange
 		}
 		return f, ""
@@ -181,8 +181,8 @@ func float(v any) (value float64, want string) {
 	return 0, aNumber
 }
 
-// wholeNumber reads a JSON number that is written as 5, as 5.0 or as 5e0. It takes time in the
-// length of the text, not in the exponent.
+// wholeNumber parses a JSON number written as 5, 5.0 or 5e0. Its time depends on the length of the text,
+// not on the exponent.
 func wholeNumber(n json.Number) (int64, bool) {
 	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
 		return i, true
@@ -199,10 +199,10 @@ func wholeNumber(n json.Number) (int64, bool) {
 	}
 	exponent := 0
 	if power != "" {
-		exponent, _ = strconv.Atoi(power) // beyond int it is the bound of int, which is as far out of range
+		exponent, _ = strconv.Atoi(power) // beyond int, Atoi returns the limit of int, which is out of range too
 	}
 	if exponent > 2*MaxRoomBytes || exponent < -2*MaxRoomBytes {
-		return 0, false // more than the digits of a record can make up for
+		return 0, false // the digits of a record cannot compensate such an exponent
 	}
 	zeros := len(before) + exponent - len(digits)
 	digits = strings.TrimLeft(digits, "0")

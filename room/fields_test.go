@@ -130,7 +130,7 @@ func TestTextAndFlags(t *testing.T) {
 	}
 }
 
-// requireRead compares what was read with what was to be: a value, nothing, or an error with a text.
+// requireRead compares the result of a read with the wanted value, absence, or error text.
 func requireRead[V any](t *testing.T, want any, value V, ok bool, err error) {
 	t.Helper()
 	text, isText := want.(string)
@@ -151,7 +151,7 @@ func requireRead[V any](t *testing.T, want any, value V, ok bool, err error) {
 	assert.Equal(t, want, any(value))
 }
 
-// A whole number comes out as it went in, through JSON, however it is written.
+// A whole number keeps its value through JSON, in any notation.
 func TestInt_IsExactThroughJSON(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -25,15 +25,15 @@ func seeds(f *testing.F, add func(document []byte)) {
 	}
 }
 
-// rewritten is v as JSON.
+// rewritten returns v as JSON.
 func rewritten(t require.TestingT, v any) []byte {
 	data, err := json.Marshal(v)
 	require.NoError(t, err)
 	return data
 }
 
-// FuzzDecodeRequest: a command that is accepted keeps the documented bounds, is the same when
-// it is written and read again, and makes an event that the room's state takes.
+// FuzzDecodeRequest: an accepted command keeps the documented bounds, does not change when it is encoded
+// and decoded, and makes an event that the room's state accepts.
 func FuzzDecodeRequest(f *testing.F) {
 	seeds(f, func(document []byte) {
 		for n := range room.EventTypes() {
@@ -64,7 +64,7 @@ func FuzzDecodeRequest(f *testing.F) {
 	})
 }
 
-// requireEvolves commits the request's event to a room as it may find it.
+// requireEvolves applies the request's event to a room in a suitable state.
 func requireEvolves(t *testing.T, r room.Request) {
 	state := before(t, r)
 	d, err := room.Decide(state.View(r), room.Command{ID: "c1", Time: at, Bounds: room.Bounds{MaxBytes: 900 << 10}, Request: r})
@@ -75,7 +75,7 @@ func requireEvolves(t *testing.T, r room.Request) {
 	require.NotNil(t, d)
 	data := d.Final()
 	e := room.Event{ID: "c1", Type: r.Event(), Room: r.Target(), Time: at, Seq: state.Seq + 1, Expected: state.Seq, Version: data.Room.Version}
-	require.NoError(t, room.DecodeLenient(rewritten(t, data), &e.Data), "what is committed can be read")
+	require.NoError(t, room.DecodeLenient(rewritten(t, data), &e.Data), "a committed event can be decoded")
 	require.LessOrEqual(t, len(e.Data.Members), room.MaxNewMembers+1)
 	require.NoError(t, room.Evolve(state, e))
 	if state.Room != nil {
@@ -84,7 +84,7 @@ func requireEvolves(t *testing.T, r room.Request) {
 	}
 }
 
-// before is a state of the request's room in which the request is possible.
+// before returns a state of the request's room in which the request is possible.
 func before(t *testing.T, r room.Request) *room.State {
 	state := &room.State{}
 	if r.Event() == room.EventCreate {
@@ -128,8 +128,8 @@ func FuzzDecodeQuery(f *testing.F) {
 	})
 }
 
-// FuzzParseVerdict: a verdict that is understood keeps its bounds, is the same when it is
-// written and read again, and leaves of every draft one that may be.
+// FuzzParseVerdict: a parsed verdict keeps its bounds, does not change when it is encoded and decoded,
+// and turns every valid draft into a valid draft.
 func FuzzParseVerdict(f *testing.F) {
 	seeds(f, func(document []byte) {
 		for n := range room.Interfaces() {
@@ -161,7 +161,7 @@ func FuzzParseVerdict(f *testing.F) {
 	})
 }
 
-// FuzzModified: whatever an app's patch makes of a room, the draft is one that may be.
+// FuzzModified: for any patch of an app, the draft stays valid.
 func FuzzModified(f *testing.F) {
 	seeds(f, func(document []byte) { f.Add(document) })
 	f.Add(rewritten(f, draft(f).Data.Room))
@@ -172,7 +172,7 @@ func FuzzModified(f *testing.F) {
 	})
 }
 
-// draft is one of a creation.
+// draft returns a draft of a creation.
 func draft(t require.TestingT) room.Draft {
 	r := room.CreateRequest{Room: room.NewRoom{ID: "r1", SlugifiedName: "r1", Type: room.Channel, CustomFields: map[string]any{"k": "v"}}, Creator: bob, Members: []room.User{alice}}
 	d, err := room.Decide(room.View{}, room.Command{ID: "c1", Time: at, Bounds: room.Bounds{MaxBytes: 900 << 10}, Request: r})

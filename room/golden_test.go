@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	at    = time.Date(2026, 1, 2, 15, 4, 5, 678901000, time.UTC)
@@ -43,7 +43,7 @@ var (
 	}
 )
 
-// golden are all types that go over the wire, in the forms in which they do.
+// golden has examples of all wire types.
 var golden = map[string]any{
 	"user":             alice,
 	"user_bare":        bob,
@@ -129,8 +129,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Encode writes what encoding/json does, to the byte.
-func TestEncodeIsMarshal(t *testing.T) {
+// The output of Encode is identical to that of encoding/json.
+func TestEncode_EqualsMarshal(t *testing.T) {
 	t.Parallel()
 	for name, value := range golden {
 		want, err := json.Marshal(value)
@@ -141,9 +141,8 @@ func TestEncodeIsMarshal(t *testing.T) {
 	}
 }
 
-// What is read and written again is what it was, to the byte: no field is lost, no number
-// rounded.
-func TestGoldenIsReadAsWritten(t *testing.T) {
+// Decoding and encoding a golden file gives identical bytes: no field is lost, no number is rounded.
+func TestGolden_DecodeEncode(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.json")
 	require.NoError(t, err)
@@ -162,7 +161,7 @@ func TestGoldenIsReadAsWritten(t *testing.T) {
 	}
 }
 
-// reflectNew is a pointer to a zero value of v's type.
+// reflectNew returns a pointer to a zero value of v's type.
 func reflectNew(v any) any {
 	t := reflect.TypeOf(v)
 	if t.Kind() == reflect.Pointer {

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 )
 
-// Hash tells states apart: that of two replicas, or of a snapshot and what was read from it. It
-// covers all there is of the room of that id but times of events: those of a deletion are forgotten
-// with the history before it, and older snapshots lack that of the last event. It is 0 for a room
-// of which there is nothing. It takes the same time whatever the number of members, for what the
-// record and the members add to it is kept up as they change: the sum of their hashes.
+// Hash returns a hash to compare states, of two replicas or of a snapshot and the decoded snapshot. It
+// covers the whole state except for the times of events: the time of a deletion is purged with the
+// history, and older snapshots lack the time of the last event. It is 0 for a room without messages.
+// Its cost does not depend on the number of members, because the state maintains the sum of the hashes
+// of the record and the members.
 func (s *State) Hash(roomID string) uint64 {
 	if s.Seq == 0 {
 		return 0
@@ -27,10 +27,10 @@ func (s *State) Hash(roomID string) uint64 {
 
 func (m member) hash() uint64 { return hashOf([]byte(m)) }
 
-// hashRecord leaves out what changes with every event: Hash takes the version from the record, the
-// number of members is that of the members.
+// hashRecord omits the fields that change with every event. Hash adds the version; the hashes of the
+// members cover the number of members.
 func hashRecord(r Room) uint64 {
-	record, _ := appendRecord(nil, r) // its objects came as JSON
+	record, _ := appendRecord(nil, r) // cannot fail: its objects were decoded from JSON
 	return hashOf(record)
 }
 

@@ -2,7 +2,7 @@ package room
 
 import "slices"
 
-// EventType is what happened to a room. It is the third token of a post-event's subject.
+// EventType is the type of an event of a room. It is the third token of a post-event's subject.
 type EventType string
 
 // The types of events.
@@ -18,7 +18,7 @@ func EventTypes() []EventType {
 	return []EventType{EventCreate, EventDelete, EventUserJoin, EventUserLeave}
 }
 
-// Interface is one of the ten ways in which an app takes part in the life of rooms.
+// Interface is one of the ten interfaces that an app can implement.
 type Interface string
 
 // The ten interfaces.
@@ -36,10 +36,10 @@ const (
 )
 
 type interfaceTraits struct {
-	token   string    // names it in a subject
-	event   EventType // what it belongs to
+	token   string // in subjects
+	event   EventType
 	pre     bool
-	content Content // what an allowing verdict may carry
+	content Content // that an allowing verdict may have
 	mayDeny bool
 }
 
@@ -56,7 +56,7 @@ var traits = map[Interface]interfaceTraits{
 	PostRoomUserLeave:    {token: "userleave", event: EventUserLeave},
 }
 
-// Interfaces lists the ten, in the order in which a room lives through them.
+// Interfaces lists the ten interfaces, in the order of a room's life.
 func Interfaces() []Interface {
 	return []Interface{
 		PreRoomCreatePrevent, PreRoomCreateExtend, PreRoomCreateModify, PostRoomCreate,
@@ -69,7 +69,7 @@ func Interfaces() []Interface {
 // Known reports whether i is one of the ten.
 func (i Interface) Known() bool { _, ok := traits[i]; return ok }
 
-// Pre reports whether i is asked before a change, and not told after it.
+// Pre reports whether i is asked before a change. Otherwise it is told after the change.
 func (i Interface) Pre() bool { return traits[i].pre }
 
 // Token names i in a subject, as in room.pre.<token>.<app> or room.post.<token>.<room>.
@@ -78,18 +78,18 @@ func (i Interface) Token() string { return traits[i].token }
 // Event is the type of event that i comes before or after.
 func (i Interface) Event() EventType { return traits[i].event }
 
-// Content is what an allowing verdict of i may carry.
+// Content is the content that an allowing verdict of i may have.
 func (i Interface) Content() Content { return traits[i].content }
 
 // MayDeny reports whether a verdict of i may be a denial.
 func (i Interface) MayDeny() bool { return traits[i].mayDeny }
 
-// Phases lists the pre-interfaces asked before an event, in the order in which they are.
+// Phases lists the pre-interfaces of an event in the order in which they are asked.
 func (e EventType) Phases() []Interface {
 	return slices.DeleteFunc(Interfaces(), func(i Interface) bool { return !i.Pre() || i.Event() != e })
 }
 
-// Command is the name of the command that makes such events.
+// Command is the name of the command of such events.
 func (e EventType) Command() string {
 	switch e {
 	case EventUserJoin:

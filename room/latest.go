@@ -1,11 +1,10 @@
 package room
 
-// Latest is, for each type of event, the sequence of a room's latest one, 0 if there is none.
-// An app that gets some types of events and not others tells from it which event of the room
-// came before the one it has.
+// Latest has the sequence of a room's latest event of each type, 0 if there is none. A consumer that
+// receives only some types of events finds the previous event of the room with it.
 type Latest struct{ Create, Delete, UserJoin, UserLeave uint64 }
 
-// Of is the sequence of the latest event of that type.
+// Of returns the sequence of the latest event of that type.
 func (l Latest) Of(e EventType) uint64 {
 	if seq := l.field(e); seq != nil {
 		return *seq
@@ -13,7 +12,7 @@ func (l Latest) Of(e EventType) uint64 {
 	return 0
 }
 
-// Set takes note of an event. A type that does not exist is passed over.
+// Set records an event. It ignores an unknown type.
 func (l *Latest) Set(e EventType, seq uint64) {
 	if field := l.field(e); field != nil {
 		*field = seq

@@ -13,14 +13,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// model is what a room is to a person: it lives, and it has members.
+// model is a simple model of a room: it exists or not, and it has members.
 type model struct {
 	lives   bool
 	members map[string]bool
 }
 
-// Whatever commands come, in whatever order, deciding and evolving do what the model does.
-func TestCommandsFollowTheModel(t *testing.T) {
+// For any sequence of commands, Decide and Evolve agree with the model.
+func TestDecideEvolve_FollowModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var state room.State
@@ -104,7 +104,7 @@ func ids(users []room.User) []string {
 	return all
 }
 
-func TestMembersArePagedInOrder(t *testing.T) {
+func TestState_MembersAfterPagesInOrder(t *testing.T) {
 	t.Parallel()
 	var s room.State
 	members := []room.User{{ID: "c"}, {ID: "a"}, {ID: "e"}, {ID: "b"}}
@@ -115,7 +115,7 @@ func TestMembersArePagedInOrder(t *testing.T) {
 	assert.Empty(t, s.MembersAfter("e", 9))
 }
 
-func TestEvolveRefuses(t *testing.T) {
+func TestEvolve_Refuses(t *testing.T) {
 	t.Parallel()
 	made := func() *room.State {
 		var s room.State
@@ -131,20 +131,20 @@ func TestEvolveRefuses(t *testing.T) {
 		"version 3 does not follow":    {Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 5, Version: 3, Data: join("b")},
 		"carries room":                 {Type: room.EventUserJoin, Room: "q", Seq: 9, Expected: 5, Version: 2, Data: join("b")},
 		"of a member":                  {Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: join("a")},
-		"one who is no member":         {Type: room.EventUserLeave, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}, LeavingUser: &room.User{ID: "z"}}},
+		"a user that is not a member":  {Type: room.EventUserLeave, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}, LeavingUser: &room.User{ID: "z"}}},
 		"unknown event":                {Type: "explode", Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}},
 		"creation of a room that live": {Type: room.EventCreate, Room: "r", Seq: 9, Expected: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}},
 	} {
 		s := made()
 		require.ErrorContains(t, room.Evolve(s, e), says)
-		assert.Equal(t, made(), s, "what is refused changes nothing")
+		assert.Equal(t, made(), s, "a refused event changes nothing")
 	}
 	var never room.State
 	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventDelete, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}), "does not live")
 	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}}), "creation with version 2")
 }
 
-func TestTheRoomGoesOnBehindASkippedMessage(t *testing.T) {
+func TestEvolve_ContinuesAfterSkippedMessage(t *testing.T) {
 	t.Parallel()
 	var s room.State
 	s.Skip(3)
@@ -158,25 +158,25 @@ func TestTheRoomGoesOnBehindASkippedMessage(t *testing.T) {
 		"a message that slipped in under the guard of a committed event does not undo it")
 }
 
-// Of a deleted room whose history has been removed, what a new one of its id followed on is not
-// there any more.
-func TestARoomMadeAnewOutlivesTheHistoryBeforeIt(t *testing.T) {
+// A room can be created again after the history of a deleted room with the same id has been purged. The
+// previous event is then no longer in the stream.
+func TestEvolve_RecreatedRoomAfterPurge(t *testing.T) {
 	t.Parallel()
 	data := room.Data{Room: room.Room{ID: "r"}, Members: []room.User{{ID: "a"}}}
-	anew := room.Event{
+	recreated := room.Event{
 		Type: room.EventCreate, Room: "r", Seq: 9, Expected: 7, Version: 1, Data: data,
 		Previous: room.Latest{Create: 3, Delete: 7, UserJoin: 5},
 	}
 	var s room.State
-	require.NoError(t, room.Evolve(&s, anew))
+	require.NoError(t, room.Evolve(&s, recreated))
 	assert.True(t, s.IsMember("a"))
-	assert.Equal(t, room.Latest{Create: 9, Delete: 7, UserJoin: 5}, s.Latest, "as it was for who has read it all")
+	assert.Equal(t, room.Latest{Create: 9, Delete: 7, UserJoin: 5}, s.Latest, "as in a state with the whole history")
 
 	var skipped room.State
-	skipped.Skip(8) // it had slipped in under the guard
-	require.NoError(t, room.Evolve(&skipped, anew))
+	skipped.Skip(8) // it was stored without a guard
+	require.NoError(t, room.Evolve(&skipped, recreated))
 
-	second := anew
+	second := recreated
 	second.Version = 2
 	join := room.Event{Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 7, Version: 2, Data: room.Data{Room: data.Room, JoiningUser: &bob}}
 	for says, e := range map[string]room.Event{"version": second, "join": join} {
@@ -187,11 +187,11 @@ func TestARoomMadeAnewOutlivesTheHistoryBeforeIt(t *testing.T) {
 	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventCreate, Room: "r", Seq: 3, Version: 1, Data: data}))
 	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventDelete, Room: "r", Seq: 4, Expected: 3, Version: 2, Time: at, Data: data}))
 	assert.Equal(t, at, known.DeletedAt)
-	require.ErrorContains(t, room.Evolve(&known, anew), "broken chain", "of a room that is known, nothing is removed")
+	require.ErrorContains(t, room.Evolve(&known, recreated), "broken chain", "the history of a known room is not purged")
 
-	// Another replica has removed the history, and made the room anew.
-	anew.Expected, anew.Previous = 0, room.Latest{}
-	require.NoError(t, room.Evolve(&known, anew))
+	// Another replica has purged the history and created the room again.
+	recreated.Expected, recreated.Previous = 0, room.Latest{}
+	require.NoError(t, room.Evolve(&known, recreated))
 	assert.Equal(t, room.Latest{Create: 9}, known.Latest)
 }
 

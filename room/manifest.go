@@ -20,18 +20,18 @@ const (
 	MaxMaxAttempts     = 1000
 )
 
-// Deliver says where the post-events of an app begin that is registered for the first time.
+// Deliver selects the first post-event of an app that is registered for the first time.
 type Deliver string
 
-// Where the post-events of a new app begin.
+// The starting points of the post-events of a new app.
 const (
-	DeliverNew   Deliver = "new"   // with what happens from then on; the default
-	DeliverAll   Deliver = "all"   // with all that has happened
-	DeliverSince Deliver = "since" // with what has happened since deliverSince
+	DeliverNew   Deliver = "new"   // new events only; the default
+	DeliverAll   Deliver = "all"   // all events in the stream
+	DeliverSince Deliver = "since" // events since deliverSince
 )
 
-// ReinvocationPolicy says whether an app that was asked whether to prevent a creation is asked
-// again about what the apps after it have made of the room.
+// ReinvocationPolicy says whether an app that was asked to prevent a creation is asked again after
+// other apps have changed the draft.
 type ReinvocationPolicy string
 
 // The reinvocation policies.
@@ -40,46 +40,46 @@ const (
 	ReinvokeIfNeeded ReinvocationPolicy = "if_needed"
 )
 
-// Manifest is what an app says of itself when it registers.
+// Manifest describes an app. The app sends it to register.
 type Manifest struct {
 	ID          string      `json:"id"`
 	Version     string      `json:"version"` // SemVer
 	Description string      `json:"description,omitempty"`
 	Implements  []Interface `json:"implements"`
-	// Essentials are the pre-interfaces without whose answer the action is blocked. For any
-	// other the action goes on, and the outcome is recorded.
+	// Essentials are the pre-interfaces that require an answer: without one the action is blocked. For
+	// other pre-interfaces the action continues, and the outcome is recorded.
 	Essentials []Interface `json:"essentials"`
 	Order      *int        `json:"order,omitempty"`     // lower is asked first, ties by id; default 100
 	TimeoutMs  *int        `json:"timeoutMs,omitempty"` // for one pre-event; 1 to 60000, default 1000
-	// When has a CEL expression for interfaces that concern the app only sometimes: it is asked
-	// where the expression is true.
+	// When has a CEL expression for some pre-interfaces. The app is asked only if the expression is
+	// true.
 	When map[Interface]string `json:"when,omitempty"`
-	// ReinvocationPolicy if_needed has an app that implements PreRoomCreatePrevent asked once more
-	// about the final draft if an extension or a modification has changed it since.
+	// ReinvocationPolicy if_needed: an app that implements PreRoomCreatePrevent is asked again about the
+	// final draft if an extension or a modification has changed it.
 	ReinvocationPolicy ReinvocationPolicy `json:"reinvocationPolicy,omitempty"`
 
 	Shadow  bool  `json:"shadow,omitempty"`  // asked and recorded, never enforced
 	Enabled *bool `json:"enabled,omitempty"` // default true
 
-	// Deliver and DeliverSince say where the app's post-events begin. They count once, when the
-	// app is registered for the first time.
+	// Deliver and DeliverSince select the app's first post-event. They apply only when the app is
+	// registered for the first time.
 	Deliver      Deliver    `json:"deliver,omitempty"`
 	DeliverSince *time.Time `json:"deliverSince,omitempty"`
-	// MaxAttempts is how often a post-event is tried before it becomes a dead letter; 1 to 1000,
-	// default 5.
+	// MaxAttempts is the number of attempts to handle a post-event before it becomes a dead letter; 1 to
+	// 1000, default 5.
 	MaxAttempts *int `json:"maxAttempts,omitempty"`
-	// Unordered lets post-events of one room be handled at once and out of order, which saves
-	// the waiting for each other. By default they come one by one, in order.
+	// Unordered allows post-events of one room to be handled concurrently and out of order, without
+	// waiting for each other. By default they are handled one by one, in order.
 	Unordered bool `json:"unordered,omitempty"`
 }
 
 // https://semver.org: major.minor.patch, then pre-release and build parts.
 var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`)
 
-// reserved are ids that would make an app's workers look like the room service.
+// reserved has the ids that would make an app's workers look like the room service.
 var reserved = []string{"rooms"}
 
-// Validate returns an error of code invalid_request that names the first field that is wrong.
+// Validate returns an error of code invalid_request that names the first invalid field.
 func (m Manifest) Validate() error {
 	if err := ValidateToken("id", m.ID); err != nil {
 		return err
@@ -185,7 +185,7 @@ func (m Manifest) validateWhen() error {
 	return nil
 }
 
-// WithDefaults is the manifest with every field that was left out filled in.
+// WithDefaults returns the manifest with the defaults of its empty fields.
 func (m Manifest) WithDefaults() Manifest {
 	m.Order = cmp.Or(m.Order, new(DefaultOrder))
 	m.TimeoutMs = cmp.Or(m.TimeoutMs, new(DefaultTimeoutMs))
@@ -196,9 +196,8 @@ func (m Manifest) WithDefaults() Manifest {
 	return m
 }
 
-// Differences names the fields in which two manifests of an app differ, but for the version and
-// for where its events begin, which counts once only. The order in which interfaces are listed
-// says nothing.
+// Differences returns the names of the fields in which two manifests of an app differ. It ignores the
+// version, the fields Deliver and DeliverSince, which apply only once, and the order of interfaces.
 func (m Manifest) Differences(o Manifest) []string {
 	a, b := m.WithDefaults(), o.WithDefaults()
 	var d []string
@@ -241,7 +240,7 @@ func (m Manifest) HasPost() bool {
 // Essential reports whether an action is blocked when the app cannot answer for i.
 func (m Manifest) Essential(i Interface) bool { return slices.Contains(m.Essentials, i) }
 
-// Timeout is the app's time for one pre-event.
+// Timeout is the app's timeout for one pre-event.
 func (m Manifest) Timeout() time.Duration {
 	if m.TimeoutMs == nil {
 		return DefaultTimeoutMs * time.Millisecond
@@ -249,7 +248,7 @@ func (m Manifest) Timeout() time.Duration {
 	return time.Duration(*m.TimeoutMs) * time.Millisecond
 }
 
-// Attempts is how often a post-event is tried.
+// Attempts is the maximum number of attempts to handle a post-event.
 func (m Manifest) Attempts() int {
 	if m.MaxAttempts == nil {
 		return DefaultMaxAttempts
@@ -257,16 +256,16 @@ func (m Manifest) Attempts() int {
 	return *m.MaxAttempts
 }
 
-// spareDeliveries are those to workers that died, or stopped, before they had begun.
+// spareDeliveries allows for deliveries to workers that died or stopped before the handler began.
 const spareDeliveries = 4
 
-// Deliveries is how often a post-event may be delivered, Attempts + 4: the consumer's max_deliver.
+// Deliveries is the maximum number of deliveries of a post-event, Attempts + 4: the consumer's max_deliver.
 func (m Manifest) Deliveries() int { return m.Attempts() + spareDeliveries }
 
-// IsEnabled reports whether the app is to be asked.
+// IsEnabled reports whether the app is enabled, so that it is asked.
 func (m Manifest) IsEnabled() bool { return m.Enabled == nil || *m.Enabled }
 
-// Compare orders apps as they are asked: by order, then by id.
+// Compare orders apps in the order in which they are asked: by order, then by id.
 func (m Manifest) Compare(o Manifest) int {
 	return cmp.Or(cmp.Compare(m.order(), o.order()), cmp.Compare(m.ID, o.ID))
 }

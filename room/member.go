@@ -6,13 +6,12 @@ import (
 	"strings"
 )
 
-// member is a user in few bytes: the id, and if there is more than that, a zero byte and the
-// user without the id, encoded. Ids have no control characters, so that members are in order
-// when their ids are. There are millions of them and few are looked at, so that one is decoded
-// when it is.
+// member is an encoded user: the id and, if the user has more fields, a zero byte and the other
+// fields. Ids have no control characters, so the order of members is the order of their ids. A
+// service holds millions of members and reads few of them, so a member is decoded when it is read.
 type member string
 
-// newMember returns an error if the user could not be told from another.
+// newMember encodes a user. It returns an error if the id is not valid.
 func newMember(u User) (member, error) {
 	if err := u.Validate("user"); err != nil {
 		return "", err
@@ -37,19 +36,19 @@ func (m member) compare(id string) int {
 	if strings.HasPrefix(string(m), id) && (len(m) == len(id) || m[len(id)] == 0) {
 		return 0
 	}
-	return strings.Compare(string(m), id) // the zero byte comes before all there are in ids
+	return strings.Compare(string(m), id) // the zero byte sorts before every byte of an id
 }
 
 func (m member) user() User {
 	id, rest, more := strings.Cut(string(m), "\x00")
 	u := User{ID: id}
 	if more {
-		_ = decodeUser([]byte(rest), &u) // newMember has made it
+		_ = decodeUser([]byte(rest), &u) // cannot fail: newMember encoded it
 	}
 	return u
 }
 
-// appendUser appends a user but for the id.
+// appendUser appends a user without the id.
 func appendUser(b []byte, u User) ([]byte, error) {
 	b = appendText(appendText(b, u.Username), u.Name)
 	b = binary.AppendUvarint(b, uint64(len(u.Roles)))
@@ -59,7 +58,7 @@ func appendUser(b []byte, u User) ([]byte, error) {
 	return appendObject(b, u.Attributes)
 }
 
-// decodeUser reads what appendUser has written into a user that has the id.
+// decodeUser decodes the output of appendUser into u.
 func decodeUser(data []byte, u *User) (err error) {
 	d := decoder{rest: data}
 	u.Username, u.Name = string(d.text()), string(d.text())

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// MergePatch applies an RFC 7396 merge patch to a JSON document. An array replaces an array as it
-// is, the nulls in it included; numbers stay as they are written. The members of objects come out
-// in the order of their names.
+// MergePatch applies an RFC 7396 merge patch to a JSON document. An array replaces an array unchanged,
+// including its nulls. Numbers keep their notation. The members of objects are sorted by name in the
+// result.
 func MergePatch(document, patch []byte) ([]byte, error) {
 	target, err := decodeAny(document)
 	if err != nil {
@@ -20,9 +20,9 @@ func MergePatch(document, patch []byte) ([]byte, error) {
 	return Encode(merge(target, change))
 }
 
-// CreateMergePatch returns the merge patch that makes the JSON document after of the one before.
-// It is not exact if no merge patch does, which is so if a member of an object is to become null:
-// in a merge patch null removes the member.
+// CreateMergePatch returns the merge patch that changes the JSON document before into after. exact is
+// false if no merge patch can do so, because a member of an object becomes null: a null in a merge patch
+// removes the member.
 func CreateMergePatch(before, after []byte) (patch []byte, exact bool, err error) {
 	was, err := decodeAny(before)
 	if err != nil {
@@ -42,7 +42,7 @@ func decodeAny(document []byte) (value any, err error) {
 	return value, err
 }
 
-// merge is the function MergePatch of RFC 7396. It leaves the target alone.
+// merge is the function MergePatch of RFC 7396. It does not change the target.
 func merge(target, patch any) any {
 	change, ok := patch.(map[string]any)
 	if !ok {
@@ -61,7 +61,7 @@ func merge(target, patch any) any {
 	return merged
 }
 
-// difference is the merge patch between two values.
+// difference returns the merge patch between two values.
 func difference(before, after any) any {
 	was, ok := before.(map[string]any)
 	is, both := after.(map[string]any)

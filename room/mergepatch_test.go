@@ -47,7 +47,7 @@ func TestMergePatch(t *testing.T) {
 	}
 }
 
-func TestMergePatchRefusesWhatIsNotJSON(t *testing.T) {
+func TestMergePatch_RefusesInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][2]string{{`{`, `{}`}, {`{}`, `{`}, {`{}`, ``}, {`{}`, `{"a":1,"a":2}`}, {`{}`, `{"a":"\ud800"}`}} {
 		_, err := room.MergePatch([]byte(c[0]), []byte(c[1]))
@@ -83,7 +83,7 @@ func TestCreateMergePatch(t *testing.T) {
 	}
 }
 
-// anyJSON draws values as a custom field has them.
+// anyJSON draws values of custom fields.
 func anyJSON(depth int) *rapid.Generator[any] {
 	leaf := rapid.OneOf(
 		rapid.Just[any](nil),
@@ -101,7 +101,7 @@ func anyJSON(depth int) *rapid.Generator[any] {
 	)
 }
 
-// fields draws objects that have names in common.
+// fields draws objects that share names.
 func fields(depth int) *rapid.Generator[map[string]any] {
 	return rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c", ""}), anyJSON(depth), 0, 3)
 }
@@ -117,9 +117,9 @@ func anyRoom(t *rapid.T, label string) room.Room {
 	return r
 }
 
-// A merge patch that is exact makes the room after of the one before. It is exact unless a null is
-// to be set.
-func TestMergePatchBetweenRooms(t *testing.T) {
+// An exact merge patch changes the room before into after. A merge patch is exact unless it has to set
+// a null.
+func TestCreateMergePatch_BetweenRooms(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		was, is := anyRoom(t, "before"), anyRoom(t, "after")
@@ -161,7 +161,7 @@ func setsNull(before, after any) bool {
 	return false
 }
 
-// FuzzMergePatch: a patch that is exact does what it is made for; applying any patch twice is
+// FuzzMergePatch: an exact patch gives the wanted document; applying any patch twice is the same as
 // applying it once.
 func FuzzMergePatch(f *testing.F) {
 	seeds(f, func(document []byte) { f.Add(document, []byte(`{"id":null,"a":[null]}`)) })

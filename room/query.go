@@ -6,39 +6,39 @@ const (
 	MaxPage     = 1000
 )
 
-// GetRequest asks for one room.
+// GetRequest requests one room.
 type GetRequest struct {
 	RoomID string `json:"roomId"`
 }
 
-// ListRequest asks for a page of the live rooms, in the order of their ids.
+// ListRequest requests a page of the rooms, in the order of their ids.
 type ListRequest struct {
-	Cursor string `json:"cursor,omitempty"` // of the page before; empty for the first
+	Cursor string `json:"cursor,omitempty"` // of the previous page; empty for the first
 	Limit  int    `json:"limit,omitempty"`  // 1 to MaxPage, default DefaultPage
 }
 
-// MembersRequest asks for a page of a room's members, in the order of their ids.
+// MembersRequest requests a page of a room's members, in the order of their ids.
 type MembersRequest struct {
 	RoomID string `json:"roomId"`
-	Cursor string `json:"cursor,omitempty"` // of the page before; empty for the first
+	Cursor string `json:"cursor,omitempty"` // of the previous page; empty for the first
 	Limit  int    `json:"limit,omitempty"`  // 1 to MaxPage, default DefaultPage
 }
 
-// Page is a page of rooms. It may be shorter than asked for to fit a message; a cursor
-// says that there is more.
+// Page is a page of rooms. It may be shorter than the limit to fit into a message. Cursor is set if
+// there are more rooms.
 type Page struct {
 	Rooms  []Room `json:"rooms"`
 	Cursor string `json:"cursor,omitempty"`
 }
 
-// MemberPage is a page of members. It may be shorter than asked for to fit a message; a
-// cursor says that there is more.
+// MemberPage is a page of members. It may be shorter than the limit to fit into a message. Cursor is
+// set if there are more members.
 type MemberPage struct {
 	Members []User `json:"members"`
 	Cursor  string `json:"cursor,omitempty"`
 }
 
-// AppRequest asks about the app of that id, or about all of them where that is possible.
+// AppRequest names an app. An empty id means all apps where that is possible.
 type AppRequest struct {
 	ID string `json:"id,omitempty"`
 }
@@ -72,7 +72,7 @@ func validateLimit(limit int) error {
 	return nil
 }
 
-// PageSize is the limit asked for, or the default.
+// PageSize returns the limit, or the default for 0.
 func PageSize(limit int) int {
 	if limit == 0 {
 		return DefaultPage

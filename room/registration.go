@@ -6,24 +6,23 @@ import (
 	"strings"
 )
 
-// MaxRemembered is how many manifests that counted before a registration remembers.
+// MaxRemembered bounds the number of earlier manifests in a registration.
 const MaxRemembered = 10
 
-// Registration is an app as the registry keeps it: the manifest that counts, as the app gave it, what
-// operators have said since, and the manifests that counted before. The operators' word outlasts every
-// new version, until the app is removed.
+// Registration is the registry's record of an app: the manifest in force as sent by the app, the settings
+// of operators, and earlier manifests. The settings of operators stay in force for new versions, until the
+// app is removed.
 type Registration struct {
 	Manifest
 	Operator Settings `json:"operator,omitzero"`
-	// Remembered are the manifests that counted before, each version once, the one that counted
-	// last first.
+	// Remembered are earlier manifests, each version once, the most recent first.
 	Remembered []Manifest `json:"remembered,omitempty"`
-	// RolledBackFrom is the latest version that an operator has rolled back from. No version up to
-	// it replaces the manifest. Empty: no rollback is in force.
+	// RolledBackFrom is the latest version that an operator rolled back from. Only a later version
+	// replaces the manifest. Empty: no rollback is in force.
 	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
 }
 
-// Settings are what operators decide about an app. Nil: they have not.
+// Settings are the settings of operators for an app. Nil means not set.
 type Settings struct {
 	Enabled *bool `json:"enabled,omitempty"`
 	Shadow  *bool `json:"shadow,omitempty"`
@@ -40,7 +39,7 @@ func (r Registration) Validate() error {
 	return r.Manifest.Validate()
 }
 
-// Effective is the manifest that counts: the app's, but for what operators have decided.
+// Effective returns the app's manifest with the settings of operators applied.
 func (r Registration) Effective() Manifest {
 	m := r.WithDefaults()
 	if r.Operator.Enabled != nil {
@@ -52,19 +51,19 @@ func (r Registration) Effective() Manifest {
 	return m
 }
 
-// Latest is the version that a manifest must be later than to replace the one that counts.
+// Latest returns the version that a manifest must exceed to replace the one in force.
 func (r Registration) Latest() string { return cmp.Or(r.RolledBackFrom, r.Version) }
 
-// Replace makes the manifest of a version later than all before count. It ends a rollback.
+// Replace puts the manifest of a later version in force. It ends a rollback.
 func (r Registration) Replace(m Manifest) Registration {
 	r.remember(m)
 	r.RolledBackFrom = ""
 	return r
 }
 
-// RollBack makes the manifest of a remembered version count. Of the latest one, that undoes the
-// rollback in force. changed is false if the version counts already. The error is of code
-// invalid_request if the version is not remembered, or its manifest is not valid any more.
+// RollBack puts the manifest of a remembered version in force. Rolling back to the latest version ends
+// the rollback. changed is false if the version is already in force. The error is of code
+// invalid_request if the version is not remembered, or if its manifest is no longer valid.
 func (r Registration) RollBack(version string) (next Registration, changed bool, err error) {
 	if sameVersion(r.Version, version) {
 		return r, false, nil
@@ -87,7 +86,7 @@ func (r Registration) RollBack(version string) (next Registration, changed bool,
 	return r, true, nil
 }
 
-// remember makes the manifest count, and the one that counted a remembered one.
+// remember puts the manifest in force and remembers the previous one.
 func (r *Registration) remember(m Manifest) {
 	rest := slices.DeleteFunc(slices.Clone(r.Remembered), func(o Manifest) bool {
 		return sameVersion(o.Version, m.Version) || sameVersion(o.Version, r.Version)
@@ -96,7 +95,7 @@ func (r *Registration) remember(m Manifest) {
 	r.Manifest, r.Remembered = m, all[:min(len(all), MaxRemembered)]
 }
 
-// Versions are those of the remembered manifests.
+// Versions returns the versions of the remembered manifests.
 func (r Registration) Versions() []string {
 	var all []string
 	for _, m := range r.Remembered {
@@ -105,7 +104,7 @@ func (r Registration) Versions() []string {
 	return all
 }
 
-// sameVersion reports whether two versions are equal but for SemVer's build part.
+// sameVersion reports whether two versions are equal, ignoring SemVer's build part.
 func sameVersion(a, b string) bool {
 	a, _, _ = strings.Cut(a, "+")
 	b, _, _ = strings.Cut(b, "+")

@@ -10,7 +10,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// guardOf is a manifest of that version.
+// guardOf returns a manifest of that version.
 func guardOf(version string) room.Manifest {
 	return room.Manifest{ID: "guard", Version: version, Implements: []room.Interface{room.PreRoomUserJoined}}
 }

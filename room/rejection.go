@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// RejectionKind says why an action did not happen.
+// RejectionKind is the reason why an action did not happen.
 type RejectionKind string
 
 // The kinds of rejections.
 const (
 	RejectionDenied  RejectionKind = "denied"  // an app denied it
-	RejectionBlocked RejectionKind = "blocked" // an app that had to be heard gave no usable answer
-	RejectionAborted RejectionKind = "aborted" // no app was against it, but it could not be committed
+	RejectionBlocked RejectionKind = "blocked" // a required answer of an app was missing or unusable
+	RejectionAborted RejectionKind = "aborted" // no app denied it, but it could not be committed
 )
 
 // RejectionKinds lists every kind of rejection.
@@ -20,27 +20,27 @@ func RejectionKinds() []RejectionKind {
 	return []RejectionKind{RejectionDenied, RejectionBlocked, RejectionAborted}
 }
 
-// MaxRejectedRequest is how large a request may be to stand in its rejection, in bytes.
+// MaxRejectedRequest is the maximum size of a request in its rejection, in bytes.
 const MaxRejectedRequest = 64 << 10
 
-// Rejection is an action that did not happen, with what every app asked had said: a message
+// Rejection is an action that did not happen, with the outcomes of all apps asked: a message
 // of the stream of rejections.
 type Rejection struct {
 	ID      string        `json:"id"`      // of the command
-	Time    time.Time     `json:"time"`    // when the command was begun
+	Time    time.Time     `json:"time"`    // start of the command
 	Command string        `json:"command"` // create, delete, join or leave
 	Room    string        `json:"room"`
-	User    string        `json:"user,omitempty"` // whose membership it was about
+	User    string        `json:"user,omitempty"` // the user that wanted to join or leave
 	Kind    RejectionKind `json:"kind"`
-	Error   Error         `json:"error"` // as the client got it
+	Error   Error         `json:"error"` // as sent to the client
 	// CausedBy are the ids of the commands that led to this one, oldest first.
 	CausedBy []string `json:"causedBy,omitempty"`
-	// Request is the command's body, unless it is too large.
+	// Request is the command's body, absent if it is too large.
 	Request json.RawMessage `json:"request,omitempty"`
 }
 
-// Reject is the rejection of a command that ended in the error; false if the error says that
-// the command was not possible in the first place, or asks to try again later.
+// Reject returns the rejection of a command that ended in the error. It returns false if the command was
+// not possible in the first place, or if the client should retry later.
 func Reject(c Command, e *Error) (Rejection, bool) {
 	kind := e.Rejection()
 	if kind == "" {
@@ -53,15 +53,14 @@ func Reject(c Command, e *Error) (Rejection, bool) {
 	if u := c.Request.Subject(); u != nil {
 		r.User = u.ID
 	}
-	said, _ := json.Marshal(e.Apps) // it came as JSON
-	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest && (c.MaxWhole == 0 || len(body)+len(said) <= c.MaxWhole) {
+	outcomes, _ := json.Marshal(e.Apps) // cannot fail
+	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest && (c.MaxWhole == 0 || len(body)+len(outcomes) <= c.MaxWhole) {
 		r.Request = body
 	}
 	return r, true
 }
 
-// Asked is what the command would have changed, as far as its request says: the data its event
-// would have begun with.
+// Asked returns the data of the change that the command requested, as far as its request is known.
 func (r Rejection) Asked() Data {
 	switch r.Command {
 	case EventCreate.Command():
@@ -71,7 +70,7 @@ func (r Rejection) Asked() Data {
 		}
 	case EventDelete.Command():
 		var q DeleteRequest
-		_ = DecodeLenient(r.Request, &q) // it may have been too large to stand there, here and below
+		_ = DecodeLenient(r.Request, &q) // fails if the request was too large for the rejection, here and below
 		return Data{DeletedBy: q.DeletedBy}
 	case EventUserJoin.Command():
 		q := JoinRequest{User: User{ID: r.User}}
@@ -85,8 +84,8 @@ func (r Rejection) Asked() Data {
 	return Data{}
 }
 
-// Rejection is the kind of the rejection that the service records of a command that ends in the error;
-// empty if it records none.
+// Rejection returns the kind of rejection that the service records for a command that ends in the error,
+// or "" if it records none.
 func (e *Error) Rejection() RejectionKind {
 	switch {
 	case e.IsDenial():

@@ -10,7 +10,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-func TestWhichErrorsAreRejections(t *testing.T) {
+func TestError_Rejection(t *testing.T) {
 	t.Parallel()
 	c := room.Command{ID: "c1", Time: at, Request: room.JoinRequest{RoomID: "r1", User: alice}}
 	said := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
@@ -39,8 +39,8 @@ func TestWhichErrorsAreRejections(t *testing.T) {
 	}
 }
 
-// What a rejection says of what was asked is what the event would have said.
-func TestARejectionSaysWhatWasAsked(t *testing.T) {
+// Rejection.Asked returns the data that the event would have had.
+func TestRejection_AskedEqualsEventData(t *testing.T) {
 	t.Parallel()
 	state := room.State{}
 	lives := room.Event{Type: room.EventCreate, Room: "r1", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r1"}, Members: []room.User{bob}}}
@@ -62,7 +62,7 @@ func TestARejectionSaysWhatWasAsked(t *testing.T) {
 		require.True(t, ok)
 		asked := r.Asked()
 		if request.Event() != room.EventCreate {
-			draft.Data.Room = room.Room{} // the request does not know it
+			draft.Data.Room = room.Room{} // the request does not contain it
 		}
 		assert.Equal(t, draft.Data, asked)
 

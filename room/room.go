@@ -23,15 +23,15 @@ func Types() []Type { return []Type{Channel, PrivateGroup, DirectMessage, LiveCh
 // MaxRoomBytes bounds a room's record, as JSON.
 const MaxRoomBytes = 64 << 10
 
-// MaxNewMembers bounds the members a room is created with, its creator not counted.
+// MaxNewMembers bounds the initial members of a room, without its creator.
 const MaxNewMembers = 5000
 
-// Room is a room's record. The members are kept beside it: they are counted here and read
-// a page at a time. The record is what the creation made it: no command changes it later.
+// Room is a room's record. It has the number of members; the members themselves are read page by page.
+// After the creation no command changes the record.
 //
-// CustomFields hold JSON as it came: a number is a json.Number, never a float64 or an int. Read it
-// with Int, Float, String, Bool and Strings. When a handler or a client sets a field, it may use any
-// Go value that encodes as JSON.
+// In CustomFields a decoded number is a json.Number, never a float64 or an int. Read fields with Int,
+// Float, String, Bool and Strings. A handler or a client may set a field to any Go value that encodes as
+// JSON.
 type Room struct {
 	ID                    string         `json:"id"`
 	DisplayName           string         `json:"displayName,omitempty"`
@@ -49,12 +49,11 @@ type Room struct {
 	Version               uint64         `json:"version"` // 1 for the creation, then +1 for each event
 }
 
-// longestTime takes as many bytes as a time can, so that a record has one size from the
-// request on.
+// longestTime has the longest encoding of a time. Validate uses it, so that the size of a record does
+// not depend on the time of the creation.
 var longestTime = time.Date(2000, 1, 1, 0, 0, 0, 999999000, time.UTC)
 
-// Validate returns an error of code invalid_request or too_large that names the first field
-// a room may not be like that.
+// Validate returns an error of code invalid_request or too_large that names the first invalid field.
 func (r Room) Validate() error {
 	if err := ValidateToken("room.id", r.ID); err != nil {
 		return err

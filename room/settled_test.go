@@ -12,9 +12,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// What is settled stays so: whatever the apps still out may answer, the action ends the same,
-// by the same app.
-func TestSettledIsFinal(t *testing.T) {
+// A settled result is final: for any outstanding answers the decision is the same, by the same app.
+func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 	t.Parallel()
 	outcome := rapid.SampledFrom([]room.Outcome{room.Allowed, room.Denied, room.Skipped, room.Failed, room.TimedOut, room.Unavailable})
 	rapid.Check(t, func(t *rapid.T) {
@@ -50,12 +49,12 @@ func TestSettledIsFinal(t *testing.T) {
 			require.Equal(t, app, otherApp)
 		}
 		if all := complete("all"); !room.Settled(all) {
-			t.Fatalf("what is complete is settled: %+v", all)
+			t.Fatalf("complete answers are not settled: %+v", all)
 		}
 	})
 }
 
-func TestSettledWithoutTheOthers(t *testing.T) {
+func TestSettled_MissingAnswers(t *testing.T) {
 	t.Parallel()
 	denied, allowed := room.Answer{Outcome: room.Denied}, room.Answer{Outcome: room.Allowed}
 	var open room.Answer
@@ -76,8 +75,8 @@ func TestSettledWithoutTheOthers(t *testing.T) {
 	}
 }
 
-// An outcome says which fields the app changed.
-func TestWhatAnAppChangedIsRecorded(t *testing.T) {
+// An outcome lists the fields that the app changed.
+func TestCombine_RecordsChangedFields(t *testing.T) {
 	t.Parallel()
 	modifies := func(json string) room.Answer {
 		return room.Answer{App: "m", Outcome: room.Allowed, Modified: []byte(json)}
@@ -104,8 +103,8 @@ func TestWhatAnAppChangedIsRecorded(t *testing.T) {
 	}
 }
 
-// A list of changed fields does not fill the event.
-func TestChangedFieldsAreBounded(t *testing.T) {
+// The list of changed fields is bounded.
+func TestCombine_ChangedFieldsAreBounded(t *testing.T) {
 	t.Parallel()
 	fields := make(map[string]any)
 	for n := range 100 {
@@ -119,8 +118,9 @@ func TestChangedFieldsAreBounded(t *testing.T) {
 	}
 }
 
-// What cannot be combined is the app's failure in its answer too: that is what is counted.
-func TestCombineSettlesTheAnswers(t *testing.T) {
+// If a verdict cannot be combined, the answer has the app's failure too, because the service counts the
+// outcomes of answers.
+func TestCombine_FailureIsSetInAnswer(t *testing.T) {
 	t.Parallel()
 	answers := []room.Answer{extends("a", room.Extension{CustomFields: map[string]any{"own": 1}})}
 	_, err := room.Combine(creation(t), room.PreRoomCreateExtend, answers)

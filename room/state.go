@@ -5,43 +5,42 @@ import (
 	"time"
 )
 
-// State is one room as its events so far have made it. The zero State is a room that has
-// never been.
+// State is the state of one room after its events so far. The zero State is a room without events.
 type State struct {
-	// Room is nil if the room does not live.
+	// Room is nil if the room does not exist.
 	Room *Room
-	// Seq is the stream sequence of the room's last message, also of a deleted room: the next
-	// event is guarded by it.
+	// Seq is the stream sequence of the room's last message, also of a deleted room. It is the guard
+	// of the next event.
 	Seq uint64
-	// Applied is the sequence of the last one that was an event. It differs from Seq only
-	// behind a message that somebody else put there.
+	// Applied is the sequence of the last applied event. It differs from Seq only after a message that
+	// another client stored.
 	Applied uint64
-	// Latest are the room's latest events, of every type, also those of a deleted room.
+	// Latest has the room's latest event of each type, also of a deleted room.
 	Latest Latest
-	// DeletedAt is when the room, or the last one of its id before it, was deleted; zero if none
-	// was, or nothing is left of it. The deletion's sequence is Latest.Delete.
+	// DeletedAt is when the room, or the previous room of the same id, was deleted. It is zero if there
+	// was no deletion, or if its history has been purged. The deletion's sequence is Latest.Delete.
 	DeletedAt time.Time
-	latestAt  int64    // when the last event was, in microseconds; 0 if that is not known
+	latestAt  int64    // time of the last event in microseconds; 0 if unknown
 	members   []member // in the order of their ids
 	content   uint64   // see Hash
 }
 
-// View is what a decision rests on.
+// View is the part of a state that a decision depends on.
 type View struct {
 	Exists bool
 	Room   Room
 	Seq    uint64
 	Latest Latest
-	// LatestAt is the time of the room's last event: the next one has none before it.
+	// LatestAt is the time of the room's last event. The time of the next event is not before it.
 	LatestAt time.Time
-	// Subject and Actor are the command's users as the room has them stored; nil for one that is
-	// no member.
+	// Subject and Actor are the command's users as stored in the room; nil if the user is not a
+	// member.
 	Subject, Actor *User
-	// former are the members that a deletion ends, in the order of their ids, MaxFormerMembers at most.
+	// former are the members at a deletion, in the order of their ids, at most MaxFormerMembers.
 	former []member
 }
 
-// MaxFormerMembers bounds the members that the post-event of a deletion lists.
+// MaxFormerMembers bounds the members in the post-event of a deletion.
 const MaxFormerMembers = 5000
 
 // Changes reports whether the request, if it is allowed, changes the room.
@@ -57,7 +56,7 @@ func (v View) Changes(r Request) bool {
 	return v.Exists
 }
 
-// View is the part of the state that deciding a request needs.
+// View returns the part of the state that the decision of the request needs.
 func (s *State) View(r Request) View {
 	v := View{Seq: s.Seq, Latest: s.Latest, LatestAt: time.UnixMicro(s.latestAt).UTC(), Subject: s.stored(r.Subject())}
 	if s.Room != nil {
@@ -70,15 +69,15 @@ func (s *State) View(r Request) View {
 	return v
 }
 
-// NotBefore takes note that the room's last event was at that time at the latest, for a state that
-// does not know when it was.
+// NotBefore sets the time of the room's last event to at, if the state does not know that time. The
+// last event was not later than at.
 func (s *State) NotBefore(at time.Time) {
 	if s.latestAt == 0 {
 		s.latestAt = at.UnixMicro()
 	}
 }
 
-// stored is a user as the room knows it, nil if it is no member.
+// stored returns the user as stored in the room, nil if the user is not a member.
 func (s *State) stored(u *User) *User {
 	if u == nil {
 		return nil
@@ -90,7 +89,7 @@ func (s *State) stored(u *User) *User {
 	return new(s.members[at].user())
 }
 
-// Has reports whether the room lives and has had an event of that type since it was created.
+// Has reports whether the room exists and has had an event of that type since its creation.
 func (s *State) Has(e EventType) bool {
 	seq := s.Latest.Of(e)
 	return s.Room != nil && seq > 0 && seq >= s.Latest.Create
@@ -120,7 +119,7 @@ func (s *State) find(userID string) (int, bool) {
 	return slices.BinarySearchFunc(s.members, userID, member.compare)
 }
 
-// join makes the user a member, in place of the one of the same id if there is one.
+// join adds the user, in place of a member with the same id.
 func (s *State) join(u User) error {
 	m, err := newMember(u)
 	if err != nil {
@@ -138,7 +137,7 @@ func (s *State) leave(userID string) {
 		s.content -= s.members[at].hash()
 		s.members = slices.Delete(s.members, at, at+1)
 		if cap(s.members) > 4*len(s.members) {
-			s.members = slices.Clip(slices.Clone(s.members)) // a room that was large may stay small
+			s.members = slices.Clip(slices.Clone(s.members)) // frees the memory of a room that was large
 		}
 	}
 }

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// MaxUserIDBytes bounds a user's id, MaxUserBytes a user's whole record, as JSON.
+// MaxUserIDBytes bounds a user's id, MaxUserBytes a user's whole record as JSON.
 const (
 	MaxUserIDBytes = 128
 	MaxUserBytes   = 256 << 10
 )
 
-// User is somebody who creates, joins or leaves rooms. Only the id has a meaning here; the
-// rest is kept as given and handed to the apps. A number in Attributes is a json.Number, as in the
+// User is a user that creates, joins or leaves rooms. Roombus uses only the id. It stores the other
+// fields unchanged and sends them to the apps. A number in Attributes is a json.Number, as in the
 // CustomFields of a Room: read it with Int or Float.
 type User struct {
 	ID         string         `json:"id"`
@@ -49,8 +49,8 @@ func validateOptional(field string, u *User) error {
 	return u.Validate(field)
 }
 
-// fits returns an error of code too_large if the user's record is over its bound. Any event has room
-// for two such users: one who could join can leave.
+// fits returns an error of code too_large if the user's record exceeds MaxUserBytes. Every event has room
+// for two such users, so a user that could join can always leave.
 func (u *User) fits(field string) error {
 	if u == nil {
 		return nil

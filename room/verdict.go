@@ -9,24 +9,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds of what an app says beside its verdict. What is longer is cut off; the mark that says so
-// is within the bound.
+// Bounds of an app's reason and warnings. Longer texts are cut; the bound includes the mark at the cut.
 const (
 	MaxReasonBytes = 512
 	MaxWarnings    = 8 // of MaxReasonBytes each
 )
 
-// Decision is the word of a verdict.
+// Decision is the decision in a verdict.
 type Decision string
 
-// The decisions an app can take.
+// The decisions of an app.
 const (
 	Allow Decision = "allow"
 	Deny  Decision = "deny"
-	Skip  Decision = "skip" // not my business
+	Skip  Decision = "skip" // the event does not concern the app
 )
 
-// Outcome is what is recorded of an app that has decided so.
+// Outcome returns the outcome that is recorded for the decision.
 func (d Decision) Outcome() Outcome {
 	switch d {
 	case Allow:
@@ -39,7 +38,7 @@ func (d Decision) Outcome() Outcome {
 	return ""
 }
 
-// Content names what an allowing verdict carries beside its word.
+// Content is the kind of change in an allowing verdict.
 type Content string
 
 // The contents of verdicts.
@@ -52,15 +51,15 @@ const (
 // Verdict is an app's reply to a pre-event.
 type Verdict struct {
 	Verdict  Decision        `json:"verdict"`
-	Reason   string          `json:"reason,omitempty"`   // shown to the user who was refused
-	Warnings []string        `json:"warnings,omitempty"` // shown to the user although allowed
+	Reason   string          `json:"reason,omitempty"`   // of a denial, shown to the user
+	Warnings []string        `json:"warnings,omitempty"` // shown to the user if the action is allowed
 	Extend   *Extension      `json:"extend,omitempty"`   // PreRoomCreateExtend only
 	Modify   json.RawMessage `json:"modify,omitempty"`   // PreRoomCreateModify only: an RFC 7396 merge patch of the room
-	Replace  json.RawMessage `json:"replace,omitempty"`  // PreRoomCreateModify only, instead of Modify: the room as it shall be
+	Replace  json.RawMessage `json:"replace,omitempty"`  // PreRoomCreateModify only, instead of Modify: the whole modified room
 }
 
 // WithinBounds returns the verdict with its reason and its warnings made valid UTF-8 and cut to
-// their bounds, so that a denial does not get lost for its text.
+// their bounds, so that no denial is dropped because of its text.
 func (v Verdict) WithinBounds() Verdict {
 	v.Reason = cut(v.Reason)
 	v.Warnings = slices.Clone(v.Warnings[:min(len(v.Warnings), MaxWarnings)])
@@ -70,7 +69,8 @@ func (v Verdict) WithinBounds() Verdict {
 	return v
 }
 
-// Modified is the room that the verdict makes of r, as JSON; nil if it leaves the room alone.
+// Modified returns the room r as changed by the verdict, as JSON. It is nil if the verdict does not change
+// the room.
 func (v Verdict) Modified(r Room) ([]byte, error) {
 	if v.Modify == nil {
 		return v.Replace, nil
@@ -86,16 +86,16 @@ func (v Verdict) Modified(r Room) ([]byte, error) {
 	return modified, nil
 }
 
-// Extension is what an app adds to a room on its way to being created. A handler may set custom
-// fields to any Go value that encodes as JSON; read back, a number is a json.Number.
+// Extension has the custom fields and members that an app adds to a room before its creation. A handler
+// may set custom fields to any Go value that encodes as JSON; a decoded number is a json.Number.
 type Extension struct {
 	CustomFields map[string]any `json:"customFields,omitempty"`
 	Members      []User         `json:"members,omitempty"`
 }
 
-// ParseVerdict reads the reply of an app to a pre-event of interface i. Everything about it
-// must be right: a verdict that is half understood is not understood. Only the text of a reason or
-// a warning is mended where it is not UTF-8.
+// ParseVerdict parses and validates the reply of an app to a pre-event of interface i. It is strict: it
+// refuses the whole verdict if a part is invalid. It only repairs invalid UTF-8 in a reason or a
+// warning.
 func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 	v, err := decodeVerdict(data)
 	if err != nil {
@@ -128,25 +128,26 @@ func ParseVerdict(i Interface, data []byte) (Verdict, error) {
 	return v.WithinBounds(), nil
 }
 
-// maxVerdictNesting lets a verdict hold, one level deeper, what a request may hold.
+// maxVerdictNesting is one more than MaxNesting, because a verdict contains fields one level deeper than
+// a request.
 const maxVerdictNesting = MaxNesting + 1
 
-// decodeVerdict reads a verdict strictly. In one that changes nothing about the room it takes text
-// that is not UTF-8, and null for a warning: a denial must not get lost for its text.
+// decodeVerdict strictly decodes a verdict. In a verdict that does not change the room it accepts invalid
+// UTF-8, and null as a warning: no denial may be dropped because of its text.
 func decodeVerdict(data []byte) (v Verdict, err error) {
 	if tooDeep(data, maxVerdictNesting) {
 		return v, invalid("the verdict is nested deeper than %d arrays and objects", maxVerdictNesting)
 	}
 	if err = decode(data, &v, strict); err != nil {
-		var said Verdict
-		mending := jsonv2.JoinOptions(strict, jsontext.AllowInvalidUTF8(true), jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)))
-		if jsonv2.Unmarshal(data, &said, mending) != nil {
+		var repaired Verdict
+		repairing := jsonv2.JoinOptions(strict, jsontext.AllowInvalidUTF8(true), jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(keepNumber)))
+		if jsonv2.Unmarshal(data, &repaired, repairing) != nil {
 			return v, err
 		}
-		if said.Extend != nil || said.Modify != nil || said.Replace != nil {
+		if repaired.Extend != nil || repaired.Modify != nil || repaired.Replace != nil {
 			return v, err
 		}
-		v = said
+		v = repaired
 	}
 	if string(v.Modify) == "null" {
 		v.Modify = nil

@@ -17,19 +17,20 @@ import (
 const (
 	// minAttempt is the shortest attempt, unless less is left of the call.
 	minAttempt = 200 * time.Millisecond
-	// maxReserve is kept of an attempt's time for the answer, unless a tenth is less.
+	// maxReserve is the part of an attempt's time that is reserved for the reply to travel back. The reserve
+	// is a tenth of the attempt if that is less.
 	maxReserve = 250 * time.Millisecond
 )
 
-// attempts are those of one call.
+// attempts is the state of the attempts of one call.
 type attempts struct {
 	*Client
-	silent bool          // the last one was not answered
-	down   bool          // the last one could not be sent, as the connection is down
-	skew   time.Duration // how far the service's clock is ahead, as its last answer said
+	silent bool          // the last attempt got no reply
+	down   bool          // the last attempt was not sent, because the connection is down
+	skew   time.Duration // how far the service's clock is ahead, from its last reply
 }
 
-// next is how long the next attempt may take of what is left of the call.
+// next returns the timeout of the next attempt. left is the time left of the call.
 func (a *attempts) next(left time.Duration) time.Duration {
 	share := left * 17 / 20
 	if a.silent {
@@ -38,8 +39,8 @@ func (a *attempts) next(left time.Duration) time.Duration {
 	return min(a.cfg.AttemptTimeout, max(share, minAttempt), left)
 }
 
-// send sends the request once and waits for the answer. It does not send while the connection is down:
-// the request would leave when the connection is back, after the caller was told that it failed.
+// send sends the request once and waits for the reply. It does not send while the connection is down: the
+// client library would buffer the request and send it after a reconnect, when the call has already failed.
 func (a *attempts) send(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
 	if a.down = !a.awaitConnection(ctx); a.down {
 		return nil, errDown()
@@ -59,10 +60,10 @@ func (a *attempts) send(ctx context.Context, subject string, h nats.Header, body
 	case err == nil:
 		err = replyError(reply)
 		if errors.Is(err, &room.Error{Code: room.CodeConflict}) {
-			a.newest.forget(demanded) // the stream was made anew and ends before
+			a.newest.reset(demanded) // the stream was recreated and ends before demanded
 		}
-		a.newest.learn(reply.Header)
-		a.learnSkew(reply.Header)
+		a.newest.update(reply.Header)
+		a.updateSkew(reply.Header)
 		return reply, err
 	case errors.Is(err, nats.ErrMaxPayload):
 		return nil, room.Errorf(room.CodeTooLarge, "the request is %d bytes; the server takes at most %d", len(body), a.nc.MaxPayload())
@@ -96,9 +97,9 @@ func (c *Client) awaitConnection(ctx context.Context) bool {
 	return true
 }
 
-// learnSkew takes the time by the service's clock, which it says when the request's time was over: if
-// its clock is ahead, that may be the cause.
-func (a *attempts) learnSkew(reply nats.Header) {
+// updateSkew reads the service's clock from a reply. The service sends it when the request's deadline had
+// passed, because a clock that is ahead may be the cause.
+func (a *attempts) updateSkew(reply nats.Header) {
 	if clock, err := subjects.GetTime(reply, subjects.Clock); err == nil && !clock.IsZero() {
 		a.skew = time.Until(clock)
 	}

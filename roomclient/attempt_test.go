@@ -14,7 +14,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// sentTimes are what an attempt says of its time.
+// sentTimes are the times in the headers of an attempt.
 type sentTimes struct {
 	given    time.Duration
 	deadline time.Time
@@ -42,7 +42,7 @@ func silentFor(t *testing.T, nc *nats.Conn, n int, then func(*nats.Msg)) <-chan 
 func joined(msg *nats.Msg) { _ = msg.Respond([]byte(`{"changed":true}`)) }
 
 // The service's default budget is 4 s.
-func TestAttempt_FirstHasTheBudgetIfTheCallHas(t *testing.T) {
+func TestAttempt_FirstHasWholeBudget(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		cfg      roomclient.Config
@@ -78,7 +78,7 @@ func TestAttempt_FirstHasTheBudgetIfTheCallHas(t *testing.T) {
 	}
 }
 
-func TestAttempt_AfterSilenceOnesAreShorterAndDoNotOverlap(t *testing.T) {
+func TestAttempt_ShorterAfterSilenceWithoutOverlap(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	sent := silentFor(t, nc, 3, joined)
@@ -93,8 +93,8 @@ func TestAttempt_AfterSilenceOnesAreShorterAndDoNotOverlap(t *testing.T) {
 	}
 }
 
-// A service that answers no more has said why before.
-func TestAttempt_SilenceDoesNotHideWhyTheServiceIsUnavailable(t *testing.T) {
+// The error of the last reply is kept if later attempts get no reply.
+func TestAttempt_SilenceKeepsEarlierError(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	answered := false
@@ -111,8 +111,8 @@ func TestAttempt_SilenceDoesNotHideWhyTheServiceIsUnavailable(t *testing.T) {
 	assert.Greater(t, len(sent), 2)
 }
 
-// The service refuses what comes after its deadline, by its own clock, and says what that clock shows.
-func TestAttempt_DeadlineIsByTheServicesClock(t *testing.T) {
+// The service refuses a request after its deadline by the service's clock, and replies with that clock.
+func TestAttempt_DeadlineUsesServiceClock(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]time.Duration{"ahead": time.Hour, "behind": -time.Hour} {
 		t.Run(name, func(t *testing.T) {

@@ -4,10 +4,10 @@ import "context"
 
 type causesKey struct{}
 
-// WithCause returns a context for commands that other commands led to. The chain is the ids of those,
-// which are the ids of their events, oldest first. Every command that a Client sends with the context
-// carries it, and the room service refuses a command with more than room.MaxCauses of them. The context
-// of an app's handler has one already.
+// WithCause returns a context for commands that are caused by other commands. The chain has the ids of
+// the causes, which are also the ids of their events, oldest first. A Client sends the chain with every
+// command, and the room service refuses a command with more than room.MaxCauses causes. The context of
+// an app's handler already has a chain.
 func WithCause(ctx context.Context, chain ...string) context.Context {
 	return context.WithValue(ctx, causesKey{}, chain)
 }

@@ -29,9 +29,8 @@ func refusal(code, status, body string) *nats.Msg {
 	return &nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {status}, "Nats-Service-Error": {code}}, Data: []byte(body)}
 }
 
-// A lost answer, and answers that promise better, are followed by the same command with the
-// same id.
-func TestTheSameCommandIsSentUntilItIsAnswered(t *testing.T) {
+// After a lost reply or a temporary error, the client sends the same command with the same id.
+func TestClient_RepeatsCommandUntilFinalReply(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	answers := []*nats.Msg{
@@ -64,7 +63,7 @@ func TestTheSameCommandIsSentUntilItIsAnswered(t *testing.T) {
 	}
 }
 
-func TestAFinalAnswerIsFinal(t *testing.T) {
+func TestClient_FinalErrorIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	asked := 0
@@ -86,7 +85,7 @@ func TestAFinalAnswerIsFinal(t *testing.T) {
 	assert.Equal(t, 1, asked)
 }
 
-func TestTheDeadlineIsTheContexts(t *testing.T) {
+func TestClient_ContextDeadlineBoundsCall(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
@@ -101,7 +100,7 @@ func TestTheDeadlineIsTheContexts(t *testing.T) {
 	require.NoError(t, err)
 	_, err = roomclient.New(nc, roomclient.Config{Timeout: 50 * time.Millisecond}).Get(t.Context(), "r")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Regexp(t, `^[1-5]?\d$`, <-timeouts, "the service is told how long it has")
+	assert.Regexp(t, `^[1-5]?\d$`, <-timeouts, "the request carries its timeout")
 
 	cancelled, stop := context.WithCancel(t.Context())
 	stop()
@@ -109,7 +108,7 @@ func TestTheDeadlineIsTheContexts(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestWhatCannotBeSentOrRead(t *testing.T) {
+func TestClient_InvalidRequestOrReply(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	c := roomclient.New(nc, roomclient.Config{Timeout: 100 * time.Millisecond})

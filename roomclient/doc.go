@@ -1,17 +1,18 @@
 // Package roomclient is the Go client of the room service.
 //
-// Every command gets an id, and is sent again with the same id when the answer is lost, the
-// service is away for a moment, or it says that trying again will help. Sent twice it is
-// still done once: the second answer is that of the first. How long is tried is the
-// context's deadline, or Config.Timeout if it has none.
+// Every command has an id. The client sends it again with the same id when the reply is lost, the
+// service is down for a moment, or the error is temporary. The service executes a command once: a
+// repeated command gets the result of the first one. The client retries until the context's
+// deadline, or for Config.Timeout if there is none.
 //
-// Nothing is sent while the connection is down: the call waits for it, and ends as unavailable. Each
-// request carries the time at which its attempt ends as Room-Deadline, after which the service does not
-// do it any more. The clocks of client and service should agree to a second: by as much as the service's
-// clock is behind, a request that was delayed on its way may be done late.
+// The client sends nothing while the connection is down: the call waits for the connection, and
+// fails as unavailable at its deadline. Each request carries the end of its attempt as
+// Room-Deadline. The service does not execute the request after that time. The clocks of client and
+// service should agree to a second: if the service's clock is behind, a delayed request may be
+// executed late by that difference.
 //
-// What the service refuses comes back as a *room.Error, found with errors.As and compared by
-// code with errors.Is:
+// Errors of the service are of type *room.Error. Use errors.As to get one, and errors.Is to compare
+// its code:
 //
 //	var e *room.Error
 //	if errors.As(err, &e) && e.Code == room.CodeUserNotAllowed {

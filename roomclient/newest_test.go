@@ -14,8 +14,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// script is a room service whose replies are said beforehand. It gives the Room-Min-Seq of every
-// request back.
+// script is a room service with scripted replies. It records the Room-Min-Seq of every request.
 func script(t *testing.T, nc *nats.Conn, replies ...*nats.Msg) (asked <-chan string) {
 	t.Helper()
 	all := make(chan string, len(replies))
@@ -39,8 +38,8 @@ func atSeq(seq string, reply *nats.Msg) *nats.Msg {
 
 func plain(body string) *nats.Msg { return &nats.Msg{Data: []byte(body)} }
 
-// A client's reads are as new as whatever it has seen before.
-func TestReadsAskForTheNewestThatWasSeen(t *testing.T) {
+// A client's reads are at least as new as all its earlier results.
+func TestClient_ReadsRequestNewestSequence(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	c := roomclient.New(nc, roomclient.Config{})
@@ -75,19 +74,19 @@ func TestReadsAskForTheNewestThatWasSeen(t *testing.T) {
 	}
 	asked := script(t, nc, replies...)
 	for n, s := range steps {
-		_ = s.do() // the errors are the script's
+		_ = s.do() // the script's errors do not matter
 		assert.Equal(t, s.asked, <-asked, "step %d", n)
 	}
 }
 
-// A stream that was made anew has not got so far as the one that the client knew.
-func TestReadThatConflictsForgetsWhatWasSeen(t *testing.T) {
+// A recreated stream may end before the client's sequence.
+func TestClient_ConflictOfReadResetsSequence(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	c := roomclient.New(nc, roomclient.Config{})
 	c.NotOlderThan(1000)
 	asked := script(t, nc,
-		refusal("conflict", "409", `{"code":"conflict"}`), plain(`{"changed":false}`), // a command's says nothing of reads
+		refusal("conflict", "409", `{"code":"conflict"}`), plain(`{"changed":false}`), // a conflict of a command does not affect reads
 		atSeq("3", refusal("conflict", "409", `{"code":"conflict"}`)), atSeq("4", plain(`{"id":"r"}`)), plain(`{}`))
 	_, err := c.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: "u"}})
 	require.NoError(t, err)
@@ -101,8 +100,8 @@ func TestReadThatConflictsForgetsWhatWasSeen(t *testing.T) {
 	}
 }
 
-// Goroutines that share a client never take it back.
-func TestClientIsMonotonicForManyGoroutines(t *testing.T) {
+// Concurrent calls never lower the client's sequence.
+func TestClient_SequenceIsMonotonic(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	_, err := nc.Subscribe("room.svc.get", func(msg *nats.Msg) {
@@ -127,8 +126,8 @@ func TestClientIsMonotonicForManyGoroutines(t *testing.T) {
 	reading.Wait()
 }
 
-// Commands carry the causes that their context has; reads have none.
-func TestCommandsCarryTheirCauses(t *testing.T) {
+// Commands carry the causes of their context; reads have none.
+func TestClient_CommandsCarryCauses(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	asked := make(chan []string, 3)

@@ -6,10 +6,10 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Causes are the ids of the commands that led to a command or an event, oldest first, as its
-// header says. It returns an error of code invalid_request if one of them is no token.
+// Causes returns the causes in a header: the ids of the commands that led to the command or event,
+// oldest first. It returns an error of code invalid_request if an id is not a token.
 func Causes(h Headers) ([]string, error) {
-	chain := strings.Join(h[CausedBy], ",") // a header may come in several lines
+	chain := strings.Join(h[CausedBy], ",") // a header may have several lines
 	if chain == "" {
 		return nil, nil
 	}
@@ -25,17 +25,17 @@ func Causes(h Headers) ([]string, error) {
 	return causes, nil
 }
 
-// maxCausesBytes is more than the causes take that are allowed.
+// maxCausesBytes is more than the size of MaxCauses causes.
 const maxCausesBytes = 4 * room.MaxCauses * (room.MaxTokenBytes + 1)
 
-// CausesOfReaction are the causes of a command that an app sends because of an event, or a pre-event,
-// with these headers: the causes of the event, then the event.
+// CausesOfReaction returns the causes of a command that an app sends in reaction to an event or a
+// pre-event with these headers: the causes of the event, then the event.
 func CausesOfReaction(h Headers) []string {
 	causes, _ := Causes(h) // the service has checked them
 	return append(causes, first(h, ID))
 }
 
-// SetCauses writes the header; without causes there is none.
+// SetCauses sets the header if there are causes.
 func SetCauses(h Headers, causes []string) {
 	if len(causes) > 0 {
 		h[CausedBy] = []string{strings.Join(causes, ",")}

@@ -12,7 +12,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-func TestCausesAreTokens(t *testing.T) {
+func TestCauses_AreTokens(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string][]string{
 		"": nil, "c1": {"c1"}, "c1,c-2,c_3": {"c1", "c-2", "c_3"},
@@ -28,13 +28,13 @@ func TestCausesAreTokens(t *testing.T) {
 	}
 }
 
-func TestCausesOfReactionEndWithTheEvent(t *testing.T) {
+func TestCausesOfReaction_EndWithEvent(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []string{"c3"}, subjects.CausesOfReaction(subjects.Headers{"ce-id": {"c3"}}))
 	assert.Equal(t, []string{"c1", "c2", "c3"}, subjects.CausesOfReaction(subjects.Headers{"ce-id": {"c3"}, "Room-Caused-By": {"c1,c2"}}))
 }
 
-func TestAnEventWithoutCausesHasNoHeader(t *testing.T) {
+func TestSetCauses_NoCausesNoHeader(t *testing.T) {
 	t.Parallel()
 	_, h, _, err := subjects.EncodePost(room.Event{ID: "c", Type: room.EventDelete, Room: "r"}, "trace")
 	require.NoError(t, err)
@@ -42,8 +42,8 @@ func TestAnEventWithoutCausesHasNoHeader(t *testing.T) {
 	assert.NotContains(t, subjects.PreHeaders(room.PreRoomUserJoined, "c", "r", "trace", nil, at)(0), "Room-Caused-By")
 }
 
-// An event that comes again as a replay of its dead letter has the headers it had.
-func TestADeadLetterKeepsTheEventsHeaders(t *testing.T) {
+// A replay of a dead letter has the headers of the original event.
+func TestOrigin_HasHeadersOfEvent(t *testing.T) {
 	t.Parallel()
 	of := subjects.Delivered{Subject: "room.post.create.r", Seq: 7, Data: []byte(`{}`), Headers: subjects.Headers{
 		"ce-id": {"c3"}, "Nats-Msg-Id": {"c3"}, "Room-Caused-By": {"c1,c2"}, "Room-Replica": {"s1"},

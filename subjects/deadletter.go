@@ -9,8 +9,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// The headers that a dead letter has beside those of its event. The event's headers that mean
-// something to JetStream stand behind a prefix.
+// The headers of a dead letter, in addition to those of its event. The event's headers with a meaning
+// for JetStream get a prefix.
 const (
 	DeadApp      = "Room-App"
 	DeadError    = "Room-Error"
@@ -22,10 +22,10 @@ const (
 	originPrefix    = "Room-Event-"
 )
 
-// maxError bounds what a dead letter keeps of an error, in characters.
+// maxError bounds the error text in a dead letter, in characters.
 const maxError = 1024
 
-// Delivered is a message of the stream of events as an app has got it, there or as a replay.
+// Delivered is a message of the stream of events, delivered to an app from there or as a replay.
 type Delivered struct {
 	Subject string
 	Headers Headers
@@ -33,7 +33,7 @@ type Delivered struct {
 	Seq     uint64 // in the stream of events
 }
 
-// Origin is the message of the stream of events that a dead letter or a replay was made of.
+// Origin returns the original message in the stream of events of a dead letter or a replay.
 func Origin(h Headers, data []byte) (Delivered, error) {
 	o := Delivered{Subject: first(h, EventSubject), Headers: make(Headers, len(h)), Data: data}
 	var err error
@@ -51,7 +51,7 @@ func Origin(h Headers, data []byte) (Delivered, error) {
 	return o, nil
 }
 
-// isOfDeadLetter reports whether a header is the dead letter's and not its event's.
+// isOfDeadLetter reports whether a header belongs to the dead letter and not to its event.
 func isOfDeadLetter(key string) bool {
 	switch key {
 	case DeadApp, DeadError, DeadAttempts, EventSubject, EventSeq:
@@ -60,11 +60,11 @@ func isOfDeadLetter(key string) bool {
 	return false
 }
 
-// EncodeDead makes the message of a dead letter.
-func EncodeDead(app string, of Delivered, why error, attempts uint64) (subject string, h Headers) {
+// EncodeDead encodes a dead letter as a message.
+func EncodeDead(app string, of Delivered, reason error, attempts uint64) (subject string, h Headers) {
 	h = Headers{
 		DeadApp:      {app},
-		DeadError:    {fmt.Sprintf("%.*s", maxError, strings.ToValidUTF8(why.Error(), "?"))},
+		DeadError:    {fmt.Sprintf("%.*s", maxError, strings.ToValidUTF8(reason.Error(), "?"))},
 		DeadAttempts: {strconv.FormatUint(attempts, 10)},
 		EventSubject: {of.Subject},
 		EventSeq:     {strconv.FormatUint(of.Seq, 10)},
@@ -79,8 +79,8 @@ func EncodeDead(app string, of Delivered, why error, attempts uint64) (subject s
 	return Dead(app, event, roomID), h
 }
 
-// DecodeDead reads a message of the stream of dead letters. The error says what is wrong with a
-// message that is none.
+// DecodeDead decodes a message of the stream of dead letters. It returns an error if the message is not
+// a dead letter.
 func DecodeDead(subject string, h Headers) (room.DeadLetter, error) {
 	d := room.DeadLetter{App: first(h, DeadApp), Error: first(h, DeadError), ID: first(h, ID)}
 	d.Event, d.Room = tail(first(h, EventSubject))
@@ -95,8 +95,9 @@ func DecodeDead(subject string, h Headers) (room.DeadLetter, error) {
 	return d, err
 }
 
-// tail is what the subject of a post-event ends with, whether there is such an event or not. What
-// has another subject, as a replay that somebody made by hand, needs one as a dead letter too.
+// tail returns the event type and the room in the subject of a post-event. The type may be unknown. For
+// any other subject, such as that of a replay published by hand, both are "unknown", because a dead letter
+// needs them.
 func tail(subject string) (e room.EventType, roomID string) {
 	tokens := strings.Split(subject, ".")
 	if len(tokens) != 4 {
@@ -105,9 +106,9 @@ func tail(subject string) (e room.EventType, roomID string) {
 	return room.EventType(tokens[2]), tokens[3]
 }
 
-// DeadID is the message id of the dead letter that an app's delivery of a message becomes, so that
-// it is stored once, whoever stores it. An app that is registered anew may get the message anew,
-// from a consumer that is a new one.
+// DeadID returns the message id of a dead letter. The id is the same for every worker and room service,
+// so the dead letter is stored once. It contains the creation time of the consumer: an app that is
+// removed and registered again has a new consumer, which may deliver the message again.
 func DeadID(app, stream string, consumerMade time.Time, seq uint64) string {
 	return fmt.Sprintf("%s.%s.%d.%d", app, stream, consumerMade.UnixNano(), seq)
 }

@@ -19,7 +19,7 @@ import (
 
 var at = time.Date(2026, 1, 2, 15, 4, 5, 678901000, time.UTC)
 
-// bodies are the golden files of the domain.
+// bodies returns the golden files of package room.
 func bodies(f *testing.F) map[string][]byte {
 	f.Helper()
 	files, err := filepath.Glob("../room/testdata/*.json")
@@ -34,7 +34,7 @@ func bodies(f *testing.F) map[string][]byte {
 	return all
 }
 
-// headerLines is a message's headers as text, a line each.
+// headerLines returns a message's headers as text, one per line.
 func headerLines(h subjects.Headers) string {
 	var lines []string
 	for _, key := range slices.Sorted(maps.Keys(h)) {
@@ -55,8 +55,8 @@ func readHeaders(text string) subjects.Headers {
 	return h
 }
 
-// FuzzDecodePost: a message of the stream is an event or an error. What is an event is the same
-// when it is written and read again. A room takes it whole or not at all, and goes on either way.
+// FuzzDecodePost: a message of the stream decodes to an event or an error. An event does not change when it
+// is encoded and decoded. A room applies it completely or not at all, and then accepts its next event.
 func FuzzDecodePost(f *testing.F) {
 	all := bodies(f)
 	for n, e := range []room.EventType{room.EventCreate, room.EventDelete, room.EventUserJoin, room.EventUserLeave} {
@@ -108,8 +108,7 @@ func text(t *testing.T, v any) string {
 	return string(data)
 }
 
-// states are rooms that the event may come to: one that never was, one that lives and one that
-// was deleted.
+// states returns states that the event may be applied to: no room, an existing room, a deleted room.
 func states(t *testing.T, e room.Event) []*room.State {
 	created := room.Event{Type: room.EventCreate, Room: e.Room, Seq: 9, Version: 1, Data: room.Data{
 		Room: room.Room{ID: e.Room, SlugifiedName: "r", Type: room.Channel}, Members: []room.User{{ID: "alice"}, {ID: "carol"}},
@@ -134,21 +133,21 @@ func requireWholeOrNot(t *testing.T, s *room.State, e room.Event) {
 		require.Len(t, s.MembersAfter("", 1<<20), s.Room.MemberCount, "every member can be listed")
 	}
 	if s.Seq == ^uint64(0) {
-		return // there is no sequence behind it
+		return // there is no next sequence
 	}
 	next := room.Event{Type: room.EventCreate, Room: e.Room, Seq: s.Seq + 1, Expected: s.Seq, Version: 1, Data: room.Data{Room: room.Room{ID: e.Room}}}
 	if s.Room != nil {
 		next.Type, next.Version = room.EventDelete, s.Room.Version+1
 	}
-	require.NoError(t, room.Evolve(s, next), "the room goes on")
+	require.NoError(t, room.Evolve(s, next), "the room accepts its next event")
 }
 
-// picture is all that can be seen of a state.
+// picture has all observable parts of a state.
 func picture(t *testing.T, s *room.State) string {
 	return text(t, []any{s.Room != nil, s.Room, s.Seq, s.Applied, s.Latest, s.IsMember(""), s.MembersAfter("", 1<<20)})
 }
 
-// FuzzDecodeRejection: what is a rejection is the same when it is written and read again.
+// FuzzDecodeRejection: a rejection does not change when it is encoded and decoded.
 func FuzzDecodeRejection(f *testing.F) {
 	for _, body := range bodies(f) {
 		f.Add("room.rejected.join.r1", "c1", body)
@@ -169,8 +168,7 @@ func FuzzDecodeRejection(f *testing.F) {
 	})
 }
 
-// FuzzTimeLeft: whatever a header says, there is a time left that is more than none and can be
-// added to any.
+// FuzzTimeLeft: for any header the time left is positive and can be added to any time.
 func FuzzTimeLeft(f *testing.F) {
 	for _, seed := range []string{"", "0", "1", "-1", "250", "+5", "1e3", "2147483647", "2147483648", "9223372036854775807", " 1", "٣"} {
 		f.Add(seed)

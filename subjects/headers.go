@@ -10,14 +10,14 @@ import (
 // The headers of requests and events. NATS headers are case-sensitive.
 const (
 	CommandID = "Nats-Msg-Id"     // on a command: its id
-	TimeoutMs = "Room-Timeout-Ms" // milliseconds left to answer
-	Deadline  = "Room-Deadline"   // on a request: the time after which it must not be done, RFC 3339
+	TimeoutMs = "Room-Timeout-Ms" // milliseconds left for the reply
+	Deadline  = "Room-Deadline"   // on a request: the time after which it must not be executed, RFC 3339
 	Clock     = "Room-Clock"      // on a reply of code deadline_exceeded: the time by the clock of the room service
 	MinSeq    = "Room-Min-Seq"    // on a read: the sequence up to which the replica must have read the stream
 	Seq       = "Room-Seq"        // on a reply: the highest sequence that the replica's state may contain
-	CausedBy  = "Room-Caused-By"  // on commands, pre-events and events: the ids of the commands that led to it
+	CausedBy  = "Room-Caused-By"  // on commands, pre-events and events: the ids of the commands that caused it
 
-	CommittedBy = "Room-Replica" // on a post-event: the room service that has committed it, a slash, and the fingerprint of the request
+	CommittedBy = "Room-Replica" // on a post-event: the replica that committed it, a slash, and the fingerprint of the request
 
 	ExpectedSeq        = "Nats-Expected-Last-Subject-Sequence"
 	ExpectedSeqSubject = "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -33,12 +33,12 @@ const (
 	Time            = "ce-time"
 	DataContentType = "ce-datacontenttype"
 	RoomVersion     = "ce-roomversion"
-	RoomPrevious    = "ce-roomprevious" // the room's latest events before, of every type: create=1,userjoin=5
+	RoomPrevious    = "ce-roomprevious" // the room's latest earlier event of each type: create=1,userjoin=5
 	TraceParent     = "traceparent"
 )
 
-// TimeLeft is what the Room-Timeout-Ms header says, or the default where it says nothing that
-// can be used.
+// TimeLeft returns the time in the Room-Timeout-Ms header, or otherwise if the header is absent or not a
+// positive number.
 func TimeLeft(h Headers, otherwise time.Duration) time.Duration {
 	ms, err := strconv.ParseInt(first(h, TimeoutMs), 10, 32)
 	if err != nil || ms <= 0 {
@@ -52,7 +52,7 @@ func SetTime(h Headers, name string, t time.Time) {
 	h[name] = []string{t.UTC().Format(time.RFC3339Nano)}
 }
 
-// GetTime returns the time that a header says, the zero time if the header is absent. The error is of
+// GetTime returns the time in a header, or the zero time if the header is absent. The error is of
 // code invalid_request if the header is not a time.
 func GetTime(h Headers, name string) (time.Time, error) {
 	if len(h[name]) == 0 {

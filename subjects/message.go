@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Headers are those of a NATS message.
+// Headers are the headers of a NATS message.
 type Headers = map[string][]string
 
 // CloudEvents returns the headers of an event in binary mode.
@@ -28,25 +28,25 @@ func CloudEvents(eventType, id, roomID, traceParent string, at time.Time) Header
 	}
 }
 
-// PreHeaders returns what makes the headers of a pre-event for one app after the other, of which each
-// has so long left to answer. Those that have the same milliseconds left share theirs, so nobody may
-// change them. It is for one goroutine at a time.
+// PreHeaders returns a function that makes the headers of a pre-event for each app, with the time left for
+// its reply. Apps with the same number of milliseconds left share a map, so callers must not change the
+// result. The function is not safe for concurrent use.
 func PreHeaders(i room.Interface, id, roomID, traceParent string, causes []string, at time.Time) func(left time.Duration) Headers {
 	var h Headers
-	var said int64
+	var lastMs int64
 	return func(left time.Duration) Headers {
-		if ms := max(1, left.Milliseconds()); h == nil || ms != said {
+		if ms := max(1, left.Milliseconds()); h == nil || ms != lastMs {
 			h = CloudEvents(PreType(i), id, roomID, traceParent, at)
 			h[TimeoutMs] = []string{strconv.FormatInt(ms, 10)}
 			SetCauses(h, causes)
-			said = ms
+			lastMs = ms
 		}
 		return h
 	}
 }
 
-// EncodePost makes the message of a post-event. The guard's headers and the message id are
-// left to whoever publishes it.
+// EncodePost encodes a post-event as a message. The publisher adds the headers of the guard and the
+// message id.
 func EncodePost(e room.Event, traceParent string) (subject string, h Headers, data []byte, err error) {
 	data, err = json.Marshal(&e.Data)
 	if err != nil {
@@ -62,18 +62,18 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	return Post(e.Type, e.Room), h, data, nil
 }
 
-// committedWith stands between the replica that has committed an event and the fingerprint of its
-// request. They share a header: one more would make the maps of all headers twice as large.
+// committedWith separates the replica and the fingerprint in the CommittedBy header. They share a header,
+// because one more header would double the size of every header map.
 const committedWith = "/"
 
-// Committer is the replica of the room service that has committed an event with these headers, empty
-// if they do not say.
+// Committer returns the replica of the room service that committed an event with these headers, or "" if
+// it is unknown.
 func Committer(h Headers) string {
 	replica, _, _ := strings.Cut(first(h, CommittedBy), committedWith)
 	return replica
 }
 
-// EncodeRejection makes the message of a rejection.
+// EncodeRejection encodes a rejection as a message.
 func EncodeRejection(r room.Rejection, traceParent string) (subject string, h Headers, data []byte, err error) {
 	data, err = json.Marshal(&r)
 	if err != nil {
@@ -82,8 +82,8 @@ func EncodeRejection(r room.Rejection, traceParent string) (subject string, h He
 	return Rejected(r.Command, r.Room), CloudEvents(RejectedType(r.Command), r.ID, r.Room, traceParent, r.Time), data, nil
 }
 
-// DecodeRejection reads a message of the stream of rejections. The error says what is wrong
-// with a message that is none.
+// DecodeRejection decodes a message of the stream of rejections. It returns an error if the message is
+// not a rejection.
 func DecodeRejection(subject string, h Headers, data []byte) (room.Rejection, error) {
 	var r room.Rejection
 	if err := room.DecodeLenient(data, &r); err != nil {
@@ -98,8 +98,8 @@ func DecodeRejection(subject string, h Headers, data []byte) (room.Rejection, er
 	return r, room.ValidateToken("id", r.ID)
 }
 
-// DecodePost reads a message of the stream as a post-event. The error says what is wrong
-// with a message that is none.
+// DecodePost decodes a message of the stream of events. It returns an error if the message is not a
+// post-event.
 func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event, error) {
 	e, err := DecodePostHeaders(subject, h, seq)
 	if err != nil {
@@ -108,7 +108,7 @@ func DecodePost(subject string, h Headers, data []byte, seq uint64) (room.Event,
 	return e, room.DecodeLenient(data, &e.Data)
 }
 
-// DecodePostHeaders is DecodePost for who has no need of the body yet.
+// DecodePostHeaders is DecodePost without the body.
 func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error) {
 	e := room.Event{Seq: seq, ID: first(h, ID)}
 	e.Replica, e.Fingerprint, _ = strings.Cut(first(h, CommittedBy), committedWith)

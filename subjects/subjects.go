@@ -47,29 +47,29 @@ const (
 	AllReplays    = "room.replay.>"
 	GivenUp       = "ROOM_GIVEN_UP"
 	AppsBucket    = "ROOM_APPS"
-	AppsStream    = bucketStream + AppsBucket // that the bucket is made of
+	AppsStream    = bucketStream + AppsBucket // the stream of the bucket
 	AllApps       = bucketKeys + AppsBucket + ".>"
 	// RegistryRevision and RegistryApps are keys in the metadata of ROOM_EVENTS: the last known revision of
-	// the bucket, and the apps registered then.
+	// the bucket, and the apps that were registered at that revision.
 	RegistryRevision = "roombus.registry.revision"
 	RegistryApps     = "roombus.registry.apps"
-	// Restoring is a key in the metadata of ROOM_EVENTS while a backup is restored: when that began.
+	// Restoring is a key in the metadata of ROOM_EVENTS while a backup is restored: the start of the restore.
 	Restoring    = "roombus.restoring"
 	bucketStream = "KV_"
 	bucketKeys   = "$KV."
 
 	Snapshots       = "ROOM_SNAPSHOTS"
-	SnapshotsStream = "OBJ_" + Snapshots // that the object store is made of
+	SnapshotsStream = "OBJ_" + Snapshots // the stream of the object store
 	Snapshot        = "projection"       // the object
 
 	AllSnapshotMetas = snapshotMetas + ">"
 	snapshotMetas    = "$O." + Snapshots + ".M."
 )
 
-// BucketStream is the stream that a key-value bucket is made of.
+// BucketStream is the stream of a key-value bucket.
 func BucketStream(bucket string) string { return bucketStream + bucket }
 
-// AllKeys are the subjects of that stream.
+// AllKeys filters all keys of a bucket.
 func AllKeys(bucket string) string { return bucketKeys + bucket + ".>" }
 
 // AppKey is the subject of an app's registration in the bucket.
@@ -81,11 +81,11 @@ func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
 
-// Deciding is the subject on which replicas of the service tell each other of commands about which apps
-// take their time.
+// Deciding is the subject on which replicas of the service tell each other about commands that wait for slow
+// apps.
 const Deciding = "room.deciding"
 
-// Handover is the subject on which one replica of the service gets commands from the others.
+// Handover is the subject on which a replica of the service receives commands from other replicas.
 func Handover(replica string, e room.EventType) string {
 	return "room.handover." + replica + "." + e.Command()
 }
@@ -96,8 +96,8 @@ const AllPre = "room.pre.>"
 // Pre is the subject on which an app is asked.
 func Pre(i room.Interface, app string) string { return PreType(i) + "." + app }
 
-// PreRetry is the subject on which every worker of an app hears of a pre-event that one of them
-// has not answered yet.
+// PreRetry is the subject on which every worker of an app receives a pre-event that another worker has not
+// answered yet.
 func PreRetry(i room.Interface, app string) string { return Pre(i, app) + ".retry" }
 
 // PreType is the subject of a pre-event without the app: its CloudEvents type.
@@ -106,18 +106,18 @@ func PreType(i room.Interface) string { return "room.pre." + i.Token() }
 // AppQueue is the queue group of an app's workers.
 func AppQueue(app string) string { return app }
 
-// Durable is the name of an app's consumers, that of post-events and that of replays.
+// Durable is the name of an app's consumers of post-events and of replays.
 func Durable(app string) string { return app }
 
-// BehindKey is the key in the metadata of an app's consumer of the sequence behind which the app
-// gets events of a type, if it began to implement it later than others.
+// BehindKey is a key in the metadata of an app's consumer, for a type of event that was added to its
+// filters later. The value is the sequence after which the consumer delivers events of that type.
 func BehindKey(e room.EventType) string { return "roombus.behind." + string(e) }
 
 // Turn is the subject on which an app's workers tell each other which events of a room are done.
 func Turn(app string) string { return "room.turn." + app }
 
-// GivenUpOf is the subject on which the server says that the consumers of a stream have given
-// a message up, having delivered it as often as they may.
+// GivenUpOf is the subject of the server's advisories that a message has reached the max deliveries of a
+// consumer of the stream.
 func GivenUpOf(stream string) string {
 	return "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES." + stream + ".*"
 }
@@ -129,7 +129,7 @@ func Post(e room.EventType, roomID string) string { return PostType(e) + "." + r
 func PostType(e room.EventType) string { return "room.post." + string(e) }
 
 // PostsOf filters the events of one room. It is also the filter of the commit's guard, which
-// only holds among writers that use the identical string.
+// only protects against writers that use the identical string.
 func PostsOf(roomID string) string { return "room.post.*." + roomID }
 
 // PostsLike filters the events of one type in all rooms.
@@ -149,12 +149,12 @@ func Dead(app string, e room.EventType, roomID string) string {
 	return "room.dead." + app + "." + string(e) + "." + roomID
 }
 
-// DeadLike filters dead letters by what is not empty.
+// DeadLike filters dead letters by app, type and room. An empty argument matches all.
 func DeadLike(app string, e room.EventType, roomID string) string {
 	return Dead(cmp.Or(app, "*"), cmp.Or(e, "*"), cmp.Or(roomID, "*"))
 }
 
-// Replay is the subject of a dead letter that its app gets once more.
+// Replay is the subject of a replayed dead letter.
 func Replay(app string, e room.EventType, roomID string) string {
 	return "room.replay." + app + "." + string(e) + "." + roomID
 }
@@ -165,7 +165,7 @@ func ReplaysOf(app string) string { return "room.replay." + app + ".>" }
 // DeadOf filters the dead letters of one app.
 func DeadOf(app string) string { return "room.dead." + app + ".>" }
 
-// AppOf is the app of a dead letter's or replay's subject.
+// AppOf returns the app in the subject of a dead letter or a replay.
 func AppOf(subject string) string {
 	tokens := strings.SplitN(subject, ".", 4)
 	if len(tokens) < 4 {
@@ -174,16 +174,16 @@ func AppOf(subject string) string {
 	return tokens[2]
 }
 
-// SnapshotParts is the subject of the parts of the object of that id in the store of snapshots.
+// SnapshotParts is the subject of the chunks of the object with that id in the snapshot store.
 func SnapshotParts(id string) string { return "$O." + Snapshots + ".C." + id }
 
-// SnapshotMeta is the subject of what the store of snapshots knows of the object.
+// SnapshotMeta is the subject of the object's metadata in the snapshot store.
 func SnapshotMeta() string {
 	return snapshotMetas + base64.URLEncoding.EncodeToString([]byte(Snapshot))
 }
 
-// ParsePost takes the subject of a post-event apart. The room is known even if the type of
-// event is not one that exists; ok is false if there is no room in the subject.
+// ParsePost parses the subject of a post-event. The type of event may be unknown. ok is false if the
+// subject has no room.
 func ParsePost(subject string) (e room.EventType, roomID string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, "room.post.")
 	kind, roomID, _ := strings.Cut(rest, ".")

@@ -13,7 +13,7 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-func TestSubjectsOfTheTenInterfaces(t *testing.T) {
+func TestSubjects_TenInterfaces(t *testing.T) {
 	t.Parallel()
 	for i, subject := range map[room.Interface]string{
 		room.PreRoomCreatePrevent: "room.pre.createprevent.app",
@@ -47,8 +47,8 @@ func TestParsePost(t *testing.T) {
 	}
 }
 
-// Each app is told what it has left, and those that have the same share their headers.
-func TestPreHeadersSayWhatIsLeft(t *testing.T) {
+// The headers of each app have its time left, and apps with the same time share their headers.
+func TestPreHeaders_TimeLeft(t *testing.T) {
 	t.Parallel()
 	headers := subjects.PreHeaders(room.PreRoomUserJoined, "c1", "r", "00-trace", []string{"c0", "c-1"}, time.UnixMicro(0).UTC())
 	first := headers(5 * time.Millisecond)
@@ -60,13 +60,13 @@ func TestPreHeadersSayWhatIsLeft(t *testing.T) {
 	for left, says := range map[time.Duration]string{2500 * time.Microsecond: "2", time.Microsecond: "1", 0: "1", -time.Second: "1"} {
 		assert.Equal(t, []string{says}, headers(left)["Room-Timeout-Ms"], left)
 	}
-	assert.Equal(t, []string{"5"}, first["Room-Timeout-Ms"], "what was sent stays as it was")
+	assert.Equal(t, []string{"5"}, first["Room-Timeout-Ms"], "the first headers do not change")
 	headers(5 * time.Millisecond)["shared"] = nil
 	assert.Contains(t, headers(5*time.Millisecond+time.Microsecond), "shared")
 }
 
-// What is written as a message is read as the event it was.
-func TestPostsAreReadAsWritten(t *testing.T) {
+// Encoding and decoding an event gives the same event.
+func TestPost_EncodeDecode(t *testing.T) {
 	t.Parallel()
 	token := rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -100,7 +100,7 @@ func TestPostsAreReadAsWritten(t *testing.T) {
 	})
 }
 
-func TestAnEventNamesTheLatestOfEveryType(t *testing.T) {
+func TestPost_HeaderHasLatestOfEveryType(t *testing.T) {
 	t.Parallel()
 	subject, h, data, err := subjects.EncodePost(room.Event{
 		ID: "c", Type: room.EventUserJoin, Room: "r", Previous: room.Latest{Create: 3, UserJoin: 12},
@@ -116,7 +116,7 @@ func TestAnEventNamesTheLatestOfEveryType(t *testing.T) {
 	}
 }
 
-func TestRejectionsAreReadAsWritten(t *testing.T) {
+func TestRejection_EncodeDecode(t *testing.T) {
 	t.Parallel()
 	r := room.Rejection{
 		ID: "c1", Time: time.UnixMicro(1).UTC(), Command: "join", Room: "r", User: "u", Kind: room.RejectionDenied,

@@ -1,13 +1,13 @@
-// Package appworkertest runs an app's handlers against events made by hand, without a server, and is
-// as strict as the room service.
+// Package appworkertest runs an app's handlers on events that the test creates, without a server. It is as
+// strict as the room service.
 //
 //	app := appworkertest.New(t, guard{})
 //	verdict, err := app.Ask(room.PreRoomUserJoined, room.UserJoin{JoiningUser: room.User{ID: "mallory"}})
 //	created, err := app.Create(room.CreateRequest{...})
 //
-// Every event goes through JSON and back, so that handlers see what the wire would bring them. A
-// verdict is read and applied as the service does it: what the service would drop is an error. With
-// the app's manifest, NewWith, its conditions and its timeout count too.
+// Every event is encoded to JSON and decoded, so that handlers see the event as on the wire. A verdict is
+// parsed and applied as the service does it; a verdict that the service would drop is an error. NewWith
+// also applies the conditions and the timeout of the app's manifest.
 package appworkertest
 
 import (
@@ -30,15 +30,15 @@ type App struct {
 	rooms      appworker.RoomService
 }
 
-// New makes an app of the handlers, with a manifest that says nothing but what they implement. The
-// test fails at once if appworker.Run would refuse them.
+// New returns an app of the handlers, with a minimal manifest that lists the interfaces they implement.
+// The test fails at once if appworker.Run would refuse them.
 func New(t testing.TB, handlers ...any) *App {
 	t.Helper()
 	return NewWith(t, appworker.Manifest{ID: "app", Version: "0.0.0"}, handlers...)
 }
 
-// NewWith makes an app of the manifest and the handlers. The test fails at once if appworker.Run or
-// the room service would refuse them. An app that is registered as disabled is asked all the same.
+// NewWith returns an app of the manifest and the handlers. The test fails at once if appworker.Run or
+// the room service would refuse them. An app whose manifest says disabled is asked anyway.
 func NewWith(t testing.TB, m appworker.Manifest, handlers ...any) *App {
 	t.Helper()
 	app, err := appworker.NewApp(m, handlers...)
@@ -52,7 +52,7 @@ func NewWith(t testing.TB, m appworker.Manifest, handlers ...any) *App {
 	return &App{t: t, app: app, conditions: conditions, rooms: noRooms{t}}
 }
 
-// WithRooms makes the room service that handlers get from appworker.Rooms, such as NewRooms. Without
+// WithRooms sets the room service that appworker.Rooms returns to handlers, such as NewRooms(). Without
 // it, the test fails when a handler uses the room service.
 func (a *App) WithRooms(rooms appworker.RoomService) *App {
 	a.rooms = rooms
@@ -60,12 +60,12 @@ func (a *App) WithRooms(rooms appworker.RoomService) *App {
 }
 
 // Ask runs the handler of a pre-event: a room.Create, room.Delete, room.UserJoin or room.UserLeave.
-// The test fails at once if the event is not that of the interface. The error is the handler's
-// failure, or says why the room service would drop the verdict.
+// The test fails at once if the event does not belong to the interface. The error is the handler's
+// failure, or the reason why the room service would drop the verdict.
 //
-// Where the manifest's condition for the interface does not hold, the handler is not asked and the
-// verdict is room.Skip. What the service fills in and a room.Create leaves out is filled in: the room's id,
-// its slugifiedName, type and creator, and the creator among the members.
+// If the manifest's condition for the interface does not hold, Ask does not run the handler and returns
+// room.Skip. In a room.Create, Ask fills in the empty fields that the service fills in: the room's id,
+// slugifiedName, type and creator, and the creator among the members.
 func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 	a.t.Helper()
 	d := a.draft(i, e)
@@ -74,7 +74,7 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 		return answer.Verdict, err
 	}
 	answers := []room.Answer{answer}
-	_, _ = room.Combine(d, i, answers) // the error is a denial, which the verdict says
+	_, _ = room.Combine(d, i, answers) // the error is a denial, which the verdict has too
 	if answers[0].Outcome == room.Failed {
 		return answer.Verdict, errors.New(answers[0].Reason)
 	}
@@ -85,7 +85,7 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 const handlerTimeout = 10 * time.Minute
 
 // Tell runs the handler of a post-event: a room.Created, room.Deleted, room.UserJoined or
-// room.UserLeft. The error is what the handler returned.
+// room.UserLeft. It returns the handler's error.
 func (a *App) Tell(e any) error {
 	a.t.Helper()
 	i, ref, err := postEvent(e)
@@ -97,8 +97,8 @@ func (a *App) Tell(e any) error {
 	return a.app.Tell(ctx, a.rooms, i, a.encode(e), ref)
 }
 
-// ask runs the handler on the draft. The error is why there is no verdict that can be used; the
-// answer's outcome says so too.
+// ask runs the handler on the draft. An error means that there is no usable verdict; the outcome of the
+// answer has the kind of error.
 func (a *App) ask(i room.Interface, d room.Draft) (room.Answer, error) {
 	a.t.Helper()
 	m := a.app.Manifest
@@ -118,14 +118,14 @@ func (a *App) ask(i room.Interface, d room.Draft) (room.Answer, error) {
 	began := time.Now()
 	err := a.decide(i, d, &answer)
 	answer.Took = time.Since(began)
-	var elsewhere *appworker.UnavailableError
+	var unavailable *appworker.UnavailableError
 	switch {
 	case err == nil:
 		answer.Outcome, answer.Reason = answer.Verdict.Verdict.Outcome(), answer.Verdict.Reason
 		return answer, nil
 	case errors.Is(err, context.DeadlineExceeded):
 		answer.Outcome = room.TimedOut
-	case errors.As(err, &elsewhere):
+	case errors.As(err, &unavailable):
 		answer.Outcome = room.Unavailable
 	default:
 		answer.Outcome = room.Failed
@@ -138,14 +138,14 @@ func (a *App) decide(i room.Interface, d room.Draft, answer *room.Answer) error 
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.t.Context(), a.app.Manifest.Timeout())
 	defer cancel()
-	said, err := a.app.Ask(ctx, a.rooms, i, a.encode(d.Data))
+	verdict, err := a.app.Ask(ctx, a.rooms, i, a.encode(d.Data))
 	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("no verdict within %s: %w", a.app.Manifest.Timeout(), ctx.Err())
 	}
-	reply, err := room.Encode(said)
+	reply, err := room.Encode(verdict)
 	if err != nil {
 		return err
 	}

@@ -70,14 +70,14 @@ func (all) PostRoomUserLeave(context.Context, room.UserLeft) error {
 	return appworker.RetryLater(time.Minute, errors.New("busy"))
 }
 
-// rooms is a room service that knows one room.
+// rooms is a room service with one room.
 type rooms struct{ *roomclient.Client }
 
 func (rooms) Get(context.Context, string) (room.Room, error) {
 	return room.Room{DisplayName: "Harbor"}, nil
 }
 
-func TestAllTen(t *testing.T) {
+func TestApp_RunsAllTenInterfaces(t *testing.T) {
 	t.Parallel()
 	handlers := all{told: make(chan room.EventRef, 10)}
 	app := appworkertest.New(t, handlers).WithRooms(rooms{})
@@ -121,7 +121,7 @@ func TestAllTen(t *testing.T) {
 	assert.Equal(t, time.Minute, retry.After)
 }
 
-func TestNotImplemented(t *testing.T) {
+func TestApp_InterfaceNotImplemented(t *testing.T) {
 	t.Parallel()
 	app := appworkertest.New(t, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoin) error {
 		if _, ok := ctx.Deadline(); !ok || appworker.Rooms(ctx) == nil {
@@ -136,8 +136,8 @@ func TestNotImplemented(t *testing.T) {
 	require.ErrorContains(t, app.Tell(room.UserLeft{}), "does not implement PostRoomUserLeave")
 }
 
-// Whatever room a handler returns: the verdict, applied, is that room.
-func TestModify_TheVerdictIsTheRoomReturned(t *testing.T) {
+// For any room that a handler returns, applying the verdict gives that room.
+func TestModify_VerdictGivesReturnedRoom(t *testing.T) {
 	t.Parallel()
 	var fields func(depth int) *rapid.Generator[map[string]any]
 	fields = func(depth int) *rapid.Generator[map[string]any] {

@@ -9,12 +9,12 @@ import (
 // commandID is the id of the commands that the app is asked about.
 const commandID = "command"
 
-// Create runs a creation as the room service does: the app is asked whether to prevent it, then what
-// to add, then what to modify, and with the reinvocation policy if_needed once more whether to prevent
-// what became of it. It returns the room, its members, the app's outcomes and its warnings: the body of the
-// post-event, if there is no error. The error is what a client of the service gets, a *room.Error:
-// the request is invalid, the app prevents the creation, or gives no usable verdict and is essential.
-// Where it is not essential, its failure is an outcome in Apps and the creation goes on.
+// Create runs a creation as the room service does: it asks the app to prevent, then to extend, then to
+// modify it. With the reinvocation policy if_needed it asks the app again to prevent a draft that has
+// changed. Create returns the body of the post-event: the room, its members, the app's outcomes and
+// warnings. The error is a *room.Error as a client of the service gets it: the request is invalid, the app
+// prevents the creation, or the app is essential and gives no usable verdict. If the app is not essential,
+// its failure is an outcome in Apps and the creation continues.
 func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 	a.t.Helper()
 	request, err := room.DecodeRequest(room.EventCreate, commandID, a.encode(r))
@@ -37,7 +37,7 @@ func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 		if !m.Has(i) || again && !draft.Differs(first) {
 			continue
 		}
-		answer, _ := a.ask(i, asked(*draft)) // the outcome says why there is no verdict
+		answer, _ := a.ask(i, asked(*draft)) // the outcome has the error
 		answer.Reinvoked = again
 		if *draft, err = room.Combine(*draft, i, []room.Answer{answer}); err != nil {
 			return draft.Data, err
@@ -46,7 +46,7 @@ func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 	return draft.Final(), nil
 }
 
-// asked is the draft as apps see it: without what they have said so far.
+// asked returns the draft as apps see it: without the outcomes and warnings so far.
 func asked(d room.Draft) room.Draft {
 	d.Data.Apps, d.Data.Warnings = nil, nil
 	return d

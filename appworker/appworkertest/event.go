@@ -17,10 +17,10 @@ var preEvents = map[room.EventType]reflect.Type{
 	room.EventUserLeave: reflect.TypeFor[room.UserLeave](),
 }
 
-// bounds are those of a NATS server with the default of 1 MiB a message.
+// bounds are the bounds with a NATS server's default maximum of 1 MiB a message.
 var bounds = room.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}
 
-// draft is the change that the event is about. The test fails if there is none.
+// draft returns the change that the event describes. The test fails if the event is not valid for i.
 func (a *App) draft(i room.Interface, e any) room.Draft {
 	a.t.Helper()
 	if err := checkEvent(i, e); err != nil {
@@ -53,7 +53,7 @@ func checkEvent(i room.Interface, e any) error {
 	return nil
 }
 
-// complete fills in what the service fills in and requires of a room that is to be created.
+// complete fills in the fields that the service requires or sets when it creates a room.
 func complete(d *room.Data) {
 	r := &d.Room
 	r.ID = cmp.Or(r.ID, "room")

@@ -9,7 +9,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// noRooms fails the test when a handler uses the room service, and answers with the reason.
+// noRooms fails the test when a handler uses the room service, and returns the reason as the error.
 type noRooms struct{ t testing.TB }
 
 func (n noRooms) used(method string) error {

@@ -14,19 +14,19 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// Rooms is a room service in memory, for handlers that use one. It decides commands as the room
-// service does, with its errors, and does a command that is sent again under its id once. It asks no
-// apps.
+// Rooms is an in-memory room service for handlers that use one. It decides commands as the room service
+// does, with the same errors. It executes a command with the same id only once. It asks no apps. Rooms is
+// safe for concurrent use.
 type Rooms struct {
 	mu     sync.Mutex
 	states map[string]*room.State
-	done   map[string]room.Event // by the command's id
+	done   map[string]room.Event // by command id
 	seq    uint64
 }
 
 var _ appworker.RoomService = (*Rooms)(nil)
 
-// NewRooms is a room service without rooms.
+// NewRooms returns a room service without rooms.
 func NewRooms() *Rooms {
 	return &Rooms{states: make(map[string]*room.State), done: make(map[string]room.Event)}
 }
@@ -118,11 +118,11 @@ func (s *Rooms) do(ctx context.Context, r room.Request, opts []roomclient.Option
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if was, again := s.done[id]; again {
-		if !was.Answers(r) {
-			return room.Result{}, room.Errorf(room.CodeInvalidRequest, "command %s has been done, and asked for something else", id)
+	if event, done := s.done[id]; done {
+		if !event.Answers(r) {
+			return room.Result{}, room.Errorf(room.CodeInvalidRequest, "command id %s was used for another request", id)
 		}
-		return was.Result(), nil
+		return event.Result(), nil
 	}
 	return s.commit(id, r)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// recorder is a test that may fail, in a goroutine of its own.
+// recorder is a testing.TB for a test that may fail, in a separate goroutine.
 type recorder struct {
 	testing.TB
 	said strings.Builder
@@ -29,7 +29,7 @@ func (r *recorder) Fatal(args ...any) {
 	runtime.Goexit()
 }
 
-// failure runs a test and returns how it failed.
+// failure runs a test and returns its failure message.
 func failure(t *testing.T, test func(testing.TB)) string {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -50,7 +50,7 @@ type (
 
 func allow(context.Context, room.UserJoin) error { return nil }
 
-// What cannot come from the room service ends the test: it is the test's mistake.
+// An event that the room service cannot send is a mistake of the test and ends it.
 func TestAsk_MistakesOfTheTestEndIt(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -83,7 +83,7 @@ func TestAsk_MistakesOfTheTestEndIt(t *testing.T) {
 	}), "undeclared reference")
 }
 
-// What the room service would drop is an error.
+// A verdict that the room service would drop is an error.
 func TestAsk_DroppedVerdictsAreErrors(t *testing.T) {
 	t.Parallel()
 	draft := room.Create{Room: room.Room{ID: "r", SlugifiedName: "r", Type: room.Channel, CustomFields: map[string]any{"tier": "gold"}}}
@@ -129,7 +129,7 @@ func users(n int) (all []room.User) {
 	return all
 }
 
-// A verdict after the app's time is none.
+// A verdict after the app's timeout is an error.
 func TestAsk_LateVerdictIsAnError(t *testing.T) {
 	t.Parallel()
 	late := join(func(ctx context.Context, _ room.UserJoin) error {
@@ -160,7 +160,7 @@ func TestAsk_ConditionsOfTheManifestCount(t *testing.T) {
 	require.ErrorContains(t, err, "its condition cannot be evaluated")
 }
 
-// Without a room service, a handler that uses one fails the test, and not with a nil pointer.
+// Without a room service, a handler that uses one fails the test with a clear message.
 func TestRooms_NoneFailsTheTest(t *testing.T) {
 	t.Parallel()
 	said := failure(t, func(t testing.TB) {
@@ -217,7 +217,7 @@ func TestCreate_RunsAllPhases(t *testing.T) {
 	assert.Equal(t, 3, created.Room.MemberCount)
 	assert.Equal(t, []room.User{{ID: "ann"}, {ID: "bob"}, {ID: "helpbot"}}, created.Members)
 	assert.Equal(t, []string{"asked", "asked"}, created.Warnings)
-	assert.Equal(t, []string{"", "room of 50"}, o.checked, "asked again about what became of the room")
+	assert.Equal(t, []string{"", "room of 50"}, o.checked, "asked again about the changed room")
 	var outcomes []string
 	for _, a := range created.Apps {
 		outcomes = append(outcomes, fmt.Sprintf("%s %s %v %t", a.Interface, a.Outcome, a.Changed, a.Reinvoked))
@@ -240,7 +240,7 @@ func TestCreate_RunsAllPhases(t *testing.T) {
 	require.ErrorContains(t, err, "creator.id is required")
 }
 
-// A failure is an outcome, and blocks the creation only where the app is essential.
+// A failure is recorded as an outcome, and blocks the creation only if the app is essential.
 func TestCreate_FailureOfTheApp(t *testing.T) {
 	t.Parallel()
 	request := room.CreateRequest{Room: room.NewRoom{SlugifiedName: "s", Type: room.Channel, Description: "broken"}, Creator: room.User{ID: "ann"}}

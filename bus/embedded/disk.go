@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// diskReserve is what the server leaves free of its disk. What it takes between two looks is
-	// far less, and so is what it writes about consumers, which nobody can refuse.
-	diskReserve = 64 << 20
-	diskLook    = 250 * time.Millisecond
+	// diskReserve is the number of bytes that the server leaves free on its disk. Between two checks
+	// the server writes far less. It also writes far less consumer state, which cannot be refused.
+	diskReserve       = 64 << 20
+	diskCheckInterval = 250 * time.Millisecond
 )
 
-// disk keeps the embedded server going while its disk is full. A stream whose write has failed
-// takes nothing any more until JetStream starts anew, and answers nobody. So JetStream refuses
-// all messages before the disk is full, and should another program have filled it faster, it is
-// started anew when there is room again. Connections stay through both.
+// disk keeps the embedded server running while its disk is full. After a failed write a stream
+// stores nothing and answers no request until JetStream restarts. Therefore JetStream refuses all
+// messages before the disk is full. If another program fills the disk faster, JetStream is
+// restarted once there is free space again. Connections survive both.
 type disk struct {
 	server *server.Server
 	dir    string
 	free   func(dir string) (bytes int64, known bool)
 	log    *slog.Logger
-	failed atomic.Bool // a write, since JetStream was started
+	failed atomic.Bool // a write has failed since JetStream was started
 	full   bool
 }
 
-// watch looks until the context ends.
+// watch checks the disk until the context ends.
 func (d *disk) watch(ctx context.Context) {
-	for ticker := time.NewTicker(diskLook); ; {
-		d.look()
+	for ticker := time.NewTicker(diskCheckInterval); ; {
+		d.check()
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -45,26 +45,26 @@ func (d *disk) watch(ctx context.Context) {
 	}
 }
 
-func (d *disk) look() {
+func (d *disk) check() {
 	free, known := d.free(d.dir)
 	full := known && free < diskReserve
 	if d.full && known {
-		full = free < diskReserve+diskReserve/4 // not on and off at the bound
+		full = free < diskReserve+diskReserve/4 // hysteresis
 	}
 	err := d.set(full)
 	switch {
 	case err != nil:
-		d.log.Error("cannot tell JetStream what room there is on the disk", "free", free, "error", err)
+		d.log.Error("JetStream limits not updated for the free disk space", "free", free, "error", err)
 	case full && !d.full:
-		d.log.Error("the disk is full: JetStream takes nothing until there is room", "folder", d.dir, "free", free, "reserve", diskReserve)
+		d.log.Error("disk full: JetStream refuses messages until there is free space", "folder", d.dir, "free", free, "reserve", diskReserve)
 		d.full = true
 	case !full && d.full:
-		d.log.Info("there is room on the disk again", "folder", d.dir, "free", free)
+		d.log.Info("disk has free space again", "folder", d.dir, "free", free)
 		d.full = false
 	}
 }
 
-// set makes JetStream refuse messages, or take them.
+// set makes JetStream refuse or accept messages.
 func (d *disk) set(full bool) error {
 	if !full && (d.failed.Load() || !d.server.JetStreamEnabled()) {
 		return d.restart()
@@ -81,9 +81,9 @@ func (d *disk) set(full bool) error {
 	return d.server.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits})
 }
 
-// restart starts JetStream anew, without limits.
+// restart restarts JetStream, without limits.
 func (d *disk) restart() error {
-	d.log.Warn("starting JetStream anew, since a write has failed")
+	d.log.Warn("restarting JetStream after a failed write")
 	if err := d.server.ShutdownJetStream(); err != nil {
 		return fmt.Errorf("stopping JetStream: %w", err)
 	}
@@ -94,8 +94,8 @@ func (d *disk) restart() error {
 	return nil
 }
 
-// fail takes note of a write that has failed for want of room. The server says so in its log
-// alone.
+// fail records a write that failed because the disk is full. The server reports it only in its
+// log.
 func (d *disk) fail(logged []any) {
 	for _, v := range logged {
 		if err, ok := v.(error); ok && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {

@@ -4,7 +4,7 @@ package embedded
 
 import "syscall"
 
-// freeBytes is what a process may still write to the folder's disk.
+// freeBytes returns the number of bytes that a process may still write to the folder's disk.
 func freeBytes(dir string) (bytes int64, known bool) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {

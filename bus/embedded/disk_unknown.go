@@ -2,5 +2,5 @@
 
 package embedded
 
-// freeBytes is not known here: what is full shows when a write fails.
+// freeBytes is not implemented on this system: a full disk shows when a write fails.
 func freeBytes(string) (bytes int64, known bool) { return 0, false }

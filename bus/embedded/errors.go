@@ -2,12 +2,12 @@ package embedded
 
 import "errors"
 
-// Errors of starting.
+// Errors of Start.
 var (
 	// ErrAddressInUse is returned when another process listens on the address.
 	ErrAddressInUse = errors.New("address in use")
 	// ErrStoreLocked is returned when another server runs on the storage folder.
 	ErrStoreLocked = errors.New("another server runs on this folder")
-	// ErrStoreUnwritable is returned when the storage folder cannot be made or written.
+	// ErrStoreUnwritable is returned when the storage folder cannot be created or written.
 	ErrStoreUnwritable = errors.New("cannot write to the folder")
 )

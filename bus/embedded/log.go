@@ -5,12 +5,12 @@ import (
 	"log/slog"
 )
 
-// serverLog hands the embedded server's log to slog. The server does not return the error
-// that keeps it from starting, it logs it as fatal: the first of those is kept.
+// serverLog forwards the embedded server's log to slog. The server does not return the error
+// that prevents its start, it logs it as fatal. serverLog keeps the first fatal message.
 type serverLog struct {
 	logger *slog.Logger
 	fatal  chan string
-	failed func(logged []any) // is told of every error
+	failed func(logged []any) // called with the arguments of every error
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) {

@@ -1,5 +1,5 @@
 // Package embedded runs a NATS server with JetStream inside this process, on a locked folder, and keeps it
-// going when its disk is full.
+// running when its disk is full.
 package embedded
 
 import (
@@ -20,38 +20,39 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Clients that do not answer two pings in a row are cut off: a worker behind a broken link must not be
-// sent requests for minutes.
+// The server disconnects a client that does not answer two consecutive pings. Otherwise a worker behind a
+// broken link would be sent requests for minutes.
 const (
 	pingInterval = 2 * time.Second
 	maxPingsOut  = 2
 )
 
-// Config says how the NATS server inside this process runs.
+// Config configures the NATS server inside this process.
 type Config struct {
-	// StoreDir is the folder of JetStream. Required; made if absent.
+	// StoreDir is the folder of JetStream. Required; created if absent.
 	StoreDir string
-	// Listen is the host:port for other processes; port 0 takes a free one. Empty: none, the
-	// server is reached from inside this process only.
+	// Listen is the host:port for other processes; port 0 selects a free port. Default: none, only
+	// this process can connect.
 	Listen string
-	// SyncAlways syncs every commit to disk before it is acknowledged. Default: every two
-	// minutes, which a crash of the process survives and a loss of power may not.
+	// SyncAlways syncs every commit to disk before it is acknowledged. Default: the server syncs
+	// every two minutes. Commits then survive a crash of the process, but may not survive a loss
+	// of power.
 	SyncAlways bool
-	// Logger gets what the server has to say. Default: nowhere.
+	// Logger receives the server's log. Default: discarded.
 	Logger *slog.Logger
 }
 
 // Server is a NATS server with JetStream inside this process. It holds a lock on its folder while it
-// runs. While less than 64 MiB of the disk are free it refuses messages that are to be stored.
+// runs. While less than 64 MiB of the disk are free it refuses to store messages.
 type Server struct {
 	server   *server.Server
 	lock     *flock.Flock
-	stop     context.CancelFunc // watching the disk
+	stop     context.CancelFunc // stops watching the disk
 	watching sync.WaitGroup
 }
 
 // Start returns when the server is ready for connections. It returns ErrAddressInUse,
-// ErrStoreUnwritable, ErrStoreLocked, or what else the server gives as the reason not to run.
+// ErrStoreUnwritable, ErrStoreLocked, or another error that prevents the server from starting.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -96,8 +97,8 @@ func (e *Server) start(ctx context.Context, opts *server.Options, logger *slog.L
 	go s.Start()
 	for !s.ReadyForConnections(20 * time.Millisecond) {
 		select {
-		case why := <-log.fatal:
-			return fmt.Errorf("the embedded NATS server does not start: %s", why)
+		case reason := <-log.fatal:
+			return fmt.Errorf("the embedded NATS server does not start: %s", reason)
 		case <-ctx.Done():
 			return ctx.Err()
 		default:
@@ -110,7 +111,7 @@ func (e *Server) start(ctx context.Context, opts *server.Options, logger *slog.L
 }
 
 // listenOn checks that the address is free before the server opens its folder, so that the
-// error is about the address alone.
+// error is ErrAddressInUse.
 func listenOn(ctx context.Context, address string, opts *server.Options) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -157,7 +158,7 @@ func (e *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// URL is where other processes connect, empty if the server does not listen.
+// URL returns the URL for other processes, or "" if the server does not listen.
 func (e *Server) URL() string {
 	if e.server.Addr() == nil {
 		return ""
@@ -165,7 +166,7 @@ func (e *Server) URL() string {
 	return e.server.ClientURL()
 }
 
-// Shutdown stops the server, waits until it has, and gives the folder up.
+// Shutdown stops the server, waits until it has stopped, and unlocks the folder.
 func (e *Server) Shutdown() {
 	if e.stop != nil {
 		e.stop()
@@ -175,5 +176,5 @@ func (e *Server) Shutdown() {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
 	}
-	_ = e.lock.Unlock() // the process's end would do it too
+	_ = e.lock.Unlock() // if it fails, the lock ends with the process
 }

@@ -185,7 +185,7 @@ func TestRemove_RunningWorkerDoesNotRegisterAgain(t *testing.T) {
 		}))
 	_, err := b.Client.RemoveApp(t.Context(), "ledger")
 	require.NoError(t, err)
-	log.Await(t, "the app has been removed")
+	log.Await(t, "app removed")
 	apps, err := b.Client.Apps(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, apps)

@@ -84,10 +84,10 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"password without a user":       {args: []string{"--password", "p"}, at: elsewhere, says: []string{"--password (NATS_PASSWORD) is given without --user (NATS_USER): give both or neither"}},
 		"user and token":                {args: []string{"--user", "u", "--token", "t"}, at: elsewhere, says: []string{"NATS credentials are given in 2 ways: --user (NATS_USER), --token (NATS_TOKEN, or --user without --password): keep one"}},
 		"credentials beside variables":  {args: []string{"--creds", path("in.creds")}, env: []string{"NATS_USER=u", "NATS_PASSWORD=p"}, at: elsewhere, says: []string{"in 2 ways: --user (NATS_USER), --creds (NATS_CREDS): keep one"}},
-		"credentials beside a context":  {args: []string{"--creds", path("in.creds")}, at: []string{"--context", "user"}, says: []string{"in 2 ways", `what context "user" says counts too`}},
+		"credentials beside a context":  {args: []string{"--creds", path("in.creds")}, at: []string{"--context", "user"}, says: []string{"in 2 ways", `the settings of context "user" count too`}},
 		"inbox prefix with a wildcard":  {args: []string{"--inbox-prefix", "_I.>"}, at: elsewhere, says: []string{`--inbox-prefix (NATS_INBOX_PREFIX) must be a subject without wildcards`}},
-		"context unknown":               {at: []string{"--context", "none"}, says: []string{`NATS context "none"`, "nats context ls shows which there are"}},
-		"context of half a pair":        {at: []string{"--context", "half"}, says: []string{"--tlscert (NATS_CERT) is given without --tlskey", `what context "half" says counts too`}},
+		"context unknown":               {at: []string{"--context", "none"}, says: []string{`NATS context "none"`, "nats context ls lists the contexts"}},
+		"context of half a pair":        {at: []string{"--context", "half"}, says: []string{"--tlscert (NATS_CERT) is given without --tlskey", `the settings of context "half" count too`}},
 
 		"several with the server inside": {
 			args: []string{"--listen", "nowhere", "--replicas", "4", "--sync", "never", "--budget", "1h", "--snapshot-every", "0", "--token", "t"},

@@ -89,7 +89,7 @@ func TestStreamGone_CommandsAreUnavailable(t *testing.T) {
 	assert.Zero(t, l.requireGone(t, "1"), "apps that are asked")
 	assert.Zero(t, l.requireGone(t, "1900"), "apps that are asked")
 	refused(t, request(t, l.Bus, "room.app.list", ``), room.CodeUnavailable)
-	l.worker.Await(t, `receiving post-events broke off; trying again`)
+	l.worker.Await(t, `receiving post-events failed; retrying`)
 }
 
 // Another service that starts with no rooms creates the stream, and the worker's consumer.

@@ -80,7 +80,7 @@ func TestWorkerLog_FollowsTheEnvironment(t *testing.T) {
 	start := func(env ...string) *harness.Process {
 		return workerCommand(t, url, room.Manifest{ID: "far", Version: "1.0.0", Implements: joined}, env...)
 	}
-	start("ROOMBUS_LOG=json").Stderr.Await(t, `(?m)^\{"time":"\S+","level":"WARN","msg":"cannot register yet; trying on","app":"far",`)
+	start("ROOMBUS_LOG=json").Stderr.Await(t, `(?m)^\{"time":"\S+","level":"WARN","msg":"cannot register yet; retrying","app":"far",`)
 	wrong := start("ROOMBUS_LOG=xml", "ROOMBUS_LOG_LEVEL=loud")
 	assert.Equal(t, 1, wrong.Wait())
 	assert.Equal(t, "far: ROOMBUS_LOG must be text or json, not \"xml\"\nROOMBUS_LOG_LEVEL must be debug, info, warn or error, not \"loud\"\n", wrong.Stderr.String())

@@ -44,7 +44,7 @@ func TestDiskFullOfEvents(t *testing.T) {
 	}
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 	require.ErrorContains(t, err, "resource limits exceeded")
-	assert.Contains(t, p.Stderr.String(), "the disk is full")
+	assert.Contains(t, p.Stderr.String(), "disk full")
 	assert.Greater(t, len(acknowledged), 5)
 	r, err := client.Get(t.Context(), acknowledged[0])
 	require.NoError(t, err, "queries go on")
@@ -71,10 +71,10 @@ func TestDiskFilledByOthers(t *testing.T) {
 	client := roomclient.New(harness.ConnectTo(t, url), roomclient.Config{})
 	create(t, client, "r")
 	acknowledged := joining(t, url, 4)
-	failed := func() bool { return strings.Contains(p.Stderr.String(), "starting JetStream anew") }
+	failed := func() bool { return strings.Contains(p.Stderr.String(), "restarting JetStream") }
 	for round := 0; round < 20 && !failed() || round < 2; round++ {
 		disk.Fill(t, math.MaxInt64)
-		p.Stderr.Await(t, fmt.Sprintf(`(?s)(the disk is full.*){%d}`, round+1))
+		p.Stderr.Await(t, fmt.Sprintf(`(?s)(disk full.*){%d}`, round+1))
 		_, err := roomclient.New(harness.ConnectTo(t, url), roomclient.Config{Timeout: time.Second}).Create(t.Context(), harness.NewRoom("full"))
 		var refused *room.Error
 		require.ErrorAs(t, err, &refused)
@@ -82,7 +82,7 @@ func TestDiskFilledByOthers(t *testing.T) {
 		_, err = client.Get(t.Context(), "r")
 		require.NoError(t, err, "queries go on")
 		disk.Empty(t)
-		p.Stderr.Await(t, fmt.Sprintf(`(?s)(there is room.*){%d}`, round+1))
+		p.Stderr.Await(t, fmt.Sprintf(`(?s)(disk has free space.*){%d}`, round+1))
 		require.Eventually(t, func() bool {
 			_, err := client.Create(t.Context(), harness.NewRoom(fmt.Sprint("after", round)))
 			return err == nil

@@ -1,9 +1,8 @@
 package room
 
-// The types below are what an app's handlers see: the bodies of pre-events and post-events,
-// each with the fields it has.
+// The types below are the arguments of an app's handlers: the bodies of pre-events and post-events.
 
-// Create is a room about to be created. Members lists everyone it would start with.
+// Create is a room about to be created. Members lists the initial members.
 type Create struct {
 	Room    Room   `json:"room"`
 	Members []User `json:"members"`
@@ -29,15 +28,15 @@ type UserLeave struct {
 	RemovedBy   *User `json:"removedBy,omitempty"`
 }
 
-// Created is a room that has been created, as it is now.
+// Created is a room that has been created.
 type Created struct {
 	Create
 	Apps  []AppOutcome `json:"apps,omitempty"`
 	Event EventRef     `json:"-"`
 }
 
-// Deleted is a room that has been deleted, as it was. Members are those it had, in the order of
-// their ids; where they are fewer than the room's MemberCount, the event had no room for the rest.
+// Deleted is a room that has been deleted, in its last state. Members are its members in the order of
+// their ids. They are fewer than the room's MemberCount if they exceeded the size of the event.
 type Deleted struct {
 	Delete
 	Members []User       `json:"members,omitempty"`
@@ -45,14 +44,14 @@ type Deleted struct {
 	Event   EventRef     `json:"-"`
 }
 
-// UserJoined is a user who has joined a room; the room is as it is now.
+// UserJoined is a user that has joined a room. Room is the room after the join.
 type UserJoined struct {
 	UserJoin
 	Apps  []AppOutcome `json:"apps,omitempty"`
 	Event EventRef     `json:"-"`
 }
 
-// UserLeft is a user who has left a room; the room is as it is now.
+// UserLeft is a user that has left a room. Room is the room after the leave.
 type UserLeft struct {
 	UserLeave
 	Apps  []AppOutcome `json:"apps,omitempty"`

@@ -2,33 +2,33 @@ package room
 
 import "encoding/json"
 
-// Cut counts what apps said and a message had no room for. The first apps in order are kept.
+// Cut counts the outcomes and warnings that were cut to fit into a message. The first apps in order are kept.
 type Cut struct {
 	Outcomes int `json:"outcomes,omitempty"` // of the last apps in order
-	Reasons  int `json:"reasons,omitempty"`  // of outcomes, those that were cut included
-	Changed  int `json:"changed,omitempty"`  // lists of changed fields, likewise
+	Reasons  int `json:"reasons,omitempty"`  // including those of outcomes that were cut
+	Changed  int `json:"changed,omitempty"`  // lists of changed fields, including those of outcomes that were cut
 	Warnings int `json:"warnings,omitempty"`
 }
 
-// saidOverhead is how many bytes the names of the fields take around what apps say.
-const saidOverhead = 256
+// outcomesOverhead bounds the bytes of the field names around outcomes and warnings.
+const outcomesOverhead = 256
 
-// fitSaid cuts what apps have said so far to what the message has room for: the outcomes go
-// before reasons, those before lists of changed fields, those before warnings.
-func (d *Draft) fitSaid() {
-	if d.MaxWhole == 0 || d.saidAtMost() <= d.MaxWhole-d.MaxBytes {
+// fitOutcomes cuts outcomes and warnings so that the body does not exceed MaxWhole. Outcomes take
+// precedence over reasons, reasons over lists of changed fields, and these over warnings.
+func (d *Draft) fitOutcomes() {
+	if d.MaxWhole == 0 || d.maxOutcomesSize() <= d.MaxWhole-d.MaxBytes {
 		return
 	}
 	size, err := d.size()
 	if err != nil {
-		return // it cannot be published either
+		return // then it cannot be published either
 	}
 	if len(d.former) > 0 {
-		size = d.MaxBytes // Final adds as many members as it may take
+		size = d.MaxBytes // Final adds as many former members as fit
 	}
-	left := d.MaxWhole - size - saidOverhead
-	takes := func(v any) bool {
-		text, _ := json.Marshal(v) // it came as JSON
+	left := d.MaxWhole - size - outcomesOverhead
+	fits := func(v any) bool {
+		text, _ := json.Marshal(v) // cannot fail
 		if len(text)+len(`"changed":,`) > left {
 			return false
 		}
@@ -39,7 +39,7 @@ func (d *Draft) fitSaid() {
 	kept := make([]AppOutcome, 0, len(all))
 	for _, a := range all {
 		a.Reason, a.Changed = "", nil
-		if !takes(a) {
+		if !fits(a) {
 			break
 		}
 		kept = append(kept, a)
@@ -48,7 +48,7 @@ func (d *Draft) fitSaid() {
 	for n, a := range all {
 		switch {
 		case a.Reason == "":
-		case n < len(kept) && takes(a.Reason):
+		case n < len(kept) && fits(a.Reason):
 			kept[n].Reason = a.Reason
 		default:
 			cut.Reasons++
@@ -57,7 +57,7 @@ func (d *Draft) fitSaid() {
 	for n, a := range all {
 		switch {
 		case a.Changed == nil:
-		case n < len(kept) && takes(a.Changed):
+		case n < len(kept) && fits(a.Changed):
 			kept[n].Changed = a.Changed
 		default:
 			cut.Changed++
@@ -65,7 +65,7 @@ func (d *Draft) fitSaid() {
 	}
 	d.Data.Apps, d.Data.Warnings = kept, nil
 	for _, w := range warnings {
-		if takes(w) {
+		if fits(w) {
 			d.Data.Warnings = append(d.Data.Warnings, w)
 		} else {
 			cut.Warnings++
@@ -73,11 +73,11 @@ func (d *Draft) fitSaid() {
 	}
 }
 
-// saidAtMost is how many bytes what apps have said can take: a byte of text takes six at most when
-// it is encoded.
-func (d *Draft) saidAtMost() int {
+// maxOutcomesSize returns an upper bound of the encoded size of outcomes and warnings. A byte of text
+// takes at most six bytes when it is encoded.
+func (d *Draft) maxOutcomesSize() int {
 	const bare = 256 // an outcome without texts
-	size := saidOverhead
+	size := outcomesOverhead
 	for _, a := range d.Data.Apps {
 		size += bare + 6*len(a.Reason)
 		for _, name := range a.Changed {

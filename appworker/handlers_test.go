@@ -14,12 +14,12 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Time is the bubble's: the test waits for none.
-func TestRunning_LogsALateHandlerOnce(t *testing.T) {
+// The test uses synctest's fake clock.
+func TestHandlers_LogLateHandlerOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out logText
-		r := newRunning(slog.New(slog.NewTextHandler(&out, nil)), 4)
+		r := newHandlers(slog.New(slog.NewTextHandler(&out, nil)), 4)
 		ctx, stop := context.WithCancel(t.Context())
 		go r.watch(ctx)
 
@@ -31,7 +31,7 @@ func TestRunning_LogsALateHandlerOnce(t *testing.T) {
 		r.begin(prompt, room.PostRoomCreate, "e2")
 		endSoon := r.begin(prompt, room.PreRoomCreatePrevent, "e3")
 		context.AfterFunc(prompt, func() {
-			<-time.After(lateAfter / 2) // a look comes meanwhile
+			<-time.After(lateAfter / 2) // watch checks meanwhile
 			endSoon()
 		})
 		<-time.After(2*time.Second + lateAfter/4)
@@ -45,12 +45,12 @@ func TestRunning_LogsALateHandlerOnce(t *testing.T) {
 		end()
 		assert.Contains(t, out.String(), `level=INFO msg="handler ended after its time" interface=PreRoomUserJoined event=e1 took=12.025s`)
 		assert.NotContains(t, out.String(), "e3", "it ended soon after its context")
-		assert.Equal(t, "PostRoomCreate 1", r.are(room.Interface.Known))
+		assert.Equal(t, "PostRoomCreate 1", r.describe(room.Interface.Known))
 		stop()
 	})
 }
 
-// logText is what a logger has written.
+// logText collects the output of a logger.
 type logText struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -14,8 +14,8 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// What apps say never makes an event larger than its message may be, and what is cut is counted.
-func TestSaid_FitsIntoTheEvent(t *testing.T) {
+// Outcomes and warnings never make an event exceed its bound, and cuts are counted.
+func TestFit_OutcomesFitIntoEvent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := room.Draft{
@@ -54,8 +54,8 @@ func TestSaid_FitsIntoTheEvent(t *testing.T) {
 	})
 }
 
-// A denial is told with its reason however much the others say.
-func TestSaid_DenialKeepsItsReason(t *testing.T) {
+// A denial keeps its reason for any size of the other outcomes.
+func TestFit_DenialKeepsReason(t *testing.T) {
 	t.Parallel()
 	d := creation(t)
 	d.Bounds = room.Bounds{MaxBytes: 1000, MaxWhole: 4000}
@@ -75,8 +75,8 @@ func TestSaid_DenialKeepsItsReason(t *testing.T) {
 	assert.Less(t, len(body), 5000)
 }
 
-// The members in the event of a deletion and what apps say share the message.
-func TestSaid_LeavesRoomForFormerMembers(t *testing.T) {
+// In the event of a deletion, former members and outcomes share the space.
+func TestFit_LeavesSpaceForFormerMembers(t *testing.T) {
 	t.Parallel()
 	members := make([]room.User, 1300)
 	for n := range members {

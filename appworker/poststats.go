@@ -12,37 +12,37 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// postFigures count what came of post-events since the worker started, for the statistics that the
-// worker reports over the micro protocol.
-type postFigures struct {
-	mu sync.Mutex
-	of map[room.Interface]*postFigure
+// postStats counts the results of post-event handlers since the worker started. The worker reports them
+// over the micro protocol.
+type postStats struct {
+	mu    sync.Mutex
+	byKey map[room.Interface]*interfaceStats
 }
 
-// maxLastError bounds what is reported of an error, in characters.
+// maxLastError bounds the reported error text, in characters.
 const maxLastError = 256
 
-type postFigure struct {
+type interfaceStats struct {
 	counts  room.PostFigures
 	took    time.Duration
-	running map[*delivery]time.Time // since when
+	running map[*delivery]time.Time // start times
 }
 
-func newPostFigures(tells map[room.Interface]tell) *postFigures {
-	p := &postFigures{of: make(map[room.Interface]*postFigure)}
+func newPostStats(tells map[room.Interface]tell) *postStats {
+	p := &postStats{byKey: make(map[room.Interface]*interfaceStats)}
 	for i := range tells {
-		p.of[i] = &postFigure{running: make(map[*delivery]time.Time)}
+		p.byKey[i] = &interfaceStats{running: make(map[*delivery]time.Time)}
 	}
 	return p
 }
 
-// begin takes note of a handler that begins. The function returned takes note of how it ends.
-func (p *postFigures) begin(i room.Interface, d *delivery) (end func(error)) {
+// begin records that a handler begins. The returned function records its result.
+func (p *postStats) begin(i room.Interface, d *delivery) (end func(error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := p.of[i]
+	f := p.byKey[i]
 	if f == nil {
-		return func(error) {} // the worker does not implement it
+		return func(error) {} // the worker does not implement the interface
 	}
 	began := time.Now()
 	f.running[d] = began
@@ -60,12 +60,13 @@ func (p *postFigures) begin(i room.Interface, d *delivery) (end func(error)) {
 	}
 }
 
-// stats has an entry for each post-interface, named as it. Its data are the PostFigures.
-func (p *postFigures) stats() []*micro.EndpointStats {
+// endpoints returns an entry for each post-interface, with the name of the interface. Its data are the
+// room.PostFigures.
+func (p *postStats) endpoints() []*micro.EndpointStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []*micro.EndpointStats
-	for i, f := range p.of {
+	for i, f := range p.byKey {
 		counts := f.counts
 		counts.InHand = len(f.running)
 		for _, began := range f.running {

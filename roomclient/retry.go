@@ -18,8 +18,8 @@ const (
 	maxWait   = time.Second
 )
 
-// insist sends a request, the same each time, until an answer is final or the time is up.
-func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
+// retry sends the same request until a reply is final or the context ends.
+func (c *Client) retry(ctx context.Context, subject string, h nats.Header, body []byte) (*nats.Msg, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
@@ -33,28 +33,28 @@ func (c *Client) insist(ctx context.Context, subject string, h nats.Header, body
 		reply, err := attempts.send(ctx, subject, h, body)
 		cut := ctx.Err() != nil && !attempts.down || errors.Is(err, &room.Error{Code: room.CodeDeadlineExceeded})
 		mute := attempts.silent && errors.Is(last, &room.Error{Code: room.CodeUnavailable})
-		if last == nil || !cut && !mute { // else it says less than the one before
+		if last == nil || !cut && !mute { // otherwise the previous error says more
 			last = err
 		}
-		if err != nil && !worthRepeating(err) {
+		if err != nil && !isTemporary(err) {
 			return nil, backoff.Permanent(err)
 		}
 		return reply, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0))
 	if err != nil && ctx.Err() != nil && last != nil {
-		return nil, &timeUpError{last: last, ended: ctx.Err()}
+		return nil, &timeoutError{last: last, ended: ctx.Err()}
 	}
 	return reply, err
 }
 
-// timeUpError is the last error of a request whose time was up. It is a *room.Error and the
-// context's error to errors.As and errors.Is, and reads as the former.
-type timeUpError struct{ last, ended error }
+// timeoutError is the last error of a request whose context has ended. It wraps that error and the
+// context's error, and has the text of the former.
+type timeoutError struct{ last, ended error }
 
-func (e *timeUpError) Error() string   { return e.last.Error() }
-func (e *timeUpError) Unwrap() []error { return []error{e.last, e.ended} }
+func (e *timeoutError) Error() string   { return e.last.Error() }
+func (e *timeoutError) Unwrap() []error { return []error{e.last, e.ended} }
 
-// replyError is the error that a reply carries, nil if it is none.
+// replyError returns the error in a reply, nil if the reply is a result.
 func replyError(reply *nats.Msg) error {
 	if reply.Header.Get(micro.ErrorCodeHeader) == "" {
 		return nil
@@ -66,8 +66,8 @@ func replyError(reply *nats.Msg) error {
 	return &e
 }
 
-// worthRepeating reports whether the same request may do better a moment later.
-func worthRepeating(err error) bool {
+// isTemporary reports whether the same request may succeed a moment later.
+func isTemporary(err error) bool {
 	var e *room.Error
 	if !errors.As(err, &e) {
 		return false
