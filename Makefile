@@ -48,7 +48,7 @@ bench: ## run the Go benchmarks of the pure packages COUNT (6) times, for benchs
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room ./condition
 
 .PHONY: lint
-lint: $(LINT) ## check formatting, the module file and the code
+lint: $(LINT) words ## check formatting, the module file, the code and the words
 	go mod tidy -diff
 	$(LINT) run ./...
 	$(LINT) fmt --diff ./...
