@@ -369,7 +369,7 @@ type stuckLog struct {
 func (l *stuckLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *stuckLog) Handle(_ context.Context, r slog.Record) error {
-	if strings.Contains(r.Message, "came late") {
+	if r.Message == "late verdict ignored" {
 		l.once.Do(func() { close(l.stuck) })
 		<-l.release
 	}
