@@ -47,9 +47,9 @@ func TestBitFlipsOnDisk(t *testing.T) {
 		frozen      bool
 		says        string
 	}{
-		"clean end, a message in the middle":        {syscall.SIGTERM, `"joiningUser":{"id":"u3"`, 1, 4, 4, false, "cannot be read"},
-		"clean end, the last message of a room":     {syscall.SIGTERM, `"joiningUser":{"id":"u7"`, 1, 0, 8, true, "cannot be read"},
-		"clean end, the last message of the stream": {syscall.SIGTERM, `"slugifiedName":"s"`, 1, 0, 9, false, "cannot be read"},
+		"clean end, a message in the middle":        {syscall.SIGTERM, `"joiningUser":{"id":"u3"`, 1, 4, 4, false, "damaged on disk"},
+		"clean end, the last message of a room":     {syscall.SIGTERM, `"joiningUser":{"id":"u7"`, 1, 0, 8, true, "damaged on disk"},
+		"clean end, the last message of the stream": {syscall.SIGTERM, `"slugifiedName":"s"`, 1, 0, 9, false, "damaged on disk"},
 		"crash, a message in the middle":            {syscall.SIGKILL, `"joiningUser":{"id":"u3"`, 1, 0, 4, false, "cut damaged messages off"},
 		"crash, the last message of the stream":     {syscall.SIGKILL, `"slugifiedName":"s"`, 1, 0, 9, false, "cut damaged messages off"},
 	} {
