@@ -43,7 +43,7 @@ func TestCLIRejections(t *testing.T) {
 	const day = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`
 	assert.Regexp(t, `^`+
 		day+` +1  join r \(alice invited by carol\): denied by bouncer, user_not_allowed: closed·\[31m today  \[c1\]\n`+
-		day+` +2  join r \(bob\): blocked by gone, essential_app_unavailable: no live worker  \[c2\]\n`+
+		day+` +2  join r \(bob\): blocked by gone, essential_app_unavailable: (no live worker|no verdict within \d+ ms)  \[c2\]\n`+
 		day+` +3  create s \(channel "s" by owner, members 1\): denied by bouncer, prevented  \[c3\]\n$`, c.ok("rejections"))
 
 	ids := func(args ...string) []string {

@@ -333,7 +333,7 @@ func TestLostRegistry_OlderBackupUnderRunningService(t *testing.T) {
 // revision.
 func TestLostRegistry_RevisionGoesBackwards(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	log := harness.NewOutput()

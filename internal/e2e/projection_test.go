@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -107,16 +106,13 @@ func (r *restartable) start(t *testing.T) {
 	server, err := embedded.Start(t.Context(), r.cfg)
 	require.NoError(t, err)
 	r.server = server
-	if r.cfg.Listen == "127.0.0.1:0" {
-		r.cfg.Listen = strings.TrimPrefix(server.URL(), "nats://")
-	}
 }
 
 // The service outlives its NATS server. It continues reading at its last position, including the
 // events that others committed meanwhile.
 func TestProjection_ServerRestarts(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
@@ -146,7 +142,7 @@ func mustGet(t *testing.T, b *harness.Bus, n int) room.Room {
 func TestProjection_StreamRecreated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})

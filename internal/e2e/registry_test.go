@@ -142,7 +142,7 @@ func TestRegistry_RegisteringRepairsTheBucket(t *testing.T) {
 func TestRegistry_WorkersRegisterAgainAfterDataLoss(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "a"), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	service := harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
@@ -206,7 +206,7 @@ func TestRegistry_UnknownConditionFails(t *testing.T) {
 // apps that were registered meanwhile.
 func TestRegistry_IsReadAgainAfterReconnect(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	for range 3 {

@@ -98,7 +98,7 @@ func TestRetention_RecreatedRoomSurvivesThePurge(t *testing.T) {
 // When all events are removed, the stream continues at its sequence.
 func TestRetention_EmptyStreamKeepsItsSequence(t *testing.T) {
 	t.Parallel()
-	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: t.TempDir(), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	log := harness.NewOutput()

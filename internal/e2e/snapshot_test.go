@@ -182,7 +182,7 @@ func TestSnapshot_MissingIsNotLogged(t *testing.T) {
 func TestSnapshot_AheadOfTheStream(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "now"), Listen: "127.0.0.1:0"}}
+	s := &restartable{cfg: embedded.Config{StoreDir: filepath.Join(dir, "now"), Listen: harness.FreeAddress(t)}}
 	s.start(t)
 	t.Cleanup(func() { s.server.Shutdown() })
 	b := busOn(t, s.server)

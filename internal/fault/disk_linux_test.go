@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -98,7 +97,7 @@ func TestDiskOfAnExternalServerFilled(t *testing.T) {
 	t.Parallel()
 	disk := harness.NewDisk(t, 40)
 	config := t.TempDir() + "/nats.conf"
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "listen: %q\njetstream { store_dir: %q }\n", freeAddress(t), disk.Dir), 0o600))
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "listen: %q\njetstream { store_dir: %q }\n", harness.FreeAddress(t), disk.Dir), 0o600))
 	nats := harness.StartCmd(t, disk.Loop(harness.Tool(t, harness.NATSServer), "-c", config))
 	url := "nats://" + nats.Stderr.Await(t, `Listening for client connections on (\S+)`)[1]
 	service := harness.Start(t, harness.Binary(t), "serve", "--nats", url)
@@ -125,15 +124,6 @@ func serveOn(t *testing.T, disk *harness.Disk) (*harness.Process, string) {
 	url := p.Stderr.Await(t, `url=(nats://\S+)`)[1]
 	p.Stderr.Await(t, `msg=serving`)
 	return p, url
-}
-
-// freeAddress returns a free address.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // joining lets users join room r, several at once, until stop is called. stop returns the

@@ -126,6 +126,12 @@ func (n *Node) Kill() {
 	n.process.Wait()
 }
 
+// FreeAddress returns a free address on 127.0.0.1, for a server that is started more than once.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	return freePorts(t, 1)[0]
+}
+
 // freePorts returns free addresses on 127.0.0.1. The ports are below the range from which the
 // system chooses ports, so that no other process gets one before the node starts.
 func freePorts(t testing.TB, n int) []string {
