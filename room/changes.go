@@ -7,11 +7,8 @@ import (
 	"slices"
 )
 
-// Bounds of a list of changed fields. Longer lists and names are cut.
-const (
-	MaxChanged      = 16
-	maxChangedBytes = 64 // of one name
-)
+// maxChangedBytes bounds the name of a changed field. A longer name is cut.
+const maxChangedBytes = 64
 
 // Differs reports whether apps have changed the room or its members since an earlier draft of the same
 // change.
@@ -42,7 +39,7 @@ func (d Draft) changes(next Draft) []string {
 		}
 	}
 	for _, key := range changedKeys(was.CustomFields, is.CustomFields) {
-		changed = append(changed, cutTo("customFields."+key, maxChangedBytes))
+		changed = append(changed, Shorten("customFields."+key, maxChangedBytes))
 	}
 	return changed[:min(len(changed), MaxChanged)]
 }

@@ -5,9 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Answer is the result of asking one app about a draft. Outcome is empty while the answer is outstanding.
@@ -76,7 +74,7 @@ func Combine(d Draft, iface Interface, answers []Answer) (Draft, error) {
 				d = next
 			}
 		}
-		a.Reason = cut(a.Reason) // an event has it once, an error several times
+		a.Reason = Shorten(a.Reason, MaxReasonBytes) // an event has it once, an error several times
 		d.Data.Apps = append(d.Data.Apps, a.record(iface, changed))
 		switch {
 		case a.Shadow:
@@ -148,11 +146,11 @@ func (d Draft) extend(x Extension) (Draft, error) {
 		r.CustomFields[key] = x.CustomFields[key]
 	}
 	for n := range x.Members {
-		if err := x.Members[n].fits("member"); err != nil {
+		if err := x.Members[n].ValidateSize("member"); err != nil {
 			return d, fmt.Errorf("the extension is dropped: %w", err)
 		}
 	}
-	members := distinct(slices.Concat(d.Data.Members, x.Members))
+	members := DistinctUsers(slices.Concat(d.Data.Members, x.Members))
 	if others := len(members) - 1; others > MaxNewMembers && len(x.Members) > 0 {
 		return d, fmt.Errorf("the extension is dropped: it makes %d members; at most %d are allowed", others, MaxNewMembers)
 	}
@@ -192,7 +190,7 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	if err := r.Validate(); err != nil {
 		return d, fmt.Errorf("the modification is dropped: %w", err)
 	}
-	members := distinct(append([]User{r.Creator}, d.Data.Members...))
+	members := DistinctUsers(append([]User{r.Creator}, d.Data.Members...))
 	r.MemberCount = len(members)
 	modified := d
 	modified.Data.Room, modified.Data.Members = r, members
@@ -216,23 +214,6 @@ func (a Answer) denial(d Draft) *Error {
 		e.Message += ": " + a.Reason
 	}
 	return a.refusal(e, d)
-}
-
-// cut shortens a text to MaxReasonBytes.
-func cut(reason string) string { return cutTo(reason, MaxReasonBytes) }
-
-// cutTo makes a text valid UTF-8 and shortens it to that many bytes, including the mark at its end.
-func cutTo(s string, most int) string {
-	const mark = "…"
-	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	if len(s) <= most {
-		return s
-	}
-	end := most - len(mark)
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + mark
 }
 
 func (a Answer) block(d Draft, iface Interface) *Error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -36,7 +35,7 @@ func Decide(v View, c Command) (*Draft, error) {
 	d.Bounds = c.Bounds
 	if c.mayBeTooLarge() {
 		if err := d.fits(); err != nil {
-			return nil, tooLarge("the event is too large: %v", err)
+			return nil, Errorf(CodeTooLarge, "the event is too large: %v", err)
 		}
 	}
 	return d, nil
@@ -47,7 +46,7 @@ func decide(v View, c Command) (*Draft, error) {
 		if v.Exists {
 			return nil, Errorf(CodeRoomExists, "there is a room %q already", r.Room.ID)
 		}
-		return r.draft(latest(c.Time, v.LatestAt)), nil
+		return &Draft{Event: EventCreate, Data: r.Data(latest(c.Time, v.LatestAt))}, nil
 	}
 	if !v.Exists {
 		return nil, NotFound(c.Request.Target())
@@ -75,29 +74,6 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func (r CreateRequest) draft(at time.Time) *Draft {
-	n := r.Room
-	d := &Draft{Event: EventCreate, Data: Data{
-		Room: Room{
-			ID:                    n.ID,
-			DisplayName:           n.DisplayName,
-			SlugifiedName:         n.SlugifiedName,
-			Type:                  n.Type,
-			Creator:               r.Creator,
-			IsDefault:             n.IsDefault,
-			IsReadOnly:            n.IsReadOnly,
-			DisplaySystemMessages: n.DisplaySystemMessages == nil || *n.DisplaySystemMessages,
-			Description:           n.Description,
-			CustomFields:          n.CustomFields,
-			ParentRoomID:          n.ParentRoomID,
-			CreatedAt:             at,
-		},
-		Members: distinct(append([]User{r.Creator}, r.Members...)),
-	}}
-	d.Data.Room.MemberCount = len(d.Data.Members)
-	return d
 }
 
 // fits returns an error if the body exceeds MaxBytes.
@@ -162,14 +138,4 @@ func (d Draft) formerMembers() []User {
 		users = append(users, u)
 	}
 	return users
-}
-
-// distinct keeps the first user of each id.
-func distinct(users []User) []User {
-	seen := make(map[string]bool, len(users))
-	return slices.DeleteFunc(users, func(u User) bool {
-		was := seen[u.ID]
-		seen[u.ID] = true
-		return was
-	})
 }

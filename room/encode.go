@@ -38,21 +38,21 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 }
 
 // texts and flags return the fields of a record in the order of the encoding.
-func (r *Room) texts() [5]*string {
+func texts(r *Room) [5]*string {
 	return [...]*string{&r.DisplayName, &r.SlugifiedName, (*string)(&r.Type), &r.Description, &r.ParentRoomID}
 }
 
-func (r *Room) flags() [3]*bool {
+func flags(r *Room) [3]*bool {
 	return [...]*bool{&r.IsDefault, &r.IsReadOnly, &r.DisplaySystemMessages}
 }
 
 // appendRecord appends a record without the id and without the fields that change with every event.
 func appendRecord(b []byte, r Room) ([]byte, error) {
-	for _, text := range r.texts() {
+	for _, text := range texts(&r) {
 		b = appendText(b, *text)
 	}
 	var set byte
-	for n, flag := range r.flags() {
+	for n, flag := range flags(&r) {
 		if *flag {
 			set |= 1 << n
 		}
@@ -71,11 +71,11 @@ func appendRecord(b []byte, r Room) ([]byte, error) {
 func decodeRecord(id string, data []byte) (*Room, error) {
 	d := decoder{rest: data}
 	r := Room{ID: id, Version: d.number()}
-	for _, text := range r.texts() {
+	for _, text := range texts(&r) {
 		*text = string(d.text())
 	}
 	set := d.byte()
-	for n, flag := range r.flags() {
+	for n, flag := range flags(&r) {
 		*flag = set&(1<<n) != 0
 	}
 	var err error

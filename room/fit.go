@@ -2,14 +2,6 @@ package room
 
 import "encoding/json"
 
-// Cut counts the outcomes and warnings that were cut to fit into a message. The first apps in order are kept.
-type Cut struct {
-	Outcomes int `json:"outcomes,omitempty"` // of the last apps in order
-	Reasons  int `json:"reasons,omitempty"`  // including those of outcomes that were cut
-	Changed  int `json:"changed,omitempty"`  // lists of changed fields, including those of outcomes that were cut
-	Warnings int `json:"warnings,omitempty"`
-}
-
 // outcomesOverhead bounds the bytes of the field names around outcomes and warnings.
 const outcomesOverhead = 256
 

@@ -40,9 +40,6 @@ type View struct {
 	former []member
 }
 
-// MaxFormerMembers bounds the members in the post-event of a deletion.
-const MaxFormerMembers = 5000
-
 // Changes reports whether the request, if it is allowed, changes the room.
 func (v View) Changes(r Request) bool {
 	switch r.(type) {

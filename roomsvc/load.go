@@ -37,7 +37,7 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 	if err != nil {
 		return view, nil, fmt.Errorf("reading event %d: %w", seq, err)
 	}
-	if !e.Answers(c.Request) {
+	if !room.Matches(e, c.Request) {
 		return view, nil, room.Errorf(room.CodeInvalidRequest,
 			"command id %s was used for another command, a %s of room %q; give every command an id of its own", c.ID, e.Type, e.Room)
 	}

@@ -119,7 +119,7 @@ func (s *Rooms) do(ctx context.Context, r room.Request, opts []roomclient.Option
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if event, done := s.done[id]; done {
-		if !event.Answers(r) {
+		if !room.Matches(event, r) {
 			return room.Result{}, room.Errorf(room.CodeInvalidRequest, "command id %s was used for another request", id)
 		}
 		return event.Result(), nil
