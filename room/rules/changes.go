@@ -1,10 +1,12 @@
-package room
+package rules
 
 import (
 	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/roombus/roombus/room"
 )
 
 // maxChangedBytes bounds the name of a changed field. A longer name is cut.
@@ -39,9 +41,9 @@ func (d Draft) changes(next Draft) []string {
 		}
 	}
 	for _, key := range changedKeys(was.CustomFields, is.CustomFields) {
-		changed = append(changed, Shorten("customFields."+key, maxChangedBytes))
+		changed = append(changed, room.Shorten("customFields."+key, maxChangedBytes))
 	}
-	return changed[:min(len(changed), MaxChanged)]
+	return changed[:min(len(changed), room.MaxChanged)]
 }
 
 func changedKeys(was, is map[string]any) []string {

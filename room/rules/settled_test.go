@@ -1,4 +1,4 @@
-package room_test
+package rules_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // A settled result is final: for any outstanding answers the decision is the same, by the same app.
@@ -17,9 +18,9 @@ func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 	t.Parallel()
 	outcome := rapid.SampledFrom([]room.Outcome{room.Allowed, room.Denied, room.Skipped, room.Failed, room.TimedOut, room.Unavailable})
 	rapid.Check(t, func(t *rapid.T) {
-		partial := make([]room.Answer, rapid.IntRange(0, 5).Draw(t, "apps"))
-		complete := func(label string) []room.Answer {
-			all := make([]room.Answer, len(partial))
+		partial := make([]rules.Answer, rapid.IntRange(0, 5).Draw(t, "apps"))
+		complete := func(label string) []rules.Answer {
+			all := make([]rules.Answer, len(partial))
 			for n, a := range partial {
 				if a.Outcome == "" {
 					a.Outcome = outcome.Draw(t, label)
@@ -29,13 +30,13 @@ func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 			return all
 		}
 		for n := range partial {
-			partial[n] = room.Answer{App: string(rune('a' + n)), Essential: rapid.Bool().Draw(t, "essential"), Shadow: rapid.Bool().Draw(t, "shadow")}
+			partial[n] = rules.Answer{App: string(rune('a' + n)), Essential: rapid.Bool().Draw(t, "essential"), Shadow: rapid.Bool().Draw(t, "shadow")}
 			if rapid.Bool().Draw(t, "answered") {
 				partial[n].Outcome = outcome.Draw(t, "outcome")
 			}
 		}
-		end := func(answers []room.Answer) (room.Code, string) {
-			_, err := room.Combine(room.Draft{Event: room.EventCreate}, room.PreRoomCreatePrevent, answers)
+		end := func(answers []rules.Answer) (room.Code, string) {
+			_, err := rules.Combine(rules.Draft{Event: room.EventCreate}, room.PreRoomCreatePrevent, answers)
 			var e *room.Error
 			if !errors.As(err, &e) {
 				return "", ""
@@ -44,11 +45,11 @@ func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 		}
 		one, app := end(complete("one"))
 		other, otherApp := end(complete("other"))
-		if room.Settled(partial) {
+		if rules.Settled(partial) {
 			require.Equal(t, one, other)
 			require.Equal(t, app, otherApp)
 		}
-		if all := complete("all"); !room.Settled(all) {
+		if all := complete("all"); !rules.Settled(all) {
 			t.Fatalf("complete answers are not settled: %+v", all)
 		}
 	})
@@ -56,35 +57,35 @@ func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 
 func TestSettled_MissingAnswers(t *testing.T) {
 	t.Parallel()
-	denied, allowed := room.Answer{Outcome: room.Denied}, room.Answer{Outcome: room.Allowed}
-	var open room.Answer
+	denied, allowed := rules.Answer{Outcome: room.Denied}, rules.Answer{Outcome: room.Allowed}
+	var open rules.Answer
 	for name, c := range map[string]struct {
-		answers []room.Answer
+		answers []rules.Answer
 		settled bool
 	}{
 		"nobody":                           {nil, true},
-		"the first denies":                 {[]room.Answer{denied, open}, true},
-		"one behind an open one denies":    {[]room.Answer{open, denied}, false},
-		"one behind an allowing one":       {[]room.Answer{allowed, denied, open}, true},
-		"an open one at the end":           {[]room.Answer{allowed, open}, false},
-		"only a shadow is open":            {[]room.Answer{{Shadow: true}, allowed}, true},
-		"a shadow denies":                  {[]room.Answer{{Shadow: true, Outcome: room.Denied}, open}, false},
-		"an essential one is absent first": {[]room.Answer{{Essential: true, Outcome: room.Unavailable}, open}, false},
+		"the first denies":                 {[]rules.Answer{denied, open}, true},
+		"one behind an open one denies":    {[]rules.Answer{open, denied}, false},
+		"one behind an allowing one":       {[]rules.Answer{allowed, denied, open}, true},
+		"an open one at the end":           {[]rules.Answer{allowed, open}, false},
+		"only a shadow is open":            {[]rules.Answer{{Shadow: true}, allowed}, true},
+		"a shadow denies":                  {[]rules.Answer{{Shadow: true, Outcome: room.Denied}, open}, false},
+		"an essential one is absent first": {[]rules.Answer{{Essential: true, Outcome: room.Unavailable}, open}, false},
 	} {
-		assert.Equal(t, c.settled, room.Settled(c.answers), name)
+		assert.Equal(t, c.settled, rules.Settled(c.answers), name)
 	}
 }
 
 // An outcome lists the fields that the app changed.
 func TestCombine_RecordsChangedFields(t *testing.T) {
 	t.Parallel()
-	modifies := func(json string) room.Answer {
-		return room.Answer{App: "m", Outcome: room.Allowed, Modified: []byte(json)}
+	modifies := func(json string) rules.Answer {
+		return rules.Answer{App: "m", Outcome: room.Allowed, Modified: []byte(json)}
 	}
 	const record = `"id":"r1","slugifiedName":"r1","type":"channel","createdAt":"2026-01-02T15:04:05.678901Z","memberCount":1,"version":0`
 	for name, c := range map[string]struct {
 		phase   room.Interface
-		answer  room.Answer
+		answer  rules.Answer
 		changed []string
 	}{
 		"nothing":         {room.PreRoomCreateExtend, allows("a", room.Verdict{}), nil},
@@ -97,7 +98,7 @@ func TestCombine_RecordsChangedFields(t *testing.T) {
 			[]string{"creator", "description", "displayName", "displaySystemMessages", "isDefault", "isReadOnly", "members", "parentRoomId", "customFields.new", "customFields.own"},
 		},
 	} {
-		d, err := room.Combine(creation(t), c.phase, []room.Answer{c.answer})
+		d, err := rules.Combine(creation(t), c.phase, []rules.Answer{c.answer})
 		require.NoError(t, err)
 		assert.Equal(t, c.changed, d.Data.Apps[0].Changed, "%s: %s", name, d.Data.Apps[0].Reason)
 	}
@@ -110,7 +111,7 @@ func TestCombine_ChangedFieldsAreBounded(t *testing.T) {
 	for n := range 100 {
 		fields[strings.Repeat("é", 100)+string(rune('a'+n))] = n
 	}
-	d, err := room.Combine(creation(t), room.PreRoomCreateExtend, []room.Answer{extends("a", room.Extension{CustomFields: fields})})
+	d, err := rules.Combine(creation(t), room.PreRoomCreateExtend, []rules.Answer{extends("a", room.Extension{CustomFields: fields})})
 	require.NoError(t, err)
 	require.Len(t, d.Data.Apps[0].Changed, room.MaxChanged)
 	for _, name := range d.Data.Apps[0].Changed {
@@ -122,8 +123,8 @@ func TestCombine_ChangedFieldsAreBounded(t *testing.T) {
 // outcomes of answers.
 func TestCombine_FailureIsSetInAnswer(t *testing.T) {
 	t.Parallel()
-	answers := []room.Answer{extends("a", room.Extension{CustomFields: map[string]any{"own": 1}})}
-	_, err := room.Combine(creation(t), room.PreRoomCreateExtend, answers)
+	answers := []rules.Answer{extends("a", room.Extension{CustomFields: map[string]any{"own": 1}})}
+	_, err := rules.Combine(creation(t), room.PreRoomCreateExtend, answers)
 	require.NoError(t, err)
 	assert.Equal(t, room.Failed, answers[0].Outcome)
 }

@@ -1,15 +1,19 @@
-package room
+package rules
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/roombus/roombus/room"
+)
 
 // Reject returns the rejection of a command that ended in the error. It returns false if the command was
 // not possible in the first place, or if the client should retry later.
-func Reject(c Command, e *Error) (Rejection, bool) {
+func Reject(c Command, e *room.Error) (room.Rejection, bool) {
 	kind := e.Rejection()
 	if kind == "" {
-		return Rejection{}, false
+		return room.Rejection{}, false
 	}
-	r := Rejection{
+	r := room.Rejection{
 		ID: c.ID, Time: c.Time, Command: c.Request.Event().Command(), Room: c.Request.Target(), Kind: kind, Error: *e, CausedBy: c.CausedBy,
 	}
 	r.Error.CommandID = c.ID
@@ -17,7 +21,7 @@ func Reject(c Command, e *Error) (Rejection, bool) {
 		r.User = u.ID
 	}
 	outcomes, _ := json.Marshal(e.Apps) // cannot fail
-	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest && (c.MaxWhole == 0 || len(body)+len(outcomes) <= c.MaxWhole) {
+	if body, err := json.Marshal(c.Request); err == nil && len(body) <= room.MaxRejectedRequest && (c.MaxWhole == 0 || len(body)+len(outcomes) <= c.MaxWhole) {
 		r.Request = body
 	}
 	return r, true

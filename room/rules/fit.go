@@ -1,6 +1,10 @@
-package room
+package rules
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/roombus/roombus/room"
+)
 
 // outcomesOverhead bounds the bytes of the field names around outcomes and warnings.
 const outcomesOverhead = 256
@@ -28,7 +32,7 @@ func (d *Draft) fitOutcomes() {
 		return true
 	}
 	all, warnings, cut := d.Data.Apps, d.Data.Warnings, &d.Data.Cut
-	kept := make([]AppOutcome, 0, len(all))
+	kept := make([]room.AppOutcome, 0, len(all))
 	for _, a := range all {
 		a.Reason, a.Changed = "", nil
 		if !fits(a) {
