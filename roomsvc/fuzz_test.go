@@ -41,7 +41,7 @@ func FuzzJudge(f *testing.F) {
 		require.LessOrEqual(t, len(a.Reason), 4*room.MaxReasonBytes)
 
 		answers := []rules.Answer{a}
-		d, err := rules.Combine(d, room.PreRoomCreateModify, answers)
+		d, _, err := rules.Combine(d, room.PreRoomCreateModify, answers)
 		require.NoError(t, err)
 		require.NoError(t, d.Data.Room.Validate())
 		body, err = json.Marshal(d.Final())

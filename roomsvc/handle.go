@@ -66,9 +66,10 @@ func (s *Service) consult(ctx context.Context, c rules.Command, place *ticket, d
 		}
 		place.at(&step{asked: r.hooks})
 		asked := s.gather(ctx, c, *draft, r)
-		next, refusal := rules.Combine(*draft, r.iface, asked.answers)
+		var refusal error
+		*draft, asked.answers, refusal = rules.Combine(*draft, r.iface, asked.answers)
 		asked.recordOutcomes(s.log)
-		if *draft = next; refusal != nil {
+		if refusal != nil {
 			return refusal
 		}
 		without = append(without, asked.failedOpen()...)

@@ -74,8 +74,7 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 	if err != nil {
 		return answer.Verdict, err
 	}
-	answers := []rules.Answer{answer}
-	_, _ = rules.Combine(d, i, answers) // the error is a denial, which the verdict has too
+	_, answers, _ := rules.Combine(d, i, []rules.Answer{answer}) // the error is a denial, which the verdict has too
 	if answers[0].Outcome == room.Failed {
 		return answer.Verdict, errors.New(answers[0].Reason)
 	}

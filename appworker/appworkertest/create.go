@@ -40,7 +40,7 @@ func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 		}
 		answer, _ := a.ask(i, asked(*draft)) // the outcome has the error
 		answer.Reinvoked = again
-		if *draft, err = rules.Combine(*draft, i, []rules.Answer{answer}); err != nil {
+		if *draft, _, err = rules.Combine(*draft, i, []rules.Answer{answer}); err != nil {
 			return draft.Data, err
 		}
 	}

@@ -31,7 +31,7 @@ func BenchmarkCombine(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := rules.Combine(d, room.PreRoomUserJoined, answers); err != nil {
+		if _, _, err := rules.Combine(d, room.PreRoomUserJoined, answers); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -48,15 +48,18 @@ func Settled(answers []Answer) bool {
 
 // Combine merges the answers for one interface, in the order of the apps, into the draft. It
 // records every outcome, and applies the extensions and modifications of allowing apps. If one cannot
-// be applied, Combine leaves the draft unchanged and counts it as that app's failure. Then it sets
-// Outcome and Reason of the element of answers to the failure. It also shortens the reasons in answers.
-// The changes of a shadow are recorded, not applied.
+// be applied, it is dropped and counts as that app's failure. The changes of a shadow are recorded, not
+// applied. Combine changes none of its arguments.
+//
+// It also returns the answers as they count: the outcome of an app whose change was dropped is failed,
+// and long reasons are shortened.
 //
 // An error means that the action must not happen: an app denied it (prevented, user_not_allowed), an
 // essential app gave no usable answer (essential_app_unavailable), or an app gave no answer in the
 // short time that the command left it (deadline_exceeded). A denial takes precedence over a missing
 // answer, and of several apps the first in order counts. The error carries every outcome.
-func Combine(d Draft, iface room.Interface, answers []Answer) (Draft, error) {
+func Combine(d Draft, iface room.Interface, answers []Answer) (Draft, []Answer, error) {
+	answers = slices.Clone(answers)
 	d.Data.Apps = slices.Grow(slices.Clip(d.Data.Apps), len(answers))
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
@@ -92,13 +95,13 @@ func Combine(d Draft, iface room.Interface, answers []Answer) (Draft, error) {
 	d.fitOutcomes()
 	switch {
 	case denied != nil:
-		return d, denied.denial(d)
+		return d, answers, denied.denial(d)
 	case hurried:
-		return d, absent.hurry(d, iface)
+		return d, answers, absent.hurry(d, iface)
 	case absent != nil:
-		return d, absent.block(d, iface)
+		return d, answers, absent.block(d, iface)
 	}
-	return d, nil
+	return d, answers, nil
 }
 
 // EveryAppAnswered reports whether every app asked so far, except for shadows, gave a verdict.

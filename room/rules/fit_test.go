@@ -34,7 +34,7 @@ func TestFit_OutcomesFitIntoEvent(t *testing.T) {
 				}
 			}
 			var err error
-			d, err = rules.Combine(d, room.PreRoomUserJoined, answers)
+			d, _, err = rules.Combine(d, room.PreRoomUserJoined, answers)
 			require.NoError(t, err)
 		}
 		body, err := json.Marshal(d.Final())
@@ -65,7 +65,7 @@ func TestFit_DenialKeepsReason(t *testing.T) {
 		answers[n] = rules.Answer{App: "app-" + strconv.Itoa(n), Outcome: room.Failed, Reason: strings.Repeat("x", 500)}
 	}
 	answers[99] = rules.Answer{App: "last", Outcome: room.Denied, Reason: "banned"}
-	_, err := rules.Combine(d, room.PreRoomCreatePrevent, answers)
+	_, _, err := rules.Combine(d, room.PreRoomCreatePrevent, answers)
 	var e *room.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "last", e.App)
@@ -95,7 +95,7 @@ func TestFit_LeavesSpaceForFormerMembers(t *testing.T) {
 			answers[n].Verdict.Warnings = append(answers[n].Verdict.Warnings, strings.Repeat("<", room.MaxReasonBytes))
 		}
 	}
-	next, err := rules.Combine(*d, room.PreRoomDeletePrevent, answers)
+	next, _, err := rules.Combine(*d, room.PreRoomDeletePrevent, answers)
 	require.NoError(t, err)
 	body, err := json.Marshal(next.Final())
 	require.NoError(t, err)

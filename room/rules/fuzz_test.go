@@ -134,7 +134,7 @@ func FuzzParseVerdict(f *testing.F) {
 		require.JSONEq(t, string(written), string(rewritten(t, again)))
 
 		answers := []rules.Answer{{App: "a", Outcome: room.Allowed, Verdict: v, Modified: v.Modify}}
-		d, err := rules.Combine(draft(t), i, answers)
+		d, _, err := rules.Combine(draft(t), i, answers)
 		require.NoError(t, err, "only a denial is one")
 		requireMayBe(t, d)
 	})
@@ -145,7 +145,7 @@ func FuzzModified(f *testing.F) {
 	seeds(f, func(document []byte) { f.Add(document) })
 	f.Add(rewritten(f, draft(f).Data.Room))
 	f.Fuzz(func(t *testing.T, record []byte) {
-		d, err := rules.Combine(draft(t), room.PreRoomCreateModify, []rules.Answer{{App: "a", Outcome: room.Allowed, Modified: record}})
+		d, _, err := rules.Combine(draft(t), room.PreRoomCreateModify, []rules.Answer{{App: "a", Outcome: room.Allowed, Modified: record}})
 		require.NoError(t, err)
 		requireMayBe(t, d)
 	})

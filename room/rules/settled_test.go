@@ -2,7 +2,6 @@ package rules_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -36,7 +35,7 @@ func TestSettled_OutstandingAnswersChangeNothing(t *testing.T) {
 			}
 		}
 		end := func(answers []rules.Answer) (room.Code, string) {
-			_, err := rules.Combine(rules.Draft{Event: room.EventCreate}, room.PreRoomCreatePrevent, answers)
+			_, _, err := rules.Combine(rules.Draft{Event: room.EventCreate}, room.PreRoomCreatePrevent, answers)
 			var e *room.Error
 			if !errors.As(err, &e) {
 				return "", ""
@@ -74,57 +73,4 @@ func TestSettled_MissingAnswers(t *testing.T) {
 	} {
 		assert.Equal(t, c.settled, rules.Settled(c.answers), name)
 	}
-}
-
-// An outcome lists the fields that the app changed.
-func TestCombine_RecordsChangedFields(t *testing.T) {
-	t.Parallel()
-	modifies := func(json string) rules.Answer {
-		return rules.Answer{App: "m", Outcome: room.Allowed, Modified: []byte(json)}
-	}
-	const record = `"id":"r1","slugifiedName":"r1","type":"channel","createdAt":"2026-01-02T15:04:05.678901Z","memberCount":1,"version":0`
-	for name, c := range map[string]struct {
-		phase   room.Interface
-		answer  rules.Answer
-		changed []string
-	}{
-		"nothing":         {room.PreRoomCreateExtend, allows("a", room.Verdict{}), nil},
-		"an extension":    {room.PreRoomCreateExtend, extends("a", room.Extension{CustomFields: map[string]any{"b": 1, "a": 2}, Members: []room.User{bob}}), []string{"members", "customFields.a", "customFields.b"}},
-		"a known member":  {room.PreRoomCreateExtend, extends("a", room.Extension{Members: []room.User{alice}}), nil},
-		"one too many":    {room.PreRoomCreateExtend, extends("a", room.Extension{CustomFields: map[string]any{"own": 1, "a": 2}}), nil},
-		"no modification": {room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"alice","username":"alice.a","name":"Alice","roles":["admin"],"attributes":{"badge":9007199254740993}},"isDefault":false,"isReadOnly":false,"displaySystemMessages":true,"customFields":{"own":"1"}}`), nil},
-		"a modification": {
-			room.PreRoomCreateModify, modifies(`{` + record + `,"creator":{"id":"zoe"},"isDefault":true,"isReadOnly":true,"displaySystemMessages":false,"description":"d","displayName":"D","parentRoomId":"p","customFields":{"new":[1]}}`),
-			[]string{"creator", "description", "displayName", "displaySystemMessages", "isDefault", "isReadOnly", "members", "parentRoomId", "customFields.new", "customFields.own"},
-		},
-	} {
-		d, err := rules.Combine(creation(t), c.phase, []rules.Answer{c.answer})
-		require.NoError(t, err)
-		assert.Equal(t, c.changed, d.Data.Apps[0].Changed, "%s: %s", name, d.Data.Apps[0].Reason)
-	}
-}
-
-// The list of changed fields is bounded.
-func TestCombine_ChangedFieldsAreBounded(t *testing.T) {
-	t.Parallel()
-	fields := make(map[string]any)
-	for n := range 100 {
-		fields[strings.Repeat("é", 100)+string(rune('a'+n))] = n
-	}
-	d, err := rules.Combine(creation(t), room.PreRoomCreateExtend, []rules.Answer{extends("a", room.Extension{CustomFields: fields})})
-	require.NoError(t, err)
-	require.Len(t, d.Data.Apps[0].Changed, room.MaxChanged)
-	for _, name := range d.Data.Apps[0].Changed {
-		assert.LessOrEqual(t, len(name), 64+len("…"))
-	}
-}
-
-// If a verdict cannot be combined, the answer has the app's failure too, because the service counts the
-// outcomes of answers.
-func TestCombine_FailureIsSetInAnswer(t *testing.T) {
-	t.Parallel()
-	answers := []rules.Answer{extends("a", room.Extension{CustomFields: map[string]any{"own": 1}})}
-	_, err := rules.Combine(creation(t), room.PreRoomCreateExtend, answers)
-	require.NoError(t, err)
-	assert.Equal(t, room.Failed, answers[0].Outcome)
 }
