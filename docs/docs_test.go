@@ -18,7 +18,7 @@ const root = ".."
 
 var (
 	link     = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
-	testName = regexp.MustCompile("\\b(?:Test|Fuzz)[A-Z]\\w+")
+	testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`)
 	goFile   = regexp.MustCompile("`([a-z][\\w/]*/\\w+\\.go)`")
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 )

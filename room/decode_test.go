@@ -218,20 +218,6 @@ func TestDecode_CountsNestedBracketsOnly(t *testing.T) {
 	}
 }
 
-// An event may have exactly the size of its bound.
-func TestDecide_ChecksEventSize(t *testing.T) {
-	t.Parallel()
-	r := room.DeleteRequest{RoomID: "r1", DeletedBy: &room.User{ID: "u", Name: strings.Repeat("<é\u2028", 5000), Attributes: map[string]any{"b": 1, "a": []any{}}}}
-	v := room.View{Exists: true, Room: full}
-	d, err := room.Decide(v, room.Command{Request: r})
-	require.NoError(t, err)
-	size := len(rewritten(t, d.Data))
-	_, err = room.Decide(v, room.Command{Request: r, Bounds: room.Bounds{MaxBytes: size}})
-	require.NoError(t, err)
-	_, err = room.Decide(v, room.Command{Request: r, Bounds: room.Bounds{MaxBytes: size - 1}})
-	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
-}
-
 // A record of maximum nesting in a request can be decoded in a page, where it is nested deeper.
 func TestDecode_MaxNestingFitsPage(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,9 @@ package room
 
 import "time"
 
+// MaxFormerMembers bounds the members in the post-event of a deletion.
+const MaxFormerMembers = 5000
+
 // Data is the body of pre-events and post-events. The event determines the fields that are set. Apps
 // decode it as one of the types in handlerevents.go.
 type Data struct {
@@ -63,23 +66,6 @@ type Result struct {
 	Warnings []string     `json:"warnings,omitempty"`
 	Apps     []AppOutcome `json:"apps,omitempty"`
 	Cut      Cut          `json:"cut,omitzero"` // of warnings and apps
-}
-
-// Answers reports whether the event is the result of the request. It compares the fingerprints. For an
-// event without a fingerprint it compares the type, the room and the user.
-func (e Event) Answers(r Request) bool {
-	if e.Fingerprint != "" {
-		return e.Fingerprint == Fingerprint(r)
-	}
-	if e.Type != r.Event() || e.Room != r.Target() {
-		return false
-	}
-	was := e.Data.JoiningUser
-	if was == nil {
-		was = e.Data.LeavingUser
-	}
-	u := r.Subject()
-	return u == nil || was != nil && was.ID == u.ID
 }
 
 // Result returns the result of the event's command. It is the same each time the command is sent.

@@ -16,6 +16,9 @@ const (
 // Answered reports whether the app gave a usable verdict.
 func (o Outcome) Answered() bool { return o == Allowed || o == Denied || o == Skipped }
 
+// MaxChanged bounds the list of changed fields of an outcome. A longer list is cut.
+const MaxChanged = 16
+
 // AppOutcome records the outcome of one app for one action. The result, the error and the post-event
 // of the action contain it.
 type AppOutcome struct {
@@ -28,4 +31,12 @@ type AppOutcome struct {
 	Shadow    bool      `json:"shadow,omitempty"`  // recorded only, not enforced
 	// Reinvoked is set if the app was asked again, about the final draft.
 	Reinvoked bool `json:"reinvoked,omitempty"`
+}
+
+// Cut counts the outcomes and warnings that were cut to fit into a message. The first apps in order are kept.
+type Cut struct {
+	Outcomes int `json:"outcomes,omitempty"` // of the last apps in order
+	Reasons  int `json:"reasons,omitempty"`  // including those of outcomes that were cut
+	Changed  int `json:"changed,omitempty"`  // lists of changed fields, including those of outcomes that were cut
+	Warnings int `json:"warnings,omitempty"`
 }

@@ -39,34 +39,13 @@ type Rejection struct {
 	Request json.RawMessage `json:"request,omitempty"`
 }
 
-// Reject returns the rejection of a command that ended in the error. It returns false if the command was
-// not possible in the first place, or if the client should retry later.
-func Reject(c Command, e *Error) (Rejection, bool) {
-	kind := e.Rejection()
-	if kind == "" {
-		return Rejection{}, false
-	}
-	r := Rejection{
-		ID: c.ID, Time: c.Time, Command: c.Request.Event().Command(), Room: c.Request.Target(), Kind: kind, Error: *e, CausedBy: c.CausedBy,
-	}
-	r.Error.CommandID = c.ID
-	if u := c.Request.Subject(); u != nil {
-		r.User = u.ID
-	}
-	outcomes, _ := json.Marshal(e.Apps) // cannot fail
-	if body, err := json.Marshal(c.Request); err == nil && len(body) <= MaxRejectedRequest && (c.MaxWhole == 0 || len(body)+len(outcomes) <= c.MaxWhole) {
-		r.Request = body
-	}
-	return r, true
-}
-
 // Asked returns the data of the change that the command requested, as far as its request is known.
 func (r Rejection) Asked() Data {
 	switch r.Command {
 	case EventCreate.Command():
 		var q CreateRequest
 		if DecodeLenient(r.Request, &q) == nil {
-			return q.draft(r.Time).Data
+			return q.Data(r.Time)
 		}
 	case EventDelete.Command():
 		var q DeleteRequest

@@ -2,6 +2,7 @@ package room
 
 import (
 	"encoding/json"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -49,9 +50,10 @@ func validateOptional(field string, u *User) error {
 	return u.Validate(field)
 }
 
-// fits returns an error of code too_large if the user's record exceeds MaxUserBytes. Every event has room
-// for two such users, so a user that could join can always leave.
-func (u *User) fits(field string) error {
+// ValidateSize returns an error of code too_large if the user's record, as JSON, exceeds MaxUserBytes. Every
+// event has room for two such users, so a user that could join can always leave. A nil user is valid.
+// field names the user in the error.
+func (u *User) ValidateSize(field string) error {
 	if u == nil {
 		return nil
 	}
@@ -63,4 +65,14 @@ func (u *User) fits(field string) error {
 		return tooLarge("%s %q is %d bytes of JSON; at most %d are allowed", field, u.ID, len(record), MaxUserBytes)
 	}
 	return nil
+}
+
+// DistinctUsers keeps the first user of each id. It changes the slice in place.
+func DistinctUsers(users []User) []User {
+	seen := make(map[string]bool, len(users))
+	return slices.DeleteFunc(users, func(u User) bool {
+		was := seen[u.ID]
+		seen[u.ID] = true
+		return was
+	})
 }

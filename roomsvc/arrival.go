@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // maxOrdered is the size in bytes up to which a request enters its lane on arrival. A larger
@@ -15,7 +16,7 @@ const maxOrdered = 4 << 10
 
 // arrival is a command that has arrived, with its ticket, or the error that refuses it.
 type arrival struct {
-	c      room.Command
+	c      rules.Command
 	ticket *ticket
 	err    error
 }

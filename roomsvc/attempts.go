@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -109,7 +110,7 @@ func (a *attempts) isFresh() bool { return a.uncertainSeq == nil && a.refusal ==
 // asked records how the apps answered about the draft, and returns the error that blocks the
 // change. Only a later try in which every app answered takes back a denial. A try in which an app
 // failed, had too little time or was unavailable does not.
-func (a *attempts) asked(d room.Draft, refusal error) error {
+func (a *attempts) asked(d rules.Draft, refusal error) error {
 	a.data = d.Data
 	var e *room.Error
 	if !errors.As(refusal, &e) {
@@ -135,7 +136,7 @@ func (a *attempts) standing(err error) error {
 }
 
 // record records why a try with this view failed.
-func (a *attempts) record(err error, v room.View) {
+func (a *attempts) record(err error, v rules.View) {
 	a.last = err
 	if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrStored) {
 		a.uncertainSeq = &v.Seq
@@ -168,7 +169,7 @@ func isUnavailable(err error) bool {
 // finalError returns the error to answer with after a confirmed decision not to commit, nil for
 // none. If the apps made the decision it is their error. The decision cannot stand while an earlier
 // try's event may still be stored.
-func (a *attempts) finalError(decided error, v room.View) error {
+func (a *attempts) finalError(decided error, v rules.View) error {
 	switch {
 	case decided == nil:
 		return nil

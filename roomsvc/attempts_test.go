@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 const (
@@ -24,12 +25,12 @@ func TestAttempts_RefusalDoesNotStandWhileOutcomeIsUncertain(t *testing.T) {
 	t.Parallel()
 	refusal := room.Errorf(room.CodeUserNotAllowed, "no")
 	a := &attempts{cfg: Config{}.withDefaults()}
-	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 5}))
-	a.record(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), room.View{Seq: 5})
-	require.ErrorIs(t, a.finalError(refusal, room.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
+	assert.Equal(t, error(refusal), a.finalError(refusal, rules.View{Seq: 5}))
+	a.record(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), rules.View{Seq: 5})
+	require.ErrorIs(t, a.finalError(refusal, rules.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
 		"the unacknowledged publish may still be stored")
-	assert.Equal(t, error(refusal), a.finalError(refusal, room.View{Seq: 6}), "once the room has moved the publish cannot be stored")
-	assert.NoError(t, a.finalError(nil, room.View{Seq: 5}))
+	assert.Equal(t, error(refusal), a.finalError(refusal, rules.View{Seq: 6}), "once the room has moved the publish cannot be stored")
+	assert.NoError(t, a.finalError(nil, rules.View{Seq: 5}))
 }
 
 func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
@@ -53,7 +54,7 @@ func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 		tries := 0
 		for a.next(t.Context()) {
 			tries++
-			a.record(c.err, room.View{})
+			a.record(c.err, rules.View{})
 		}
 		require.ErrorIs(t, a.exhausted(t.Context()), &room.Error{Code: c.code}, name)
 		if c.tries > 0 {
@@ -65,7 +66,7 @@ func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempts{cfg: cfg}
 	require.True(t, a.next(ctx))
-	a.record(errMoved, room.View{})
+	a.record(errMoved, rules.View{})
 	cancel()
 	require.False(t, a.next(ctx))
 	require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
@@ -80,9 +81,9 @@ func TestAttempts_JetStreamRefusalReportedAfterDeadline(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		a := &attempts{cfg: Config{}.withDefaults()}
-		a.record(err, room.View{})
+		a.record(err, rules.View{})
 		if name != "gone" { // it ends at once
-			a.record(context.DeadlineExceeded, room.View{})
+			a.record(context.DeadlineExceeded, rules.View{})
 		}
 		cancel()
 		require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeUnavailable}, name)
@@ -94,8 +95,8 @@ func TestAttempts_FinalErrorNamesAppAnswers(t *testing.T) {
 	t.Parallel()
 	apps := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
 	a := &attempts{cfg: Config{}.withDefaults(), data: room.Data{Apps: apps}}
-	a.record(bus.ErrUncertain, room.View{Seq: 5})
-	for _, err := range []error{a.finalError(room.NotFound("r"), room.View{Seq: 5}), a.exhausted(t.Context())} {
+	a.record(bus.ErrUncertain, rules.View{Seq: 5})
+	for _, err := range []error{a.finalError(room.NotFound("r"), rules.View{Seq: 5}), a.exhausted(t.Context())} {
 		var e *room.Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, room.CodeUnavailable, e.Code)
@@ -123,7 +124,7 @@ func TestAttempts_CommandsBehindBlockedIfJetStreamUnavailable(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			a := &attempts{cfg: Config{}.withDefaults(), place: &ticket{}}
 			for _, err := range c.errs {
-				a.record(err, room.View{})
+				a.record(err, rules.View{})
 			}
 			if hurried {
 				cancel()

@@ -10,6 +10,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // breaker keeps an app that fails repeatedly for one interface from being asked, except for probes.
@@ -104,18 +105,18 @@ func (b *breaker) report(from, to gobreaker.State) {
 
 // allow returns a function to call with the outcome of asking the app, or an error that says why
 // the app must not be asked.
-func (b *breaker) allow(from origin) (done func(room.Answer), err error) {
+func (b *breaker) allow(from origin) (done func(rules.Answer), err error) {
 	began := time.Now()
 	ended, err := b.current.Load().Allow()
 	if err != nil {
 		return nil, fmt.Errorf("breaker open after %d failures in a row, the last: %s", b.trip, b.cause())
 	}
-	return func(a room.Answer) { ended(b.sign(a, from, began)) }, nil
+	return func(a rules.Answer) { ended(b.sign(a, from, began)) }, nil
 }
 
 // sign returns what an answer shows about the app: nil for success, errFailure or errNoSign. from
 // is the origin of the command, began is when the app was asked.
-func (b *breaker) sign(a room.Answer, from origin, began time.Time) error {
+func (b *breaker) sign(a rules.Answer, from origin, began time.Time) error {
 	switch {
 	case a.Outcome.Answered():
 		b.noResponders.Store(0)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // Which errors open a breaker that opens at five failures.
@@ -33,7 +34,7 @@ func TestBreaker_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 			if err != nil {
 				break
 			}
-			done(room.Answer{Outcome: room.Failed})
+			done(rules.Answer{Outcome: room.Failed})
 			if breaker.state() == room.BreakerOpen {
 				opened = n + 1
 			}

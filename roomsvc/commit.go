@@ -9,6 +9,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -19,7 +20,7 @@ type appender func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (
 // to room.post.>. When the publish fails, commit catches the projection up with the stream if it
 // can, so that the next load finds the event if it was stored after all. The error is errMoved if
 // the room has changed since the view.
-func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d room.Draft) (room.Event, error) {
+func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d rules.Draft) (room.Event, error) {
 	if err := ended(ctx); err != nil {
 		return room.Event{}, err
 	}
@@ -30,7 +31,7 @@ func (s *Service) commit(ctx context.Context, c room.Command, v room.View, d roo
 	e := room.Event{
 		ID: c.ID, Type: d.Event, Room: c.Request.Target(), Time: v.Time(now()),
 		Expected: v.Seq, Previous: v.Latest, Version: data.Room.Version,
-		Replica: s.id, Fingerprint: room.Fingerprint(c.Request), CausedBy: c.CausedBy, Data: data,
+		Replica: s.id, Fingerprint: rules.Fingerprint(c.Request), CausedBy: c.CausedBy, Data: data,
 	}
 	subject, headers, body, err := subjects.EncodePost(e, c.TraceParent)
 	if err != nil {

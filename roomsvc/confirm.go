@@ -9,13 +9,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
 // confirm asks the stream's leader whether the room is unchanged since the view. If it has changed,
 // confirm waits until the projection has caught up with the leader, and returns errMoved.
-func (s *Service) confirm(command context.Context, c room.Command, v room.View) error {
+func (s *Service) confirm(command context.Context, c rules.Command, v rules.View) error {
 	ctx, cancel := context.WithTimeout(command, s.cfg.AckWait)
 	defer cancel()
 	last, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.PostsOf(c.Request.Target()))

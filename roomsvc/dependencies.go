@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -119,7 +120,7 @@ func (s *Service) checkEvents(ctx context.Context) {
 func (p *projection) liveEvents(before uint64) (events, last uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	p.live.Scan(func(_ string, s *room.State) bool {
+	p.live.Scan(func(_ string, s *rules.State) bool {
 		if before == 0 || s.Seq < before {
 			events += s.Room.Version
 		}

@@ -7,9 +7,9 @@
 //	lanes.go       commands of one room, and of one user, go in order; lane.go is one room's queue
 //	handle.go      the five steps:
 //	  load.go        1 load     the room from the projection
-//	  (room)         2 decide   is the command possible at all?
+//	  (rules)        2 decide   is the command possible at all?
 //	  gather.go      3 gather   pre-events out, verdicts in; verdict.go decodes them
-//	  (room)         4 combine  verdicts into a decision
+//	  (rules)        4 combine  verdicts into a decision
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     ask the leader whether the room is unchanged, if there is nothing to commit
 //	attempts.go    when to go back to step 1, and when to stop

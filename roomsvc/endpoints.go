@@ -14,6 +14,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -92,20 +93,20 @@ func everyReplica(e bus.Endpoint) bus.Endpoint {
 	return e
 }
 
-func (s *Service) decode(e room.EventType, msg *nats.Msg) (room.Command, error) {
+func (s *Service) decode(e room.EventType, msg *nats.Msg) (rules.Command, error) {
 	id := commandID(msg)
 	if err := room.ValidateToken(subjects.CommandID, id); err != nil {
-		return room.Command{}, err
+		return rules.Command{}, err
 	}
 	causes, err := subjects.Causes(msg.Header)
 	if err == nil {
 		err = room.ValidateCauses(id, causes)
 	}
 	if err != nil {
-		return room.Command{}, err
+		return rules.Command{}, err
 	}
 	r, err := room.DecodeRequest(e, id, msg.Data)
-	return room.Command{
+	return rules.Command{
 		ID:          id,
 		Time:        now(),
 		TraceParent: bus.TraceParent(msg.Header, id),
@@ -125,9 +126,9 @@ const (
 )
 
 // eventBounds returns the bounds of the body of an event for a maximum payload.
-func eventBounds(maxPayload int) room.Bounds {
+func eventBounds(maxPayload int) rules.Bounds {
 	headers := max(leastForHeaders, min(mostForHeaders, maxPayload/16))
-	return room.Bounds{
+	return rules.Bounds{
 		MaxBytes: max(1, maxPayload-max(headers, min(headroom, maxPayload/8))),
 		MaxWhole: max(1, maxPayload-headers),
 	}

@@ -4,14 +4,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // origin is the room and the user of a command.
 type origin struct{ room, user string }
 
-func originOf(c room.Command) origin {
-	return origin{room: c.Request.Target(), user: room.UserID(c.Request)}
+func originOf(c rules.Command) origin {
+	return origin{room: c.Request.Target(), user: rules.UserID(c.Request)}
 }
 
 // failureRun is a series of failures of an app. An app that fails on the input of one user or one

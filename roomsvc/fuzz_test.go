@@ -9,6 +9,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // FuzzJudge checks that any reply of an app results in one outcome, and that a change that it
@@ -23,7 +24,7 @@ func FuzzJudge(f *testing.F) {
 	}
 	f.Add([]byte(`{"code":"x"}`), "500", "broken\nline")
 	f.Fuzz(func(t *testing.T, body []byte, code, description string) {
-		d := room.Draft{Event: room.EventCreate, Bounds: room.Bounds{MaxBytes: 1 << 20}, Data: room.Data{
+		d := rules.Draft{Event: room.EventCreate, Bounds: rules.Bounds{MaxBytes: 1 << 20}, Data: room.Data{
 			Room:    room.Room{ID: "r1", SlugifiedName: "r1", Type: room.Channel, Creator: room.User{ID: "u"}, CustomFields: map[string]any{"a": 1}, MemberCount: 1},
 			Members: []room.User{{ID: "u"}},
 		}}
@@ -34,13 +35,13 @@ func FuzzJudge(f *testing.F) {
 		if description != "" {
 			msg.Header["Nats-Service-Error"] = []string{description}
 		}
-		a := room.Answer{App: "a"}
+		a := rules.Answer{App: "a"}
 		judge(&a, room.PreRoomCreateModify, &d, bus.Reply{Msg: msg})
 		require.Contains(t, []room.Outcome{room.Allowed, room.Skipped, room.Failed}, a.Outcome)
 		require.LessOrEqual(t, len(a.Reason), 4*room.MaxReasonBytes)
 
-		answers := []room.Answer{a}
-		d, err := room.Combine(d, room.PreRoomCreateModify, answers)
+		answers := []rules.Answer{a}
+		d, _, err := rules.Combine(d, room.PreRoomCreateModify, answers)
 		require.NoError(t, err)
 		require.NoError(t, d.Data.Room.Validate())
 		body, err = json.Marshal(d.Final())

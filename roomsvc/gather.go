@@ -10,6 +10,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -21,24 +22,24 @@ const grace = 25 * time.Millisecond
 // roundResult is a round in progress or its result: an answer for each hook, in their order.
 type roundResult struct {
 	round
-	draft   *room.Draft // about which the apps were asked
+	draft   *rules.Draft // about which the apps were asked
 	began   time.Time
-	answers []room.Answer
+	answers []rules.Answer
 	calls   []call
 }
 
 // call is one request to an app.
 type call struct {
 	*hook
-	n    int               // index of its answer
-	done func(room.Answer) // reports the answer to the breaker
+	n    int                // index of its answer
+	done func(rules.Answer) // reports the answer to the breaker
 }
 
 // gather asks the apps of a round about the draft, in parallel. It waits for an app no longer than
 // its timeout, and no longer than the grace once no outstanding answer can change the decision. An
 // app that gets less than its fair time is marked as hurried.
-func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r round) roundResult {
-	g := roundResult{round: r, draft: &d, began: time.Now(), answers: make([]room.Answer, len(r.hooks))}
+func (s *Service) gather(ctx context.Context, c rules.Command, d rules.Draft, r round) roundResult {
+	g := roundResult{round: r, draft: &d, began: time.Now(), answers: make([]rules.Answer, len(r.hooks))}
 	g.calls = make([]call, 0, len(r.hooks))
 	requests := make([]bus.Request, 0, len(r.hooks))
 	body, err := preEvent(d.Data)
@@ -70,12 +71,12 @@ func (s *Service) gather(ctx context.Context, c room.Command, d room.Draft, r ro
 	return g
 }
 
-func isOpen(a room.Answer) bool { return a.Outcome == "" }
+func isOpen(a rules.Answer) bool { return a.Outcome == "" }
 
 // listen receives answers until no outstanding one can change the decision. Then it waits for the
 // grace if an outstanding app may answer within it.
 func (g *roundResult) listen(ctx context.Context, requests *bus.Requests) {
-	for !room.Settled(g.answers) {
+	for !rules.Settled(g.answers) {
 		if !g.receive(ctx, requests) {
 			return
 		}
@@ -158,7 +159,7 @@ func (g *roundResult) recordOutcomes(log *slog.Logger) {
 }
 
 // preRequest returns the request of a pre-event to one app.
-func (s *Service) preRequest(c room.Command, app *hook, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
+func (s *Service) preRequest(c rules.Command, app *hook, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
 	app.stats.called()
 	return bus.Request{
 		Subject: app.subject,
@@ -172,7 +173,7 @@ func (s *Service) preRequest(c room.Command, app *hook, message func(time.Durati
 
 // preMessage returns a function that makes the message of the pre-event, with the time that is
 // left.
-func preMessage(c room.Command, iface room.Interface, body []byte) func(left time.Duration) *nats.Msg {
+func preMessage(c rules.Command, iface room.Interface, body []byte) func(left time.Duration) *nats.Msg {
 	headers := subjects.PreHeaders(iface, c.ID, c.Request.Target(), c.TraceParent, c.CausedBy, c.Time)
 	return func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
 }

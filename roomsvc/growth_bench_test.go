@@ -20,6 +20,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -164,9 +165,9 @@ func (g *grown) join(id string, u room.User) error {
 
 // commit is the part of a join without the service: a guarded publish of the event.
 func (g *grown) commit(id string, u room.User) error {
-	c := room.Command{ID: "raw-" + u.ID + id, Time: time.Now(), Bounds: room.Bounds{MaxBytes: 1 << 20}, Request: room.JoinRequest{RoomID: id, User: u}}
+	c := rules.Command{ID: "raw-" + u.ID + id, Time: time.Now(), Bounds: rules.Bounds{MaxBytes: 1 << 20}, Request: room.JoinRequest{RoomID: id, User: u}}
 	view, _ := g.s.projection.view(c)
-	draft, err := room.Decide(view, c)
+	draft, err := rules.Decide(view, c)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // handle executes one command from load to commit. The stream's leader confirms an answer that
@@ -12,7 +13,7 @@ import (
 // mayHandOver is true, handle returns an elsewhereError if another service has the room for now, or
 // if the command would change nothing while another service decides an earlier command of its user.
 // It must be the command's turn.
-func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, mayHandOver bool) (room.Result, error) {
+func (s *Service) handle(ctx context.Context, c rules.Command, place *ticket, mayHandOver bool) (room.Result, error) {
 	try := s.newAttempts(place)
 	for try.next(ctx) {
 		mayHandOver = mayHandOver && try.isFresh()
@@ -26,7 +27,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 		if done != nil {
 			return *done, nil // the command was sent again
 		}
-		draft, refusal := room.Decide(view, c) // 2
+		draft, refusal := rules.Decide(view, c) // 2
 		if to := s.undecided.of(c); mayHandOver && draft == nil && to != "" {
 			return room.Result{}, &elsewhereError{service: to, waits: true}
 		}
@@ -55,7 +56,7 @@ func (s *Service) handle(ctx context.Context, c room.Command, place *ticket, may
 
 // consult asks the apps about the draft, round by round, and combines their answers into it. The
 // error blocks the change.
-func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, draft *room.Draft) error {
+func (s *Service) consult(ctx context.Context, c rules.Command, place *ticket, draft *rules.Draft) error {
 	defer place.at(nil)
 	first := *draft
 	var without []failedOpen
@@ -65,9 +66,10 @@ func (s *Service) consult(ctx context.Context, c room.Command, place *ticket, dr
 		}
 		place.at(&step{asked: r.hooks})
 		asked := s.gather(ctx, c, *draft, r)
-		next, refusal := room.Combine(*draft, r.iface, asked.answers)
+		var refusal error
+		*draft, asked.answers, refusal = rules.Combine(*draft, r.iface, asked.answers)
 		asked.recordOutcomes(s.log)
-		if *draft = next; refusal != nil {
+		if refusal != nil {
 			return refusal
 		}
 		without = append(without, asked.failedOpen()...)

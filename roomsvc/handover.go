@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -84,7 +85,7 @@ func (h *handovers) avoid(service string) {
 // the command, since the other has certainly not begun it. Without an answer that is unknown: a
 // service that was stopped for a while may still execute the command. Only the client can decide
 // whether to send it again.
-func (s *Service) handOver(ctx context.Context, c room.Command, msg *nats.Msg, elsewhere *elsewhereError) (result any, done bool, err error) {
+func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, elsewhere *elsewhereError) (result any, done bool, err error) {
 	roomID, to := c.Request.Target(), elsewhere.service
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
@@ -169,7 +170,7 @@ func unanswered(roomID string) error {
 
 // timeToHandOver reports whether the apps have their fair time in the other service's part of the
 // command's time, or do not have it here either.
-func (s *Service) timeToHandOver(ctx context.Context, c room.Command) bool {
+func (s *Service) timeToHandOver(ctx context.Context, c rules.Command) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
 	needed := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *hook) bool {

@@ -15,6 +15,7 @@ import (
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -201,7 +202,7 @@ func TestHandover_ConflictNamesServiceWithRoom(t *testing.T) {
 	require.NoError(t, second.catchUp(t.Context()))
 	old, _ := second.projection.view(c)
 	requireJoin(t, first, first, "j0", "zoe")
-	draft, err := room.Decide(old, c)
+	draft, err := rules.Decide(old, c)
 	require.NoError(t, err)
 	_, err = second.commit(t.Context(), c, old, *draft)
 	require.ErrorIs(t, err, errMoved)
@@ -380,7 +381,7 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			}
 			earlier := do(first, c.first)
 			held := <-asked
-			command := room.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
+			command := rules.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
 			require.Eventually(t, func() bool { return second.undecided.of(command) == first.id }, patience, tick)
 			later := do(second, c.later)
 			require.Eventually(t, func() bool { return first.lanes.inLane("r") == 2 }, patience, tick)

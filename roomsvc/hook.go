@@ -5,6 +5,7 @@ import (
 
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // hook is an app with one pre-interface for which it is asked.
@@ -22,8 +23,8 @@ type hook struct {
 // answerWithoutAsking returns the answer of an app that need not be asked about a draft. encodeErr
 // is the error if the pre-event cannot be encoded. If the app must be asked the answer has no
 // outcome.
-func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, encodeErr error) room.Answer {
-	a := room.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
+func (k *hook) answerWithoutAsking(c rules.Command, d *rules.Draft, encodeErr error) rules.Answer {
+	a := rules.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
 	case err != nil && a.Essential:
@@ -40,7 +41,7 @@ func (k *hook) answerWithoutAsking(c room.Command, d *room.Draft, encodeErr erro
 	return a
 }
 
-func (k *hook) concerned(c room.Command, d *room.Draft) (bool, error) {
+func (k *hook) concerned(c rules.Command, d *rules.Draft) (bool, error) {
 	if k.condition == nil {
 		return true, k.broken
 	}

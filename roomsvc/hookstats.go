@@ -9,6 +9,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // hookStats counts the outcomes of asking one app for one interface, since the service started.
@@ -54,7 +55,7 @@ func (f *hookStats) took(r bus.Reply) {
 }
 
 // count adds the outcome of an answer.
-func (f *hookStats) count(a room.Answer) {
+func (f *hookStats) count(a rules.Answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch a.Outcome {

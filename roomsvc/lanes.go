@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // enterLane puts a command into the lane of its room. A command that would change the room waits
@@ -15,12 +16,12 @@ import (
 // leave does not overtake the join before it. A command that is already committed gets no ticket:
 // it is answered with its first result. The error is of code overloaded if too many commands wait,
 // invalid_request for a command that would wait for itself.
-func (s *Service) enterLane(c room.Command) (*ticket, error) {
+func (s *Service) enterLane(c rules.Command) (*ticket, error) {
 	view, committed := s.projection.view(c)
 	if committed != 0 {
 		return nil, nil
 	}
-	t := &ticket{command: c.ID, came: time.Now(), user: room.UserID(c.Request), changes: view.Changes(c.Request)}
+	t := &ticket{command: c.ID, came: time.Now(), user: rules.UserID(c.Request), changes: view.Changes(c.Request)}
 	return t, s.lanes.enter(c.Request.Target(), t, c.CausedBy)
 }
 
@@ -28,7 +29,7 @@ func (s *Service) enterLane(c room.Command) (*ticket, error) {
 // is of code deadline_exceeded if the command's time runs out before, or leaves too little for an
 // app that hangs. It is of code unavailable if JetStream could not store the event of a command in
 // front.
-func (s *Service) awaitTurn(ctx context.Context, c room.Command, t *ticket) (release func(), err error) {
+func (s *Service) awaitTurn(ctx context.Context, c rules.Command, t *ticket) (release func(), err error) {
 	if t == nil {
 		return func() {}, nil
 	}
@@ -63,7 +64,7 @@ func (s *Service) awaitTurn(ctx context.Context, c room.Command, t *ticket) (rel
 // isTooLate reports whether a command had time for the apps that hang when it came, and has too
 // little left after the wait for its turn. If it asked those apps, the commands behind it would
 // also come too late, and the breakers of the apps would not count a timeout.
-func (s *Service) isTooLate(ctx context.Context, c room.Command, waited time.Duration) bool {
+func (s *Service) isTooLate(ctx context.Context, c rules.Command, waited time.Duration) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
 	needed := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *hook) bool { return k.breaker.run.hangs() })

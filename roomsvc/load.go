@@ -8,14 +8,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
 // load returns the room from the projection once the registry is in sync. If the command is
 // committed already, it returns the first result.
-func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Result, error) {
+func (s *Service) load(ctx context.Context, c rules.Command) (rules.View, *room.Result, error) {
 	if err := s.apps.awaitSync(ctx); err != nil {
-		return room.View{}, nil, err
+		return rules.View{}, nil, err
 	}
 	view, seq := s.projection.view(c)
 	if seq == 0 {
@@ -37,7 +38,7 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 	if err != nil {
 		return view, nil, fmt.Errorf("reading event %d: %w", seq, err)
 	}
-	if !e.Answers(c.Request) {
+	if !rules.Matches(e, c.Request) {
 		return view, nil, room.Errorf(room.CodeInvalidRequest,
 			"command id %s was used for another command, a %s of room %q; give every command an id of its own", c.ID, e.Type, e.Room)
 	}
@@ -48,7 +49,7 @@ func (s *Service) load(ctx context.Context, c room.Command) (room.View, *room.Re
 // resolve looks for the outcome of a publish that was not acknowledged, for a command that has no
 // time left. It returns the result if the event was stored. If the room has moved on without it, it
 // was not stored.
-func (s *Service) resolve(c room.Command, try *attempts) *room.Result {
+func (s *Service) resolve(c rules.Command, try *attempts) *room.Result {
 	if try.uncertainSeq == nil {
 		return nil
 	}

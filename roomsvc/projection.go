@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/btree"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // projection is the in-memory state of all rooms, made from the events of the stream. Events come
@@ -19,9 +20,9 @@ import (
 // from both sides is applied once.
 type projection struct {
 	mu     sync.RWMutex
-	stream time.Time                      // when the stream was created
-	rooms  map[string]*room.State         // live and deleted; the last sequence of a deleted room guards its successor
-	live   btree.Map[string, *room.State] // live rooms by id, sorted
+	stream time.Time                       // when the stream was created
+	rooms  map[string]*rules.State         // live and deleted; the last sequence of a deleted room guards its successor
+	live   btree.Map[string, *rules.State] // live rooms by id, sorted
 	dedupe dedupe
 
 	deletions deletions // of rooms with history in the stream
@@ -53,15 +54,15 @@ type waiting struct {
 }
 
 func newProjection(stream time.Time) *projection {
-	return &projection{stream: stream, rooms: make(map[string]*room.State)}
+	return &projection{stream: stream, rooms: make(map[string]*rules.State)}
 }
 
 // view returns the room as a decision about the command needs it, and the sequence of the command's
 // event if it is committed and remembered, otherwise 0.
-func (p *projection) view(c room.Command) (v room.View, committed uint64) {
+func (p *projection) view(c rules.Command) (v rules.View, committed uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	var never room.State
+	var never rules.State
 	state := &never
 	if s, ok := p.rooms[c.Request.Target()]; ok {
 		state = s
@@ -133,9 +134,9 @@ func (p *projection) skip(e room.Event) {
 	p.sum += s.Hash(e.Room) - before
 }
 
-func (p *projection) apply(s *room.State, e room.Event, stored time.Time) error {
+func (p *projection) apply(s *rules.State, e room.Event, stored time.Time) error {
 	before := s.Hash(e.Room)
-	if err := room.Evolve(s, e); err != nil {
+	if err := rules.Evolve(s, e); err != nil {
 		return err
 	}
 	p.sum += s.Hash(e.Room) - before
@@ -165,10 +166,10 @@ func (p *projection) index() {
 	}
 }
 
-func (p *projection) state(roomID string) *room.State {
+func (p *projection) state(roomID string) *rules.State {
 	s, ok := p.rooms[roomID]
 	if !ok {
-		s = &room.State{}
+		s = &rules.State{}
 		p.rooms[strings.Clone(roomID)] = s // the id may be part of a message, which must not stay in memory
 	}
 	return s
@@ -278,8 +279,8 @@ func (p *projection) reset(stream time.Time, whole uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stream = stream
-	p.rooms = make(map[string]*room.State)
-	p.live = btree.Map[string, *room.State]{}
+	p.rooms = make(map[string]*rules.State)
+	p.live = btree.Map[string, *rules.State]{}
 	p.dedupe = dedupe{}
 	p.deletions = nil
 	p.consumed, p.newest, p.committed, p.read, p.whole = 0, stamp{}, 0, 0, whole
@@ -307,7 +308,7 @@ func (p *projection) roomsAfter(id string, limit int) ([]room.Room, error) {
 		return nil, err
 	}
 	page := make([]room.Room, 0, min(limit, p.live.Len()))
-	p.live.Ascend(id, func(key string, s *room.State) bool {
+	p.live.Ascend(id, func(key string, s *rules.State) bool {
 		if key != id {
 			page = append(page, *s.Room)
 		}
@@ -327,7 +328,7 @@ func (p *projection) membersAfter(roomID, id string, limit int) ([]room.User, er
 	return s.MembersAfter(id, limit), nil
 }
 
-func (p *projection) find(id string) (*room.State, error) {
+func (p *projection) find(id string) (*rules.State, error) {
 	if err := p.checkWhole(); err != nil {
 		return nil, err
 	}

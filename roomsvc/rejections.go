@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -27,10 +28,10 @@ const maxQueued = 1024
 var errQueueFull = errors.New("rejections came faster than they could be written")
 
 // rejected records a rejection if the error makes the command one, and returns the error.
-func (s *Service) rejected(c room.Command, err error) error {
+func (s *Service) rejected(c rules.Command, err error) error {
 	var e *room.Error
 	if errors.As(err, &e) {
-		if r, ok := room.Reject(c, e); ok {
+		if r, ok := rules.Reject(c, e); ok {
 			s.recorder.record(r, c.TraceParent)
 		}
 	}

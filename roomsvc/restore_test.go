@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -36,11 +37,11 @@ func TestRestore_PurgedEventsOfLiveRoomsAreFound(t *testing.T) {
 	}
 	p := newProjection(streamMade)
 	lives := func(id string, l room.Latest) {
-		p.rooms[id] = &room.State{Room: &room.Room{ID: id}, Latest: l}
+		p.rooms[id] = &rules.State{Room: &room.Room{ID: id}, Latest: l}
 	}
 	lives("first", room.Latest{Create: 1})
 	lives("lobby", room.Latest{Create: 2, UserJoin: 3})
-	p.rooms["gone"] = &room.State{Latest: room.Latest{Create: 4, Delete: 5}}
+	p.rooms["gone"] = &rules.State{Latest: room.Latest{Create: 4, Delete: 5}}
 	s := &Service{stream: stream}
 	looks := map[string]func(context.Context, *projection) error{"events": s.checkEventsBySeq, "subjects": s.checkEventsBySubject}
 	for name, look := range looks {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // A snapshot is the projection as a file of frames. A frame is a byte for its kind, the length of
@@ -300,7 +301,7 @@ func (f *frameReader) room(p *projection, frame []byte) (seq uint64, rest []byte
 	name, frame, ok := takeText(frame)
 	state, frame, ok2 := takeText(frame)
 	id := string(name)
-	s, err := room.DecodeState(id, state)
+	s, err := rules.DecodeState(id, state)
 	if !ok || !ok2 || err != nil || !room.IsToken(id) || s.Seq == 0 || p.rooms[id] != nil {
 		f.err = errors.Join(fmt.Errorf("%w: room %q", errDamaged, id), err)
 		return 0, nil

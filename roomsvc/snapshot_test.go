@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // message is a message of a stream that a test makes.
@@ -49,9 +50,9 @@ func (h *history) add(e room.Event, none bool) {
 }
 
 // next returns the next event of a room whose last message has that sequence.
-func (h *history) next(t require.TestingT, expected func(room.View) uint64, r room.Request) (room.Event, bool) {
-	v, _ := h.all.view(room.Command{Request: r})
-	draft, err := room.Decide(v, room.Command{Request: r, Time: streamMade})
+func (h *history) next(t require.TestingT, expected func(rules.View) uint64, r room.Request) (room.Event, bool) {
+	v, _ := h.all.view(rules.Command{Request: r})
+	draft, err := rules.Decide(v, rules.Command{Request: r, Time: streamMade})
 	if draft == nil {
 		return room.Event{}, false
 	}
@@ -60,7 +61,7 @@ func (h *history) next(t require.TestingT, expected func(room.View) uint64, r ro
 	return room.Event{Type: draft.Event, Room: r.Target(), Expected: expected(v), Previous: v.Latest, Version: data.Room.Version, Data: data}, true
 }
 
-func lastSeq(v room.View) uint64 { return v.Seq }
+func lastSeq(v rules.View) uint64 { return v.Seq }
 
 func (h *history) does(t require.TestingT, r room.Request) {
 	e, ok := h.next(t, lastSeq, r)
@@ -98,7 +99,7 @@ func drawHistory(t *rapid.T) *history {
 		case "no room":
 			h.add(room.Event{}, true)
 		case "unchained":
-			if e, ok := h.next(t, func(v room.View) uint64 { return v.Seq + 1 }, r); ok {
+			if e, ok := h.next(t, func(v rules.View) uint64 { return v.Seq + 1 }, r); ok {
 				h.add(e, false)
 			}
 		case "slipped in": // under the guard of an event

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -61,10 +61,10 @@ func (u *undecided) receive(n decidingNotice) {
 
 // of returns the replica that is deciding an earlier command of the same user in the room, empty if
 // none is known.
-func (u *undecided) of(c room.Command) string {
+func (u *undecided) of(c rules.Command) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	d, ok := u.by[userInRoom{c.Request.Target(), room.UserID(c.Request)}]
+	d, ok := u.by[userInRoom{c.Request.Target(), rules.UserID(c.Request)}]
 	if !ok || time.Now().After(d.until) {
 		return ""
 	}
@@ -91,8 +91,8 @@ func (s *Service) subscribeDeciding() error {
 
 // announceWhenSlow sends a notice to the other replicas if apps are asked about the command for
 // longer than announceAfter. The caller calls decided when the command is decided.
-func (s *Service) announceWhenSlow(ctx context.Context, c room.Command, place *ticket) (decided func()) {
-	n := decidingNotice{Replica: s.id, Room: c.Request.Target(), User: room.UserID(c.Request)}
+func (s *Service) announceWhenSlow(ctx context.Context, c rules.Command, place *ticket) (decided func()) {
+	n := decidingNotice{Replica: s.id, Room: c.Request.Target(), User: rules.UserID(c.Request)}
 	if place == nil || n.User == "" || len(s.apps.rounds(c.Request.Event())) == 0 {
 		return func() {}
 	}

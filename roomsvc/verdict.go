@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // preEvent returns the body of a pre-event about the draft.
@@ -24,7 +25,7 @@ func preEvent(d room.Data) ([]byte, error) {
 }
 
 // judge sets the outcome of the answer from a reply.
-func judge(a *room.Answer, iface room.Interface, d *room.Draft, reply bus.Reply) {
+func judge(a *rules.Answer, iface room.Interface, d *rules.Draft, reply bus.Reply) {
 	a.Took = reply.Took
 	switch {
 	case errors.Is(reply.Err, bus.ErrNoResponders):
@@ -49,7 +50,7 @@ func failureOf(msg *nats.Msg) room.Outcome {
 	return room.Failed
 }
 
-func readVerdict(a *room.Answer, iface room.Interface, d *room.Draft, msg *nats.Msg) error {
+func readVerdict(a *rules.Answer, iface room.Interface, d *rules.Draft, msg *nats.Msg) error {
 	code, description := msg.Header.Get(micro.ErrorCodeHeader), msg.Header.Get(micro.ErrorHeader)
 	if code != "" || description != "" {
 		return fmt.Errorf("%.*s", room.MaxReasonBytes, cmp.Or(description, "error "+code))

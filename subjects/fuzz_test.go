@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -109,22 +110,22 @@ func text(t *testing.T, v any) string {
 }
 
 // states returns states that the event may be applied to: no room, an existing room, a deleted room.
-func states(t *testing.T, e room.Event) []*room.State {
+func states(t *testing.T, e room.Event) []*rules.State {
 	created := room.Event{Type: room.EventCreate, Room: e.Room, Seq: 9, Version: 1, Data: room.Data{
 		Room: room.Room{ID: e.Room, SlugifiedName: "r", Type: room.Channel}, Members: []room.User{{ID: "alice"}, {ID: "carol"}},
 	}}
-	live, deleted := &room.State{}, &room.State{}
-	for _, s := range []*room.State{live, deleted} {
-		require.NoError(t, room.Evolve(s, created))
+	live, deleted := &rules.State{}, &rules.State{}
+	for _, s := range []*rules.State{live, deleted} {
+		require.NoError(t, rules.Evolve(s, created))
 	}
 	gone := room.Event{Type: room.EventDelete, Room: e.Room, Seq: 10, Expected: 9, Version: 2, Data: room.Data{Room: room.Room{ID: e.Room}}}
-	require.NoError(t, room.Evolve(deleted, gone))
-	return []*room.State{{}, live, deleted}
+	require.NoError(t, rules.Evolve(deleted, gone))
+	return []*rules.State{{}, live, deleted}
 }
 
-func requireWholeOrNot(t *testing.T, s *room.State, e room.Event) {
+func requireWholeOrNot(t *testing.T, s *rules.State, e room.Event) {
 	before := picture(t, s)
-	if err := room.Evolve(s, e); err != nil {
+	if err := rules.Evolve(s, e); err != nil {
 		require.Equal(t, before, picture(t, s), "an event that is not applied changes nothing: %v", err)
 		s.Skip(e.Seq)
 	}
@@ -139,11 +140,11 @@ func requireWholeOrNot(t *testing.T, s *room.State, e room.Event) {
 	if s.Room != nil {
 		next.Type, next.Version = room.EventDelete, s.Room.Version+1
 	}
-	require.NoError(t, room.Evolve(s, next), "the room accepts its next event")
+	require.NoError(t, rules.Evolve(s, next), "the room accepts its next event")
 }
 
 // picture has all observable parts of a state.
-func picture(t *testing.T, s *room.State) string {
+func picture(t *testing.T, s *rules.State) string {
 	return text(t, []any{s.Room != nil, s.Room, s.Seq, s.Applied, s.Latest, s.IsMember(""), s.MembersAfter("", 1<<20)})
 }
 

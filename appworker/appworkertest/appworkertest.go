@@ -20,6 +20,7 @@ import (
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // App is an app under test.
@@ -73,8 +74,7 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 	if err != nil {
 		return answer.Verdict, err
 	}
-	answers := []room.Answer{answer}
-	_, _ = room.Combine(d, i, answers) // the error is a denial, which the verdict has too
+	_, answers, _ := rules.Combine(d, i, []rules.Answer{answer}) // the error is a denial, which the verdict has too
 	if answers[0].Outcome == room.Failed {
 		return answer.Verdict, errors.New(answers[0].Reason)
 	}
@@ -99,10 +99,10 @@ func (a *App) Tell(e any) error {
 
 // ask runs the handler on the draft. An error means that there is no usable verdict; the outcome of the
 // answer has the kind of error.
-func (a *App) ask(i room.Interface, d room.Draft) (room.Answer, error) {
+func (a *App) ask(i room.Interface, d rules.Draft) (rules.Answer, error) {
 	a.t.Helper()
 	m := a.app.Manifest
-	answer := room.Answer{App: m.ID, Essential: m.Essential(i), Shadow: m.Shadow}
+	answer := rules.Answer{App: m.ID, Essential: m.Essential(i), Shadow: m.Shadow}
 	if c := a.conditions[i]; c != nil {
 		switch holds, err := c.Holds(condition.Event{ID: commandID, Time: time.Now(), Data: d.Data}); {
 		case err != nil:
@@ -134,7 +134,7 @@ func (a *App) ask(i room.Interface, d room.Draft) (room.Answer, error) {
 	return answer, err
 }
 
-func (a *App) decide(i room.Interface, d room.Draft, answer *room.Answer) error {
+func (a *App) decide(i room.Interface, d rules.Draft, answer *rules.Answer) error {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.t.Context(), a.app.Manifest.Timeout())
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // commandID is the id of the commands that the app is asked about.
@@ -22,7 +23,7 @@ func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 		return room.Data{}, err
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	draft, err := room.Decide(room.View{}, room.Command{ID: commandID, Time: now, Bounds: bounds, Request: request})
+	draft, err := rules.Decide(rules.View{}, rules.Command{ID: commandID, Time: now, Bounds: bounds, Request: request})
 	if err != nil {
 		return room.Data{}, err
 	}
@@ -39,7 +40,7 @@ func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 		}
 		answer, _ := a.ask(i, asked(*draft)) // the outcome has the error
 		answer.Reinvoked = again
-		if *draft, err = room.Combine(*draft, i, []room.Answer{answer}); err != nil {
+		if *draft, _, err = rules.Combine(*draft, i, []rules.Answer{answer}); err != nil {
 			return draft.Data, err
 		}
 	}
@@ -47,7 +48,7 @@ func (a *App) Create(r room.CreateRequest) (room.Data, error) {
 }
 
 // asked returns the draft as apps see it: without the outcomes and warnings so far.
-func asked(d room.Draft) room.Draft {
+func asked(d rules.Draft) rules.Draft {
 	d.Data.Apps, d.Data.Warnings = nil, nil
 	return d
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // preEvents are the types of the events that handlers of pre-interfaces are asked about.
@@ -18,15 +19,15 @@ var preEvents = map[room.EventType]reflect.Type{
 }
 
 // bounds are the bounds with a NATS server's default maximum of 1 MiB a message.
-var bounds = room.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}
+var bounds = rules.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}
 
 // draft returns the change that the event describes. The test fails if the event is not valid for i.
-func (a *App) draft(i room.Interface, e any) room.Draft {
+func (a *App) draft(i room.Interface, e any) rules.Draft {
 	a.t.Helper()
 	if err := checkEvent(i, e); err != nil {
 		a.t.Fatal(err)
 	}
-	d := room.Draft{Event: i.Event(), Bounds: bounds}
+	d := rules.Draft{Event: i.Event(), Bounds: bounds}
 	if err := room.DecodeLenient(a.encode(e), &d.Data); err != nil {
 		a.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/subjects"
 )
@@ -19,7 +20,7 @@ import (
 // safe for concurrent use.
 type Rooms struct {
 	mu     sync.Mutex
-	states map[string]*room.State
+	states map[string]*rules.State
 	done   map[string]room.Event // by command id
 	seq    uint64
 }
@@ -28,7 +29,7 @@ var _ appworker.RoomService = (*Rooms)(nil)
 
 // NewRooms returns a room service without rooms.
 func NewRooms() *Rooms {
-	return &Rooms{states: make(map[string]*room.State), done: make(map[string]room.Event)}
+	return &Rooms{states: make(map[string]*rules.State), done: make(map[string]room.Event)}
 }
 
 // Get implements appworker.RoomService.
@@ -81,7 +82,7 @@ func (s *Rooms) Leave(ctx context.Context, r room.LeaveRequest, opts ...roomclie
 	return s.do(ctx, r, opts)
 }
 
-func (s *Rooms) live(ctx context.Context, roomID string) (*room.State, error) {
+func (s *Rooms) live(ctx context.Context, roomID string) (*rules.State, error) {
 	if ctx.Err() != nil {
 		return nil, room.Errorf(room.CodeUnavailable, "%v", ctx.Err())
 	}
@@ -119,7 +120,7 @@ func (s *Rooms) do(ctx context.Context, r room.Request, opts []roomclient.Option
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if event, done := s.done[id]; done {
-		if !event.Answers(r) {
+		if !rules.Matches(event, r) {
 			return room.Result{}, room.Errorf(room.CodeInvalidRequest, "command id %s was used for another request", id)
 		}
 		return event.Result(), nil
@@ -130,11 +131,11 @@ func (s *Rooms) do(ctx context.Context, r room.Request, opts []roomclient.Option
 func (s *Rooms) commit(id string, r room.Request) (room.Result, error) {
 	state := s.states[r.Target()]
 	if state == nil {
-		state = &room.State{}
+		state = &rules.State{}
 	}
 	view := state.View(r)
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	draft, err := room.Decide(view, room.Command{ID: id, Time: now, Bounds: bounds, Request: r})
+	draft, err := rules.Decide(view, rules.Command{ID: id, Time: now, Bounds: bounds, Request: r})
 	if err != nil {
 		return room.Result{}, err
 	}
@@ -144,9 +145,9 @@ func (s *Rooms) commit(id string, r room.Request) (room.Result, error) {
 	data := draft.Final()
 	event := room.Event{
 		ID: id, Type: draft.Event, Room: r.Target(), Time: view.Time(now), Seq: s.seq + 1,
-		Expected: view.Seq, Previous: view.Latest, Version: data.Room.Version, Fingerprint: room.Fingerprint(r), Data: data,
+		Expected: view.Seq, Previous: view.Latest, Version: data.Room.Version, Fingerprint: rules.Fingerprint(r), Data: data,
 	}
-	if err := room.Evolve(state, event); err != nil {
+	if err := rules.Evolve(state, event); err != nil {
 		return room.Result{}, room.Errorf(room.CodeUnavailable, "%v", err)
 	}
 	s.seq++

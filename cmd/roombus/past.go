@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -23,7 +24,7 @@ type past struct {
 }
 
 // presentOrPast adds --at to a command that shows a room.
-func (r *rooms) presentOrPast(c *cobra.Command, present func(*cobra.Command, []string) error, show func(io.Writer, *room.State) error) func(*cobra.Command, []string) error {
+func (r *rooms) presentOrPast(c *cobra.Command, present func(*cobra.Command, []string) error, show func(io.Writer, *rules.State) error) func(*cobra.Command, []string) error {
 	var at string
 	c.Flags().StringVar(&at, "at", "", "as it was then, read from the stream: after the event of this sequence, "+
 		"so long ago, such as 10m, or at a time such as 2026-01-02T15:04:05Z; a time or sequence in the future is an error")
@@ -41,7 +42,7 @@ func (r *rooms) presentOrPast(c *cobra.Command, present func(*cobra.Command, []s
 
 // then returns the room as it was at that position. The error has the code room_not_found if the
 // room did not exist then.
-func (r *rooms) then(c *cobra.Command, id, at string) (*room.State, error) {
+func (r *rooms) then(c *cobra.Command, id, at string) (*rules.State, error) {
 	if err := room.ValidateToken("ROOM", id); err != nil {
 		return nil, err
 	}
@@ -86,8 +87,8 @@ func parsePast(s string) (past, error) {
 
 // room builds a room from its events up to the position. Like the service, it skips messages that
 // are no events and events that do not chain.
-func (p past) room(ctx context.Context, js jetstream.JetStream, id string) (*room.State, error) {
-	s := &room.State{}
+func (p past) room(ctx context.Context, js jetstream.JetStream, id string) (*rules.State, error) {
+	s := &rules.State{}
 	events := jetstream.OrderedConsumerConfig{FilterSubjects: []string{subjects.PostsOf(id)}}
 	for msg, err := range bus.Read(ctx, js, subjects.Events, events, false) {
 		if err != nil {
@@ -98,7 +99,7 @@ func (p past) room(ctx context.Context, js jetstream.JetStream, id string) (*roo
 		}
 		e, err := subjects.DecodePost(msg.Subject, msg.Header, msg.Data, msg.Sequence)
 		if err == nil {
-			err = room.Evolve(s, e)
+			err = rules.Evolve(s, e)
 		}
 		if err != nil {
 			s.Skip(msg.Sequence)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomclient"
 )
 
@@ -143,7 +144,7 @@ func (r *rooms) get() *cobra.Command {
 		}
 		return show(w, got)
 	})
-	past := func(w io.Writer, then *room.State) error { return show(w, *then.Room) }
+	past := func(w io.Writer, then *rules.State) error { return show(w, *then.Room) }
 	c.RunE = r.presentOrPast(c, present, past)
 	return c
 }
@@ -191,7 +192,7 @@ func (r *rooms) members() *cobra.Command {
 	present := r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
 		return show(w, client.AllMembers(ctx, args[0]))
 	})
-	past := func(w io.Writer, then *room.State) error {
+	past := func(w io.Writer, then *rules.State) error {
 		return show(w, func(yield func(room.User, error) bool) {
 			for _, u := range then.MembersAfter("", then.Room.MemberCount) {
 				if !yield(u, nil) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomsvc"
 	"github.com/roombus/roombus/subjects"
 )
@@ -159,9 +160,9 @@ func TestPurgedRoom_CreatedByAnotherServiceIsTakenOver(t *testing.T) {
 		_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "lobby", User: bob})
 		require.NoError(t, err)
 	}
-	var s room.State
+	var s rules.State
 	for _, e := range b.Decoded(t) {
-		require.NoError(t, room.Evolve(&s, e))
+		require.NoError(t, rules.Evolve(&s, e))
 	}
 	assert.Equal(t, uint64(21), s.Room.Version)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomclient"
 )
 
@@ -162,12 +163,12 @@ func requireStored(t *testing.T, url string, users []string) {
 	t.Helper()
 	require.NotEmpty(t, users)
 	times := make(map[string]int)
-	state := &room.State{}
+	state := &rules.State{}
 	for _, e := range decoded(t, url) {
 		if e.Room != "r" {
 			continue
 		}
-		require.NoError(t, room.Evolve(state, e))
+		require.NoError(t, rules.Evolve(state, e))
 		if e.Data.JoiningUser != nil {
 			times[e.Data.JoiningUser.ID]++
 		}

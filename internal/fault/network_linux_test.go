@@ -20,6 +20,7 @@ import (
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomclient"
 )
 
@@ -236,9 +237,9 @@ func (c *cluster) requireOneHistory(t *testing.T) {
 	}
 	js, err := jetstream.New(c.connect(t, c.clients[0]))
 	require.NoError(t, err)
-	state, times := &room.State{}, make(map[string]int)
+	state, times := &rules.State{}, make(map[string]int)
 	for _, e := range (&harness.Bus{JS: js}).Decoded(t) {
-		require.NoError(t, room.Evolve(state, e))
+		require.NoError(t, rules.Evolve(state, e))
 		if e.Data.JoiningUser != nil {
 			times[e.Data.JoiningUser.ID]++
 		}

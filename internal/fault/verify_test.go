@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
 	"github.com/roombus/roombus/subjects"
@@ -53,18 +54,18 @@ func (s *stage) events(t *testing.T) []room.Event {
 }
 
 // requireChained applies all events. Each must follow the event before it in its room.
-func requireChained(t *testing.T, events []room.Event) map[string]*room.State {
+func requireChained(t *testing.T, events []room.Event) map[string]*rules.State {
 	t.Helper()
-	rooms := make(map[string]*room.State)
+	rooms := make(map[string]*rules.State)
 	for _, e := range events {
 		state, ok := rooms[e.Room]
 		if !ok {
-			state = &room.State{}
+			state = &rules.State{}
 			rooms[e.Room] = state
 		}
 		require.Equal(t, state.Seq, e.Expected, "the sequence that event %d expected", e.Seq)
 		require.Equal(t, state.Latest, e.Previous, "the events before event %d", e.Seq)
-		require.NoError(t, room.Evolve(state, e), "event %d", e.Seq)
+		require.NoError(t, rules.Evolve(state, e), "event %d", e.Seq)
 	}
 	return rooms
 }
@@ -90,7 +91,7 @@ func (c *clients) requireTrueReads(t *testing.T, events []room.Event) {
 
 // requireAgreed checks that every replica has the rooms of the stream, and the same hash. A client
 // cannot choose the replica, so requests repeat until each has answered.
-func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string]*room.State) {
+func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string]*rules.State) {
 	t.Helper()
 	var rows []string
 	for id, state := range want {
@@ -159,7 +160,7 @@ func row(r room.Room) string {
 	return fmt.Sprintf("%s of %s: version %d, %d members", r.ID, r.CreatedAt.Format(time.RFC3339Nano), r.Version, r.MemberCount)
 }
 
-func ids(s *room.State) []string {
+func ids(s *rules.State) []string {
 	var all []string
 	for _, u := range s.MembersAfter("", room.MaxPage) {
 		all = append(all, u.ID)

@@ -1,17 +1,16 @@
-package room
+package rules
 
 import (
 	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/roombus/roombus/room"
 )
 
-// Bounds of a list of changed fields. Longer lists and names are cut.
-const (
-	MaxChanged      = 16
-	maxChangedBytes = 64 // of one name
-)
+// maxChangedBytes bounds the name of a changed field. A longer name is cut.
+const maxChangedBytes = 64
 
 // Differs reports whether apps have changed the room or its members since an earlier draft of the same
 // change.
@@ -42,9 +41,9 @@ func (d Draft) changes(next Draft) []string {
 		}
 	}
 	for _, key := range changedKeys(was.CustomFields, is.CustomFields) {
-		changed = append(changed, cutTo("customFields."+key, maxChangedBytes))
+		changed = append(changed, room.Shorten("customFields."+key, maxChangedBytes))
 	}
-	return changed[:min(len(changed), MaxChanged)]
+	return changed[:min(len(changed), room.MaxChanged)]
 }
 
 func changedKeys(was, is map[string]any) []string {

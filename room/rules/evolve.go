@@ -1,13 +1,15 @@
-package room
+package rules
 
 import (
 	"errors"
 	"fmt"
+
+	"github.com/roombus/roombus/room"
 )
 
 // Evolve applies a committed event to the state of its room. It changes the state in place. If the event
 // cannot follow, Evolve returns an error and leaves the state unchanged. It is deterministic.
-func Evolve(s *State, e Event) error {
+func Evolve(s *State, e room.Event) error {
 	if e.Seq <= s.Seq {
 		return fmt.Errorf("sequence %d does not come after the room's last, %d", e.Seq, s.Seq)
 	}
@@ -19,7 +21,7 @@ func Evolve(s *State, e Event) error {
 	if e.Data.Room.ID != e.Room {
 		return fmt.Errorf("the event of room %q carries room %q", e.Room, e.Data.Room.ID)
 	}
-	if e.Type == EventCreate {
+	if e.Type == room.EventCreate {
 		return s.create(e)
 	}
 	if s.Room == nil {
@@ -29,9 +31,9 @@ func Evolve(s *State, e Event) error {
 		return fmt.Errorf("version %d does not follow on %d", e.Version, s.Room.Version)
 	}
 	switch e.Type {
-	case EventDelete:
+	case room.EventDelete:
 		*s = State{Latest: s.Latest, DeletedAt: e.Time, latestAt: s.latestAt}
-	case EventUserJoin:
+	case room.EventUserJoin:
 		u := e.Data.JoiningUser
 		if u == nil || s.IsMember(u.ID) {
 			return errors.New("join without a user, or of a member")
@@ -39,7 +41,7 @@ func Evolve(s *State, e Event) error {
 		if err := s.join(*e.Data.JoiningUser); err != nil {
 			return err
 		}
-	case EventUserLeave:
+	case room.EventUserLeave:
 		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
 			return errors.New("leave without a user, or of a user that is not a member")
 		}
@@ -55,11 +57,11 @@ func Evolve(s *State, e Event) error {
 // stream. If the purge was before the event, the guard is 0. The stream accepted it, so it had no message
 // of the room, even if the room exists in this state because an operator purged its events. If the
 // purge was after the event, this state has seen no event of the room.
-func (s *State) recreates(e Event) bool {
-	return e.Type == EventCreate && e.Version == 1 && (e.Expected == 0 || s.Room == nil && s.Applied == 0)
+func (s *State) recreates(e room.Event) bool {
+	return e.Type == room.EventCreate && e.Version == 1 && (e.Expected == 0 || s.Room == nil && s.Applied == 0)
 }
 
-func (s *State) create(e Event) error {
+func (s *State) create(e room.Event) error {
 	if s.Room != nil && !s.recreates(e) {
 		return errors.New("creation of a room that lives")
 	}
@@ -83,7 +85,7 @@ func (s *State) create(e Event) error {
 }
 
 // advance moves the state past the event that was applied.
-func (s *State) advance(e Event) {
+func (s *State) advance(e room.Event) {
 	s.Seq, s.Applied = e.Seq, e.Seq
 	s.latestAt = max(s.latestAt, e.Time.UnixMicro())
 	s.Latest.Set(e.Type, e.Seq)

@@ -1,4 +1,4 @@
-package room_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -12,28 +12,29 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // Outcomes and warnings never make an event exceed its bound, and cuts are counted.
 func TestFit_OutcomesFitIntoEvent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		d := room.Draft{
-			Event: room.EventUserJoin, Bounds: room.Bounds{MaxBytes: 1000, MaxWhole: rapid.IntRange(2000, 60_000).Draw(t, "whole")},
+		d := rules.Draft{
+			Event: room.EventUserJoin, Bounds: rules.Bounds{MaxBytes: 1000, MaxWhole: rapid.IntRange(2000, 60_000).Draw(t, "whole")},
 			Data: room.Data{Room: room.Room{ID: "r", SlugifiedName: "r", Type: room.Channel}, JoiningUser: &alice},
 		}
 		text := strings.Repeat(rapid.SampledFrom([]string{"a", "\u0001", "é"}).Draw(t, "text"), rapid.IntRange(0, 200).Draw(t, "length"))
 		apps, phases, warnings := rapid.IntRange(0, 100).Draw(t, "apps"), rapid.IntRange(1, 3).Draw(t, "phases"), rapid.IntRange(0, 8).Draw(t, "warnings")
 		for range phases {
-			answers := make([]room.Answer, apps)
+			answers := make([]rules.Answer, apps)
 			for n := range answers {
-				answers[n] = room.Answer{App: "app-" + strconv.Itoa(n), Outcome: room.Allowed, Reason: text}
+				answers[n] = rules.Answer{App: "app-" + strconv.Itoa(n), Outcome: room.Allowed, Reason: text}
 				for range warnings {
 					answers[n].Verdict.Warnings = append(answers[n].Verdict.Warnings, text)
 				}
 			}
 			var err error
-			d, err = room.Combine(d, room.PreRoomUserJoined, answers)
+			d, _, err = rules.Combine(d, room.PreRoomUserJoined, answers)
 			require.NoError(t, err)
 		}
 		body, err := json.Marshal(d.Final())
@@ -58,13 +59,13 @@ func TestFit_OutcomesFitIntoEvent(t *testing.T) {
 func TestFit_DenialKeepsReason(t *testing.T) {
 	t.Parallel()
 	d := creation(t)
-	d.Bounds = room.Bounds{MaxBytes: 1000, MaxWhole: 4000}
-	answers := make([]room.Answer, 100)
+	d.Bounds = rules.Bounds{MaxBytes: 1000, MaxWhole: 4000}
+	answers := make([]rules.Answer, 100)
 	for n := range answers {
-		answers[n] = room.Answer{App: "app-" + strconv.Itoa(n), Outcome: room.Failed, Reason: strings.Repeat("x", 500)}
+		answers[n] = rules.Answer{App: "app-" + strconv.Itoa(n), Outcome: room.Failed, Reason: strings.Repeat("x", 500)}
 	}
-	answers[99] = room.Answer{App: "last", Outcome: room.Denied, Reason: "banned"}
-	_, err := room.Combine(d, room.PreRoomCreatePrevent, answers)
+	answers[99] = rules.Answer{App: "last", Outcome: room.Denied, Reason: "banned"}
+	_, _, err := rules.Combine(d, room.PreRoomCreatePrevent, answers)
 	var e *room.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "last", e.App)
@@ -82,19 +83,19 @@ func TestFit_LeavesSpaceForFormerMembers(t *testing.T) {
 	for n := range members {
 		members[n] = room.User{ID: fmt.Sprintf("u%04d", n), Name: strings.Repeat("n", 900)}
 	}
-	var s room.State
-	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: members}}))
-	c := room.Command{Request: room.DeleteRequest{RoomID: "r"}, Bounds: room.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}}
-	d, err := room.Decide(s.View(c.Request), c)
+	var s rules.State
+	require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: members}}))
+	c := rules.Command{Request: room.DeleteRequest{RoomID: "r"}, Bounds: rules.Bounds{MaxBytes: 1<<20 - 64<<10, MaxWhole: 1<<20 - 8<<10}}
+	d, err := rules.Decide(s.View(c.Request), c)
 	require.NoError(t, err)
-	answers := make([]room.Answer, 4)
+	answers := make([]rules.Answer, 4)
 	for n := range answers {
-		answers[n] = room.Answer{App: strconv.Itoa(n), Outcome: room.Allowed}
+		answers[n] = rules.Answer{App: strconv.Itoa(n), Outcome: room.Allowed}
 		for range room.MaxWarnings {
 			answers[n].Verdict.Warnings = append(answers[n].Verdict.Warnings, strings.Repeat("<", room.MaxReasonBytes))
 		}
 	}
-	next, err := room.Combine(*d, room.PreRoomDeletePrevent, answers)
+	next, _, err := rules.Combine(*d, room.PreRoomDeletePrevent, answers)
 	require.NoError(t, err)
 	body, err := json.Marshal(next.Final())
 	require.NoError(t, err)

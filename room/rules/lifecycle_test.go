@@ -1,4 +1,4 @@
-package room_test
+package rules_test
 
 import (
 	"maps"
@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 // model is a simple model of a room: it exists or not, and it has members.
@@ -23,7 +24,7 @@ type model struct {
 func TestDecideEvolve_FollowModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var state room.State
+		var state rules.State
 		m := model{}
 		seq := uint64(0)
 		latest := make(map[room.EventType]uint64)
@@ -36,10 +37,10 @@ func TestDecideEvolve_FollowModel(t *testing.T) {
 				room.JoinRequest{RoomID: "r", User: user},
 				room.LeaveRequest{RoomID: "r", User: user},
 			}).Draw(t, "request")
-			c := room.Command{ID: "c" + strconv.Itoa(n), Time: at, Request: request}
+			c := rules.Command{ID: "c" + strconv.Itoa(n), Time: at, Request: request}
 
 			view := state.View(request)
-			draft, err := room.Decide(view, c)
+			draft, err := rules.Decide(view, c)
 			changes, code := m.apply(request)
 			require.Equal(t, changes, draft != nil)
 			if code != "" {
@@ -51,8 +52,8 @@ func TestDecideEvolve_FollowModel(t *testing.T) {
 				seq += rapid.Uint64Range(1, 5).Draw(t, "other rooms' events")
 				data := draft.Final()
 				e := room.Event{ID: c.ID, Type: draft.Event, Room: "r", Time: at, Seq: seq, Expected: view.Seq, Version: data.Room.Version, Data: data}
-				require.NoError(t, room.Evolve(&state, e))
-				require.Error(t, room.Evolve(&state, e), "an event applies once")
+				require.NoError(t, rules.Evolve(&state, e))
+				require.Error(t, rules.Evolve(&state, e), "an event applies once")
 				latest[e.Type] = seq
 			}
 			require.Equal(t, m.lives, state.Room != nil)
@@ -106,9 +107,9 @@ func ids(users []room.User) []string {
 
 func TestState_MembersAfterPagesInOrder(t *testing.T) {
 	t.Parallel()
-	var s room.State
+	var s rules.State
 	members := []room.User{{ID: "c"}, {ID: "a"}, {ID: "e"}, {ID: "b"}}
-	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: members}}))
+	require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: members}}))
 	assert.Equal(t, []string{"a", "b"}, ids(s.MembersAfter("", 2)))
 	assert.Equal(t, []string{"c", "e"}, ids(s.MembersAfter("b", 2)))
 	assert.Equal(t, []string{"e"}, ids(s.MembersAfter("d", 9)), "a cursor may have left")
@@ -117,9 +118,9 @@ func TestState_MembersAfterPagesInOrder(t *testing.T) {
 
 func TestEvolve_Refuses(t *testing.T) {
 	t.Parallel()
-	made := func() *room.State {
-		var s room.State
-		require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: []room.User{{ID: "a"}}}}))
+	made := func() *rules.State {
+		var s rules.State
+		require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}, Members: []room.User{{ID: "a"}}}}))
 		return &s
 	}
 	join := func(user string) room.Data {
@@ -136,25 +137,25 @@ func TestEvolve_Refuses(t *testing.T) {
 		"creation of a room that live": {Type: room.EventCreate, Room: "r", Seq: 9, Expected: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}},
 	} {
 		s := made()
-		require.ErrorContains(t, room.Evolve(s, e), says)
+		require.ErrorContains(t, rules.Evolve(s, e), says)
 		assert.Equal(t, made(), s, "a refused event changes nothing")
 	}
-	var never room.State
-	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventDelete, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}), "does not live")
-	require.ErrorContains(t, room.Evolve(&never, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}}), "creation with version 2")
+	var never rules.State
+	require.ErrorContains(t, rules.Evolve(&never, room.Event{Type: room.EventDelete, Room: "r", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}), "does not live")
+	require.ErrorContains(t, rules.Evolve(&never, room.Event{Type: room.EventCreate, Room: "r", Seq: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}}), "creation with version 2")
 }
 
 func TestEvolve_ContinuesAfterSkippedMessage(t *testing.T) {
 	t.Parallel()
-	var s room.State
+	var s rules.State
 	s.Skip(3)
-	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 4, Expected: 3, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}))
+	require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 4, Expected: 3, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}}))
 	s.Skip(2)
 	assert.Equal(t, uint64(4), s.Seq)
 	s.Skip(5)
 	join := room.Data{Room: room.Room{ID: "r"}, JoiningUser: &bob}
-	require.Error(t, room.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 3, Version: 2, Data: join}))
-	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 4, Version: 2, Data: join}),
+	require.Error(t, rules.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 3, Version: 2, Data: join}))
+	require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 4, Version: 2, Data: join}),
 		"a message that slipped in under the guard of a committed event does not undo it")
 }
 
@@ -167,31 +168,31 @@ func TestEvolve_RecreatedRoomAfterPurge(t *testing.T) {
 		Type: room.EventCreate, Room: "r", Seq: 9, Expected: 7, Version: 1, Data: data,
 		Previous: room.Latest{Create: 3, Delete: 7, UserJoin: 5},
 	}
-	var s room.State
-	require.NoError(t, room.Evolve(&s, recreated))
+	var s rules.State
+	require.NoError(t, rules.Evolve(&s, recreated))
 	assert.True(t, s.IsMember("a"))
 	assert.Equal(t, room.Latest{Create: 9, Delete: 7, UserJoin: 5}, s.Latest, "as in a state with the whole history")
 
-	var skipped room.State
+	var skipped rules.State
 	skipped.Skip(8) // it was stored without a guard
-	require.NoError(t, room.Evolve(&skipped, recreated))
+	require.NoError(t, rules.Evolve(&skipped, recreated))
 
 	second := recreated
 	second.Version = 2
 	join := room.Event{Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 7, Version: 2, Data: room.Data{Room: data.Room, JoiningUser: &bob}}
 	for says, e := range map[string]room.Event{"version": second, "join": join} {
-		var never room.State
-		require.ErrorContains(t, room.Evolve(&never, e), "broken chain", says)
+		var never rules.State
+		require.ErrorContains(t, rules.Evolve(&never, e), "broken chain", says)
 	}
-	var known room.State
-	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventCreate, Room: "r", Seq: 3, Version: 1, Data: data}))
-	require.NoError(t, room.Evolve(&known, room.Event{Type: room.EventDelete, Room: "r", Seq: 4, Expected: 3, Version: 2, Time: at, Data: data}))
+	var known rules.State
+	require.NoError(t, rules.Evolve(&known, room.Event{Type: room.EventCreate, Room: "r", Seq: 3, Version: 1, Data: data}))
+	require.NoError(t, rules.Evolve(&known, room.Event{Type: room.EventDelete, Room: "r", Seq: 4, Expected: 3, Version: 2, Time: at, Data: data}))
 	assert.Equal(t, at, known.DeletedAt)
-	require.ErrorContains(t, room.Evolve(&known, recreated), "broken chain", "the history of a known room is not purged")
+	require.ErrorContains(t, rules.Evolve(&known, recreated), "broken chain", "the history of a known room is not purged")
 
 	// Another replica has purged the history and created the room again.
 	recreated.Expected, recreated.Previous = 0, room.Latest{}
-	require.NoError(t, room.Evolve(&known, recreated))
+	require.NoError(t, rules.Evolve(&known, recreated))
 	assert.Equal(t, room.Latest{Create: 9}, known.Latest)
 }
 
@@ -202,24 +203,24 @@ func TestEvolve_CreationWithGuard0ReplacesLiveRoomWhoseEventsWerePurged(t *testi
 	}
 	first := room.Event{Type: room.EventCreate, Room: "r", Seq: 3, Version: 1, Data: data("a")}
 	second := room.Event{Type: room.EventCreate, Room: "r", Seq: 9, Version: 1, Data: data("b")}
-	var s, fresh room.State
-	require.NoError(t, room.Evolve(&s, first))
-	require.NoError(t, room.Evolve(&s, second))
-	require.NoError(t, room.Evolve(&fresh, second))
+	var s, fresh rules.State
+	require.NoError(t, rules.Evolve(&s, first))
+	require.NoError(t, rules.Evolve(&s, second))
+	require.NoError(t, rules.Evolve(&fresh, second))
 	assert.Equal(t, fresh, s)
 }
 
 func TestState_HasEventsOfThisLifeOnly(t *testing.T) {
 	t.Parallel()
-	var s room.State
+	var s rules.State
 	assert.False(t, s.Has(room.EventCreate), "it has never been")
 	data := room.Data{Room: room.Room{ID: "r"}}
 	s.Latest = room.Latest{Create: 1, UserJoin: 2, Delete: 4}
 	s.Seq, s.Applied = 4, 4
 	assert.False(t, s.Has(room.EventUserJoin), "it is deleted")
-	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 5, Expected: 4, Version: 1, Data: data}))
+	require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventCreate, Room: "r", Seq: 5, Expected: 4, Version: 1, Data: data}))
 	data.JoiningUser = &bob
-	require.NoError(t, room.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 5, Version: 2, Data: data}))
+	require.NoError(t, rules.Evolve(&s, room.Event{Type: room.EventUserJoin, Room: "r", Seq: 6, Expected: 5, Version: 2, Data: data}))
 	has := make(map[room.EventType]bool)
 	for _, e := range room.EventTypes() {
 		has[e] = s.Has(e)

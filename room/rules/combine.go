@@ -1,13 +1,13 @@
-package room
+package rules
 
 import (
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/roombus/roombus/room"
 )
 
 // Answer is the result of asking one app about a draft. Outcome is empty while the answer is outstanding.
@@ -15,7 +15,7 @@ type Answer struct {
 	App       string
 	Essential bool // for this interface
 	Shadow    bool
-	Outcome   Outcome
+	Outcome   room.Outcome
 	// Unheard is set if the service did not wait for the answer, because it could no longer change the
 	// decision.
 	Unheard bool
@@ -25,7 +25,7 @@ type Answer struct {
 	// Reinvoked is set if the app is asked again, about the final draft.
 	Reinvoked bool
 	Reason    string // of a denial or a missing verdict
-	Verdict   Verdict
+	Verdict   room.Verdict
 	// Modified is the room as changed by the verdict, as JSON.
 	Modified []byte
 	Took     time.Duration
@@ -39,7 +39,7 @@ func Settled(answers []Answer) bool {
 		case a.Shadow:
 		case a.Outcome == "":
 			return false
-		case a.Outcome == Denied:
+		case a.Outcome == room.Denied:
 			return true
 		}
 	}
@@ -48,15 +48,18 @@ func Settled(answers []Answer) bool {
 
 // Combine merges the answers for one interface, in the order of the apps, into the draft. It
 // records every outcome, and applies the extensions and modifications of allowing apps. If one cannot
-// be applied, Combine leaves the draft unchanged and counts it as that app's failure. Then it sets
-// Outcome and Reason of the element of answers to the failure. It also shortens the reasons in answers.
-// The changes of a shadow are recorded, not applied.
+// be applied, it is dropped and counts as that app's failure. The changes of a shadow are recorded, not
+// applied. Combine changes none of its arguments.
+//
+// It also returns the answers as they count: the outcome of an app whose change was dropped is failed,
+// and long reasons are shortened.
 //
 // An error means that the action must not happen: an app denied it (prevented, user_not_allowed), an
 // essential app gave no usable answer (essential_app_unavailable), or an app gave no answer in the
 // short time that the command left it (deadline_exceeded). A denial takes precedence over a missing
 // answer, and of several apps the first in order counts. The error carries every outcome.
-func Combine(d Draft, iface Interface, answers []Answer) (Draft, error) {
+func Combine(d Draft, iface room.Interface, answers []Answer) (Draft, []Answer, error) {
+	answers = slices.Clone(answers)
 	d.Data.Apps = slices.Grow(slices.Clip(d.Data.Apps), len(answers))
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
@@ -65,10 +68,10 @@ func Combine(d Draft, iface Interface, answers []Answer) (Draft, error) {
 		a := &answers[n]
 		unasked := a.unasked()
 		var changed []string
-		if a.Outcome == Allowed && a.adds() {
+		if a.Outcome == room.Allowed && a.adds() {
 			next, err := d.apply(*a)
 			if err != nil {
-				a.Outcome, a.Reason = Failed, err.Error()
+				a.Outcome, a.Reason = room.Failed, err.Error()
 			} else {
 				changed = d.changes(next)
 			}
@@ -76,11 +79,11 @@ func Combine(d Draft, iface Interface, answers []Answer) (Draft, error) {
 				d = next
 			}
 		}
-		a.Reason = cut(a.Reason) // an event has it once, an error several times
+		a.Reason = room.Shorten(a.Reason, room.MaxReasonBytes) // an event has it once, an error several times
 		d.Data.Apps = append(d.Data.Apps, a.record(iface, changed))
 		switch {
 		case a.Shadow:
-		case a.Outcome == Denied && denied == nil:
+		case a.Outcome == room.Denied && denied == nil:
 			denied = a
 		case absent != nil:
 		case unasked:
@@ -92,24 +95,24 @@ func Combine(d Draft, iface Interface, answers []Answer) (Draft, error) {
 	d.fitOutcomes()
 	switch {
 	case denied != nil:
-		return d, denied.denial(d)
+		return d, answers, denied.denial(d)
 	case hurried:
-		return d, absent.hurry(d, iface)
+		return d, answers, absent.hurry(d, iface)
 	case absent != nil:
-		return d, absent.block(d, iface)
+		return d, answers, absent.block(d, iface)
 	}
-	return d, nil
+	return d, answers, nil
 }
 
 // EveryAppAnswered reports whether every app asked so far, except for shadows, gave a verdict.
 func (d Draft) EveryAppAnswered() bool {
-	return d.Data.Cut.Outcomes == 0 && !slices.ContainsFunc(d.Data.Apps, func(o AppOutcome) bool { return !o.Shadow && !o.Outcome.Answered() })
+	return d.Data.Cut.Outcomes == 0 && !slices.ContainsFunc(d.Data.Apps, func(o room.AppOutcome) bool { return !o.Shadow && !o.Outcome.Answered() })
 }
 
 // unasked reports whether the app gave no verdict and had less than its fair time. A failure counts too:
 // the handler may have failed because of its short deadline.
 func (a *Answer) unasked() bool {
-	return a.Hurried && !a.Shadow && (a.Outcome == TimedOut || a.Outcome == Failed)
+	return a.Hurried && !a.Shadow && (a.Outcome == room.TimedOut || a.Outcome == room.Failed)
 }
 
 // adds reports whether the verdict contains an extension, a modification or a warning.
@@ -135,7 +138,7 @@ func (d Draft) apply(a Answer) (Draft, error) {
 
 // extend adds custom fields and members. A custom field that already exists is a conflict: then
 // the whole extension is dropped.
-func (d Draft) extend(x Extension) (Draft, error) {
+func (d Draft) extend(x room.Extension) (Draft, error) {
 	r := d.Data.Room
 	r.CustomFields = maps.Clone(r.CustomFields)
 	if r.CustomFields == nil {
@@ -148,13 +151,13 @@ func (d Draft) extend(x Extension) (Draft, error) {
 		r.CustomFields[key] = x.CustomFields[key]
 	}
 	for n := range x.Members {
-		if err := x.Members[n].fits("member"); err != nil {
+		if err := x.Members[n].ValidateSize("member"); err != nil {
 			return d, fmt.Errorf("the extension is dropped: %w", err)
 		}
 	}
-	members := distinct(slices.Concat(d.Data.Members, x.Members))
-	if others := len(members) - 1; others > MaxNewMembers && len(x.Members) > 0 {
-		return d, fmt.Errorf("the extension is dropped: it makes %d members; at most %d are allowed", others, MaxNewMembers)
+	members := room.DistinctUsers(slices.Concat(d.Data.Members, x.Members))
+	if others := len(members) - 1; others > room.MaxNewMembers && len(x.Members) > 0 {
+		return d, fmt.Errorf("the extension is dropped: it makes %d members; at most %d are allowed", others, room.MaxNewMembers)
 	}
 	r.MemberCount = len(members)
 	if err := r.Validate(); err != nil {
@@ -172,8 +175,8 @@ func (d Draft) extend(x Extension) (Draft, error) {
 // service maintains.
 func (d Draft) modify(record []byte) (Draft, error) {
 	was := d.Data.Room
-	r := Room{DisplaySystemMessages: true} // the default, for a patch that removes the field
-	if err := Decode(record, &r); err != nil {
+	r := room.Room{DisplaySystemMessages: true} // the default, for a patch that removes the field
+	if err := room.Decode(record, &r); err != nil {
 		return d, fmt.Errorf("the modification is dropped: %w", err)
 	}
 	for _, fixed := range []struct {
@@ -192,7 +195,7 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	if err := r.Validate(); err != nil {
 		return d, fmt.Errorf("the modification is dropped: %w", err)
 	}
-	members := distinct(append([]User{r.Creator}, d.Data.Members...))
+	members := room.DistinctUsers(append([]room.User{r.Creator}, d.Data.Members...))
 	r.MemberCount = len(members)
 	modified := d
 	modified.Data.Room, modified.Data.Members = r, members
@@ -202,54 +205,37 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	return modified, nil
 }
 
-func (a Answer) record(iface Interface, changed []string) AppOutcome {
+func (a Answer) record(iface room.Interface, changed []string) room.AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
-	return AppOutcome{
+	return room.AppOutcome{
 		App: a.App, Interface: iface, Outcome: a.Outcome, Reason: a.Reason,
 		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow, Reinvoked: a.Reinvoked,
 	}
 }
 
-func (a Answer) denial(d Draft) *Error {
-	e := Errorf(d.Event.DenialCode(), "app %s denied it", a.App)
+func (a Answer) denial(d Draft) *room.Error {
+	e := room.Errorf(d.Event.DenialCode(), "app %s denied it", a.App)
 	if a.Reason != "" {
 		e.Message += ": " + a.Reason
 	}
 	return a.refusal(e, d)
 }
 
-// cut shortens a text to MaxReasonBytes.
-func cut(reason string) string { return cutTo(reason, MaxReasonBytes) }
-
-// cutTo makes a text valid UTF-8 and shortens it to that many bytes, including the mark at its end.
-func cutTo(s string, most int) string {
-	const mark = "…"
-	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	if len(s) <= most {
-		return s
-	}
-	end := most - len(mark)
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + mark
-}
-
-func (a Answer) block(d Draft, iface Interface) *Error {
-	e := Errorf(CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, iface, a.Outcome)
+func (a Answer) block(d Draft, iface room.Interface) *room.Error {
+	e := room.Errorf(room.CodeEssentialAppUnavailable, "app %s is essential for %s and gave no usable answer: %s", a.App, iface, a.Outcome)
 	if a.Reason != "" {
 		e.Message += ": " + a.Reason
 	}
 	return a.refusal(e, d)
 }
 
-func (a Answer) hurry(d Draft, iface Interface) *Error {
-	return a.refusal(Errorf(CodeDeadlineExceeded,
+func (a Answer) hurry(d Draft, iface room.Interface) *room.Error {
+	return a.refusal(room.Errorf(room.CodeDeadlineExceeded,
 		"the command's time ran out before app %s had its own for %s; send the command again with the same id and more time", a.App, iface), d)
 }
 
 // refusal adds the app that caused the error, and all outcomes, to the error.
-func (a Answer) refusal(e *Error, d Draft) *Error {
+func (a Answer) refusal(e *room.Error, d Draft) *room.Error {
 	e.App, e.Reason, e.Apps, e.Cut = a.App, a.Reason, d.Data.Apps, d.Data.Cut
 	return e
 }

@@ -1,4 +1,4 @@
-package room_test
+package rules_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
 var zoe = room.User{
@@ -21,16 +22,16 @@ var zoe = room.User{
 }
 
 // evolved returns the state of room r after the events.
-func evolved(t testing.TB, events ...room.Event) *room.State {
+func evolved(t testing.TB, events ...room.Event) *rules.State {
 	t.Helper()
-	var s room.State
+	var s rules.State
 	for _, e := range events {
 		e.Room, e.Data.Room.ID = "r", "r"
 		e.Seq, e.Expected, e.Version = s.Seq+7, s.Seq, 1
 		if s.Room != nil {
 			e.Version = s.Room.Version + 1
 		}
-		require.NoError(t, room.Evolve(&s, e))
+		require.NoError(t, rules.Evolve(&s, e))
 	}
 	return &s
 }
@@ -55,10 +56,10 @@ func left(u room.User) room.Event {
 
 var deleted = room.Event{Type: room.EventDelete, Time: at}
 
-func states(t testing.TB) map[string]*room.State {
+func states(t testing.TB) map[string]*rules.State {
 	skipped := evolved(t, created(zoe))
 	skipped.Skip(99)
-	return map[string]*room.State{
+	return map[string]*rules.State{
 		"never":          {},
 		"without anyone": evolved(t, created()),
 		"alone":          evolved(t, created(zoe)),
@@ -74,7 +75,7 @@ func TestState_EncodeDecode(t *testing.T) {
 	for name, s := range states(t) {
 		data, err := s.AppendBinary([]byte("before"))
 		require.NoError(t, err)
-		read, err := room.DecodeState("r", data[len("before"):])
+		read, err := rules.DecodeState("r", data[len("before"):])
 		require.NoError(t, err, name)
 		assert.Equal(t, s.Hash("r"), read.Hash("r"), name)
 		assert.Equal(t, s.View(room.JoinRequest{User: zoe}), read.View(room.JoinRequest{User: zoe}), name)
@@ -82,7 +83,7 @@ func TestState_EncodeDecode(t *testing.T) {
 		assert.Equal(t, s.MembersAfter("", 9), read.MembersAfter("", 9), name)
 		latestAt := len(binary.AppendUvarint(nil, uint64(s.View(room.JoinRequest{User: zoe}).LatestAt.UnixMicro())))
 		for n := range data[len("before"):] {
-			older, err := room.DecodeState("r", data[len("before"):len(data)-1-n])
+			older, err := rules.DecodeState("r", data[len("before"):len(data)-1-n])
 			if n+1 == latestAt { // the encoding of older versions ends here
 				require.NoError(t, err, name)
 				assert.Equal(t, s.Hash("r"), older.Hash("r"), name)
@@ -90,7 +91,7 @@ func TestState_EncodeDecode(t *testing.T) {
 			}
 			require.Error(t, err, "%s, cut by %d", name, n+1)
 		}
-		_, err = room.DecodeState("r", append(data[len("before"):], 0))
+		_, err = rules.DecodeState("r", append(data[len("before"):], 0))
 		require.Error(t, err, name)
 	}
 }
@@ -106,7 +107,7 @@ func TestDecodeState_Refuses(t *testing.T) {
 	}
 	good := record("2026-01-02T03:04:05Z", 0, 0, 0, 0)
 	and := func(b []byte, more ...byte) []byte { return slices.Concat(b, more) }
-	_, err := room.DecodeState("r", and(good, 2, 1, 'a', 1, 'b'))
+	_, err := rules.DecodeState("r", and(good, 2, 1, 'a', 1, 'b'))
 	require.NoError(t, err)
 	for name, data := range map[string][]byte{
 		"nothing":                nil,
@@ -123,7 +124,7 @@ func TestDecodeState_Refuses(t *testing.T) {
 		"a number without end":   bytes.Repeat([]byte{0xff}, 20),
 		"a text longer than all": and(numbers, 100, '{'),
 	} {
-		_, err := room.DecodeState("r", slices.Clone(data))
+		_, err := rules.DecodeState("r", slices.Clone(data))
 		assert.Error(t, err, name)
 	}
 }
@@ -146,7 +147,7 @@ func TestState_EncodesEveryField(t *testing.T) {
 			require.False(t, v.Field(n).IsZero(), "%s.%s must be set here", v.Type(), v.Type().Field(n).Name)
 		}
 	}
-	read, err := room.DecodeState("r", must(s.AppendBinary(nil)))
+	read, err := rules.DecodeState("r", must(s.AppendBinary(nil)))
 	require.NoError(t, err)
 	assert.Equal(t, s.Room, read.Room)
 	assert.Equal(t, []room.User{zoe}, read.MembersAfter("", 9))
@@ -160,7 +161,7 @@ func TestState_EncodesEveryFlag(t *testing.T) {
 		e := created(zoe)
 		e.Data.Room.IsDefault, e.Data.Room.IsReadOnly, e.Data.Room.DisplaySystemMessages = set&1 != 0, set&2 != 0, set&4 != 0
 		s := evolved(t, e)
-		read, err := room.DecodeState("r", must(s.AppendBinary(nil)))
+		read, err := rules.DecodeState("r", must(s.AppendBinary(nil)))
 		require.NoError(t, err)
 		assert.Equal(t, s.Room, read.Room)
 		seen[s.Hash("r")] = true
@@ -176,13 +177,13 @@ func TestState_InvalidMemberIDIsRefused(t *testing.T) {
 	for _, id := range []string{"", "a\x00{}", "a\nb"} {
 		e := joined(room.User{ID: id})
 		e.Room, e.Data.Room.ID, e.Seq, e.Expected, e.Version = "r", "r", 99, s.Seq, 2
-		require.Error(t, room.Evolve(s, e))
+		require.Error(t, rules.Evolve(s, e))
 		assert.Equal(t, &before, s)
 	}
-	var never room.State
+	var never rules.State
 	e := created(room.User{ID: "\x00"})
 	e.Room, e.Data.Room.ID, e.Seq, e.Version = "r", "r", 1, 1
-	require.Error(t, room.Evolve(&never, e))
+	require.Error(t, rules.Evolve(&never, e))
 	assert.Zero(t, never)
 }
 
@@ -198,13 +199,13 @@ func TestState_HashCoversEverything(t *testing.T) {
 			assert.NotEqual(t, hash, s.Hash("q"), name)
 		}
 	}
-	assert.Zero(t, (&room.State{}).Hash("r"))
+	assert.Zero(t, (&rules.State{}).Hash("r"))
 
 	renamed := created(zoe)
 	renamed.Data.Room.CustomFields = map[string]any{"n": json.Number("1")}
 	changed := alice
 	changed.Name = "other"
-	for name, other := range map[string]*room.State{
+	for name, other := range map[string]*rules.State{
 		"the record": evolved(t, renamed, joined(alice)),
 		"a member":   evolved(t, created(zoe), joined(changed)),
 	} {
@@ -221,12 +222,12 @@ func FuzzDecodeState(f *testing.F) {
 		f.Add(must(s.AppendBinary(nil)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := room.DecodeState("r", data)
+		s, err := rules.DecodeState("r", data)
 		if err != nil {
 			return
 		}
 		s.MembersAfter("", len(data))
-		again, err := room.DecodeState("r", must(s.AppendBinary(nil)))
+		again, err := rules.DecodeState("r", must(s.AppendBinary(nil)))
 		require.NoError(t, err)
 		require.Equal(t, s.Hash("r"), again.Hash("r"))
 	})

@@ -1,4 +1,4 @@
-package room_test
+package rules_test
 
 import (
 	"strings"
@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
-func TestError_Rejection(t *testing.T) {
+func TestReject_KindFollowsError(t *testing.T) {
 	t.Parallel()
-	c := room.Command{ID: "c1", Time: at, Request: room.JoinRequest{RoomID: "r1", User: alice}}
+	c := rules.Command{ID: "c1", Time: at, Request: room.JoinRequest{RoomID: "r1", User: alice}}
 	said := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
 	for kind, errs := range map[room.RejectionKind][]room.Error{
 		room.RejectionDenied:  {{Code: room.CodePrevented, App: "a"}, {Code: room.CodeUserNotAllowed, App: "a"}},
@@ -26,7 +27,7 @@ func TestError_Rejection(t *testing.T) {
 		"": {{Code: room.CodeRoomNotFound}, {Code: room.CodeRoomExists}, {Code: room.CodeInvalidRequest}, {Code: room.CodeTooLarge}, {Code: room.CodeOverloaded}},
 	} {
 		for _, e := range errs {
-			r, ok := room.Reject(c, &e)
+			r, ok := rules.Reject(c, &e)
 			assert.Equal(t, kind != "", ok, e)
 			assert.Equal(t, kind, r.Kind, e)
 			if ok {
@@ -39,26 +40,26 @@ func TestError_Rejection(t *testing.T) {
 	}
 }
 
-// Rejection.Asked returns the data that the event would have had.
+// Asked returns the data that the event would have had.
 func TestRejection_AskedEqualsEventData(t *testing.T) {
 	t.Parallel()
-	state := room.State{}
+	state := rules.State{}
 	lives := room.Event{Type: room.EventCreate, Room: "r1", Seq: 1, Version: 1, Data: room.Data{Room: room.Room{ID: "r1"}, Members: []room.User{bob}}}
-	require.NoError(t, room.Evolve(&state, lives))
+	require.NoError(t, rules.Evolve(&state, lives))
 	for _, request := range []room.Request{
 		room.CreateRequest{Room: room.NewRoom{ID: "r2", SlugifiedName: "n", Type: room.Channel}, Creator: alice, Members: []room.User{bob, alice}},
 		room.DeleteRequest{RoomID: "r1", DeletedBy: &alice},
 		room.JoinRequest{RoomID: "r1", User: alice, Inviter: &bob},
 		room.LeaveRequest{RoomID: "r1", User: bob, RemovedBy: &alice},
 	} {
-		c := room.Command{ID: "c1", Time: at, Request: request}
+		c := rules.Command{ID: "c1", Time: at, Request: request}
 		view := state.View(request)
 		if request.Event() == room.EventCreate {
-			view = room.View{}
+			view = rules.View{}
 		}
-		draft, err := room.Decide(view, c)
+		draft, err := rules.Decide(view, c)
 		require.NoError(t, err)
-		r, ok := room.Reject(c, room.Errorf(room.CodeConflict, "m"))
+		r, ok := rules.Reject(c, room.Errorf(room.CodeConflict, "m"))
 		require.True(t, ok)
 		asked := r.Asked()
 		if request.Event() != room.EventCreate {

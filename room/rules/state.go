@@ -1,14 +1,16 @@
-package room
+package rules
 
 import (
 	"slices"
 	"time"
+
+	"github.com/roombus/roombus/room"
 )
 
 // State is the state of one room after its events so far. The zero State is a room without events.
 type State struct {
 	// Room is nil if the room does not exist.
-	Room *Room
+	Room *room.Room
 	// Seq is the stream sequence of the room's last message, also of a deleted room. It is the guard
 	// of the next event.
 	Seq uint64
@@ -16,7 +18,7 @@ type State struct {
 	// another client stored.
 	Applied uint64
 	// Latest has the room's latest event of each type, also of a deleted room.
-	Latest Latest
+	Latest room.Latest
 	// DeletedAt is when the room, or the previous room of the same id, was deleted. It is zero if there
 	// was no deletion, or if its history has been purged. The deletion's sequence is Latest.Delete.
 	DeletedAt time.Time
@@ -28,43 +30,40 @@ type State struct {
 // View is the part of a state that a decision depends on.
 type View struct {
 	Exists bool
-	Room   Room
+	Room   room.Room
 	Seq    uint64
-	Latest Latest
+	Latest room.Latest
 	// LatestAt is the time of the room's last event. The time of the next event is not before it.
 	LatestAt time.Time
 	// Subject and Actor are the command's users as stored in the room; nil if the user is not a
 	// member.
-	Subject, Actor *User
+	Subject, Actor *room.User
 	// former are the members at a deletion, in the order of their ids, at most MaxFormerMembers.
 	former []member
 }
 
-// MaxFormerMembers bounds the members in the post-event of a deletion.
-const MaxFormerMembers = 5000
-
 // Changes reports whether the request, if it is allowed, changes the room.
-func (v View) Changes(r Request) bool {
+func (v View) Changes(r room.Request) bool {
 	switch r.(type) {
-	case CreateRequest:
+	case room.CreateRequest:
 		return !v.Exists
-	case JoinRequest:
+	case room.JoinRequest:
 		return v.Exists && v.Subject == nil
-	case LeaveRequest:
+	case room.LeaveRequest:
 		return v.Exists && v.Subject != nil
 	}
 	return v.Exists
 }
 
 // View returns the part of the state that the decision of the request needs.
-func (s *State) View(r Request) View {
+func (s *State) View(r room.Request) View {
 	v := View{Seq: s.Seq, Latest: s.Latest, LatestAt: time.UnixMicro(s.latestAt).UTC(), Subject: s.stored(r.Subject())}
 	if s.Room != nil {
 		v.Exists, v.Room = true, *s.Room
 		v.Actor = s.stored(r.Actor())
 	}
-	if r.Event() == EventDelete {
-		v.former = slices.Clone(s.members[:min(len(s.members), MaxFormerMembers)])
+	if r.Event() == room.EventDelete {
+		v.former = slices.Clone(s.members[:min(len(s.members), room.MaxFormerMembers)])
 	}
 	return v
 }
@@ -78,7 +77,7 @@ func (s *State) NotBefore(at time.Time) {
 }
 
 // stored returns the user as stored in the room, nil if the user is not a member.
-func (s *State) stored(u *User) *User {
+func (s *State) stored(u *room.User) *room.User {
 	if u == nil {
 		return nil
 	}
@@ -90,7 +89,7 @@ func (s *State) stored(u *User) *User {
 }
 
 // Has reports whether the room exists and has had an event of that type since its creation.
-func (s *State) Has(e EventType) bool {
+func (s *State) Has(e room.EventType) bool {
 	seq := s.Latest.Of(e)
 	return s.Room != nil && seq > 0 && seq >= s.Latest.Create
 }
@@ -102,13 +101,13 @@ func (s *State) IsMember(userID string) bool {
 }
 
 // MembersAfter returns up to limit members whose ids come after userID, in order.
-func (s *State) MembersAfter(userID string, limit int) []User {
+func (s *State) MembersAfter(userID string, limit int) []room.User {
 	at, found := s.find(userID)
 	if found {
 		at++
 	}
 	page := s.members[at:min(at+limit, len(s.members))]
-	users := make([]User, len(page))
+	users := make([]room.User, len(page))
 	for n, m := range page {
 		users[n] = m.user()
 	}
@@ -120,7 +119,7 @@ func (s *State) find(userID string) (int, bool) {
 }
 
 // join adds the user, in place of a member with the same id.
-func (s *State) join(u User) error {
+func (s *State) join(u room.User) error {
 	m, err := newMember(u)
 	if err != nil {
 		return err

@@ -1,8 +1,10 @@
-package room_test
+package rules_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,30 +12,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/room/rules"
 )
 
-func creation(t *testing.T, members ...room.User) room.Draft {
+func creation(t *testing.T, members ...room.User) rules.Draft {
 	t.Helper()
-	d, err := room.Decide(room.View{}, room.Command{ID: "c", Time: at, Request: room.CreateRequest{
+	d, err := rules.Decide(rules.View{}, rules.Command{ID: "c", Time: at, Request: room.CreateRequest{
 		Room: room.NewRoom{ID: "r1", SlugifiedName: "r1", Type: room.Channel, CustomFields: map[string]any{"own": "1"}}, Creator: alice, Members: members,
 	}})
 	require.NoError(t, err)
 	return *d
 }
 
-func allows(app string, v room.Verdict) room.Answer {
+func allows(app string, v room.Verdict) rules.Answer {
 	v.Verdict = room.Allow
-	return room.Answer{App: app, Outcome: room.Allowed, Verdict: v, Took: 1500 * time.Microsecond}
+	return rules.Answer{App: app, Outcome: room.Allowed, Verdict: v, Took: 1500 * time.Microsecond}
 }
 
-func extends(app string, x room.Extension) room.Answer {
+func extends(app string, x room.Extension) rules.Answer {
 	return allows(app, room.Verdict{Extend: &x})
 }
 
 func TestCombine_FirstDenialInOrderIsReported(t *testing.T) {
 	t.Parallel()
 	d := creation(t)
-	_, err := room.Combine(d, room.PreRoomCreatePrevent, []room.Answer{
+	_, _, err := rules.Combine(d, room.PreRoomCreatePrevent, []rules.Answer{
 		{App: "a", Outcome: room.TimedOut, Essential: true},
 		allows("b", room.Verdict{}),
 		{App: "c", Outcome: room.Denied, Reason: "first"},
@@ -51,29 +54,29 @@ func TestCombine_FirstDenialInOrderIsReported(t *testing.T) {
 func TestCombine_OnlyEssentialAppsBlockWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	for _, o := range []room.Outcome{room.Failed, room.TimedOut, room.Unavailable} {
-		_, err := room.Combine(creation(t), room.PreRoomCreatePrevent, []room.Answer{{App: "a", Outcome: o}})
+		_, _, err := rules.Combine(creation(t), room.PreRoomCreatePrevent, []rules.Answer{{App: "a", Outcome: o}})
 		require.NoError(t, err, o)
-		_, err = room.Combine(creation(t), room.PreRoomCreatePrevent, []room.Answer{{App: "a", Outcome: o, Essential: true, Reason: "because"}})
+		_, _, err = rules.Combine(creation(t), room.PreRoomCreatePrevent, []rules.Answer{{App: "a", Outcome: o, Essential: true, Reason: "because"}})
 		var e *room.Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, room.CodeEssentialAppUnavailable, e.Code)
 		assert.Equal(t, "a", e.App)
 		assert.Equal(t, "because", e.Reason)
 	}
-	_, err := room.Combine(creation(t), room.PreRoomCreatePrevent, []room.Answer{{App: "a", Outcome: room.Skipped, Essential: true}})
+	_, _, err := rules.Combine(creation(t), room.PreRoomCreatePrevent, []rules.Answer{{App: "a", Outcome: room.Skipped, Essential: true}})
 	require.NoError(t, err, "to skip is to answer")
 }
 
 func TestCombine_ShadowIsRecordedNotEnforced(t *testing.T) {
 	t.Parallel()
-	d, err := room.Combine(creation(t), room.PreRoomCreatePrevent, []room.Answer{
+	d, _, err := rules.Combine(creation(t), room.PreRoomCreatePrevent, []rules.Answer{
 		{App: "a", Outcome: room.Denied, Shadow: true}, {App: "b", Outcome: room.Failed, Essential: true, Shadow: true},
 	})
 	require.NoError(t, err)
 	assert.True(t, d.Data.Apps[0].Shadow)
 	shadowed := extends("c", room.Extension{CustomFields: map[string]any{"k": 1}})
 	shadowed.Shadow = true
-	d, err = room.Combine(d, room.PreRoomCreateExtend, []room.Answer{shadowed})
+	d, _, err = rules.Combine(d, room.PreRoomCreateExtend, []rules.Answer{shadowed})
 	require.NoError(t, err)
 	assert.NotContains(t, d.Data.Room.CustomFields, "k")
 }
@@ -81,7 +84,7 @@ func TestCombine_ShadowIsRecordedNotEnforced(t *testing.T) {
 func TestCombine_ExtendConflictKeepsEarlierKey(t *testing.T) {
 	t.Parallel()
 	before := creation(t)
-	d, err := room.Combine(before, room.PreRoomCreateExtend, []room.Answer{
+	d, _, err := rules.Combine(before, room.PreRoomCreateExtend, []rules.Answer{
 		extends("a", room.Extension{CustomFields: map[string]any{"k": "a"}, Members: []room.User{bob, alice}}),
 		extends("b", room.Extension{CustomFields: map[string]any{"k": "b", "l": "b"}, Members: []room.User{{ID: "zoe"}}}),
 		extends("c", room.Extension{CustomFields: map[string]any{"own": "2"}}),
@@ -103,7 +106,7 @@ func TestCombine_ExtensionOverBoundIsDropped(t *testing.T) {
 	for n := range many {
 		many[n].ID = "m" + strconv.Itoa(n)
 	}
-	d, err := room.Combine(creation(t, many...), room.PreRoomCreateExtend, []room.Answer{
+	d, _, err := rules.Combine(creation(t, many...), room.PreRoomCreateExtend, []rules.Answer{
 		extends("a", room.Extension{Members: []room.User{{ID: "one-more"}}}),
 		extends("b", room.Extension{CustomFields: map[string]any{"big": string(make([]byte, room.MaxRoomBytes))}}),
 		extends("c", room.Extension{CustomFields: map[string]any{"small": "s"}, Members: many[:3]}),
@@ -116,16 +119,16 @@ func TestCombine_ExtensionOverBoundIsDropped(t *testing.T) {
 
 func TestCombine_ModifyCannotChangeServiceFields(t *testing.T) {
 	t.Parallel()
-	modified := func(change func(*room.Room)) room.Answer {
+	modified := func(change func(*room.Room)) rules.Answer {
 		r := creation(t).Data.Room
 		change(&r)
 		data, err := json.Marshal(r)
 		require.NoError(t, err)
-		return room.Answer{App: "a", Outcome: room.Allowed, Modified: data}
+		return rules.Answer{App: "a", Outcome: room.Allowed, Modified: data}
 	}
-	raw := func(s string) room.Answer { return room.Answer{App: "a", Outcome: room.Allowed, Modified: []byte(s)} }
+	raw := func(s string) rules.Answer { return rules.Answer{App: "a", Outcome: room.Allowed, Modified: []byte(s)} }
 	for name, c := range map[string]struct {
-		answer room.Answer
+		answer rules.Answer
 		says   string
 	}{
 		"id":            {modified(func(r *room.Room) { r.ID = "other" }), "id cannot be changed"},
@@ -139,19 +142,19 @@ func TestCombine_ModifyCannotChangeServiceFields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := room.Combine(creation(t), room.PreRoomCreateModify, []room.Answer{c.answer})
+			d, _, err := rules.Combine(creation(t), room.PreRoomCreateModify, []rules.Answer{c.answer})
 			require.NoError(t, err)
 			assert.Equal(t, room.Failed, d.Data.Apps[0].Outcome)
 			assert.Contains(t, d.Data.Apps[0].Reason, c.says)
 			assert.Equal(t, creation(t).Data.Room, d.Data.Room)
 
 			c.answer.Essential = true
-			_, err = room.Combine(creation(t), room.PreRoomCreateModify, []room.Answer{c.answer})
+			_, _, err = rules.Combine(creation(t), room.PreRoomCreateModify, []rules.Answer{c.answer})
 			require.ErrorIs(t, err, &room.Error{Code: room.CodeEssentialAppUnavailable})
 		})
 	}
 
-	d, err := room.Combine(creation(t), room.PreRoomCreateModify, []room.Answer{modified(func(r *room.Room) {
+	d, _, err := rules.Combine(creation(t), room.PreRoomCreateModify, []rules.Answer{modified(func(r *room.Room) {
 		r.DisplayName, r.Type, r.Creator, r.CustomFields, r.DisplaySystemMessages = "D", room.PrivateGroup, bob, nil, false
 	})})
 	require.NoError(t, err)
@@ -161,39 +164,17 @@ func TestCombine_ModifyCannotChangeServiceFields(t *testing.T) {
 	assert.Nil(t, d.Data.Room.CustomFields)
 }
 
-// A field that is only encoded differently is not reported as changed.
-func TestCombine_ChangedListsDifferencesOnTheWire(t *testing.T) {
+// The service counts the outcomes of the returned answers. An app's change that cannot be applied is a
+// failure there, too.
+func TestCombine_ReturnsFailureOfDroppedChange(t *testing.T) {
 	t.Parallel()
-	before := creation(t)
-	before.Data.Room.Creator = room.User{ID: "alice", Roles: []string{}, Attributes: map[string]any{}}
-	before.Data.Room.CustomFields = map[string]any{"null": nil, "gone": nil, "five": json.Number("5")}
-	after := before.Data.Room
-	after.Creator = room.User{ID: "alice"}
-	after.CustomFields = map[string]any{"null": nil, "five": json.Number("5.0"), "made": nil}
-	d, err := room.Combine(before, room.PreRoomCreateModify, []room.Answer{{App: "a", Outcome: room.Allowed, Modified: rewritten(t, after)}})
+	long := strings.Repeat("x", 2*room.MaxReasonBytes)
+	given := []rules.Answer{extends("a", room.Extension{CustomFields: map[string]any{"own": 1}}), {App: "b", Outcome: room.Failed, Reason: long}}
+	before := slices.Clone(given)
+	_, answers, err := rules.Combine(creation(t), room.PreRoomCreateExtend, given)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"customFields.five", "customFields.gone", "customFields.made"}, d.Data.Apps[0].Changed)
-	assert.Equal(t, after.CustomFields, d.Data.Room.CustomFields)
-}
-
-func TestDecide_CreateFillsInDefaults(t *testing.T) {
-	t.Parallel()
-	d := creation(t, bob, alice, bob)
-	assert.Equal(t, []room.User{alice, bob}, d.Data.Members, "the creator is a member, without duplicates")
-	assert.True(t, d.Data.Room.DisplaySystemMessages)
-	final := d.Final()
-	assert.Equal(t, uint64(1), final.Room.Version)
-	assert.Equal(t, 2, final.Room.MemberCount)
-}
-
-func TestCode_EveryCodeHasStatus(t *testing.T) {
-	t.Parallel()
-	for code, status := range map[room.Code]int{
-		room.CodeInvalidRequest: 400, room.CodePrevented: 403, room.CodeUserNotAllowed: 403, room.CodeRoomNotFound: 404,
-		room.CodeRoomExists: 409, room.CodeConflict: 409, room.CodeTooLarge: 413, room.CodeOverloaded: 429,
-		room.CodeEssentialAppUnavailable: 503, room.CodeUnavailable: 503, room.CodeDeadlineExceeded: 504,
-	} {
-		assert.Equal(t, status, code.Status(), code)
-	}
-	assert.Equal(t, 500, room.Code("new").Status())
+	assert.Equal(t, room.Failed, answers[0].Outcome)
+	assert.Contains(t, answers[0].Reason, `custom field "own" is set already`)
+	assert.Len(t, answers[1].Reason, room.MaxReasonBytes)
+	assert.Equal(t, before, given, "the answers before are left alone")
 }

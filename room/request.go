@@ -2,31 +2,8 @@ package room
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"time"
 )
-
-// Command requests one change of one room. Its id is also the id of its pre-events, its post-event
-// and its trace. A client that sends the command again uses the same id.
-type Command struct {
-	ID          string
-	Time        time.Time
-	TraceParent string // W3C trace context
-	Bounds
-	Bytes    int      // size of the request, 0 if unknown
-	CausedBy []string // the ids of the commands that led to it, oldest first
-	Request  Request
-}
-
-// mayBeTooLarge reports whether the event's body could exceed MaxBytes. The body contains the room's
-// record and the content of the request, or the room's stored users in place of the request's. Each byte
-// of the request may take six bytes when it is encoded again.
-func (c Command) mayBeTooLarge() bool {
-	const names = 1 << 10 // of fields
-	return c.Bytes == 0 || MaxRoomBytes+2*MaxUserBytes+6*c.Bytes+names > c.MaxBytes
-}
 
 // Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and
 // LeaveRequest.
@@ -135,12 +112,12 @@ func usersFit(r Request, bytes int) error {
 	}
 	if c, ok := r.(CreateRequest); ok {
 		for n := range c.Members {
-			if err := c.Members[n].fits("members"); err != nil {
+			if err := c.Members[n].ValidateSize("members"); err != nil {
 				return err
 			}
 		}
 	}
-	return cmp.Or(r.Subject().fits("user"), r.Actor().fits("actor"))
+	return cmp.Or(r.Subject().ValidateSize("user"), r.Actor().ValidateSize("actor"))
 }
 
 // Event implements Request.
@@ -191,23 +168,29 @@ func (r JoinRequest) Actor() *User { return r.Inviter }
 // Actor implements Request.
 func (r LeaveRequest) Actor() *User { return r.RemovedBy }
 
-// UserID is the id of the request's subject, or of its actor if there is no subject. It is empty if the
-// request has neither. The commands of this user in one room keep their order, and a failure of an app
-// counts for this user.
-func UserID(r Request) string {
-	if u := cmp.Or(r.Subject(), r.Actor()); u != nil {
-		return u.ID
+// Data returns the room and the members that the request asks for, as of that time: the body of the create
+// event before apps change it.
+func (r CreateRequest) Data(at time.Time) Data {
+	n := r.Room
+	members := DistinctUsers(append([]User{r.Creator}, r.Members...))
+	return Data{
+		Room: Room{
+			ID:                    n.ID,
+			DisplayName:           n.DisplayName,
+			SlugifiedName:         n.SlugifiedName,
+			Type:                  n.Type,
+			Creator:               r.Creator,
+			IsDefault:             n.IsDefault,
+			IsReadOnly:            n.IsReadOnly,
+			DisplaySystemMessages: n.DisplaySystemMessages == nil || *n.DisplaySystemMessages,
+			Description:           n.Description,
+			CustomFields:          n.CustomFields,
+			ParentRoomID:          n.ParentRoomID,
+			CreatedAt:             at,
+			MemberCount:           len(members),
+		},
+		Members: members,
 	}
-	return ""
-}
-
-// Fingerprint is a hash of the request. Two requests have the same fingerprint if they have the same
-// type and all their fields are equal. The formatting of the JSON, such as the order of fields, does not
-// matter.
-func Fingerprint(r Request) string {
-	body, _ := json.Marshal(r) // cannot fail: it was decoded from JSON
-	sum := sha256.Sum256(append([]byte(r.Event()+" "), body...))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // Validate implements Request.
@@ -217,11 +200,11 @@ func (r CreateRequest) Validate() error {
 			return err
 		}
 	}
-	d := r.draft(time.Time{})
-	if others := len(d.Data.Members) - 1; others > MaxNewMembers {
+	d := r.Data(time.Time{})
+	if others := len(d.Members) - 1; others > MaxNewMembers {
 		return tooLarge("the creation has %d members beside the creator; at most %d are allowed: let the others join", others, MaxNewMembers)
 	}
-	return d.Data.Room.Validate()
+	return d.Room.Validate()
 }
 
 // Validate implements Request.

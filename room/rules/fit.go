@@ -1,14 +1,10 @@
-package room
+package rules
 
-import "encoding/json"
+import (
+	"encoding/json"
 
-// Cut counts the outcomes and warnings that were cut to fit into a message. The first apps in order are kept.
-type Cut struct {
-	Outcomes int `json:"outcomes,omitempty"` // of the last apps in order
-	Reasons  int `json:"reasons,omitempty"`  // including those of outcomes that were cut
-	Changed  int `json:"changed,omitempty"`  // lists of changed fields, including those of outcomes that were cut
-	Warnings int `json:"warnings,omitempty"`
-}
+	"github.com/roombus/roombus/room"
+)
 
 // outcomesOverhead bounds the bytes of the field names around outcomes and warnings.
 const outcomesOverhead = 256
@@ -36,7 +32,7 @@ func (d *Draft) fitOutcomes() {
 		return true
 	}
 	all, warnings, cut := d.Data.Apps, d.Data.Warnings, &d.Data.Cut
-	kept := make([]AppOutcome, 0, len(all))
+	kept := make([]room.AppOutcome, 0, len(all))
 	for _, a := range all {
 		a.Reason, a.Changed = "", nil
 		if !fits(a) {

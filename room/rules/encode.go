@@ -1,4 +1,4 @@
-package room
+package rules
 
 import (
 	"encoding/binary"
@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/roombus/roombus/room"
 )
 
 // numbers returns the state's numbers in the order of the encoding.
@@ -38,21 +40,21 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 }
 
 // texts and flags return the fields of a record in the order of the encoding.
-func (r *Room) texts() [5]*string {
+func texts(r *room.Room) [5]*string {
 	return [...]*string{&r.DisplayName, &r.SlugifiedName, (*string)(&r.Type), &r.Description, &r.ParentRoomID}
 }
 
-func (r *Room) flags() [3]*bool {
+func flags(r *room.Room) [3]*bool {
 	return [...]*bool{&r.IsDefault, &r.IsReadOnly, &r.DisplaySystemMessages}
 }
 
 // appendRecord appends a record without the id and without the fields that change with every event.
-func appendRecord(b []byte, r Room) ([]byte, error) {
-	for _, text := range r.texts() {
+func appendRecord(b []byte, r room.Room) ([]byte, error) {
+	for _, text := range texts(&r) {
 		b = appendText(b, *text)
 	}
 	var set byte
-	for n, flag := range r.flags() {
+	for n, flag := range flags(&r) {
 		if *flag {
 			set |= 1 << n
 		}
@@ -68,14 +70,14 @@ func appendRecord(b []byte, r Room) ([]byte, error) {
 	return appendObject(b, r.CustomFields)
 }
 
-func decodeRecord(id string, data []byte) (*Room, error) {
+func decodeRecord(id string, data []byte) (*room.Room, error) {
 	d := decoder{rest: data}
-	r := Room{ID: id, Version: d.number()}
-	for _, text := range r.texts() {
+	r := room.Room{ID: id, Version: d.number()}
+	for _, text := range texts(&r) {
 		*text = string(d.text())
 	}
 	set := d.byte()
-	for n, flag := range r.flags() {
+	for n, flag := range flags(&r) {
 		*flag = set&(1<<n) != 0
 	}
 	var err error
@@ -203,7 +205,7 @@ func (d *decoder) byte() byte {
 
 func (d *decoder) object() (object map[string]any, err error) {
 	if data := d.text(); len(data) > 0 {
-		err = DecodeLenient(data, &object)
+		err = room.DecodeLenient(data, &object)
 	}
 	return object, err
 }

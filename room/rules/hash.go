@@ -1,8 +1,10 @@
-package room
+package rules
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
+
+	"github.com/roombus/roombus/room"
 )
 
 // Hash returns a hash to compare states, of two replicas or of a snapshot and the decoded snapshot. It
@@ -29,7 +31,7 @@ func (m member) hash() uint64 { return hashOf([]byte(m)) }
 
 // hashRecord omits the fields that change with every event. Hash adds the version; the hashes of the
 // members cover the number of members.
-func hashRecord(r Room) uint64 {
+func hashRecord(r room.Room) uint64 {
 	record, _ := appendRecord(nil, r) // cannot fail: its objects were decoded from JSON
 	return hashOf(record)
 }

@@ -1,9 +1,11 @@
-package room
+package rules
 
 import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+
+	"github.com/roombus/roombus/room"
 )
 
 // member is an encoded user: the id and, if the user has more fields, a zero byte and the other
@@ -12,7 +14,7 @@ import (
 type member string
 
 // newMember encodes a user. It returns an error if the id is not valid.
-func newMember(u User) (member, error) {
+func newMember(u room.User) (member, error) {
 	if err := u.Validate("user"); err != nil {
 		return "", err
 	}
@@ -39,9 +41,9 @@ func (m member) compare(id string) int {
 	return strings.Compare(string(m), id) // the zero byte sorts before every byte of an id
 }
 
-func (m member) user() User {
+func (m member) user() room.User {
 	id, rest, more := strings.Cut(string(m), "\x00")
-	u := User{ID: id}
+	u := room.User{ID: id}
 	if more {
 		_ = decodeUser([]byte(rest), &u) // cannot fail: newMember encoded it
 	}
@@ -49,7 +51,7 @@ func (m member) user() User {
 }
 
 // appendUser appends a user without the id.
-func appendUser(b []byte, u User) ([]byte, error) {
+func appendUser(b []byte, u room.User) ([]byte, error) {
 	b = appendText(appendText(b, u.Username), u.Name)
 	b = binary.AppendUvarint(b, uint64(len(u.Roles)))
 	for _, role := range u.Roles {
@@ -59,7 +61,7 @@ func appendUser(b []byte, u User) ([]byte, error) {
 }
 
 // decodeUser decodes the output of appendUser into u.
-func decodeUser(data []byte, u *User) (err error) {
+func decodeUser(data []byte, u *room.User) (err error) {
 	d := decoder{rest: data}
 	u.Username, u.Name = string(d.text()), string(d.text())
 	for n := d.number(); n > 0 && !d.short; n-- {

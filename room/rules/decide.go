@@ -1,17 +1,18 @@
-package room
+package rules
 
 import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
+
+	"github.com/roombus/roombus/room"
 )
 
 // Draft is a change that is not committed yet, with the outcomes and warnings of the apps so far.
 type Draft struct {
-	Event EventType
-	Data  Data
+	Event room.EventType
+	Data  room.Data
 	Bounds
 	former []member // the members at a deletion
 }
@@ -36,34 +37,34 @@ func Decide(v View, c Command) (*Draft, error) {
 	d.Bounds = c.Bounds
 	if c.mayBeTooLarge() {
 		if err := d.fits(); err != nil {
-			return nil, tooLarge("the event is too large: %v", err)
+			return nil, room.Errorf(room.CodeTooLarge, "the event is too large: %v", err)
 		}
 	}
 	return d, nil
 }
 
 func decide(v View, c Command) (*Draft, error) {
-	if r, ok := c.Request.(CreateRequest); ok {
+	if r, ok := c.Request.(room.CreateRequest); ok {
 		if v.Exists {
-			return nil, Errorf(CodeRoomExists, "there is a room %q already", r.Room.ID)
+			return nil, room.Errorf(room.CodeRoomExists, "there is a room %q already", r.Room.ID)
 		}
-		return r.draft(latest(c.Time, v.LatestAt)), nil
+		return &Draft{Event: room.EventCreate, Data: r.Data(latest(c.Time, v.LatestAt))}, nil
 	}
 	if !v.Exists {
-		return nil, NotFound(c.Request.Target())
+		return nil, room.NotFound(c.Request.Target())
 	}
 	if !v.Changes(c.Request) {
 		return nil, nil
 	}
-	d := &Draft{Event: c.Request.Event(), Data: Data{Room: v.Room}}
+	d := &Draft{Event: c.Request.Event(), Data: room.Data{Room: v.Room}}
 	// The stored users take precedence over the users in the request.
 	subject, actor := cmp.Or(v.Subject, c.Request.Subject()), cmp.Or(v.Actor, c.Request.Actor())
 	switch d.Event {
-	case EventDelete:
+	case room.EventDelete:
 		d.Data.DeletedBy, d.former = actor, v.former
-	case EventUserJoin:
+	case room.EventUserJoin:
 		d.Data.JoiningUser, d.Data.Inviter = subject, actor
-	case EventUserLeave:
+	case room.EventUserLeave:
 		d.Data.LeavingUser, d.Data.RemovedBy = subject, actor
 	}
 	return d, nil
@@ -75,29 +76,6 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func (r CreateRequest) draft(at time.Time) *Draft {
-	n := r.Room
-	d := &Draft{Event: EventCreate, Data: Data{
-		Room: Room{
-			ID:                    n.ID,
-			DisplayName:           n.DisplayName,
-			SlugifiedName:         n.SlugifiedName,
-			Type:                  n.Type,
-			Creator:               r.Creator,
-			IsDefault:             n.IsDefault,
-			IsReadOnly:            n.IsReadOnly,
-			DisplaySystemMessages: n.DisplaySystemMessages == nil || *n.DisplaySystemMessages,
-			Description:           n.Description,
-			CustomFields:          n.CustomFields,
-			ParentRoomID:          n.ParentRoomID,
-			CreatedAt:             at,
-		},
-		Members: distinct(append([]User{r.Creator}, r.Members...)),
-	}}
-	d.Data.Room.MemberCount = len(d.Data.Members)
-	return d
 }
 
 // fits returns an error if the body exceeds MaxBytes.
@@ -127,30 +105,30 @@ func (d Draft) size() (int, error) {
 func (v View) Time(decided time.Time) time.Time { return latest(decided, v.LatestAt) }
 
 // Final is the body of the post-event: the room as it is after the change.
-func (d Draft) Final() Data {
+func (d Draft) Final() room.Data {
 	data := d.Data
 	data.Room.Version++
 	switch d.Event {
-	case EventCreate:
+	case room.EventCreate:
 		data.Room.MemberCount = len(data.Members)
-	case EventUserJoin:
+	case room.EventUserJoin:
 		data.Room.MemberCount++
-	case EventUserLeave:
+	case room.EventUserLeave:
 		data.Room.MemberCount--
-	case EventDelete:
+	case room.EventDelete:
 		data.Members = d.formerMembers()
 	}
 	return data
 }
 
 // formerMembers returns as many members as fit into the event of a deletion, in order.
-func (d Draft) formerMembers() []User {
+func (d Draft) formerMembers() []room.User {
 	size, err := d.size()
 	if err != nil {
 		return nil
 	}
 	left := d.MaxBytes - size - len(`"members":[],`)
-	users := make([]User, 0, len(d.former))
+	users := make([]room.User, 0, len(d.former))
 	for _, m := range d.former {
 		u := m.user()
 		if d.MaxBytes > 0 {
@@ -162,14 +140,4 @@ func (d Draft) formerMembers() []User {
 		users = append(users, u)
 	}
 	return users
-}
-
-// distinct keeps the first user of each id.
-func distinct(users []User) []User {
-	seen := make(map[string]bool, len(users))
-	return slices.DeleteFunc(users, func(u User) bool {
-		was := seen[u.ID]
-		seen[u.ID] = true
-		return was
-	})
 }
