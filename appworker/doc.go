@@ -13,9 +13,12 @@
 // Config.Concurrency handlers run at once. The events of one room are handled one after the
 // other and in order, across all workers of the app, unless the manifest sets Unordered.
 //
-//	add -- may begin? ----> tell -- done --> ack                  files source, lines, peers,
-//	 ^     (lines, peers)   |---- failed -> nak with backoff      lease, pool, post, ack
+//	add -- may begin? ----> handler -- done --> ack
+//	 ^     (ordering)       |---- failed -> nak with backoff
 //	 +--- leases are kept --+---- max attempts, or discarded -> dead letter, then term
+//
+// The machinery is in internal packages: preevent answers pre-events, consumer delivers post-events,
+// ordering keeps the events of a room in order, and running keeps the set of running handlers.
 //
 // Any number of workers of one app may run. A worker that stops receives no new pre-events,
 // finishes the running handlers, and leaves the remaining events to other workers. A rolling

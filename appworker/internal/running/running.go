@@ -1,4 +1,4 @@
-package appworker
+package running
 
 import (
 	"cmp"
@@ -13,18 +13,18 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// handlers is the set of running handlers. It logs handlers that ignore their deadline, because each
-// occupies one of the Concurrency slots of its kind.
-type handlers struct {
+// Handlers is the set of running handlers. It logs handlers that ignore their deadline, because each
+// occupies one of the slots of its kind. Its methods may be called concurrently.
+type Handlers struct {
 	log   *slog.Logger
 	slots int // of pre-event handlers, and of post-event handlers
 
 	mu  sync.Mutex
-	all map[*runningHandler]struct{}
+	all map[*handler]struct{}
 }
 
-// runningHandler is a handler that is running.
-type runningHandler struct {
+// handler is a handler that is running.
+type handler struct {
 	i     room.Interface
 	event string
 	began time.Time
@@ -32,13 +32,14 @@ type runningHandler struct {
 	late  bool      // logged as late
 }
 
-func newHandlers(log *slog.Logger, slots int) *handlers {
-	return &handlers{log: log, slots: slots, all: make(map[*runningHandler]struct{})}
+// New returns an empty set. slots is the bound on running handlers of each kind, for the log.
+func New(log *slog.Logger, slots int) *Handlers {
+	return &Handlers{log: log, slots: slots, all: make(map[*handler]struct{})}
 }
 
-// begin adds a handler until end is called. ctx is the handler's context.
-func (r *handlers) begin(ctx context.Context, i room.Interface, event string) (end func()) {
-	h := &runningHandler{i: i, event: event, began: time.Now()}
+// Begin adds a handler until end is called. ctx is the handler's context.
+func (r *Handlers) Begin(ctx context.Context, i room.Interface, event string) (end func()) {
+	h := &handler{i: i, event: event, began: time.Now()}
 	h.due, _ = ctx.Deadline()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,7 +47,7 @@ func (r *handlers) begin(ctx context.Context, i room.Interface, event string) (e
 	return func() { r.end(h) }
 }
 
-func (r *handlers) end(h *runningHandler) {
+func (r *Handlers) end(h *handler) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.all, h)
@@ -61,8 +62,8 @@ const (
 	watchEvery = time.Second
 )
 
-// watch logs handlers that run after their deadline, each once, until the context ends.
-func (r *handlers) watch(ctx context.Context) {
+// Watch logs handlers that run after their deadline, each once, until the context ends.
+func (r *Handlers) Watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -75,7 +76,7 @@ func (r *handlers) watch(ctx context.Context) {
 	}
 }
 
-func (r *handlers) warn(now time.Time) {
+func (r *Handlers) warn(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for h := range r.all {
@@ -90,7 +91,7 @@ func (r *handlers) warn(now time.Time) {
 }
 
 // sameKind returns the number of running pre-event or post-event handlers, as i is one or the other.
-func (r *handlers) sameKind(i room.Interface) (n int) {
+func (r *Handlers) sameKind(i room.Interface) (n int) {
 	for h := range r.all {
 		if h.i.Pre() == i.Pre() {
 			n++
@@ -99,9 +100,9 @@ func (r *handlers) sameKind(i room.Interface) (n int) {
 	return n
 }
 
-// describe returns the number of running handlers for each interface that the condition holds for, such
+// Describe returns the number of running handlers for each interface that the condition holds for, such
 // as "PreRoomUserJoined 2". It is empty if there are none.
-func (r *handlers) describe(among func(room.Interface) bool) string {
+func (r *Handlers) Describe(among func(room.Interface) bool) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	counts := make(map[room.Interface]int)
