@@ -1,7 +1,8 @@
 // Package appworker is the Go SDK for apps.
 //
-// An app is any value that implements one or more of the ten interfaces in interfaces.go.
-// Run finds the interfaces by type assertion and connects the app to the bus:
+// An app is any value that implements one or more of the ten interfaces in interfaces.go, or a
+// Handlers, which has a function for each. Run finds the interfaces by type assertion and connects
+// the app to the bus:
 //
 //	Run -- subscribe in the queue group --> register --> serve -- SIGTERM --> drain
 //	         (no verdict is missed)      (until the service     (until the context  (wait for
