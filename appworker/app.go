@@ -38,10 +38,10 @@ func NewApp(m Manifest, handlers ...any) (*App, error) {
 			wrong = append(wrong, errors.New("a handler is nil"))
 			continue
 		}
-		implemented, misses := a.bind(h), nearMisses(h)
+		implemented, misses := a.bind(handlersOf(h)), nearMisses(h)
 		wrong = append(wrong, misses...)
 		if len(implemented) == 0 && len(misses) == 0 {
-			wrong = append(wrong, fmt.Errorf("%T implements none of the ten interfaces: it has no method that begins with PreRoom or PostRoom", h))
+			wrong = append(wrong, implementsNone(h))
 		}
 		for _, i := range implemented {
 			if first, twice := by[i]; twice {
@@ -74,40 +74,50 @@ func NewApp(m Manifest, handlers ...any) (*App, error) {
 	return a, nil
 }
 
-// bind registers the handler for every interface that it implements, and returns these interfaces.
-func (a *App) bind(handler any) []room.Interface {
-	var found []room.Interface
+// implementsNone returns the error for a handler that implements no interface.
+func implementsNone(handler any) error {
+	switch handler.(type) {
+	case Handlers:
+		return errors.New("the Handlers have no function: set the field of at least one interface")
+	case *Handlers:
+		return errors.New("a pointer to Handlers implements no interface: pass Handlers as a value")
+	}
+	return fmt.Errorf("%T implements none of the ten interfaces: it has no method that begins with PreRoom or PostRoom", handler)
+}
+
+// bind registers the functions of the handlers, and returns the interfaces that they implement.
+func (a *App) bind(h Handlers) (found []room.Interface) {
 	asks := func(i room.Interface, f ask) { found, a.asks[i] = append(found, i), f }
 	tells := func(i room.Interface, f tell) { found, a.tells[i] = append(found, i), f }
-	if h, ok := handler.(PreRoomCreatePrevent); ok {
-		asks(room.PreRoomCreatePrevent, deciding(h.PreRoomCreatePrevent))
+	if f := h.PreRoomCreatePrevent; f != nil {
+		asks(room.PreRoomCreatePrevent, deciding(f))
 	}
-	if h, ok := handler.(PreRoomCreateExtend); ok {
-		asks(room.PreRoomCreateExtend, extending(h.PreRoomCreateExtend))
+	if f := h.PreRoomCreateExtend; f != nil {
+		asks(room.PreRoomCreateExtend, extending(f))
 	}
-	if h, ok := handler.(PreRoomCreateModify); ok {
-		asks(room.PreRoomCreateModify, modifying(h.PreRoomCreateModify))
+	if f := h.PreRoomCreateModify; f != nil {
+		asks(room.PreRoomCreateModify, modifying(f))
 	}
-	if h, ok := handler.(PostRoomCreate); ok {
-		tells(room.PostRoomCreate, telling(h.PostRoomCreate, func(e *room.Created) *room.EventRef { return &e.Event }))
+	if f := h.PostRoomCreate; f != nil {
+		tells(room.PostRoomCreate, telling(f, func(e *room.Created) *room.EventRef { return &e.Event }))
 	}
-	if h, ok := handler.(PreRoomDeletePrevent); ok {
-		asks(room.PreRoomDeletePrevent, deciding(h.PreRoomDeletePrevent))
+	if f := h.PreRoomDeletePrevent; f != nil {
+		asks(room.PreRoomDeletePrevent, deciding(f))
 	}
-	if h, ok := handler.(PostRoomDeleted); ok {
-		tells(room.PostRoomDeleted, telling(h.PostRoomDeleted, func(e *room.Deleted) *room.EventRef { return &e.Event }))
+	if f := h.PostRoomDeleted; f != nil {
+		tells(room.PostRoomDeleted, telling(f, func(e *room.Deleted) *room.EventRef { return &e.Event }))
 	}
-	if h, ok := handler.(PreRoomUserJoined); ok {
-		asks(room.PreRoomUserJoined, deciding(h.PreRoomUserJoined))
+	if f := h.PreRoomUserJoined; f != nil {
+		asks(room.PreRoomUserJoined, deciding(f))
 	}
-	if h, ok := handler.(PostRoomUserJoined); ok {
-		tells(room.PostRoomUserJoined, telling(h.PostRoomUserJoined, func(e *room.UserJoined) *room.EventRef { return &e.Event }))
+	if f := h.PostRoomUserJoined; f != nil {
+		tells(room.PostRoomUserJoined, telling(f, func(e *room.UserJoined) *room.EventRef { return &e.Event }))
 	}
-	if h, ok := handler.(PreRoomUserLeave); ok {
-		asks(room.PreRoomUserLeave, deciding(h.PreRoomUserLeave))
+	if f := h.PreRoomUserLeave; f != nil {
+		asks(room.PreRoomUserLeave, deciding(f))
 	}
-	if h, ok := handler.(PostRoomUserLeave); ok {
-		tells(room.PostRoomUserLeave, telling(h.PostRoomUserLeave, func(e *room.UserLeft) *room.EventRef { return &e.Event }))
+	if f := h.PostRoomUserLeave; f != nil {
+		tells(room.PostRoomUserLeave, telling(f, func(e *room.UserLeft) *room.EventRef { return &e.Event }))
 	}
 	return found
 }

@@ -1,7 +1,8 @@
 // Package appworker is the Go SDK for apps.
 //
-// An app is any value that implements one or more of the ten interfaces in interfaces.go.
-// Run finds the interfaces by type assertion and connects the app to the bus:
+// An app is any value that implements one or more of the ten interfaces in interfaces.go, or a
+// Handlers, which has a function for each. Run finds the interfaces by type assertion and connects
+// the app to the bus:
 //
 //	Run -- subscribe in the queue group --> register --> serve -- SIGTERM --> drain
 //	         (no verdict is missed)      (until the service     (until the context  (wait for
@@ -13,9 +14,12 @@
 // Config.Concurrency handlers run at once. The events of one room are handled one after the
 // other and in order, across all workers of the app, unless the manifest sets Unordered.
 //
-//	add -- may begin? ----> tell -- done --> ack                  files source, lines, peers,
-//	 ^     (lines, peers)   |---- failed -> nak with backoff      lease, pool, post, ack
+//	add -- may begin? ----> handler -- done --> ack
+//	 ^     (ordering)       |---- failed -> nak with backoff
 //	 +--- leases are kept --+---- max attempts, or discarded -> dead letter, then term
+//
+// The machinery is in internal packages: preevent answers pre-events, consumer delivers post-events,
+// ordering keeps the events of a room in order, and running keeps the set of running handlers.
 //
 // Any number of workers of one app may run. A worker that stops receives no new pre-events,
 // finishes the running handlers, and leaves the remaining events to other workers. A rolling

@@ -38,7 +38,7 @@ func (w *worker) logWaiting(finished <-chan struct{}) {
 	tick := time.NewTicker(drainLogEvery)
 	defer tick.Stop()
 	for {
-		if handlers := w.handlers.describe(room.Interface.Known); handlers != "" {
+		if handlers := w.handlers.Describe(room.Interface.Known); handlers != "" {
 			w.log.Info("stopping: waiting for handlers", "running", handlers,
 				"waited", time.Since(began).Round(time.Second), "at_most", w.cfg.DrainTimeout)
 		}
@@ -52,7 +52,7 @@ func (w *worker) logWaiting(finished <-chan struct{}) {
 
 func (w *worker) finishPreEvents(ctx context.Context, service *bus.Service) error {
 	err := service.Stop(ctx)
-	if handlers := w.handlers.describe(room.Interface.Pre); err != nil && handlers != "" {
+	if handlers := w.handlers.Describe(room.Interface.Pre); err != nil && handlers != "" {
 		return w.unfinished("pre-event", handlers)
 	}
 	return err
@@ -61,13 +61,13 @@ func (w *worker) finishPreEvents(ctx context.Context, service *bus.Service) erro
 func (w *worker) finishPostEvents(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
-		w.pool.wait()
+		w.consumer.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		if handlers := w.handlers.describe(isPost); handlers != "" {
+		if handlers := w.handlers.Describe(isPost); handlers != "" {
 			return w.unfinished("post-event", handlers)
 		}
 		return fmt.Errorf("post-events were still being acknowledged after %s", w.cfg.DrainTimeout)

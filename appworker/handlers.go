@@ -1,119 +1,61 @@
 package appworker
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"log/slog"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/roombus/roombus/room"
 )
 
-// handlers is the set of running handlers. It logs handlers that ignore their deadline, because each
-// occupies one of the Concurrency slots of its kind.
-type handlers struct {
-	log   *slog.Logger
-	slots int // of pre-event handlers, and of post-event handlers
-
-	mu  sync.Mutex
-	all map[*runningHandler]struct{}
+// Handlers is an app made of functions, in place of a type with methods. It implements the interfaces
+// whose fields are set; each function has the contract of the interface of that name. Run, Main and NewApp
+// take it as a value.
+type Handlers struct {
+	PreRoomCreatePrevent func(ctx context.Context, e room.Create) error
+	PreRoomCreateExtend  func(ctx context.Context, e room.Create) (room.Extension, error)
+	PreRoomCreateModify  func(ctx context.Context, e room.Create) (room.Room, error)
+	PostRoomCreate       func(ctx context.Context, e room.Created) error
+	PreRoomDeletePrevent func(ctx context.Context, e room.Delete) error
+	PostRoomDeleted      func(ctx context.Context, e room.Deleted) error
+	PreRoomUserJoined    func(ctx context.Context, e room.UserJoin) error
+	PostRoomUserJoined   func(ctx context.Context, e room.UserJoined) error
+	PreRoomUserLeave     func(ctx context.Context, e room.UserLeave) error
+	PostRoomUserLeave    func(ctx context.Context, e room.UserLeft) error
 }
 
-// runningHandler is a handler that is running.
-type runningHandler struct {
-	i     room.Interface
-	event string
-	began time.Time
-	due   time.Time // deadline of its context
-	late  bool      // logged as late
-}
-
-func newHandlers(log *slog.Logger, slots int) *handlers {
-	return &handlers{log: log, slots: slots, all: make(map[*runningHandler]struct{})}
-}
-
-// begin adds a handler until end is called. ctx is the handler's context.
-func (r *handlers) begin(ctx context.Context, i room.Interface, event string) (end func()) {
-	h := &runningHandler{i: i, event: event, began: time.Now()}
-	h.due, _ = ctx.Deadline()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all[h] = struct{}{}
-	return func() { r.end(h) }
-}
-
-func (r *handlers) end(h *runningHandler) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.all, h)
-	if h.late {
-		r.log.Info("handler ended after its time", "interface", h.i, "event", h.event, "took", time.Since(h.began).Round(time.Millisecond))
+// handlersOf returns the methods of the handler that implement interfaces. A Handlers is returned as it is.
+func handlersOf(handler any) (all Handlers) {
+	if all, ok := handler.(Handlers); ok {
+		return all
 	}
-}
-
-const (
-	// lateAfter is how long after its deadline a running handler is logged.
-	lateAfter  = 100 * time.Millisecond
-	watchEvery = time.Second
-)
-
-// watch logs handlers that run after their deadline, each once, until the context ends.
-func (r *handlers) watch(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			r.warn(now)
-		case <-ctx.Done():
-			return
-		}
+	if h, ok := handler.(PreRoomCreatePrevent); ok {
+		all.PreRoomCreatePrevent = h.PreRoomCreatePrevent
 	}
-}
-
-func (r *handlers) warn(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for h := range r.all {
-		if h.late || now.Before(h.due.Add(lateAfter)) {
-			continue
-		}
-		h.late = true
-		r.log.Warn("handler still running after its time", "interface", h.i, "event", h.event,
-			"running_for", now.Sub(h.began).Round(time.Millisecond), "time", h.due.Sub(h.began).Round(time.Millisecond),
-			"places_taken", fmt.Sprintf("%d of %d", r.sameKind(h.i), r.slots))
+	if h, ok := handler.(PreRoomCreateExtend); ok {
+		all.PreRoomCreateExtend = h.PreRoomCreateExtend
 	}
-}
-
-// sameKind returns the number of running pre-event or post-event handlers, as i is one or the other.
-func (r *handlers) sameKind(i room.Interface) (n int) {
-	for h := range r.all {
-		if h.i.Pre() == i.Pre() {
-			n++
-		}
+	if h, ok := handler.(PreRoomCreateModify); ok {
+		all.PreRoomCreateModify = h.PreRoomCreateModify
 	}
-	return n
-}
-
-// describe returns the number of running handlers for each interface that the condition holds for, such
-// as "PreRoomUserJoined 2". It is empty if there are none.
-func (r *handlers) describe(among func(room.Interface) bool) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	counts := make(map[room.Interface]int)
-	for h := range r.all {
-		if among(h.i) {
-			counts[h.i]++
-		}
+	if h, ok := handler.(PostRoomCreate); ok {
+		all.PostRoomCreate = h.PostRoomCreate
 	}
-	var all []string
-	for i, n := range counts {
-		all = append(all, fmt.Sprintf("%s %d", i, n))
+	if h, ok := handler.(PreRoomDeletePrevent); ok {
+		all.PreRoomDeletePrevent = h.PreRoomDeletePrevent
 	}
-	slices.SortFunc(all, cmp.Compare[string])
-	return strings.Join(all, ", ")
+	if h, ok := handler.(PostRoomDeleted); ok {
+		all.PostRoomDeleted = h.PostRoomDeleted
+	}
+	if h, ok := handler.(PreRoomUserJoined); ok {
+		all.PreRoomUserJoined = h.PreRoomUserJoined
+	}
+	if h, ok := handler.(PostRoomUserJoined); ok {
+		all.PostRoomUserJoined = h.PostRoomUserJoined
+	}
+	if h, ok := handler.(PreRoomUserLeave); ok {
+		all.PreRoomUserLeave = h.PreRoomUserLeave
+	}
+	if h, ok := handler.(PostRoomUserLeave); ok {
+		all.PostRoomUserLeave = h.PostRoomUserLeave
+	}
+	return all
 }

@@ -90,7 +90,8 @@ func TestNewApp_NearMissIsAnError(t *testing.T) {
 	}{
 		"right":                 {[]any{joins{}}, nil},
 		"right by pointer":      {[]any{&joins{}}, nil},
-		"function":              {[]any{appworker.PreRoomUserJoinedFunc(joins{}.PreRoomUserJoined)}, nil},
+		"function":              {[]any{appworker.Handlers{PreRoomUserJoined: joins{}.PreRoomUserJoined}}, nil},
+		"functions and methods": {[]any{appworker.Handlers{PreRoomUserLeave: func(context.Context, room.UserLeave) error { return nil }}, joins{}, appworker.Handlers{PostRoomUserJoined: (&byPointer{}).PostRoomUserJoined}}, nil},
 		"other names":           {[]any{unrelated{}}, nil},
 		"pointer passed":        {[]any{&byPointer{}}, nil},
 		"pointer embedded":      {[]any{embedsPointer{}}, nil},
@@ -109,8 +110,11 @@ func TestNewApp_NearMissIsAnError(t *testing.T) {
 		"ambiguous":             {[]any{twoOfOne{}}, []string{"appworker_test.twoOfOne embeds more than one value with the method PreRoomUserJoined"}},
 		"ambiguous and deeper":  {[]any{deeper{}}, []string{"appworker_test.deeper embeds more than one value with the method PreRoomUserJoined"}},
 		"none":                  {[]any{struct{}{}}, []string{"struct {} implements none of the ten interfaces"}},
+		"no function":           {[]any{appworker.Handlers{}}, []string{"the Handlers have no function: set the field of at least one interface"}},
+		"pointer to functions":  {[]any{&appworker.Handlers{PreRoomUserJoined: joins{}.PreRoomUserJoined}}, []string{"pass Handlers as a value"}},
 		"nil":                   {[]any{nil}, []string{"a handler is nil"}},
 		"twice":                 {[]any{joins{}, alsoJoins{}}, []string{"PreRoomUserJoined is implemented twice, by appworker_test.joins and by appworker_test.alsoJoins"}},
+		"method and function":   {[]any{joins{}, appworker.Handlers{PreRoomUserJoined: joins{}.PreRoomUserJoined}}, []string{"PreRoomUserJoined is implemented twice, by appworker_test.joins and by appworker.Handlers"}},
 		"all at once": {[]any{misnamed{}, byPointer{}, wrongResult{}, struct{}{}}, []string{
 			"PreRoomUserLeft", "appworker_test.byPointer has", "appworker_test.wrongResult has", "implements none", "implemented twice",
 		}},

@@ -43,14 +43,3 @@ func (d *DiscardError) Unwrap() error { return d.Err }
 // Discard is returned by a post-event handler for an event that it can never process. The event becomes a
 // dead letter and is not redelivered.
 func Discard(err error) error { return &DiscardError{Err: err} }
-
-// The delays before a redelivery, if the handler does not set one.
-const (
-	firstRetry = time.Second
-	lastRetry  = time.Minute
-)
-
-// retryDelay doubles with each delivery, up to lastRetry.
-func retryDelay(delivered uint64) time.Duration {
-	return min(firstRetry<<min(max(delivered, 1)-1, 10), lastRetry)
-}

@@ -3,10 +3,53 @@ package appworker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
+
 	"github.com/roombus/roombus/room"
+)
+
+// register registers the app. It retries until the room service answers or the context ends.
+func (w *worker) register(ctx context.Context) error {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
+	timeout := firstRegisterTimeout
+	_, err := backoff.Retry(ctx, func() (room.Manifest, error) {
+		attempt, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		timeout = registerTimeout
+		m, err := w.rooms.RegisterApp(attempt, w.app.Manifest)
+		switch {
+		case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
+			return m, backoff.Permanent(fmt.Errorf("the room service refuses the app: %w", err))
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return m, backoff.Permanent(err)
+		case err == nil && w.registered.Swap(m.Version) != m.Version && m.Version != w.app.Manifest.Version:
+			w.log.Warn("another version of the app is registered; this worker continues with that manifest", "registered", m.Version)
+		}
+		return m, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		if w.nc.IsConnected() && w.registerOutage.Failed(time.Now()) {
+			w.log.Warn("cannot register yet; retrying", "error", err)
+		}
+	}))
+	if err == nil {
+		if lasted, log := w.registerOutage.Ended(time.Now()); log {
+			w.log.Info("registered", "outage", lasted.Round(time.Millisecond))
+		}
+	}
+	return err
+}
+
+// Timeouts of an attempt to register. The first one is short, so that the log soon shows that the room
+// service is down.
+const (
+	firstRegisterTimeout = time.Second
+	registerTimeout      = 5 * time.Second
 )
 
 // keepRegistration checks periodically whether the app is still registered, until the context ends. If the registry
@@ -22,7 +65,7 @@ func (w *worker) keepRegistration(ctx context.Context) {
 		case registrationPresent:
 			removed = false
 		case registrationRemoved:
-			if !removed && len(w.sources) == 0 { // otherwise receive logs it when the consumer is missing
+			if !removed && len(w.app.tells) == 0 { // otherwise Restore logs it when the consumer is missing
 				w.logRemoved()
 			}
 			removed = true

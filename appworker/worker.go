@@ -8,15 +8,13 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/appworker/internal/consumer"
+	"github.com/roombus/roombus/appworker/internal/running"
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/identity"
-	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
 
@@ -27,22 +25,13 @@ type worker struct {
 	log   *slog.Logger
 	is    identity.Process
 	nc    *nats.Conn
-	js    jetstream.JetStream
 	rooms *roomclient.Client
 
-	sources            []*source // of post-events
-	inFlight           inFlight
-	registeredManifest registeredManifest
-	handlers           *handlers
-	preSlots           chan struct{}
-	pool               *pool // of post-event handlers
-	stats              *postStats
-	registerOutage     bus.Outage   // registering fails
-	receiveOutage      bus.Outage   // receiving post-events fails, from any source
-	failingSources     atomic.Int32 // number of sources from which receiving fails
-	registered         atomic.Value // the registered version, from the room service's last reply
+	handlers       *running.Handlers
+	consumer       *consumer.Consumer // of post-events
+	registerOutage bus.Outage         // registering fails
+	registered     atomic.Value       // the registered version, from the room service's last reply
 
-	draining context.Context // ends when the worker is asked to stop
 	stopping context.Context // ends when handlers must end
 }
 
@@ -70,29 +59,20 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 }
 
 func (w *worker) run(ctx context.Context) error {
-	var err error
-	if w.js, err = jetstream.New(w.nc); err != nil {
-		return fmt.Errorf("using JetStream: %w", err)
-	}
 	w.rooms = roomclient.New(w.nc, roomclient.Config{})
-	w.preSlots = make(chan struct{}, w.cfg.Concurrency)
-	w.pool = newPool(w.cfg.Concurrency, func(j job) { j.source.run(j.event) })
+	w.handlers = running.New(w.log, w.cfg.Concurrency)
+	var err error
+	if w.consumer, err = w.newConsumer(); err != nil {
+		return err
+	}
 	var abort context.CancelFunc
-	w.draining = ctx
 	w.stopping, abort = context.WithCancel(context.WithoutCancel(ctx))
-	w.handlers = newHandlers(w.log, w.cfg.Concurrency)
 	var watching sync.WaitGroup
-	watching.Go(func() { w.handlers.watch(w.stopping) })
-	defer watching.Wait()
-	defer abort() // runs first
-
-	w.stats = newPostStats(w.app.tells)
-	w.sources = w.newSources()
+	watching.Go(func() { w.handlers.Watch(w.stopping) })
 	defer func() {
 		abort()
-		for _, s := range w.sources {
-			s.background.Wait()
-		}
+		w.consumer.Close()
+		watching.Wait()
 	}()
 	service, err := w.answerPreEvents()
 	if err != nil {
@@ -120,13 +100,8 @@ func (w *worker) serve(ctx context.Context, changes <-chan nats.Status) error {
 	defer func() {
 		stop()
 		receiving.Wait()
-		for _, j := range w.pool.close() {
-			j.source.giveBack(j.event)
-		}
 	}()
-	for _, s := range w.sources {
-		receiving.Go(func() { w.receive(ended, s) })
-	}
+	receiving.Go(func() { w.consumer.Run(ended, w.stopping) })
 	receiving.Go(func() { w.keepRegistration(ended) })
 	for {
 		select {
@@ -142,42 +117,3 @@ func (w *worker) serve(ctx context.Context, changes <-chan nats.Status) error {
 		}
 	}
 }
-
-// register registers the app. It retries until the room service answers or the context ends.
-func (w *worker) register(ctx context.Context) error {
-	waits := backoff.NewExponentialBackOff()
-	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
-	timeout := firstRegisterTimeout
-	_, err := backoff.Retry(ctx, func() (room.Manifest, error) {
-		attempt, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		timeout = registerTimeout
-		m, err := w.rooms.RegisterApp(attempt, w.app.Manifest)
-		switch {
-		case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
-			return m, backoff.Permanent(fmt.Errorf("the room service refuses the app: %w", err))
-		case errors.Is(err, nats.ErrConnectionClosed):
-			return m, backoff.Permanent(err)
-		case err == nil && w.registered.Swap(m.Version) != m.Version && m.Version != w.app.Manifest.Version:
-			w.log.Warn("another version of the app is registered; this worker continues with that manifest", "registered", m.Version)
-		}
-		return m, err
-	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
-		if w.nc.IsConnected() && w.registerOutage.Failed(time.Now()) {
-			w.log.Warn("cannot register yet; retrying", "error", err)
-		}
-	}))
-	if err == nil {
-		if lasted, log := w.registerOutage.Ended(time.Now()); log {
-			w.log.Info("registered", "outage", lasted.Round(time.Millisecond))
-		}
-	}
-	return err
-}
-
-// Timeouts of an attempt to register. The first one is short, so that the log soon shows that the room
-// service is down.
-const (
-	firstRegisterTimeout = time.Second
-	registerTimeout      = 5 * time.Second
-)

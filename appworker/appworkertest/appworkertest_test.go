@@ -123,12 +123,12 @@ func TestApp_RunsAllTenInterfaces(t *testing.T) {
 
 func TestApp_InterfaceNotImplemented(t *testing.T) {
 	t.Parallel()
-	app := appworkertest.New(t, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoin) error {
+	app := appworkertest.New(t, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, _ room.UserJoin) error {
 		if _, ok := ctx.Deadline(); !ok || appworker.Rooms(ctx) == nil {
 			return errors.New("not as documented")
 		}
 		return nil
-	}))
+	}})
 	_, err := app.Ask(room.PreRoomUserJoined, room.UserJoin{})
 	require.NoError(t, err)
 	_, err = app.Ask(room.PreRoomUserLeave, room.UserLeave{})
@@ -155,7 +155,7 @@ func TestModify_VerdictGivesReturnedRoom(t *testing.T) {
 	})
 	rapid.Check(t, func(rt *rapid.T) {
 		before, after := draw.Draw(rt, "before"), draw.Draw(rt, "after")
-		app := appworkertest.New(t, appworker.PreRoomCreateModifyFunc(func(context.Context, room.Create) (room.Room, error) { return after, nil }))
+		app := appworkertest.New(t, appworker.Handlers{PreRoomCreateModify: func(context.Context, room.Create) (room.Room, error) { return after, nil }})
 		v, err := app.Ask(room.PreRoomCreateModify, room.Create{Room: before})
 		require.NoError(rt, err)
 		want, err := room.Encode(after)
@@ -179,17 +179,17 @@ func TestModify_VerdictGivesReturnedRoom(t *testing.T) {
 
 func TestVerdict_IsWithinItsBounds(t *testing.T) {
 	t.Parallel()
-	app := appworkertest.New(t, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+	app := appworkertest.New(t, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed(strings.Repeat("\xff no", room.MaxReasonBytes))
-	}))
+	}})
 	v, err := app.Ask(room.PreRoomUserJoined, room.UserJoin{})
 	require.NoError(t, err)
 	assert.Equal(t, room.Deny, v.Verdict)
 	assert.LessOrEqual(t, len(v.Reason), room.MaxReasonBytes)
 
-	app = appworkertest.New(t, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
+	app = appworkertest.New(t, appworker.Handlers{PreRoomCreateExtend: func(context.Context, room.Create) (room.Extension, error) {
 		return room.Extension{Members: []room.User{{ID: "\xff"}}}, nil
-	}))
+	}})
 	_, err = app.Ask(room.PreRoomCreateExtend, room.Create{})
 	require.ErrorContains(t, err, "extend.members.0.id: invalid UTF-8")
 }

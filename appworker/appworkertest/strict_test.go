@@ -42,12 +42,6 @@ func failure(t *testing.T, test func(testing.TB)) string {
 	return r.said.String()
 }
 
-type (
-	join   = appworker.PreRoomUserJoinedFunc
-	extend = appworker.PreRoomCreateExtendFunc
-	modify = appworker.PreRoomCreateModifyFunc
-)
-
 func allow(context.Context, room.UserJoin) error { return nil }
 
 // An event that the room service cannot send is a mistake of the test and ends it.
@@ -68,7 +62,7 @@ func TestAsk_MistakesOfTheTestEndIt(t *testing.T) {
 		"text that no JSON is": {room.PreRoomUserJoined, room.UserJoin{JoiningUser: room.User{ID: "\xff"}}, "joiningUser.id: invalid UTF-8"},
 	} {
 		said := failure(t, func(t testing.TB) {
-			_, err := appworkertest.New(t, join(allow)).Ask(row.i, row.e)
+			_, err := appworkertest.New(t, appworker.Handlers{PreRoomUserJoined: allow}).Ask(row.i, row.e)
 			assert.NoError(t, err)
 		})
 		if row.says == "" {
@@ -79,7 +73,7 @@ func TestAsk_MistakesOfTheTestEndIt(t *testing.T) {
 	}
 	assert.Contains(t, failure(t, func(t testing.TB) { appworkertest.New(t, struct{}{}) }), "implements none of the ten interfaces")
 	assert.Contains(t, failure(t, func(t testing.TB) {
-		appworkertest.NewWith(t, appworker.Manifest{ID: "a", Version: "1.0.0", When: map[room.Interface]string{room.PreRoomUserJoined: "rom.id == 'a'"}}, join(allow))
+		appworkertest.NewWith(t, appworker.Manifest{ID: "a", Version: "1.0.0", When: map[room.Interface]string{room.PreRoomUserJoined: "rom.id == 'a'"}}, appworker.Handlers{PreRoomUserJoined: allow})
 	}), "undeclared reference")
 }
 
@@ -88,13 +82,13 @@ func TestAsk_DroppedVerdictsAreErrors(t *testing.T) {
 	t.Parallel()
 	draft := room.Create{Room: room.Room{ID: "r", SlugifiedName: "r", Type: room.Channel, CustomFields: map[string]any{"tier": "gold"}}}
 	modifies := func(change func(*room.Room)) any {
-		return modify(func(_ context.Context, e room.Create) (room.Room, error) {
+		return appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 			change(&e.Room)
 			return e.Room, nil
-		})
+		}}
 	}
 	extends := func(x room.Extension) any {
-		return extend(func(context.Context, room.Create) (room.Extension, error) { return x, nil })
+		return appworker.Handlers{PreRoomCreateExtend: func(context.Context, room.Create) (room.Extension, error) { return x, nil }}
 	}
 	for name, row := range map[string]struct {
 		i       room.Interface
@@ -132,10 +126,10 @@ func users(n int) (all []room.User) {
 // A verdict after the app's timeout is an error.
 func TestAsk_LateVerdictIsAnError(t *testing.T) {
 	t.Parallel()
-	late := join(func(ctx context.Context, _ room.UserJoin) error {
+	late := appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, _ room.UserJoin) error {
 		<-ctx.Done()
 		return nil
-	})
+	}}
 	_, err := appworkertest.NewWith(t, appworker.Manifest{ID: "a", Version: "1.0.0", TimeoutMs: new(1)}, late).Ask(room.PreRoomUserJoined, room.UserJoin{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "no verdict within 1ms")
@@ -146,7 +140,7 @@ func TestAsk_ConditionsOfTheManifestCount(t *testing.T) {
 	app := appworkertest.NewWith(t, appworker.Manifest{
 		ID: "a", Version: "1.0.0",
 		When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "private_group" && room.customFields.max > 5`},
-	}, join(func(context.Context, room.UserJoin) error { return room.UserNotAllowed("no") }))
+	}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return room.UserNotAllowed("no") }})
 	ask := func(r room.Room) (room.Verdict, error) {
 		return app.Ask(room.PreRoomUserJoined, room.UserJoin{Room: r})
 	}
@@ -164,10 +158,10 @@ func TestAsk_ConditionsOfTheManifestCount(t *testing.T) {
 func TestRooms_NoneFailsTheTest(t *testing.T) {
 	t.Parallel()
 	said := failure(t, func(t testing.TB) {
-		_, err := appworkertest.New(t, join(func(ctx context.Context, _ room.UserJoin) error {
+		_, err := appworkertest.New(t, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, _ room.UserJoin) error {
 			_, err := appworker.Rooms(ctx).Get(ctx, "lobby")
 			return err
-		})).Ask(room.PreRoomUserJoined, room.UserJoin{})
+		}}).Ask(room.PreRoomUserJoined, room.UserJoin{})
 		assert.Error(t, err)
 	})
 	assert.Contains(t, said, "a handler calls appworker.Rooms(ctx).Get, and this test has no room service: give it one with WithRooms")

@@ -113,5 +113,5 @@ func (roombus) Serve(app, url string) error {
 	return appworker.Run(context.Background(),
 		appworker.Config{Conn: nc, Logger: warnings, OnReady: func() { ready(url) }},
 		appworker.Manifest{ID: app, Version: "1.0.0"},
-		appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil }))
+		appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }})
 }

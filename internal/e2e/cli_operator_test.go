@@ -71,9 +71,9 @@ func TestCLI_PurgeOfAllDeadLettersWantsAll(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 		return appworker.Discard(errors.New("never"))
-	}))
+	}})
 	joins(t, b, "r", "alice", "bob")
 	deadLetters(t, b, 2)
 	c := cli{t, b.Server.URL()}
@@ -94,7 +94,7 @@ func TestAppInfo_PostEvents(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	began, release := make(chan struct{}), make(chan struct{})
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		switch e.JoiningUser.ID {
 		case "poison":
 			return appworker.Discard(errors.New("bad\nnews"))
@@ -103,7 +103,7 @@ func TestAppInfo_PostEvents(t *testing.T) {
 			<-release
 		}
 		return nil
-	}))
+	}})
 	joins(t, b, "r", "alice", "poison", "bob", "slow")
 	<-began
 	info := func() room.AppState {
@@ -140,7 +140,7 @@ func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	b.Register(t, room.Manifest{ID: "asked", Implements: joiners})
 	b.Register(t, room.Manifest{ID: "told", Implements: []room.Interface{room.PostRoomCreate}})
 	b.Register(t, room.Manifest{ID: "away", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}})
-	b.Work(t, room.Manifest{ID: "counted"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil }))
+	b.Work(t, room.Manifest{ID: "counted"}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }})
 	c := cli{t, b.Server.URL()}
 	workers := func(app string) string {
 		for line := range strings.Lines(c.ok("app", "ls")) {

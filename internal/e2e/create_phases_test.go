@@ -53,10 +53,10 @@ func TestCreate_PhasesRunInOrder(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	p := phases{mu: &sync.Mutex{}, order: &[]room.Interface{}}
 	b.Work(t, room.Manifest{ID: "one"}, p)
-	b.Work(t, room.Manifest{ID: "two"}, appworker.PreRoomCreatePreventFunc(func(context.Context, room.Create) error {
+	b.Work(t, room.Manifest{ID: "two"}, appworker.Handlers{PreRoomCreatePrevent: func(context.Context, room.Create) error {
 		p.note(room.PreRoomCreatePrevent)
 		return nil
-	}))
+	}})
 	r := b.Create(t, "r1")
 	assert.Equal(t, []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}, *p.order)
 	assert.Equal(t, "has k=v", r.Room.Description, "modify sees the result of extend")
@@ -73,11 +73,11 @@ func TestCreate_ExtendIsParallel(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	var both sync.WaitGroup
 	both.Add(2)
-	meet := appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
+	meet := appworker.Handlers{PreRoomCreateExtend: func(context.Context, room.Create) (room.Extension, error) {
 		both.Done()
 		both.Wait()
 		return room.Extension{}, nil
-	})
+	}}
 	b.Work(t, room.Manifest{ID: "a"}, meet)
 	b.Work(t, room.Manifest{ID: "b"}, meet)
 	for _, a := range b.Create(t, "r1").Apps {
@@ -114,12 +114,12 @@ func TestCreate_ModifyIsAMergePatch(t *testing.T) {
 func TestCreate_ModifyFromTheSDKKeepsNumbers(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	b.Work(t, room.Manifest{ID: "sdk"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	b.Work(t, room.Manifest{ID: "sdk"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		r := e.Room
 		r.CustomFields["big"] = json.Number("9007199254740995")
 		delete(r.CustomFields, "drop")
 		return r, nil
-	}))
+	}})
 	req := harness.NewRoom("r1")
 	req.Room.CustomFields = map[string]any{"big": json.Number("9007199254740993"), "same": json.Number("9007199254740997"), "drop": "x"}
 	r, err := b.Client.Create(t.Context(), req)

@@ -50,13 +50,13 @@ func TestDeadLetter_PoisonEvent(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[string]()
-	b.Work(t, room.Manifest{ID: "ledger", MaxAttempts: new(2)}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger", MaxAttempts: new(2)}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		if e.JoiningUser.ID == "poison" {
 			return appworker.RetryLater(time.Millisecond, errors.New("bad\nnews"))
 		}
 		return nil
-	}))
+	}})
 	joins(t, b, "r", "poison", "alice")
 	assert.Equal(t, "poison", saw.one(t))
 	assert.Equal(t, "poison", saw.one(t))
@@ -82,9 +82,9 @@ func TestDeadLetter_DiscardedEvent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 		return appworker.Discard(errors.New("cannot be"))
-	}))
+	}})
 	joins(t, b, "r", "alice")
 	deadLetters(t, b, 1)
 	require.NoError(t, b.NC.Publish("room.post.userjoin.r", []byte("nonsense")))
@@ -111,10 +111,10 @@ func TestDeadLetter_EventThatKillsWorkers(t *testing.T) {
 	}
 	joins(t, b, "r", "alice")
 	saw := newSeen[string]()
-	b.Work(t, room.Manifest{ID: "ledger", MaxAttempts: new(1)}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger", MaxAttempts: new(1)}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		return nil
-	}))
+	}})
 	assert.Equal(t, "alice", saw.one(t))
 	letters, _ := deadLetters(t, b, 1)
 	assert.Contains(t, letters[0].Error, "died")
@@ -171,9 +171,9 @@ func TestDeadLetter_OfAppRegisteredAgain(t *testing.T) {
 	b.Create(t, "r")
 	joins(t, b, "r", "alice")
 	m := room.Manifest{ID: "ledger", Deliver: room.DeliverAll}
-	handle := appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+	handle := appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 		return appworker.Discard(errors.New("cannot be"))
-	})
+	}}
 	stop := b.Work(t, m, handle)
 	deadLetters(t, b, 1)
 	require.NoError(t, stop())
@@ -190,7 +190,7 @@ func TestDeadLetter_OfAppRegisteredAgain(t *testing.T) {
 func TestDeadLetter_InvalidReplay(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error { return nil }})
 	require.NoError(t, b.NC.Publish("room.replay.ledger.userjoin.r", []byte("nonsense")))
 	_, stored := deadLetters(t, b, 1)
 	assert.Equal(t, "nonsense", string(stored[0].Data))
@@ -209,10 +209,10 @@ func TestCLIDead(t *testing.T) {
 	saw := newSeen[string]()
 	broken := appworker.Discard(errors.New("it is broken"))
 	m := room.Manifest{ID: "ledger"}
-	handle := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	handle := appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		return broken
-	})
+	}}
 	stop := b.Work(t, m, handle)
 	joins(t, b, "r", "alice", "bob")
 	deadLetters(t, b, 2)
@@ -287,10 +287,10 @@ func TestDeadLetter_FailedReplay(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[room.EventRef]()
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.Event)
 		return appworker.Discard(errors.New("never"))
-	}))
+	}})
 	joins(t, b, "r", "alice")
 	first := saw.one(t)
 	before, _ := deadLetters(t, b, 1)

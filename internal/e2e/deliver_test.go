@@ -37,10 +37,10 @@ func TestDeliver_StartOfANewApp(t *testing.T) {
 	joins(t, b, "r", "carol")
 	for name, sees := range map[string][]string{"new": {"carol"}, "all": {"alice", "bob", "carol"}, "since": {"alice", "bob", "carol"}} {
 		saw := newSeen[string]()
-		b.Work(t, room.Manifest{ID: name}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		b.Work(t, room.Manifest{ID: name}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 			saw.see(e.JoiningUser.ID)
 			return nil
-		}))
+		}})
 		for _, user := range sees {
 			assert.Equal(t, user, saw.one(t), name)
 		}
@@ -74,13 +74,13 @@ func TestHandler_SeesTheAttempt(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[int]()
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, _ room.UserJoined) error {
 		saw.see(appworker.Attempt(ctx))
 		if appworker.Attempt(ctx) < 3 {
 			return appworker.RetryLater(1, assert.AnError)
 		}
 		return nil
-	}))
+	}})
 	joins(t, b, "r", "alice")
 	for attempt := 1; attempt <= 3; attempt++ {
 		assert.Equal(t, attempt, saw.one(t))
@@ -93,10 +93,10 @@ func TestWorker_FindsItsConsumerWithoutService(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[string]()
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		return nil
-	}))
+	}})
 	joins(t, b, "r", "alice")
 	assert.Equal(t, "alice", saw.one(t))
 	b.RequireDrained(t, "ledger")

@@ -104,10 +104,10 @@ func TestDependencies_ConsumerDeletedByHand(t *testing.T) {
 			b, log := lookedAfter(t)
 			m := room.Manifest{ID: "ledger", Implements: []room.Interface{room.PostRoomCreate}}
 			seen := make(chan string, 100)
-			handler := appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+			handler := appworker.Handlers{PostRoomCreate: func(_ context.Context, e room.Created) error {
 				seen <- e.Room.ID
 				return nil
-			})
+			}}
 			stop := b.Work(t, m, handler)
 			b.Create(t, "before")
 			require.Equal(t, "before", <-seen)

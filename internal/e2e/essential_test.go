@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/roomsvc"
 )
 
-var allowJoins = appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+var allowJoins = appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }}
 
 // An app that is essential for one interface blocks only that interface.
 func TestEssential_PerInterface(t *testing.T) {
@@ -191,9 +191,9 @@ func TestDenial_ReasonReachesTheUser(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
-	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed("you are banned here")
-	}))
+	}})
 	_, err := join(t, b, "mallory")
 	e := code(t, err)
 	assert.Equal(t, room.CodeUserNotAllowed, e.Code)

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/appworker"
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
@@ -121,7 +120,7 @@ func TestServe_IdentityAndReadiness(t *testing.T) {
 func TestWorker_MetadataNamesTheProcess(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(nil))
+	b.Work(t, room.Manifest{ID: "guard"}, allowJoins)
 	workers, err := bus.Ping(t.Context(), b.NC, "guard")
 	require.NoError(t, err)
 	require.Len(t, workers, 1)

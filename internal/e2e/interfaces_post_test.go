@@ -17,13 +17,13 @@ func TestPostRoomCreate(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.Created]()
-	b.Work(t, room.Manifest{ID: "furnish"}, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
+	b.Work(t, room.Manifest{ID: "furnish"}, appworker.Handlers{PreRoomCreateExtend: func(context.Context, room.Create) (room.Extension, error) {
 		return room.Extension{Members: []room.User{carol}}, nil
-	}))
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+	}})
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomCreate: func(_ context.Context, e room.Created) error {
 		saw.see(e)
 		return nil
-	}))
+	}})
 	r := harness.NewRoom("r1")
 	r.Members = []room.User{bob}
 	result, err := b.Client.Create(t.Context(), r)
@@ -44,10 +44,10 @@ func TestPostRoomDeleted(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.Deleted]()
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomDeletedFunc(func(_ context.Context, e room.Deleted) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomDeleted: func(_ context.Context, e room.Deleted) error {
 		saw.see(e)
 		return nil
-	}))
+	}})
 	b.Create(t, "r1")
 	result, err := b.Client.Delete(t.Context(), room.DeleteRequest{RoomID: "r1", DeletedBy: &alice})
 	require.NoError(t, err)
@@ -70,10 +70,10 @@ func TestPostRoomUserJoined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.UserJoined]()
-	b.Work(t, room.Manifest{ID: "greeter"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "greeter"}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e)
 		return nil
-	}))
+	}})
 	r := harness.NewRoom("r1")
 	r.Members = []room.User{carol}
 	_, err := b.Client.Create(t.Context(), r)
@@ -96,10 +96,10 @@ func TestPostRoomUserLeave(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.UserLeft]()
-	b.Work(t, room.Manifest{ID: "greeter"}, appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error {
+	b.Work(t, room.Manifest{ID: "greeter"}, appworker.Handlers{PostRoomUserLeave: func(_ context.Context, e room.UserLeft) error {
 		saw.see(e)
 		return nil
-	}))
+	}})
 	b.Create(t, "r1")
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r1", User: alice})
 	require.NoError(t, err)

@@ -57,13 +57,13 @@ func TestPreRoomCreatePrevent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.Create]()
-	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomCreatePreventFunc(func(_ context.Context, e room.Create) error {
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomCreatePrevent: func(_ context.Context, e room.Create) error {
 		saw.see(e)
 		if e.Room.SlugifiedName == "secret" {
 			return room.Prevented("no secrets")
 		}
 		return nil
-	}))
+	}})
 
 	_, err := b.Client.Create(t.Context(), room.CreateRequest{
 		Room: room.NewRoom{ID: "r1", SlugifiedName: "secret", Type: room.PrivateGroup}, Creator: alice, Members: []room.User{bob},
@@ -95,11 +95,11 @@ func TestPreRoomCreatePrevent(t *testing.T) {
 func TestPreRoomCreateExtend(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	extend := func(fields map[string]any, members ...room.User) appworker.PreRoomCreateExtendFunc {
-		return func(ctx context.Context, _ room.Create) (room.Extension, error) {
+	extend := func(fields map[string]any, members ...room.User) appworker.Handlers {
+		return appworker.Handlers{PreRoomCreateExtend: func(ctx context.Context, _ room.Create) (room.Extension, error) {
 			appworker.Warn(ctx, "extended")
 			return room.Extension{CustomFields: fields, Members: members}, nil
-		}
+		}}
 	}
 	b.Work(t, room.Manifest{ID: "first", Order: new(1)}, extend(map[string]any{"topic": "go"}, bob))
 	b.Work(t, room.Manifest{ID: "second", Order: new(2)}, extend(map[string]any{"topic": "rust", "lang": "en"}, room.User{ID: "dropped"}))
@@ -126,24 +126,24 @@ func TestPreRoomCreateModify(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.Create]()
-	b.Work(t, room.Manifest{ID: "a"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	b.Work(t, room.Manifest{ID: "a"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		r := e.Room
 		r.DisplayName, r.IsReadOnly = "A", true
 		r.CustomFields = map[string]any{"kept": "yes"}
 		return r, nil
-	}))
-	b.Work(t, room.Manifest{ID: "b"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	}})
+	b.Work(t, room.Manifest{ID: "b"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		r := e.Room
 		r.ID = "other"
 		return r, nil
-	}))
-	b.Work(t, room.Manifest{ID: "c"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	}})
+	b.Work(t, room.Manifest{ID: "c"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		saw.see(e)
 		r := e.Room
 		r.DisplayName += "C"
 		r.Creator = carol
 		return r, nil
-	}))
+	}})
 
 	result, err := b.Client.Create(t.Context(), room.CreateRequest{
 		Room:    room.NewRoom{ID: "r1", SlugifiedName: "r1", Type: room.Channel, CustomFields: map[string]any{"gone": 1}},
@@ -168,13 +168,13 @@ func TestPreRoomDeletePrevent(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.Delete]()
-	b.Work(t, room.Manifest{ID: "keeper"}, appworker.PreRoomDeletePreventFunc(func(_ context.Context, e room.Delete) error {
+	b.Work(t, room.Manifest{ID: "keeper"}, appworker.Handlers{PreRoomDeletePrevent: func(_ context.Context, e room.Delete) error {
 		saw.see(e)
 		if e.Room.IsDefault {
 			return room.Prevented("the default room stays")
 		}
 		return nil
-	}))
+	}})
 	r := harness.NewRoom("main")
 	r.Room.IsDefault = true
 	_, err := b.Client.Create(t.Context(), r)
@@ -203,13 +203,13 @@ func TestPreRoomUserJoined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.UserJoin]()
-	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 		saw.see(e)
 		if e.JoiningUser.ID == "bob" {
 			return room.UserNotAllowed("you are banned here")
 		}
 		return nil
-	}))
+	}})
 	r := harness.NewRoom("r1")
 	r.Members = []room.User{carol}
 	_, err := b.Client.Create(t.Context(), r)
@@ -244,13 +244,13 @@ func TestPreRoomUserLeave(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[room.UserLeave]()
-	b.Work(t, room.Manifest{ID: "jail"}, appworker.PreRoomUserLeaveFunc(func(_ context.Context, e room.UserLeave) error {
+	b.Work(t, room.Manifest{ID: "jail"}, appworker.Handlers{PreRoomUserLeave: func(_ context.Context, e room.UserLeave) error {
 		saw.see(e)
 		if e.LeavingUser.ID == "bob" {
 			return room.UserNotAllowed("stay")
 		}
 		return nil
-	}))
+	}})
 	r := harness.NewRoom("r1")
 	r.Members = []room.User{alice, bob}
 	_, err := b.Client.Create(t.Context(), r)

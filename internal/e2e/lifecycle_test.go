@@ -35,9 +35,9 @@ func TestOperator_DecisionsAreInForceAtEveryReplica(t *testing.T) {
 		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 	}
 	b.Create(t, "r")
-	b.Work(t, room.Manifest{ID: "guard", Essentials: joined}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "guard", Essentials: joined}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed("closed")
-	}))
+	}})
 	everywhere := func(says string, check func(room.Result, error)) {
 		t.Helper()
 		for range 15 { // the three answer in turn
@@ -179,10 +179,10 @@ func TestRemove_RunningWorkerDoesNotRegisterAgain(t *testing.T) {
 	log := harness.NewOutput()
 	m := room.Manifest{ID: "ledger", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}
 	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, m,
-		appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+		appworker.Handlers{PostRoomCreate: func(_ context.Context, e room.Created) error {
 			saw.see(e.Room.ID)
 			return nil
-		}))
+		}})
 	_, err := b.Client.RemoveApp(t.Context(), "ledger")
 	require.NoError(t, err)
 	log.Await(t, "app removed")
@@ -200,10 +200,10 @@ func TestConsumer_DeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	saw := newSeen[string]()
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomCreate: func(_ context.Context, e room.Created) error {
 		saw.see(e.Room.ID)
 		return nil
-	}))
+	}})
 	require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
 	require.Eventually(t, func() bool {
 		_, err := b.JS.Consumer(t.Context(), subjects.Events, "ledger")
@@ -220,14 +220,14 @@ func TestAppList_SumsReplicas(t *testing.T) {
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 	b.Create(t, "r")
 	m := room.Manifest{ID: "guard", Version: "2.0.0", Order: new(1), Essentials: joined}
-	guard := appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+	guard := appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 		if e.JoiningUser.ID == "mallory" {
 			return room.UserNotAllowed("no")
 		}
 		return nil
-	})
-	stop := b.Work(t, m, guard, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
-	b.Work(t, m, guard, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error { return nil }))
+	}}
+	stop := b.Work(t, m, guard, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error { return nil }})
+	b.Work(t, m, guard, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error { return nil }})
 	b.Register(t, room.Manifest{ID: "absent", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomUserJoined}})
 	for range 10 { // two replicas share them
 		_, err := join(t, b, "alice")
@@ -274,9 +274,9 @@ func TestCLIApps(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
-	b.Work(t, room.Manifest{ID: "guard", Essentials: joined}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "guard", Essentials: joined}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed("closed")
-	}))
+	}})
 	c := cli{t, b.Server.URL()}
 	assert.Equal(t, "app guard 1.0.0 is enabled, shadow\n", c.ok("app", "shadow", "guard", "on"))
 	c.ok("room", "join", "r", "alice")
@@ -311,9 +311,9 @@ func TestRegistration_OlderWorkerKeepsServing(t *testing.T) {
 	b.Create(t, "r")
 	b.Register(t, room.Manifest{ID: "guard", Version: "2.0.0", Implements: joined})
 	log := harness.NewOutput()
-	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed("1.0.0 says no")
-	}))
+	}})
 	log.Await(t, "another version of the app is registered")
 	_, err := join(t, b, "alice")
 	assert.Equal(t, "1.0.0 says no", code(t, err).Reason)
@@ -328,7 +328,7 @@ func TestRegistration_OtherManifestOfSameVersionDoesNotStart(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{ID: "guard", Implements: joined})
-	allow := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	allow := appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }}
 	err := appworker.Run(t.Context(), appworker.Config{Conn: harness.Connect(t, b.Server), Logger: harness.Log(t)},
 		room.Manifest{ID: "guard", Version: "1.0.0", Essentials: joined}, allow)
 	require.ErrorContains(t, err, "registered with another manifest (essentials)")

@@ -71,13 +71,13 @@ func TestCauses_OfCommandFromPreEventHandler(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	b.Create(t, "log")
-	b.Work(t, room.Manifest{ID: "logger", TimeoutMs: new(10000)}, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "logger", TimeoutMs: new(10000)}, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
 		if e.Room.ID == "log" {
 			return nil
 		}
 		_, err := appworker.Rooms(ctx).Join(ctx, room.JoinRequest{RoomID: "log", User: e.JoiningUser})
 		return err
-	}))
+	}})
 	reply := request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"alice"}}`, "Nats-Msg-Id", "c3", "Room-Caused-By", "c1,c2")
 	require.Empty(t, reply.Header.Get("Nats-Service-Error"))
 	caused := make(map[string]string)

@@ -380,7 +380,7 @@ func TestWorker_RegistersAgainAfterLoss(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	log := harness.NewOutput()
 	b.WorkWith(t, appworker.Config{Logger: slog.New(slog.NewTextHandler(log, nil)), RegistrationCheck: 50 * time.Millisecond},
-		gate(), appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return room.UserNotAllowed("closed") }))
+		gate(), appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return room.UserNotAllowed("closed") }})
 	b.Create(t, "r")
 	requireDenied(t, b)
 	require.NoError(t, b.Service.Stop(t.Context()))

@@ -58,11 +58,11 @@ func panicking(v any) func(*testing.T, *harness.Bus, room.Manifest) (func(), fun
 	return func(t *testing.T, b *harness.Bus, m room.Manifest) (func(), func()) {
 		asked, now := make(chan struct{}), make(chan struct{})
 		b.WorkWith(t, appworker.Config{Logger: slog.New(slog.DiscardHandler)}, m,
-			appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+			appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 				close(asked)
 				<-now
 				panic(v)
-			}))
+			}})
 		return func() { <-asked }, func() { close(now) }
 	}
 }

@@ -61,10 +61,10 @@ func BenchmarkPostEvents(b *testing.B) {
 								stops = append(stops, bare(b, bus, m.ID, count))
 								continue
 							}
-							stop := bus.Work(b, m, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+							stop := bus.Work(b, m, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 								count()
 								return nil
-							}))
+							}})
 							stops = append(stops, func() { _ = stop() })
 						}
 						<-all

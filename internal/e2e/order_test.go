@@ -86,8 +86,10 @@ func TestOrder_EventsOfARoom(t *testing.T) {
 	}
 	for range 3 {
 		b.WorkWith(t, appworker.Config{Concurrency: 4}, room.Manifest{ID: "ledger", MaxAttempts: new(1000)},
-			appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return handle(e.Event, e.Room) }),
-			appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error { return handle(e.Event, e.Room) }))
+			appworker.Handlers{
+				PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error { return handle(e.Event, e.Room) },
+				PostRoomUserLeave:  func(_ context.Context, e room.UserLeft) error { return handle(e.Event, e.Room) },
+			})
 	}
 	const rooms, events = 5, 40
 	var members sync.WaitGroup
@@ -122,13 +124,13 @@ func TestOrder_RoomsDoNotWaitForEachOther(t *testing.T) {
 			b.Create(t, "r")
 			b.Create(t, "s")
 			saw, release := newSeen[string](), make(chan struct{})
-			b.Work(t, room.Manifest{ID: "ledger", Unordered: unordered}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+			b.Work(t, room.Manifest{ID: "ledger", Unordered: unordered}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 				if e.JoiningUser.ID == "slow" {
 					<-release
 				}
 				saw.see(e.Room.ID + " " + e.JoiningUser.ID)
 				return nil
-			}))
+			}})
 			joins(t, b, "r", "slow", "alice")
 			if unordered {
 				assert.Equal(t, "r alice", saw.one(t))
@@ -161,10 +163,10 @@ func TestOrder_SurvivesAWorkerCrash(t *testing.T) {
 		attempt int
 	}
 	saw := newSeen[told]()
-	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+	b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 		saw.see(told{e.JoiningUser.ID, appworker.Attempt(ctx)})
 		return nil
-	}))
+	}})
 	joins(t, b, "r", "alice", "bob")
 	victim.Signal(syscall.SIGKILL)
 	assert.Equal(t, told{held.ID, 2}, saw.one(t))
@@ -183,11 +185,11 @@ func TestOrder_LongHandlerKeepsItsEvent(t *testing.T) {
 	b.Create(t, "r")
 	saw, release := newSeen[string](), make(chan struct{})
 	for range 2 {
-		b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
 			<-release
 			return ctx.Err()
-		}))
+		}})
 	}
 	joins(t, b, "r", "alice", "bob")
 	assert.Equal(t, "alice 1", saw.one(t))
@@ -211,11 +213,11 @@ func TestOrder_QueuedEventsStayWithTheWorker(t *testing.T) {
 	}
 	attempts, release := newSeen[int](), make(chan struct{})
 	work := func() {
-		b.WorkWith(t, appworker.Config{Concurrency: handlers}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, _ room.UserJoined) error {
+		b.WorkWith(t, appworker.Config{Concurrency: handlers}, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, _ room.UserJoined) error {
 			<-release
 			attempts.see(appworker.Attempt(ctx))
 			return nil
-		}))
+		}})
 	}
 	work()
 	consumer, err := b.JS.Consumer(t.Context(), "ROOM_EVENTS", "narrow")
@@ -256,20 +258,20 @@ func TestOrder_StoppingWorkerReturnsQueuedEvents(t *testing.T) {
 	b.Create(t, "r")
 	saw, release := newSeen[string](), make(chan struct{})
 	m := room.Manifest{ID: "ledger"}
-	stop := b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	stop := b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see("first " + e.JoiningUser.ID)
 		<-release
 		return nil
-	}))
+	}})
 	b.SetAckWait(t, "ledger", time.Hour) // another worker gets only returned events
 	joins(t, b, "r", "alice", "bob", "carol")
 	require.Equal(t, "first alice", saw.one(t))
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see("second " + e.JoiningUser.ID)
 		return nil
-	}))
+	}})
 	saw.none(t)
 	close(release)
 	require.NoError(t, <-stopped)
@@ -284,10 +286,10 @@ func TestOrder_LaterVersionGetsNewInterfaces(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[string]()
-	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	joined := appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see("join " + e.JoiningUser.ID)
 		return nil
-	})
+	}}
 	stop := b.Work(t, room.Manifest{ID: "ledger", Version: "1.0.0"}, joined)
 	joins(t, b, "r", "alice")
 	assert.Equal(t, "join alice", saw.one(t))
@@ -298,10 +300,10 @@ func TestOrder_LaterVersionGetsNewInterfaces(t *testing.T) {
 	require.NoError(t, stop())
 	joins(t, b, "r", "held")
 	stop = b.Work(t, room.Manifest{ID: "ledger", Version: "2.0.0"}, joined,
-		appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error {
+		appworker.Handlers{PostRoomUserLeave: func(_ context.Context, e room.UserLeft) error {
 			saw.see("leave " + e.LeavingUser.ID)
 			return nil
-		}))
+		}})
 	assert.Equal(t, "join held", saw.one(t))
 	_, err = b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: held})
 	require.NoError(t, err)
@@ -321,10 +323,10 @@ func TestOrder_EarlierVersionSkipsNoEvent(t *testing.T) {
 	b.Create(t, "r")
 	saw := newSeen[string]()
 	m := room.Manifest{ID: "ledger", Version: "1.0.0", MaxAttempts: new(1)}
-	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		return nil
-	}))
+	}})
 	m.Version, m.Implements = "2.0.0", []room.Interface{room.PostRoomUserJoined, room.PostRoomUserLeave}
 	b.Register(t, m)
 	joins(t, b, "r", "alice")
@@ -347,13 +349,13 @@ func TestOrder_HangingHandlerLosesItsEvent(t *testing.T) {
 	b.Register(t, m)
 	b.SetAckWait(t, "ledger", time.Second)
 	for range 2 {
-		b.WorkWith(t, appworker.Config{HandlerTimeout: 100 * time.Millisecond}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		b.WorkWith(t, appworker.Config{HandlerTimeout: 100 * time.Millisecond}, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
 			if appworker.Attempt(ctx) == 1 {
 				<-release
 			}
 			return nil
-		}))
+		}})
 	}
 	t.Cleanup(func() { close(release) })
 	joins(t, b, "r", "alice")
@@ -371,13 +373,13 @@ func TestOrder_HandlerEndsItsGoroutine(t *testing.T) {
 	b.Register(t, m)
 	b.SetAckWait(t, "ledger", time.Second)
 	saw := newSeen[string]()
-	b.WorkWith(t, appworker.Config{Concurrency: 1}, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+	b.WorkWith(t, appworker.Config{Concurrency: 1}, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
 		if appworker.Attempt(ctx) == 1 && e.JoiningUser.ID == "alice" {
 			runtime.Goexit()
 		}
 		return nil
-	}))
+	}})
 	joins(t, b, "r", "alice", "bob")
 	assert.Equal(t, "alice 1", saw.one(t))
 	assert.Regexp(t, "alice [2-9]", saw.one(t))
@@ -394,12 +396,12 @@ func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 	saw := newSeen[string]()
 	for n := range restarts {
 		begun, release := make(chan struct{}, 1), make(chan struct{})
-		stop := b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		stop := b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 			saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
 			begun <- struct{}{}
 			<-release
 			return nil
-		}))
+		}})
 		if n == 0 {
 			joins(t, b, "r", "u0", "u1", "u2", "u3", "u4")
 		}
@@ -411,10 +413,10 @@ func TestOrder_WaitingIsNoAttempt(t *testing.T) {
 		require.NoError(t, <-stopped)
 		require.True(t, strings.HasPrefix(saw.one(t), "u"+strconv.Itoa(n)))
 	}
-	b.Work(t, m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+	b.Work(t, m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID + " " + strconv.Itoa(appworker.Attempt(ctx)))
 		return nil
-	}))
+	}})
 	assert.True(t, strings.HasPrefix(saw.one(t), "u3"))
 	assert.Equal(t, "u4 1", saw.one(t), "the same worker held it while the previous event ran")
 	b.RequireDrained(t, "ledger")

@@ -99,10 +99,10 @@ func BenchmarkDeliveryLatency(b *testing.B) {
 				bus.Register(b, m)
 				b.Cleanup(bare(b, bus, m.ID, func() { told <- struct{}{} }))
 			} else {
-				stop := bus.Work(b, m, appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+				stop := bus.Work(b, m, appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 					told <- struct{}{}
 					return nil
-				}))
+				}})
 				b.Cleanup(func() { _ = stop() })
 			}
 			var took []float64
@@ -229,10 +229,10 @@ func drainMain(kind, app string) {
 		close(gate)
 	}()
 	if kind == "unordered" || kind == "ordered" {
-		appworker.Main(drainManifest(app, kind), appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
+		appworker.Main(drainManifest(app, kind), appworker.Handlers{PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 			<-gate
 			return nil
-		}))
+		}})
 		return
 	}
 	if err := drainBare(interrupt.Context(), app, kind == "reading", gate); err != nil {

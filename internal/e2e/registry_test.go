@@ -148,13 +148,13 @@ func TestRegistry_WorkersRegisterAgainAfterDataLoss(t *testing.T) {
 	service := harness.Serve(t, harness.Connect(t, s.server), roomsvc.Config{})
 	b := busOn(t, s.server)
 	saw := newSeen[string]()
-	b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 		return room.UserNotAllowed("no")
-	}))
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error {
+	}})
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomCreate: func(_ context.Context, e room.Created) error {
 		saw.see(e.Room.ID)
 		return nil
-	}))
+	}})
 	require.NoError(t, service.Stop(t.Context()))
 	s.server.Shutdown()
 	s.cfg.StoreDir = filepath.Join(dir, "b")

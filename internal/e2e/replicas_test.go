@@ -136,13 +136,13 @@ func TestReplicas_RetryIsNotDecidedTwice(t *testing.T) {
 	b.Create(t, "r")
 	var decided atomic.Int64
 	decide := make(chan struct{})
-	b.Work(t, room.Manifest{ID: "slow", TimeoutMs: new(2000)}, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "slow", TimeoutMs: new(2000)}, appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 		if e.JoiningUser.ID == "alice" {
 			decided.Add(1)
 			<-decide
 		}
 		return nil
-	}))
+	}})
 	retries, err := b.NC.SubscribeSync("room.pre.userjoin.slow.retry")
 	require.NoError(t, err)
 	joining := joining(t, b, "r", alice)
@@ -209,16 +209,16 @@ func TestReplicas_UnavailableReplicaIsSkipped(t *testing.T) {
 			require.NoError(t, err)
 			var before atomic.Int64 // declines, before the join
 			var asked atomic.Value  // the user of the last pre-event at the declining replica
-			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+			b.Work(t, m, appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 				asked.Store(e.JoiningUser.ID)
 				return appworker.Unavailable(errors.New("no database"))
-			}))
-			b.Work(t, m, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+			}})
+			b.Work(t, m, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
 				if asked.Load() == e.JoiningUser.ID {
 					declines.await(ctx, int(before.Load())+2)
 				}
 				return nil
-			}))
+			}})
 			for n := range 20 {
 				before.Store(int64(declines.count()))
 				r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: strconv.Itoa(n)}})
@@ -280,9 +280,9 @@ func TestReplicas_OnlyReplicaIsUnavailable(t *testing.T) {
 			b := harness.New(t, roomsvc.Config{})
 			b.Create(t, "r")
 			b.Work(t, room.Manifest{ID: "app", Essentials: essentials, TimeoutMs: new(1000)},
-				appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+				appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 					return appworker.Unavailable(errors.New("no database"))
-				}))
+				}})
 			r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 			if essentials != nil {
 				e := code(t, err)

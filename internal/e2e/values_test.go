@@ -134,7 +134,7 @@ func TestReplacement_InvalidIsDropped(t *testing.T) {
 func TestModifyOfTheSDK_IsStoredExactly(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	b.Work(t, room.Manifest{ID: "a"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	b.Work(t, room.Manifest{ID: "a"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		r := e.Room
 		r.CustomFields["score"] = nil
 		r.CustomFields["list"] = []any{map[string]any{"slot": 1, "by": nil}}
@@ -143,12 +143,12 @@ func TestModifyOfTheSDK_IsStoredExactly(t *testing.T) {
 		r.Description = ""
 		delete(r.CustomFields, "gone")
 		return r, nil
-	}))
-	b.Work(t, room.Manifest{ID: "b"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	}})
+	b.Work(t, room.Manifest{ID: "b"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		r := e.Room
 		r.DisplayName = "B"
 		return r, nil
-	}))
+	}})
 	create := harness.NewRoom("r")
 	create.Room.CustomFields = map[string]any{"score": 5, "gone": nil, "kept": nil}
 	create.Room.Description = "d"
@@ -176,7 +176,7 @@ func TestDenial_IsNotLostForItsText(t *testing.T) {
 			t.Parallel()
 			b := harness.New(t, roomsvc.Config{})
 			b.Create(t, "r")
-			b.Work(t, room.Manifest{ID: "guard"}, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+			b.Work(t, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
 				for range room.MaxWarnings + 1 {
 					appworker.Warn(ctx, c.warning)
 				}
@@ -184,7 +184,7 @@ func TestDenial_IsNotLostForItsText(t *testing.T) {
 					return room.UserNotAllowed(c.reason)
 				}
 				return nil
-			}))
+			}})
 			_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
 			e := code(t, err)
 			assert.Equal(t, room.CodeUserNotAllowed, e.Code, e.Message)
@@ -215,14 +215,14 @@ func TestDenial_IsNotLostForItsText(t *testing.T) {
 func TestVerdictOfTheSDK_InvalidTextFails(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	b.Work(t, room.Manifest{ID: "extend"}, appworker.PreRoomCreateExtendFunc(func(context.Context, room.Create) (room.Extension, error) {
+	b.Work(t, room.Manifest{ID: "extend"}, appworker.Handlers{PreRoomCreateExtend: func(context.Context, room.Create) (room.Extension, error) {
 		return room.Extension{CustomFields: map[string]any{"k\xff": 1}}, nil
-	}))
-	b.Work(t, room.Manifest{ID: "modify"}, appworker.PreRoomCreateModifyFunc(func(_ context.Context, e room.Create) (room.Room, error) {
+	}})
+	b.Work(t, room.Manifest{ID: "modify"}, appworker.Handlers{PreRoomCreateModify: func(_ context.Context, e room.Create) (room.Room, error) {
 		r := e.Room
 		r.DisplayName = "\xff"
 		return r, nil
-	}))
+	}})
 	r := b.Create(t, "r")
 	assert.Empty(t, r.Room.DisplayName)
 	assert.Empty(t, r.Room.CustomFields)

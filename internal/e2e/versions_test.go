@@ -31,19 +31,19 @@ func at(version string, m room.Manifest) room.Manifest {
 }
 
 // seeJoins handles post-events of joins.
-func seeJoins(saw seen[string]) appworker.PostRoomUserJoinedFunc {
-	return func(_ context.Context, e room.UserJoined) error {
+func seeJoins(saw seen[string]) appworker.Handlers {
+	return appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		return nil
-	}
+	}}
 }
 
 // seeCreates handles post-events of creations.
-func seeCreates(saw seen[string]) appworker.PostRoomCreateFunc {
-	return func(_ context.Context, e room.Created) error {
+func seeCreates(saw seen[string]) appworker.Handlers {
+	return appworker.Handlers{PostRoomCreate: func(_ context.Context, e room.Created) error {
 		saw.see(e.Room.ID)
 		return nil
-	}
+	}}
 }
 
 func consumerOf(t *testing.T, b *harness.Bus, stream, app string) *jetstream.ConsumerInfo {
@@ -88,7 +88,7 @@ func TestVersions_EventsOfADroppedInterfaceAreSkipped(t *testing.T) {
 func TestVersions_ReplayForADroppedInterfaceIsSkipped(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	discarding := appworker.PostRoomCreateFunc(func(context.Context, room.Created) error { return appworker.Discard(assert.AnError) })
+	discarding := appworker.Handlers{PostRoomCreate: func(context.Context, room.Created) error { return appworker.Discard(assert.AnError) }}
 	saw := newSeen[string]()
 	stop := b.Work(t, onCreateOrJoin, discarding, seeJoins(saw))
 	b.Create(t, "r")

@@ -29,7 +29,7 @@ func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	m := room.Manifest{ID: "guard", Essentials: []room.Interface{room.PreRoomUserJoined}}
-	allow := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	allow := appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }}
 	stop := b.Work(t, m, allow)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -67,11 +67,11 @@ func TestWorker_DrainFinishesHandlers(t *testing.T) {
 	b.Create(t, "r")
 	begun, finish := make(chan struct{}), make(chan struct{})
 	stop := b.Work(t, room.Manifest{ID: "slow", TimeoutMs: new(10_000)},
-		appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
+		appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error {
 			close(begun)
 			<-finish
 			return room.UserNotAllowed("to the end")
-		}))
+		}})
 	refused := make(chan error, 1)
 	go func() {
 		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
@@ -106,12 +106,12 @@ func TestWorker_PanicIsAFailure(t *testing.T) {
 	var mu sync.Mutex
 	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
 	b.WorkWith(t, appworker.Config{Logger: logger}, room.Manifest{ID: "fragile"},
-		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 			if e.JoiningUser.ID == "bob" {
 				panic("boom")
 			}
 			return nil
-		}))
+		}})
 	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
 	require.NoError(t, err)
 	assert.Equal(t, room.Failed, r.Apps[0].Outcome)
@@ -146,12 +146,12 @@ func TestHandler_Results(t *testing.T) {
 		"deny":  fmt.Errorf("wrapped: %w", room.UserNotAllowed("no")),
 		"fail":  errors.New("the\r\ndatabase is down"),
 	}
-	b.Work(t, room.Manifest{ID: "app"}, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "app"}, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
 		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > time.Second {
 			return errors.New("the context has not the real deadline")
 		}
 		return returns[e.JoiningUser.ID]
-	}))
+	}})
 	for user, want := range map[string]room.Outcome{"allow": room.Allowed, "skip": room.Skipped, "fail": room.Failed} {
 		r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: user}})
 		require.NoError(t, err)
@@ -170,10 +170,10 @@ func TestWorker_VerdictsOnlyToInboxes(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[string]()
-	b.Work(t, room.Manifest{ID: "app"}, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "app"}, appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 		saw.see(e.JoiningUser.ID)
 		return nil
-	}))
+	}})
 	require.NoError(t, b.NC.PublishRequest("room.pre.userjoin.app", "room.post.userjoin.r", []byte(`{"room":{},"joiningUser":{"id":"evil"}}`)))
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestHandler_CallsTheRoomService(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "lobby")
 	b.Create(t, "r")
-	b.Work(t, room.Manifest{ID: "usher"}, appworker.PreRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoin) error {
+	b.Work(t, room.Manifest{ID: "usher"}, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
 		if e.Room.ID == "lobby" {
 			return nil
 		}
@@ -206,7 +206,7 @@ func TestHandler_CallsTheRoomService(t *testing.T) {
 		}
 		appworker.Warn(ctx, "you are in the lobby now too")
 		return nil
-	}))
+	}})
 	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"you are in the lobby now too"}, r.Warnings)
@@ -219,7 +219,7 @@ func TestPostEventOutcomes(t *testing.T) {
 	b.Create(t, "r")
 	handled := newSeen[string]()
 	var tries atomic.Int64
-	b.Work(t, room.Manifest{ID: "ledger"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	b.Work(t, room.Manifest{ID: "ledger"}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		switch e.JoiningUser.ID {
 		case "later":
 			if tries.Add(1) < 3 {
@@ -235,7 +235,7 @@ func TestPostEventOutcomes(t *testing.T) {
 		}
 		handled.see(e.JoiningUser.ID)
 		return nil
-	}))
+	}})
 	for _, c := range []struct{ user, want string }{{"later", "later"}, {"never", "never, tried"}, {"panics", "panics"}} {
 		_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}})
 		require.NoError(t, err)
@@ -252,10 +252,10 @@ func TestWorker_EventsWaitForIt(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	saw := newSeen[string]()
-	see := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+	see := appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 		saw.see(e.JoiningUser.ID)
 		return nil
-	})
+	}}
 	require.NoError(t, b.Work(t, room.Manifest{ID: "ledger"}, see)())
 	_, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: alice})
 	require.NoError(t, err)
@@ -271,11 +271,11 @@ func TestWorker_DrainEndsInTime(t *testing.T) {
 	begun, never := make(chan struct{}, 10), make(chan struct{})
 	t.Cleanup(func() { close(never) })
 	stop := b.WorkWith(t, appworker.Config{Concurrency: 1, DrainTimeout: 50 * time.Millisecond}, room.Manifest{ID: "stuck"},
-		appworker.PostRoomCreateFunc(func(context.Context, room.Created) error {
+		appworker.Handlers{PostRoomCreate: func(context.Context, room.Created) error {
 			begun <- struct{}{}
 			<-never
 			return nil
-		}))
+		}})
 	for _, id := range []string{"a", "b", "c"} {
 		b.Create(t, id)
 	}
@@ -293,7 +293,7 @@ func TestWorker_WaitsForTheService(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- appworker.Run(ctx, appworker.Config{Conn: harness.Connect(t, server), Logger: harness.Log(t), OnReady: func() { close(ready) }},
-			room.Manifest{ID: "early", Version: "1.0.0"}, appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil }))
+			room.Manifest{ID: "early", Version: "1.0.0"}, appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }})
 	}()
 	harness.Serve(t, harness.Connect(t, server), roomsvc.Config{})
 	select {
@@ -308,7 +308,7 @@ func TestWorker_WaitsForTheService(t *testing.T) {
 func TestRun_InvalidAppIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
-	join := appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error { return nil })
+	join := appworker.Handlers{PreRoomUserJoined: func(context.Context, room.UserJoin) error { return nil }}
 	good := room.Manifest{ID: "a", Version: "1.0.0"}
 	for says, c := range map[string]struct {
 		m        room.Manifest
@@ -331,7 +331,7 @@ func TestWorker_ConcurrencyIsBounded(t *testing.T) {
 	var running, most atomic.Int64
 	enough := make(chan struct{})
 	b.WorkWith(t, appworker.Config{Concurrency: 2}, room.Manifest{ID: "narrow", TimeoutMs: new(10_000)},
-		appworker.PreRoomCreatePreventFunc(func(context.Context, room.Create) error {
+		appworker.Handlers{PreRoomCreatePrevent: func(context.Context, room.Create) error {
 			now := running.Add(1)
 			defer running.Add(-1)
 			for was := most.Load(); now > was && !most.CompareAndSwap(was, now); was = most.Load() {
@@ -345,7 +345,7 @@ func TestWorker_ConcurrencyIsBounded(t *testing.T) {
 			}
 			<-enough
 			return nil
-		}))
+		}})
 	var creations sync.WaitGroup
 	for n := range 20 {
 		creations.Go(func() { b.Create(t, "r"+strconv.Itoa(n)) })

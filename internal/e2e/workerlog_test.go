@@ -95,20 +95,22 @@ func TestWorkerLog_HandlerPastItsTime(t *testing.T) {
 	finish := make(chan struct{})
 	cfg := appworker.Config{Logger: log, Concurrency: 3, HandlerTimeout: 50 * time.Millisecond}
 	b.WorkWith(t, cfg, room.Manifest{ID: "deaf", TimeoutMs: new(50), MaxAttempts: new(1)},
-		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
-			if e.JoiningUser.ID == "bob" {
+		appworker.Handlers{
+			PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
+				if e.JoiningUser.ID == "bob" {
+					<-finish
+				}
+				return nil
+			},
+			PostRoomUserJoined: func(context.Context, room.UserJoined) error {
 				<-finish
-			}
-			return nil
-		}),
-		appworker.PostRoomUserJoinedFunc(func(context.Context, room.UserJoined) error {
-			<-finish
-			return nil
-		}),
-		appworker.PostRoomCreateFunc(func(ctx context.Context, _ room.Created) error {
-			<-ctx.Done() // as a handler should
-			return appworker.Discard(errors.New("no time"))
-		}))
+				return nil
+			},
+			PostRoomCreate: func(ctx context.Context, _ room.Created) error {
+				<-ctx.Done() // as a handler should
+				return appworker.Discard(errors.New("no time"))
+			},
+		})
 	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: bob})
 	require.NoError(t, err)
 	require.Equal(t, room.TimedOut, r.Apps[0].Outcome)
@@ -134,12 +136,14 @@ func TestWorkerLog_PendingWorkWhenItStops(t *testing.T) {
 	begun, never := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(never) })
 	stop := b.WorkWith(t, appworker.Config{Logger: log, DrainTimeout: 4 * time.Second}, room.Manifest{ID: "stuck"},
-		appworker.PreRoomUserJoinedFunc(func(context.Context, room.UserJoin) error {
-			begun <- struct{}{}
-			<-never
-			return nil
-		}),
-		appworker.PostRoomCreateFunc(func(context.Context, room.Created) error { return nil }))
+		appworker.Handlers{
+			PreRoomUserJoined: func(context.Context, room.UserJoin) error {
+				begun <- struct{}{}
+				<-never
+				return nil
+			},
+			PostRoomCreate: func(context.Context, room.Created) error { return nil },
+		})
 	for _, u := range []room.User{alice, bob} {
 		go func() { _, _ = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: u}) }()
 		<-begun

@@ -34,22 +34,22 @@ func workerMain(manifest string) {
 		os.Exit(1)
 	}
 	if slices.Contains(m.Implements, room.PostRoomUserJoined) {
-		appworker.Main(m, appworker.PostRoomUserJoinedFunc(func(ctx context.Context, e room.UserJoined) error {
+		appworker.Main(m, appworker.Handlers{PostRoomUserJoined: func(ctx context.Context, e room.UserJoined) error {
 			fmt.Printf("told of %s, attempt %d\n", e.JoiningUser.ID, appworker.Attempt(ctx))
 			if e.JoiningUser.ID == held.ID {
 				select {}
 			}
 			return nil
-		}))
+		}})
 		return
 	}
-	appworker.Main(m, appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+	appworker.Main(m, appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 		fmt.Printf("asked about %s\n", e.JoiningUser.ID)
 		if e.JoiningUser.ID == held.ID {
 			select {}
 		}
 		return nil
-	}))
+	}})
 }
 
 // workerProcess starts a worker of the app as a process, and returns when it serves.

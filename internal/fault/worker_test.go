@@ -55,14 +55,14 @@ func workerMain(app string) {
 		_, err := fmt.Fprintln(record, e.ID, os.Getpid())
 		return err
 	}
-	joined := appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error { return write(e.Event) })
+	joined := appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error { return write(e.Event) }}
 	if app == fragile {
-		appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0"}, appworker.PostRoomUserJoinedFunc(func(_ context.Context, e room.UserJoined) error {
+		appworker.Main(appworker.Manifest{ID: app, Version: "1.0.0"}, appworker.Handlers{PostRoomUserJoined: func(_ context.Context, e room.UserJoined) error {
 			if e.JoiningUser.ID == "poison" {
 				os.Exit(3)
 			}
 			return write(e.Event)
-		}))
+		}})
 		return
 	}
 	if app == greeter {
@@ -70,16 +70,18 @@ func workerMain(app string) {
 		return
 	}
 	appworker.Main(apps()[app],
-		appworker.PreRoomUserJoinedFunc(func(_ context.Context, e room.UserJoin) error {
+		appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 			if e.JoiningUser.ID == banned {
 				return room.UserNotAllowed("you are banned")
 			}
 			return nil
-		}),
+		}},
 		joined,
-		appworker.PostRoomCreateFunc(func(_ context.Context, e room.Created) error { return write(e.Event) }),
-		appworker.PostRoomDeletedFunc(func(_ context.Context, e room.Deleted) error { return write(e.Event) }),
-		appworker.PostRoomUserLeaveFunc(func(_ context.Context, e room.UserLeft) error { return write(e.Event) }))
+		appworker.Handlers{
+			PostRoomCreate:    func(_ context.Context, e room.Created) error { return write(e.Event) },
+			PostRoomDeleted:   func(_ context.Context, e room.Deleted) error { return write(e.Event) },
+			PostRoomUserLeave: func(_ context.Context, e room.UserLeft) error { return write(e.Event) },
+		})
 }
 
 // records is the folder of the records.

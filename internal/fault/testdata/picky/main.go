@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	appworker.Main(appworker.Manifest{ID: "picky", Version: "1.0.0"}, appworker.PostRoomUserJoinedFunc(joined))
+	appworker.Main(appworker.Manifest{ID: "picky", Version: "1.0.0"}, appworker.Handlers{PostRoomUserJoined: joined})
 }
 
 func joined(_ context.Context, e room.UserJoined) error {

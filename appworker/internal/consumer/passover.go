@@ -1,4 +1,4 @@
-package appworker
+package consumer
 
 import (
 	"context"
@@ -37,16 +37,16 @@ const (
 
 // passesOver reports whether the registered manifest does not list the event's interface. It returns
 // false if the room service does not answer.
-func (w *worker) passesOver(ctx context.Context, d *delivery) bool {
+func (c *Consumer) passesOver(ctx context.Context, d *delivery) bool {
 	i := postInterface(d.kind)
 	if i == "" {
 		return false // an event type of a later SDK
 	}
-	r := &w.registeredManifest
+	r := &c.registered
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !d.received.Before(r.fetched) || time.Now().After(r.expires) {
-		r.fetch(ctx, w)
+		r.fetch(ctx, c.cfg.App)
 	}
 	if r.err != nil || r.manifest.Has(i) {
 		return false
@@ -56,18 +56,17 @@ func (w *worker) passesOver(ctx context.Context, d *delivery) bool {
 			r.logged = make(map[passedOver]bool)
 		}
 		r.logged[key] = true
-		w.log.Info("events passed over: the registered version does not implement their interface", "interface", i, "registered", r.manifest.Version)
+		c.cfg.Log.Info("events passed over: the registered version does not implement their interface", "interface", i, "registered", r.manifest.Version)
 	}
 	return true
 }
 
-func (r *registeredManifest) fetch(ctx context.Context, w *worker) {
+func (r *registeredManifest) fetch(ctx context.Context, app App) {
 	ctx, cancel := context.WithTimeout(ctx, registeredTimeout)
 	defer cancel()
 	r.fetched = time.Now()
 	r.expires = r.fetched.Add(registeredTTL)
-	app, err := w.rooms.App(ctx, w.app.Manifest.ID)
-	if r.manifest, r.err = app.Manifest, err; err != nil {
+	if r.manifest, r.err = app.Registered(ctx); r.err != nil {
 		r.expires = time.Now().Add(registeredTTL) // events that waited for this fetch share its failure
 	}
 }

@@ -1,4 +1,4 @@
-package appworker
+package preevent
 
 import (
 	"sync"

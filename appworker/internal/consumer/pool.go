@@ -1,4 +1,4 @@
-package appworker
+package consumer
 
 import "sync"
 

@@ -1,4 +1,4 @@
-package appworker
+package consumer
 
 import (
 	"encoding/json"
@@ -12,9 +12,9 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// postStats counts the results of post-event handlers since the worker started. The worker reports them
+// stats counts the results of post-event handlers since the worker started. The worker reports them
 // over the micro protocol.
-type postStats struct {
+type stats struct {
 	mu    sync.Mutex
 	byKey map[room.Interface]*interfaceStats
 }
@@ -28,16 +28,16 @@ type interfaceStats struct {
 	running map[*delivery]time.Time // start times
 }
 
-func newPostStats(tells map[room.Interface]tell) *postStats {
-	p := &postStats{byKey: make(map[room.Interface]*interfaceStats)}
-	for i := range tells {
+func newStats(interfaces []room.Interface) *stats {
+	p := &stats{byKey: make(map[room.Interface]*interfaceStats)}
+	for _, i := range interfaces {
 		p.byKey[i] = &interfaceStats{running: make(map[*delivery]time.Time)}
 	}
 	return p
 }
 
 // begin records that a handler begins. The returned function records its result.
-func (p *postStats) begin(i room.Interface, d *delivery) (end func(error)) {
+func (p *stats) begin(i room.Interface, d *delivery) (end func(error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.byKey[i]
@@ -60,9 +60,8 @@ func (p *postStats) begin(i room.Interface, d *delivery) (end func(error)) {
 	}
 }
 
-// endpoints returns an entry for each post-interface, with the name of the interface. Its data are the
-// room.PostFigures.
-func (p *postStats) endpoints() []*micro.EndpointStats {
+// endpoints returns an entry for each post-interface.
+func (p *stats) endpoints() []*micro.EndpointStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []*micro.EndpointStats

@@ -1,4 +1,4 @@
-package appworker
+package running_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/roombus/roombus/appworker/internal/running"
 	"github.com/roombus/roombus/room"
 )
 
@@ -19,22 +20,22 @@ func TestHandlers_LogLateHandlerOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out logText
-		r := newHandlers(slog.New(slog.NewTextHandler(&out, nil)), 4)
+		r := running.New(slog.New(slog.NewTextHandler(&out, nil)), 4)
 		ctx, stop := context.WithCancel(t.Context())
-		go r.watch(ctx)
+		go r.Watch(ctx)
 
 		deaf, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
-		end := r.begin(deaf, room.PreRoomUserJoined, "e1")
+		end := r.Begin(deaf, room.PreRoomUserJoined, "e1")
 		prompt, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		r.begin(prompt, room.PostRoomCreate, "e2")
-		endSoon := r.begin(prompt, room.PreRoomCreatePrevent, "e3")
+		r.Begin(prompt, room.PostRoomCreate, "e2")
+		endSoon := r.Begin(prompt, room.PreRoomCreatePrevent, "e3")
 		context.AfterFunc(prompt, func() {
-			<-time.After(lateAfter / 2) // watch checks meanwhile
+			<-time.After(50 * time.Millisecond) // shorter than the tolerance; Watch checks meanwhile
 			endSoon()
 		})
-		<-time.After(2*time.Second + lateAfter/4)
+		<-time.After(2*time.Second + 25*time.Millisecond)
 		synctest.Wait()
 		assert.Equal(t, 1, strings.Count(out.String(), "\n"))
 		assert.Contains(t, out.String(), `level=WARN msg="handler still running after its time" interface=PreRoomUserJoined event=e1 running_for=2s time=1.5s places_taken="2 of 4"`)
@@ -45,7 +46,7 @@ func TestHandlers_LogLateHandlerOnce(t *testing.T) {
 		end()
 		assert.Contains(t, out.String(), `level=INFO msg="handler ended after its time" interface=PreRoomUserJoined event=e1 took=12.025s`)
 		assert.NotContains(t, out.String(), "e3", "it ended soon after its context")
-		assert.Equal(t, "PostRoomCreate 1", r.describe(room.Interface.Known))
+		assert.Equal(t, "PostRoomCreate 1", r.Describe(room.Interface.Known))
 		stop()
 	})
 }

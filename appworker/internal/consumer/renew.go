@@ -1,4 +1,4 @@
-package appworker
+package consumer
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (s *source) keepLeases(ctx context.Context) {
 			return
 		}
 		var renewals sync.WaitGroup
-		for _, d := range s.lines.held() {
+		for _, d := range s.lines.Held() {
 			d.enforceLease()
 			if d.overdue() {
 				continue
@@ -30,7 +30,7 @@ func (s *source) keepLeases(ctx context.Context) {
 			renewals.Go(func() { s.renewLease(ctx, d) })
 		}
 		renewals.Wait()
-		s.lines.drop((*delivery).expired) // JetStream redelivers them, here or elsewhere
+		s.lines.Drop((*delivery).expired) // JetStream redelivers them, here or elsewhere
 		s.refresh(ctx)                    // lines drop done events below the ack floor
 	}
 }
@@ -40,7 +40,7 @@ func (s *source) renewLease(ctx context.Context, d *delivery) {
 	ctx, cancel := context.WithTimeout(ctx, s.bound.Load().ackWait/3)
 	defer cancel()
 	sent := time.Now()
-	if _, err := s.nc.RequestWithContext(ctx, d.msg.Reply(), []byte("+WPI")); err == nil {
-		d.extendLease(sent.Add(s.lease()))
+	if _, err := s.cfg.Conn.RequestWithContext(ctx, d.msg.Reply(), []byte("+WPI")); err == nil {
+		d.extendLease(sent.Add(s.leaseTime()))
 	}
 }
