@@ -71,7 +71,7 @@ trace: build ## replay the whole two-year trace on new services, once with a kil
 
 .PHONY: memory
 memory: ## measure the memory of a million memberships
-	go test ./roomsvc -run ^$$ -bench Memory -benchtime 1x -timeout 20m
+	go test ./roomsvc/projection -run ^$$ -bench Memory -benchtime 1x -timeout 20m
 
 .PHONY: peers
 peers: ## measure roombus beside webhooks, plugins and other designs

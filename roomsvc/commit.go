@@ -37,8 +37,7 @@ func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d r
 	if err != nil {
 		return room.Event{}, err
 	}
-	s.pending.add(e, subject, body)
-	defer s.pending.remove(e.ID)
+	defer s.projection.AddPending(e, subject, body)()
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
@@ -56,7 +55,7 @@ func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d r
 		return room.Event{}, errors.Join(err, confirmed)
 	}
 	s.readiness.committed()
-	s.projection.commit(e)
+	s.projection.Commit(e)
 	return e, nil
 }
 

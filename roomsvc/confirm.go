@@ -22,13 +22,13 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 	switch {
 	case err != nil:
 		if command.Err() == nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // else the command had no time left, or the stream is gone
-			s.leaderSilent(err)
+			s.health.leaderSilent(s.ctx, &s.running, err)
 		}
 		return fmt.Errorf("%w: %w", errSilent, err)
 	case last.Seq == v.Seq:
 		return nil
 	case last.Seq == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):
-		s.projection.forget(c.Request.Target(), v.Seq) // another service was faster
+		s.projection.Forget(c.Request.Target(), v.Seq) // another service was faster
 		return &movedError{}
 	case last.Seq < v.Seq:
 		if leftOut, log := s.behindLines.admit(c.Request.Target(), time.Now()); log {
@@ -36,7 +36,7 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 		}
 		return &behindError{room: c.Request.Target(), has: last.Seq, seen: v.Seq}
 	}
-	if err := s.projection.awaitSeq(ctx, last.Seq); err != nil {
+	if err := s.projection.AwaitSeq(ctx, last.Seq); err != nil {
 		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
 	}
 	return &movedError{by: subjects.Committer(last.Header())}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -85,26 +84,11 @@ func (s *Service) checkStreams(ctx context.Context) {
 		"remedy", fmt.Sprintf("roombus streams --apply --replicas %d", s.cfg.Replicas))
 }
 
-// checkEvents checks whether the stream has all events of the live rooms. The service only removes
-// the histories of deleted rooms. Other missing events were purged, deleted, or removed by a limit.
+// checkEvents checks whether the stream has all events of the live rooms.
 func (s *Service) checkEvents(ctx context.Context) {
-	var missing uint64
-	for range 2 { // a room may be deleted and its history removed between the two looks
-		events, due := s.projection.liveEvents(0)
-		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-		info, err := s.stream.Info(look)
-		cancel()
-		if err != nil || info.State.LastSeq < due || !info.Created.Equal(s.projection.created()) {
-			return // the stream was recreated or has lost its end: follow handles that
-		}
-		before, _ := s.projection.liveEvents(info.State.FirstSeq)
-		missing = before
-		if events > info.State.Msgs {
-			missing = max(missing, events-info.State.Msgs)
-		}
-		if missing == 0 {
-			break
-		}
+	missing, known := s.projection.MissingEvents(ctx)
+	if !known {
+		return
 	}
 	s.depends.missing.Store(missing)
 	var found []string
@@ -113,21 +97,6 @@ func (s *Service) checkEvents(ctx context.Context) {
 	}
 	s.depends.finding(s, "events of rooms missing from the stream", found, "stream", subjects.Events, "missing", missing,
 		"remedy", "restore the stream from a backup")
-}
-
-// liveEvents counts the events of the live rooms, and returns the highest of their sequences. If
-// before is not 0 it counts only rooms whose last event is before that sequence.
-func (p *projection) liveEvents(before uint64) (events, last uint64) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	p.live.Scan(func(_ string, s *rules.State) bool {
-		if before == 0 || s.Seq < before {
-			events += s.Room.Version
-		}
-		last = max(last, s.Seq)
-		return true
-	})
-	return events, last
 }
 
 // checkConsumers records the ack floors of the consumers of post-events, and recreates consumers
@@ -158,7 +127,7 @@ func (s *Service) checkConsumers(ctx context.Context) {
 	for _, m := range missing {
 		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 		if r, ok := s.apps.get(m.ID); ok && s.apps.syncedRevision() > 0 && r.HasPost() {
-			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.isUnavailable() {
+			if err := s.prepareDurables(look, r.Manifest, &r); err != nil && !s.health.isUnavailable() {
 				s.log.Warn("cannot recreate the consumers of an app; retrying", "app", m.ID, "error", err)
 			}
 		}

@@ -18,12 +18,9 @@
 //
 // In the background run:
 //
-//	follow.go         read the stream into projection.go; gapcheck.go checks for removed events,
-//	                  dedupe.go remembers recent commands, pendingcommits.go this service's own,
-//	                  integrity.go finds messages that are damaged on disk
-//	snapshots.go      write the projection as a snapshot.go to the snapshotstore.go; restore.go
-//	                  starts from it
-//	retain.go         remove the histories of deleted rooms; deletions.go lists them
+//	(projection)      read the stream into memory, and write snapshots of the rooms
+//	streamhealth.go   records whether JetStream answers and the stream can be read
+//	retain.go         remove the histories of deleted rooms
 //	register.go       registration of apps and decisions of operators; bucket.go stores them,
 //	                  watch.go and apps.go follow the bucket, durable.go makes the consumers of
 //	                  apps, replica.go waits for the other replicas

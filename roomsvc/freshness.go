@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -15,10 +14,6 @@ import (
 // Two headers keep a client from going back in time when it asks several replicas. Room-Seq on a reply
 // is an upper bound: the highest sequence that the reply's state may contain. Room-Min-Seq on a read is
 // a lower bound: the replica must have read the stream up to it.
-
-// usualLag is how long a read waits before the service asks the leader whether the stream has the
-// sequence. Most sequences arrive within it, so that the leader is not asked for each read.
-const usualLag = 50 * time.Millisecond
 
 // fresh makes reads wait for the sequence that they ask for.
 func (s *Service) fresh(read serve) serve {
@@ -42,28 +37,7 @@ func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	if err != nil {
 		return room.Errorf(room.CodeInvalidRequest, "header %s must be a whole number, not %.80q", subjects.MinSeq, asked[0])
 	}
-	if s.projection.last() >= seq || s.awaitSeqWithin(ctx, seq, usualLag) == nil {
-		return nil
-	}
-	if end, known := s.streamEnd(ctx); known && seq > end {
-		return room.Errorf(room.CodeConflict, "the stream ends at sequence %d, %d is not there to wait for", end, seq)
-	}
-	if s.projection.awaitSeq(ctx, seq) != nil {
-		return room.Errorf(room.CodeDeadlineExceeded, "this replica has read the stream up to sequence %d, not yet up to %d", s.projection.last(), seq)
-	}
-	return nil
-}
-
-// streamEnd returns the last sequence of the stream from its leader. It is not known if the leader
-// does not answer. Then the read keeps waiting, since the projection may still advance.
-func (s *Service) streamEnd(ctx context.Context) (seq uint64, known bool) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-	defer cancel()
-	info, err := s.stream.Info(ctx)
-	if err != nil {
-		return 0, false
-	}
-	return info.State.LastSeq, true
+	return s.projection.AwaitMinSeq(ctx, seq)
 }
 
 // seqHeader returns the Room-Seq header of the reply with this result or error. It must be called
@@ -85,5 +59,5 @@ func (s *Service) seqHeader(reply any) nats.Header {
 	default:
 		return nil
 	}
-	return nats.Header{subjects.Seq: {strconv.FormatUint(s.projection.highest(), 10)}}
+	return nats.Header{subjects.Seq: {strconv.FormatUint(s.projection.Highest(), 10)}}
 }

@@ -60,12 +60,6 @@ func ask(ctx context.Context, s *Service, name, body, minSeq string) (reply *nat
 	return &nats.Msg{Header: header, Data: data}, nil
 }
 
-func (p *projection) waiters() int {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return len(p.waiting)
-}
-
 // A read at one service finds the commit of another service.
 func TestRead_WaitsForMinSeq(t *testing.T) {
 	t.Parallel()
@@ -74,7 +68,7 @@ func TestRead_WaitsForMinSeq(t *testing.T) {
 			t.Parallel()
 			first, second := twoServices(t)
 			createRoom(t, first)
-			require.NoError(t, second.catchUp(t.Context()))
+			require.NoError(t, second.projection.CatchUp(t.Context()))
 			release := holdBack(t, second)
 			joined := requireJoin(t, first, first, "j1", "alice")
 			stale, err := ask(t.Context(), second, name, body, "")
@@ -82,7 +76,7 @@ func TestRead_WaitsForMinSeq(t *testing.T) {
 			require.NotContains(t, string(stale.Data), `"memberCount":2`)
 			require.NotContains(t, string(stale.Data), "alice")
 
-			waiting := second.projection.waiters()
+			waiting := second.projection.Waiting()
 			type answer struct {
 				reply *nats.Msg
 				err   error
@@ -92,7 +86,7 @@ func TestRead_WaitsForMinSeq(t *testing.T) {
 				reply, err := ask(t.Context(), second, name, body, strconv.FormatUint(joined.Event.Seq, 10))
 				answers <- answer{reply, err}
 			}()
-			require.Eventually(t, func() bool { return second.projection.waiters() > waiting }, patience, tick)
+			require.Eventually(t, func() bool { return second.projection.Waiting() > waiting }, patience, tick)
 			require.Empty(t, answers)
 			release()
 			fresh := <-answers
@@ -111,7 +105,7 @@ func TestRead_DeadlineErrorNamesReplicaSeq(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
-	require.NoError(t, second.catchUp(t.Context()))
+	require.NoError(t, second.projection.CatchUp(t.Context()))
 	holdBack(t, second)
 	requireJoin(t, first, first, "j1", "alice")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -216,7 +210,7 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	require.NoError(t, first.catchUp(t.Context()))
+	require.NoError(t, first.projection.CatchUp(t.Context()))
 	second.handovers.meet("r", second.id, first.id)
 	body, err := json.Marshal(joinOf("alice"))
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,19 +106,28 @@ func (g *grown) start(b *testing.B) {
 	b.ReportMetric(time.Since(began).Seconds(), "s/start")
 	b.ReportMetric(processor(b)-worked, "cpu-s/start")
 	g.s = s
-	require.Equal(b, g.rooms, s.projection.counts().rooms)
-	require.Zero(b, s.projection.counts().quarantined)
+	require.Equal(b, g.rooms, s.projection.Stats().Rooms)
+	require.Zero(b, s.projection.Stats().Quarantined)
 }
 
 // stop writes a snapshot without the remembered commands. Their number depends on the rate of
 // commands, not on the number of rooms.
 func (g *grown) stop(b *testing.B) {
-	g.s.projection.expire(time.Now().Add(time.Hour))
+	g.s.projection.Expire(time.Now().Add(time.Hour))
 	began, worked := time.Now(), processor(b)
 	require.NoError(b, g.s.Stop(context.WithoutCancel(b.Context())))
 	b.ReportMetric(time.Since(began).Seconds(), "s/stop")
 	b.ReportMetric(processor(b)-worked, "cpu-s/stop")
 	g.s = nil
+}
+
+// heap returns the memory in use after a collection.
+func heap() float64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
 }
 
 // resident returns the memory of the process, 0 where that is unknown.

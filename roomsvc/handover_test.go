@@ -181,7 +181,7 @@ func TestHandover_DeadlineAtOtherServiceLeavesTimeToRetry(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	require.NoError(t, first.catchUp(t.Context()))
+	require.NoError(t, first.projection.CatchUp(t.Context()))
 	require.NoError(t, first.lanes.enter("r", change("x"), nil)) // the room is busy there
 	second.handovers.meet("r", second.id, first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -199,8 +199,8 @@ func TestHandover_ConflictNamesServiceWithRoom(t *testing.T) {
 	createRoom(t, first)
 	c, err := second.decode(room.EventUserJoin, aliceJoins())
 	require.NoError(t, err)
-	require.NoError(t, second.catchUp(t.Context()))
-	old, _ := second.projection.view(c)
+	require.NoError(t, second.projection.CatchUp(t.Context()))
+	old, _ := second.projection.View(c)
 	requireJoin(t, first, first, "j0", "zoe")
 	draft, err := rules.Decide(old, c)
 	require.NoError(t, err)
@@ -240,7 +240,7 @@ func TestHandover_SpuriousConflictIsIgnored(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
-	require.NoError(t, second.catchUp(t.Context()))
+	require.NoError(t, second.projection.CatchUp(t.Context()))
 	claimed := false
 	stored := second.append
 	second.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
@@ -278,8 +278,8 @@ func TestHandover_KeepsOrderOfUser(t *testing.T) {
 		}
 	}
 	commands.Wait()
-	require.NoError(t, first.catchUp(t.Context()))
-	members, err := first.projection.membersAfter("r", "", 1000)
+	require.NoError(t, first.projection.CatchUp(t.Context()))
+	members, err := first.projection.MembersAfter("r", "", 1000)
 	require.NoError(t, err)
 	assert.Len(t, members, 1, "no leave has overtaken its join")
 }
@@ -366,7 +366,7 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			t.Parallel()
 			first, second := twoServices(t)
 			createRoom(t, first)
-			require.NoError(t, second.catchUp(t.Context()))
+			require.NoError(t, second.projection.CatchUp(t.Context()))
 			asked := holdAnswers(t, first)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -390,8 +390,8 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			assert.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))
 			assert.True(t, (<-earlier).(room.Result).Changed)
 			assert.Contains(t, string((<-later).(relayed).RawMessage), `"changed":true`)
-			require.NoError(t, first.catchUp(t.Context()))
-			members, err := first.projection.membersAfter("r", "", 10)
+			require.NoError(t, first.projection.CatchUp(t.Context()))
+			members, err := first.projection.MembersAfter("r", "", 10)
 			require.NoError(t, err)
 			assert.Len(t, members, c.members)
 			require.Eventually(t, func() bool { return second.undecided.of(command) == "" }, patience, tick, "it has been decided")

@@ -17,7 +17,7 @@ import (
 // it is answered with its first result. The error is of code overloaded if too many commands wait,
 // invalid_request for a command that would wait for itself.
 func (s *Service) enterLane(c rules.Command) (*ticket, error) {
-	view, committed := s.projection.view(c)
+	view, committed := s.projection.View(c)
 	if committed != 0 {
 		return nil, nil
 	}
@@ -39,7 +39,7 @@ func (s *Service) awaitTurn(ctx context.Context, c rules.Command, t *ticket) (re
 		return release, nil // it did not have to wait
 	}
 	look := func() (changes, committed bool) {
-		view, seq := s.projection.view(c)
+		view, seq := s.projection.View(c)
 		return seq == 0 && view.Changes(c.Request), seq != 0
 	}
 	err = s.lanes.wait(ctx, roomID, t, func() bool { changes, _ := look(); return changes })

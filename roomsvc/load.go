@@ -18,7 +18,7 @@ func (s *Service) load(ctx context.Context, c rules.Command) (rules.View, *room.
 	if err := s.apps.awaitSync(ctx); err != nil {
 		return rules.View{}, nil, err
 	}
-	view, seq := s.projection.view(c)
+	view, seq := s.projection.View(c)
 	if seq == 0 {
 		return view, nil, nil
 	}

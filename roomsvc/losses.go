@@ -78,7 +78,7 @@ func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
 	for _, e := range lost {
 		s.log.Warn("starting without the lost stream", "stream", e.stream, "lost", e.why)
 		if e.stream == subjects.Events {
-			if err := s.snapshots.discard(ctx); err != nil {
+			if err := s.snapshots.Discard(ctx); err != nil {
 				return err
 			}
 		}
@@ -138,11 +138,11 @@ func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.St
 	if events == nil && registry != nil {
 		signs = append(signs, fmt.Sprintf("a registry of apps at revision %d", endOf(registry)))
 	}
-	snapshot, err := s.snapshots.current(ctx)
-	if err != nil && !errors.Is(err, errNoSnapshot) {
+	seq, err := s.snapshots.End(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if seq := snapshot.end(); seq > 0 {
+	if seq > 0 {
 		signs = append(signs, fmt.Sprintf("a snapshot as of sequence %d", seq))
 	}
 	if len(signs) == 0 {

@@ -54,7 +54,7 @@ func (s *Service) deadLetterUndelivered(ctx context.Context) {
 
 // deadLetteringFailed records and logs a failure.
 func (s *Service) deadLetteringFailed(outage *bus.Outage, err error) {
-	if !s.isUnavailable() && outage.Failed(time.Now()) {
+	if !s.health.isUnavailable() && outage.Failed(time.Now()) {
 		s.log.Warn("cannot write dead letters of events after max deliveries; retrying", "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -76,7 +77,11 @@ func (s *Service) open(ctx context.Context) error {
 	if err = s.allowGroups(ctx); err != nil {
 		return fmt.Errorf("allowing batches in the stream %s: %w", subjects.Events, err)
 	}
-	s.projection = newProjection(s.stream.CachedInfo().Created)
+	s.projection = projection.New(projection.Config{
+		ID: s.id, Conn: s.nc, Stream: s.stream, Reconnected: s.reconnected, AckWait: s.cfg.AckWait,
+		SnapshotEvery: s.cfg.SnapshotEvery, EnsureSnapshots: s.ensureSnapshots,
+		Observer: s.health, Logger: s.log,
+	})
 	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Replays, err)
 	}

@@ -11,12 +11,12 @@ import (
 const pageBytes = 512 << 10
 
 func (s *Service) getRoom(_ context.Context, r room.GetRequest) (any, error) {
-	return s.projection.room(r.RoomID)
+	return s.projection.Room(r.RoomID)
 }
 
 func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
-	rooms, err := s.projection.roomsAfter(r.Cursor, limit+1)
+	rooms, err := s.projection.RoomsAfter(r.Cursor, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) 
 
 func (s *Service) listMembers(_ context.Context, r room.MembersRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
-	members, err := s.projection.membersAfter(r.RoomID, r.Cursor, limit+1)
+	members, err := s.projection.MembersAfter(r.RoomID, r.Cursor, limit+1)
 	if err != nil {
 		return nil, err
 	}

@@ -174,8 +174,8 @@ func (s *Service) look(ctx context.Context) look {
 		l.apps = withCode(err).Message
 	}
 	end := info.State.LastSeq
-	if s.projection.awaitSeq(asking, end) != nil && !s.endsBefore(ctx, s.projection.last()+1) {
-		l.behind = end - min(end, s.projection.last())
+	if s.projection.AwaitSeq(asking, end) != nil && !s.projection.AtEnd(ctx) {
+		l.behind = end - min(end, s.projection.Last())
 	}
 	l.full = s.isFull(ctx, info.Config.Replicas)
 	return l

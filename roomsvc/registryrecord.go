@@ -71,7 +71,7 @@ func (s *Service) keepRecord(ctx context.Context) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		// Commands are unavailable, and that has been logged.
 	case err != nil:
-		if s.isUnavailable() || !s.recordOutage.Failed(time.Now()) {
+		if s.health.isUnavailable() || !s.recordOutage.Failed(time.Now()) {
 			return
 		}
 		s.log.Warn("cannot record the revision of the registry; a loss of the registry may go unnoticed", "stream", subjects.Events, "error", err)

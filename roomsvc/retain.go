@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) retain(ctx context.Context) {
 		removed, err := s.removeDue(ctx)
 		pause = retainRound
 		if err != nil && ctx.Err() == nil {
-			if !s.isUnavailable() && outage.Failed(time.Now()) {
+			if !s.health.isUnavailable() && outage.Failed(time.Now()) {
 				s.log.Warn("cannot remove the histories of deleted rooms", "error", err, "again_in", retainRetry)
 			}
 			pause = retainRetry
@@ -55,7 +56,7 @@ func (s *Service) retain(ctx context.Context) {
 // oldest first. It returns the number of removed histories.
 func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	before := time.Now().Add(-*s.cfg.RetainDeleted)
-	if _, due := s.projection.due(before, math.MaxUint64); !due {
+	if _, due := s.projection.Due(before, math.MaxUint64); !due {
 		return 0, nil
 	}
 	floor, err := s.floor(ctx)
@@ -64,7 +65,7 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	}
 	var busy time.Duration
 	for ctx.Err() == nil {
-		d, due := s.projection.due(before, floor)
+		d, due := s.projection.Due(before, floor)
 		if !due {
 			return removed, nil
 		}
@@ -85,14 +86,14 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 
 // remove purges the events of the room up to its deletion. Events of a room that was created again
 // under the same id come later and stay.
-func (s *Service) remove(ctx context.Context, d deletion) error {
+func (s *Service) remove(ctx context.Context, d projection.Deletion) error {
 	ctx, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
-	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.PostsOf(d.room)), jetstream.WithPurgeSequence(d.seq+1))
+	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.PostsOf(d.Room)), jetstream.WithPurgeSequence(d.Seq+1))
 	if err != nil {
-		return fmt.Errorf("purging room %s up to %d: %w", d.room, d.seq, err)
+		return fmt.Errorf("purging room %s up to %d: %w", d.Room, d.Seq, err)
 	}
-	s.projection.removed(d)
+	s.projection.Removed(d)
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -181,28 +182,22 @@ type Service struct {
 	errors    errorCounts
 	late      atomic.Uint64 // late verdicts
 	lateLines roomLines     // about late verdicts, by app
-	lost      atomic.Uint64 // damaged messages of the stream
 	// conflicts counts the commits that lost to another service.
 	conflicts    atomic.Uint64
 	behindLines  roomLines   // about rooms with events missing from the stream
-	gone         atomic.Bool // the stream of events does not exist
-	outage       bus.Outage  // of JetStream or of the stream
-	readOutage   bus.Outage  // of reading the stream while JetStream answers
-	unreadable   atomic.Bool // the stream cannot be read
-	probing      atomic.Bool // leaderSilent is asking the leader
 	recordOutage bus.Outage  // of writing the record of the registry
 	stale        atomic.Bool // the registry has lost known registrations, which is logged
 
+	health     *streamHealth
 	depends    dependencies
 	readiness  readiness
 	apps       *apps
-	projection *projection
-	snapshots  *snapshots
+	projection *projection.Projection
+	snapshots  *projection.Snapshots
 	id         string // of this service among all replicas
 	lanes      *lanes
 	handovers  handovers
 	undecided  undecided
-	pending    pendingCommits
 	recorder   *recorder
 
 	reconnected chan nats.Status // gets a status when a lost connection is back
@@ -238,7 +233,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
-		snapshots:   newSnapshots(js),
+		snapshots:   projection.NewSnapshots(js),
 		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
 		resync:      make(chan struct{}, 1),
 		background:  make(chan struct{}, cfg.MaxInFlight),
@@ -246,6 +241,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
+	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.end()
@@ -268,20 +264,19 @@ func (s *Service) start(ctx context.Context) error {
 	s.reportReadiness()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	s.restore(ctx)
+	s.snapshots.Restore(ctx, s.projection)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
-	s.running.Go(func() { s.follow(s.ctx) })
-	s.running.Go(func() { s.forgetCommands(s.ctx) })
+	s.running.Go(func() { s.projection.Run(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
 	s.running.Go(func() { s.deadLetterUndelivered(s.ctx) })
 	if err := s.apps.awaitSync(ctx); err != nil {
 		return err
 	}
 	s.keepRecord(ctx)
-	if err := s.catchUp(ctx); err != nil {
+	if err := s.projection.CatchUp(ctx); err != nil {
 		return err
 	}
-	if err := s.checkIntegrity(ctx); err != nil {
+	if err := s.projection.CheckIntegrity(ctx); err != nil {
 		return err
 	}
 	s.running.Go(func() { s.retain(s.ctx) })
@@ -311,10 +306,10 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.nc.FlushWithContext(ctx); err != nil { // then the server has the subscriptions
 		return fmt.Errorf("starting to serve: %w", err)
 	}
-	s.running.Go(func() { s.takeSnapshots(s.ctx) })
+	s.running.Go(func() { s.snapshots.Run(s.ctx, s.projection) })
 	s.running.Go(func() { s.watchReadiness(s.ctx) })
-	n := s.projection.counts()
-	s.log.Info("serving", "rooms", n.rooms, "apps", len(s.apps.list()), "last_seq", n.seq, "quarantined", n.quarantined)
+	n := s.projection.Stats()
+	s.log.Info("serving", "rooms", n.Rooms, "apps", len(s.apps.list()), "last_seq", n.LastSeq, "quarantined", n.Quarantined)
 	return nil
 }
 
@@ -326,7 +321,9 @@ func (s *Service) Stop(ctx context.Context) error {
 	defer cancel()
 	err := s.micro.Stop(ctx)
 	s.recorder.finish(ctx)
-	s.takeLastSnapshot(ctx)
+	if s.ctx.Err() == nil { // else the service was stopped before
+		s.snapshots.TakeLast(ctx, s.projection)
+	}
 	s.end()
 	return err
 }

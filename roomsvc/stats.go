@@ -74,10 +74,10 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 }
 
 func (s *Service) endpointData(endpoint string) any {
-	n := s.projection.counts()
+	n := s.projection.Stats()
 	return EndpointData{
 		Errors: s.errors.of(endpoint).snapshot(), Readiness: s.isReady(time.Now()),
-		Rooms: n.rooms, Deleted: n.deleted, LastSeq: n.seq, ProjectionHash: n.hash, Quarantined: n.quarantined, Lost: s.lost.Load(),
+		Rooms: n.Rooms, Deleted: n.Deleted, LastSeq: n.LastSeq, ProjectionHash: n.Hash, Quarantined: n.Quarantined, Lost: n.Lost,
 		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.depends.remade.Load(),
 		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.late.Load(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -56,7 +57,7 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 	if err := bus.CheckServer(ctx, nc, js); err != nil {
 		return nil, err
 	}
-	s := &Service{js: js, nc: nc, log: slog.New(slog.DiscardHandler), snapshots: newSnapshots(js)}
+	s := &Service{js: js, nc: nc, log: slog.New(slog.DiscardHandler), snapshots: projection.NewSnapshots(js)}
 	lost, err := s.losses(ctx)
 	if err != nil {
 		return nil, err

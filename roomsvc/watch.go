@@ -40,7 +40,7 @@ func (s *Service) watchApps(ctx context.Context) {
 		case errors.Is(err, errResync):
 			s.log.Info("reading the registry again", "reason", err)
 			wait = firstWatchRetry
-		case !s.isUnavailable() && outage.Failed(time.Now()):
+		case !s.health.isUnavailable() && outage.Failed(time.Now()):
 			s.log.Warn("registry not in sync: no command is decided", "error", err)
 		}
 		select {
@@ -96,6 +96,10 @@ func (s *Service) watchOnce(ctx context.Context, synced func()) error {
 		}
 	}
 }
+
+// errReconnected is the reason to read the bucket again after a lost connection: operators may have
+// changed it meanwhile.
+var errReconnected = errors.New("the connection was lost and is back")
 
 // errResync is the reason to read the bucket again over the same connection: another replica has
 // read a change that this one has not, or the bucket was recreated.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -65,7 +65,7 @@ const (
 // rooms reads the events up to the sequence.
 func (t *transfer) rooms(ctx context.Context, last uint64) (*Rooms, error) {
 	for began := time.Now(); ; {
-		p, err := roomsvc.Project(ctx, t.js, last, func(seq uint64) { t.Progress("rooms", seq, last) })
+		p, err := projection.Project(ctx, t.js, last, func(seq uint64) { t.Progress("rooms", seq, last) })
 		if err != nil {
 			return nil, err
 		}

@@ -71,7 +71,7 @@ func failing(t *testing.T) string {
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
 		}
-		run(gofail, "enable", "bus", "roomsvc", "appworker/internal/consumer")
+		run(gofail, "enable", "bus", "roomsvc", "roomsvc/projection", "appworker/internal/consumer")
 		_, version, _ := strings.Cut(harness.Gofail, "@")
 		run("go", "mod", "edit", "-require=go.etcd.io/gofail@"+version)
 		programs := filepath.Join(filepath.Dir(harness.Binary(t)), "failing") // removed together with the binary

@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"testing"
@@ -8,25 +8,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A command is remembered for at least dedupeFor, and not much longer if no other command comes.
+// A command is remembered for at least DedupeFor, and not much longer if no other command comes.
 func TestDedupe_CommandsExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	var r dedupe
 	r.add("a", 1, now)
-	for _, later := range []time.Duration{0, dedupeFor, 2*dedupeFor - time.Second} {
+	for _, later := range []time.Duration{0, DedupeFor, 2*DedupeFor - time.Second} {
 		r.expire(now.Add(later))
 		assert.Equal(t, uint64(1), r.find("a"), later)
 	}
-	r.expire(now.Add(2*dedupeFor + time.Minute))
+	r.expire(now.Add(2*DedupeFor + time.Minute))
 	assert.Zero(t, r.find("a"))
 	assert.Empty(t, r.generations)
 	r.add("b", 2, now)
 	assert.Equal(t, uint64(2), r.find("b"))
-	r.generations[0].since = now.Add(-3 * dedupeFor)
+	r.generations[0].since = now.Add(-3 * DedupeFor)
 	r.add("c", 3, now)
 	assert.Zero(t, r.find("b"), "a new generation ends old ones")
-	r.add("old", 4, now.Add(-dedupeFor-2*clockSkew))
+	r.add("old", 4, now.Add(-DedupeFor-2*clockSkew))
 	assert.Zero(t, r.find("old"), "an id that JetStream has forgotten is not remembered")
 }
 

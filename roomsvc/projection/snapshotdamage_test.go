@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"bytes"
@@ -27,9 +27,9 @@ func smallSnapshot(t require.TestingT) []byte {
 	return written(t, h.all)
 }
 
-func written(t require.TestingT, p *projection) []byte {
+func written(t require.TestingT, p *Projection) []byte {
 	var file bytes.Buffer
-	require.NoError(t, p.newSnapshot().write(context.Background(), &file))
+	require.NoError(t, newSnapshot(p).write(context.Background(), &file))
 	return file.Bytes()
 }
 
@@ -131,10 +131,10 @@ func FuzzReadSnapshot(f *testing.F) {
 				require.Nil(t, p)
 				continue
 			}
-			p.consumed = p.committed // as if the tail had been read
+			p.progress.consumed = p.progress.committed // as if the tail had been read
 			again, _, err := readSnapshot(bytes.NewReader(written(t, p)))
 			require.NoError(t, err)
-			require.Equal(t, p.counts(), again.counts())
+			require.Equal(t, p.Stats(), again.Stats())
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func TestRestore_PurgedEventsOfLiveRoomsAreFound(t *testing.T) {
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	stream, err := js.CreateStream(t.Context(), eventsConfig())
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: subjects.Events, Subjects: []string{subjects.AllEvents}})
 	require.NoError(t, err)
 	for _, subject := range []string{ // sequences 1 to 6
 		"room.post.create.first", "room.post.create.lobby", "room.post.userjoin.lobby", "room.post.create.gone",
@@ -37,13 +37,13 @@ func TestRestore_PurgedEventsOfLiveRoomsAreFound(t *testing.T) {
 	}
 	p := newProjection(streamMade)
 	lives := func(id string, l room.Latest) {
-		p.rooms[id] = &rules.State{Room: &room.Room{ID: id}, Latest: l}
+		p.rooms.byID[id] = &rules.State{Room: &room.Room{ID: id}, Latest: l}
 	}
 	lives("first", room.Latest{Create: 1})
 	lives("lobby", room.Latest{Create: 2, UserJoin: 3})
-	p.rooms["gone"] = &rules.State{Latest: room.Latest{Create: 4, Delete: 5}}
-	s := &Service{stream: stream}
-	looks := map[string]func(context.Context, *projection) error{"events": s.checkEventsBySeq, "subjects": s.checkEventsBySubject}
+	p.rooms.byID["gone"] = &rules.State{Latest: room.Latest{Create: 4, Delete: 5}}
+	o := origin{stream: stream}
+	looks := map[string]func(context.Context, *Projection) error{"events": o.checkEventsBySeq, "subjects": o.checkEventsBySubject}
 	for name, look := range looks {
 		require.NoError(t, look(t.Context(), p), name)
 	}
@@ -60,6 +60,6 @@ func TestRestore_PurgedEventsOfLiveRoomsAreFound(t *testing.T) {
 				assert.ErrorContains(t, err, c.says, name)
 			}
 		}
-		delete(p.rooms, c.room)
+		delete(p.rooms.byID, c.room)
 	}
 }

@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ type message struct {
 	stored time.Time
 }
 
-func (m message) into(p *projection) error {
+func (m message) into(p *Projection) error {
 	if m.none {
 		p.quarantine(m.event, m.stored)
 		return nil
@@ -36,7 +36,7 @@ var streamMade = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
 // history is a stream, and a projection that has read all of it.
 type history struct {
 	messages []message
-	all      *projection
+	all      *Projection
 }
 
 func newHistory() *history { return &history{all: newProjection(streamMade)} }
@@ -51,7 +51,7 @@ func (h *history) add(e room.Event, none bool) {
 
 // next returns the next event of a room whose last message has that sequence.
 func (h *history) next(t require.TestingT, expected func(rules.View) uint64, r room.Request) (room.Event, bool) {
-	v, _ := h.all.view(rules.Command{Request: r})
+	v, _ := h.all.View(rules.Command{Request: r})
 	draft, err := rules.Decide(v, rules.Command{Request: r, Time: streamMade})
 	if draft == nil {
 		return room.Event{}, false
@@ -118,7 +118,7 @@ func drawHistory(t *rapid.T) *history {
 
 // replica is a projection that reads a stream, and commits some of its events itself.
 type replica struct {
-	p        *projection
+	p        *Projection
 	stream   []message
 	consumed int // messages
 	commits  int // it knows them by
@@ -138,7 +138,7 @@ func (r *replica) commit(n int) {
 		if r.stream[r.commits].none {
 			return
 		}
-		r.p.commit(r.stream[r.commits].event)
+		r.p.Commit(r.stream[r.commits].event)
 		r.commits++
 	}
 }
@@ -157,7 +157,7 @@ func (w *writing) Write(b []byte) (int, error) {
 // snapshotOf takes a snapshot while it carries out the plan: how many events are committed and how
 // many messages are read between two writes.
 func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
-	w := r.p.newSnapshot()
+	w := newSnapshot(r.p)
 	w.batch = 1
 	file := writing{each: func() {
 		if len(plan) > 1 && w.tail.Seq == 0 { // what comes later is not counted in it
@@ -176,7 +176,7 @@ func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
 		default:
 		}
 		r.p.mu.RLock()
-		waits := len(r.p.waiting) > 0
+		waits := len(r.p.progress.waiting) > 0
 		r.p.mu.RUnlock()
 		if waits { // for what it has committed to come from the stream
 			r.consume(r.commits - r.consumed)
@@ -197,30 +197,30 @@ func TestSnapshot_WithTailEqualsWholeStream(t *testing.T) {
 
 		p, tail, err := readSnapshot(bytes.NewReader(file))
 		require.NoError(t, err)
-		require.Equal(t, r.p.counts().quarantined, p.counts().quarantined)
+		require.Equal(t, r.p.Stats().Quarantined, p.Stats().Quarantined)
 		for _, m := range h.messages[:tail.Seq] {
-			require.Equal(t, h.all.dedupe.find(m.event.ID), p.dedupe.find(m.event.ID), "a command is remembered before the tail is read")
+			require.Equal(t, h.all.rooms.dedupe.find(m.event.ID), p.rooms.dedupe.find(m.event.ID), "a command is remembered before the tail is read")
 		}
 		same(t, h, p)
 	})
 }
 
 // same reads the rest of the history into the projection, and compares the two.
-func same(t *rapid.T, h *history, p *projection) {
-	on := &replica{p: p, stream: h.messages, consumed: int(p.last())}
+func same(t *rapid.T, h *history, p *Projection) {
+	on := &replica{p: p, stream: h.messages, consumed: int(p.Last())}
 	on.consume(len(h.messages))
-	require.Equal(t, h.all.counts(), p.counts())
-	require.NotEmpty(t, p.counts().hash)
-	for id, want := range h.all.rooms {
-		is, err := p.rooms[id].AppendBinary(nil)
+	require.Equal(t, h.all.Stats(), p.Stats())
+	require.NotEmpty(t, p.Stats().Hash)
+	for id, want := range h.all.rooms.byID {
+		is, err := p.rooms.byID[id].AppendBinary(nil)
 		require.NoError(t, err)
 		must, err := want.AppendBinary(nil)
 		require.NoError(t, err)
 		require.Equal(t, must, is, id)
 	}
-	require.Equal(t, h.all.live.Keys(), p.live.Keys())
+	require.Equal(t, h.all.rooms.live.Keys(), p.rooms.live.Keys())
 	for _, m := range h.messages {
-		require.Equal(t, h.all.dedupe.find(m.event.ID), p.dedupe.find(m.event.ID), m.event.ID)
+		require.Equal(t, h.all.rooms.dedupe.find(m.event.ID), p.rooms.dedupe.find(m.event.ID), m.event.ID)
 	}
 }
 
@@ -232,12 +232,12 @@ func TestSnapshot_KeepsDeletions(t *testing.T) {
 	read(t, before, 3, 0, "b", room.EventCreate, room.EventDelete)
 	read(t, before, 5, 4, "b", room.EventCreate)
 	var file bytes.Buffer
-	require.NoError(t, before.newSnapshot().write(t.Context(), &file))
+	require.NoError(t, newSnapshot(before).write(t.Context(), &file))
 	p, _, err := readSnapshot(&file)
 	require.NoError(t, err)
-	assert.Equal(t, before.deletions, p.deletions)
-	p.removed(p.deletions[0])
-	before.removed(before.deletions[0])
-	assert.NotContains(t, p.rooms, "a")
-	assert.Equal(t, before.counts(), p.counts(), "the hash is without it")
+	assert.Equal(t, before.rooms.deletions, p.rooms.deletions)
+	p.Removed(p.rooms.deletions[0])
+	before.Removed(before.rooms.deletions[0])
+	assert.NotContains(t, p.rooms.byID, "a")
+	assert.Equal(t, before.Stats(), p.Stats(), "the hash is without it")
 }

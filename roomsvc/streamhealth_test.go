@@ -29,15 +29,17 @@ func TestOutageLog_OneLineAtBeginAndEnd(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	var out bytes.Buffer
-	s := &Service{nc: nc, log: slog.New(slog.NewTextHandler(&out, nil)), projection: newProjection(streamMade)}
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	h := &streamHealth{log: log, nc: nc, last: func() uint64 { return 0 }}
+	s := &Service{log: log, health: h}
 	var burying bus.Outage
 
-	s.readFailed(true, errors.New("no heartbeat"))
+	h.ReadFailed(true, errors.New("no heartbeat"))
 	for range 10 {
-		s.readFailed(false, context.DeadlineExceeded)
+		h.ReadFailed(false, context.DeadlineExceeded)
 		s.deadLetteringFailed(&burying, context.DeadlineExceeded)
 	}
-	s.readStarted()
+	h.ReadStarted()
 	s.deadLetteringFailed(&burying, errors.New("stream is full"))
 	s.deadLetteringWorks(&burying)
 	assert.Equal(t, []string{
@@ -50,7 +52,7 @@ func TestOutageLog_OneLineAtBeginAndEnd(t *testing.T) {
 
 	out.Reset()
 	nc.Close()
-	s.readFailed(false, context.DeadlineExceeded)
+	h.ReadFailed(false, context.DeadlineExceeded)
 	s.deadLetteringFailed(&burying, context.DeadlineExceeded)
 	assert.Empty(t, out.String(), "the loss of the connection is logged")
 }
@@ -69,10 +71,10 @@ func TestOutageLog_LeaderSilentWhileStreamIsRead(t *testing.T) {
 	s, err := Start(t.Context(), nc, Config{Logger: slog.New(slog.NewTextHandler(out, nil))})
 	require.NoError(t, err)
 	for range 3 {
-		s.leaderSilent(context.DeadlineExceeded)
+		s.health.leaderSilent(s.ctx, &s.running, context.DeadlineExceeded)
 	}
-	assert.True(t, s.isUnavailable())
-	require.Eventually(t, func() bool { return !s.isUnavailable() }, 5*time.Second, 10*time.Millisecond)
+	assert.True(t, s.health.isUnavailable())
+	require.Eventually(t, func() bool { return !s.health.isUnavailable() }, 5*time.Second, 10*time.Millisecond)
 	require.NoError(t, s.Stop(t.Context()))
 	assert.Equal(t, 1, strings.Count(out.String(), `WARN msg="JetStream does not answer: commands are unavailable"`), out)
 	assert.Equal(t, 1, strings.Count(out.String(), `INFO msg="JetStream answers, and the stream is read again"`), out)

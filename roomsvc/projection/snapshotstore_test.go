@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 )
 
 // storeOn returns a store of snapshots on a new server.
-func storeOn(t *testing.T) *snapshots {
+func storeOn(t *testing.T) *Snapshots {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
@@ -25,14 +25,12 @@ func storeOn(t *testing.T) *snapshots {
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	cfg := snapshotsConfig()
-	cfg.Replicas = 1
-	_, err = js.CreateStream(t.Context(), cfg)
+	_, err = js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: subjects.Snapshots})
 	require.NoError(t, err)
-	return newSnapshots(js)
+	return NewSnapshots(js)
 }
 
-func uploaded(t *testing.T, s *snapshots, seq uint64, file []byte) *upload {
+func uploaded(t *testing.T, s *Snapshots, seq uint64, file []byte) *upload {
 	t.Helper()
 	u := s.newObject(t.Context(), snapshotHead{Format: snapshotFormat, Stream: streamMade, Seq: seq})
 	_, err := u.Write(file)

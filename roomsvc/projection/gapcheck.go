@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"context"
@@ -26,21 +26,21 @@ func (g gapCheck) missed(last, seq uint64) bool {
 var errMissed = errors.New("events were removed before this service has read them")
 
 // missed resets the projection, since events are missing after its last sequence.
-func (s *Service) missed(seq uint64) error {
-	s.log.Warn("events removed before they were read; resetting the projection", "last", s.projection.last(), "next", seq)
-	s.projection.reset(s.projection.created(), seq)
+func (f *follower) missed(seq uint64) error {
+	f.p.cfg.Logger.Warn("events removed before they were read; resetting the projection", "last", f.p.Last(), "next", seq)
+	f.p.reset(f.p.created(), seq)
 	return errMissed
 }
 
 // skipToEnd moves the projection to the end that the stream had when the reading began, if no
 // message is left before it.
-func (s *Service) skipToEnd(ctx context.Context, g gapCheck) error {
-	if !s.endsBefore(ctx, s.projection.last()+1) {
+func (f *follower) skipToEnd(ctx context.Context, g gapCheck) error {
+	if !f.p.AtEnd(ctx) {
 		return nil // a message is left
 	}
 	if !g.fromStart {
-		return s.missed(g.end)
+		return f.missed(g.end)
 	}
-	s.projection.skipTo(g.end)
+	f.p.skipTo(g.end)
 	return nil
 }

@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"slices"
@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// dedupeFor is the minimum time for which the id of a command is remembered: the same as in
-// JetStream.
-const dedupeFor = dedupeWindow
+// DedupeFor is the minimum time for which the id of a command is remembered. The stream must
+// remember ids for the same time.
+const DedupeFor = 2 * time.Minute
 
 // clockSkew is the allowed difference between the clocks of the server and of this service.
 const clockSkew = 10 * time.Minute
 
 // dedupe remembers the ids of recently committed commands, so that a command that is sent again
 // gets its first result. It remembers them in generations, so that forgetting is cheap: a
-// generation takes the ids of one dedupeFor, and is dropped as a whole one dedupeFor later.
+// generation takes the ids of one DedupeFor, and is dropped as a whole one DedupeFor later.
 type dedupe struct{ generations []generation } // oldest first
 
 type generation struct {
@@ -25,10 +25,10 @@ type generation struct {
 
 func (d *dedupe) add(id string, seq uint64, stored time.Time) {
 	now := time.Now()
-	if now.Sub(stored) > dedupeFor+clockSkew {
+	if now.Sub(stored) > DedupeFor+clockSkew {
 		return
 	}
-	if n := len(d.generations); n == 0 || now.Sub(d.generations[n-1].since) > dedupeFor {
+	if n := len(d.generations); n == 0 || now.Sub(d.generations[n-1].since) > DedupeFor {
 		d.begin(now, make(map[string]uint64))
 	}
 	d.generations[len(d.generations)-1].seqs[strings.Clone(id)] = seq // the id is part of the headers, which must not stay in memory
@@ -42,7 +42,7 @@ func (d *dedupe) begin(now time.Time, seqs map[string]uint64) {
 
 // expire drops the generations whose newest ids are old enough.
 func (d *dedupe) expire(now time.Time) {
-	for len(d.generations) > 0 && now.Sub(d.generations[0].since) > 2*dedupeFor {
+	for len(d.generations) > 0 && now.Sub(d.generations[0].since) > 2*DedupeFor {
 		d.generations = d.generations[1:]
 	}
 }

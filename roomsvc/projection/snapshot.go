@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"bufio"
@@ -78,19 +78,19 @@ var errStreamChanged = errors.New("the projection was reset meanwhile")
 
 // snapshotWriter writes one snapshot.
 type snapshotWriter struct {
-	p      *projection
+	p      *Projection
 	resets int
 	batch  int // rooms in a frame
 	head   snapshotHead
 	tail   snapshotTail
 }
 
-func (p *projection) newSnapshot() *snapshotWriter {
+func newSnapshot(p *Projection) *snapshotWriter {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return &snapshotWriter{
 		p: p, resets: p.resets, batch: frameRoomsMax,
-		head: snapshotHead{Format: snapshotFormat, Stream: p.stream, Seq: p.consumed},
+		head: snapshotHead{Format: snapshotFormat, Stream: p.stream, Seq: p.progress.consumed},
 	}
 }
 
@@ -102,7 +102,7 @@ func (s *snapshotWriter) write(ctx context.Context, w io.Writer) error {
 	if err := s.rooms(&out); err != nil {
 		return err
 	}
-	if err := s.p.awaitSeq(ctx, s.p.highest()); err != nil {
+	if err := s.p.AwaitSeq(ctx, s.p.Highest()); err != nil {
 		return err
 	}
 	remembered, err := s.end()
@@ -132,7 +132,7 @@ func (s *snapshotWriter) rooms(out *frameWriter) error {
 	s.p.mu.RLock()
 	defer s.p.mu.RUnlock()
 	var frame, state []byte
-	for id, r := range s.p.rooms {
+	for id, r := range s.p.rooms.byID {
 		if s.p.resets != s.resets {
 			return errStreamChanged
 		}
@@ -169,9 +169,10 @@ func (s *snapshotWriter) end() ([]generation, error) {
 	if s.p.resets != s.resets {
 		return nil, errStreamChanged
 	}
-	s.tail.Seq, s.tail.ID, s.tail.Stored, s.tail.Quarantined = s.p.consumed, s.p.newest.id, s.p.newest.stored, s.p.quarantined
-	s.tail.Purged = s.p.purged
-	return s.p.dedupe.freeze(), nil
+	read := &s.p.progress
+	s.tail.Seq, s.tail.ID, s.tail.Stored, s.tail.Quarantined = read.consumed, read.newest.id, read.newest.stored, read.quarantined
+	s.tail.Purged = read.purged
+	return s.p.rooms.dedupe.freeze(), nil
 }
 
 // errDamaged is returned for a snapshot that is not as it was written.
@@ -180,7 +181,7 @@ var errDamaged = errors.New("it is damaged")
 // readSnapshot reads a snapshot to its end and makes a projection from it. It returns errDamaged
 // unless every byte is as it was written, and an error if the format is unknown. Its memory use is
 // a small multiple of the bytes that it could read.
-func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
+func readSnapshot(r io.Reader) (*Projection, snapshotTail, error) {
 	in := frameReader{r: bufio.NewReaderSize(r, frameBytes), sum: sha256.New()}
 	var head snapshotHead
 	if kind, payload := in.next(); kind != frameHead || json.Unmarshal(payload, &head) != nil {
@@ -197,7 +198,7 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 		case frameRooms:
 			for len(payload) > 0 && in.err == nil {
 				var seq uint64
-				seq, payload = in.room(p, payload)
+				seq, payload = in.room(&p.rooms, payload)
 				highest = max(highest, seq)
 			}
 		case frameCommands:
@@ -212,20 +213,21 @@ func readSnapshot(r io.Reader) (*projection, snapshotTail, error) {
 			if err := in.end(); err != nil {
 				return nil, tail, err
 			}
-			if len(p.rooms) != tail.Rooms || p.sum != tail.Sum || highest > tail.Seq || head.Seq > tail.Seq {
+			if len(p.rooms.byID) != tail.Rooms || p.rooms.sum != tail.Sum || highest > tail.Seq || head.Seq > tail.Seq {
 				return nil, tail, fmt.Errorf("%w: its content does not match its tail", errDamaged)
 			}
-			p.consumed, p.committed = head.Seq, tail.Seq
-			p.newest = stamp{tail.ID, tail.Stored}
-			p.quarantined, p.counted = tail.Quarantined, tail.Seq
-			p.dedupe.begin(time.Now(), commands)
+			p.progress = progress{
+				consumed: head.Seq, committed: tail.Seq, newest: stamp{tail.ID, tail.Stored},
+				quarantined: tail.Quarantined, counted: tail.Seq,
+			}
+			p.rooms.dedupe.begin(time.Now(), commands)
 			if head.Format < snapshotFormat {
-				for _, state := range p.rooms {
+				for _, state := range p.rooms.byID {
 					state.NotBefore(tail.Stored)
 				}
 			}
-			p.index()
-			p.recall()
+			p.rooms.index()
+			p.rooms.recall()
 			return p, tail, nil
 		default:
 			return nil, snapshotTail{}, errors.Join(in.err, fmt.Errorf("%w: unexpected frame of kind %q", errDamaged, kind))
@@ -295,19 +297,19 @@ func (f *frameReader) next() (kind byte, payload []byte) {
 	return start[0], f.payload.Bytes()
 }
 
-// room adds the first room of the frame to the projection. It returns the sequence of the room and
+// room adds the first room of the frame to the rooms. It returns the sequence of the room and
 // the rest of the frame.
-func (f *frameReader) room(p *projection, frame []byte) (seq uint64, rest []byte) {
+func (f *frameReader) room(r *rooms, frame []byte) (seq uint64, rest []byte) {
 	name, frame, ok := takeText(frame)
 	state, frame, ok2 := takeText(frame)
 	id := string(name)
 	s, err := rules.DecodeState(id, state)
-	if !ok || !ok2 || err != nil || !room.IsToken(id) || s.Seq == 0 || p.rooms[id] != nil {
+	if !ok || !ok2 || err != nil || !room.IsToken(id) || s.Seq == 0 || r.byID[id] != nil {
 		f.err = errors.Join(fmt.Errorf("%w: room %q", errDamaged, id), err)
 		return 0, nil
 	}
-	p.rooms[id] = s
-	p.sum += s.Hash(id)
+	r.byID[id] = s
+	r.sum += s.Hash(id)
 	return s.Seq, frame
 }
 

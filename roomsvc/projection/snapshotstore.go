@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"context"
@@ -21,19 +21,20 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// snapshots is the object store with the snapshot of the projection, shared by all services. This
+// Snapshots is the object store with the snapshot of the projection, shared by all services. This
 // package writes and reads objects part by part, in the format of the object store. The client of
 // the store sends all parts at once, ahead of other messages on the connection, and waits for
 // missing parts until its timeout.
-type snapshots struct {
+type Snapshots struct {
 	js       jetstream.JetStream
 	busy     chan struct{} // held while a snapshot is written
 	restored uint64        // the sequence of the snapshot that the service started from
 	refused  string        // the id of an object that was unusable
 }
 
-func newSnapshots(js jetstream.JetStream) *snapshots {
-	return &snapshots{js: js, busy: make(chan struct{}, 1)}
+// NewSnapshots returns the store. Its stream need not exist.
+func NewSnapshots(js jetstream.JetStream) *Snapshots {
+	return &Snapshots{js: js, busy: make(chan struct{}, 1)}
 }
 
 // stored is the metadata of the object, and the sequence of the message that has it.
@@ -46,7 +47,7 @@ type stored struct {
 var errNoSnapshot = errors.New("there is no snapshot")
 
 // current returns the current object. With errNoSnapshot it still returns the sequence.
-func (s *snapshots) current(ctx context.Context) (stored, error) {
+func (s *Snapshots) current(ctx context.Context) (stored, error) {
 	var is stored
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -69,8 +70,17 @@ func (s *snapshots) current(ctx context.Context) (stored, error) {
 	return is, nil
 }
 
+// End returns the sequence of the stream up to which the current snapshot goes; 0 if there is none.
+func (s *Snapshots) End(ctx context.Context) (uint64, error) {
+	is, err := s.current(ctx)
+	if errors.Is(err, errNoSnapshot) {
+		return 0, nil
+	}
+	return is.end(), err
+}
+
 // covers returns the sequence of the snapshot in the object, 0 if this service could not use it.
-func (s *snapshots) covers(object stored, head snapshotHead) uint64 {
+func (s *Snapshots) covers(object stored, head snapshotHead) uint64 {
 	stream, _ := time.Parse(time.RFC3339Nano, object.Metadata[metaStream])
 	if object.NUID == s.refused || !stream.Equal(head.Stream) {
 		return 0
@@ -85,8 +95,8 @@ func (s stored) end() uint64 {
 	return seq
 }
 
-// discard removes every snapshot.
-func (s *snapshots) discard(ctx context.Context) error {
+// Discard removes every snapshot.
+func (s *Snapshots) Discard(ctx context.Context) error {
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
@@ -115,7 +125,7 @@ type upload struct {
 	digest hash.Hash
 }
 
-func (s *snapshots) newObject(ctx context.Context, head snapshotHead) *upload {
+func (s *Snapshots) newObject(ctx context.Context, head snapshotHead) *upload {
 	return &upload{ctx: ctx, js: s.js, digest: sha256.New(), info: jetstream.ObjectInfo{
 		Bucket: subjects.Snapshots,
 		NUID:   nuid.Next(),
@@ -167,7 +177,7 @@ func (u *upload) replace(there stored) error {
 
 // remove deletes the parts of an object that was replaced or not finished. After a failure sweep
 // deletes them later.
-func (s *snapshots) remove(ctx context.Context, id string) {
+func (s *Snapshots) remove(ctx context.Context, id string) {
 	if id == "" {
 		return
 	}
@@ -185,7 +195,7 @@ const removeTimeout = time.Second
 const unfinishedFor = time.Hour
 
 // sweep deletes the parts of objects whose writers died.
-func (s *snapshots) sweep(ctx context.Context, current string, unfinishedFor time.Duration) {
+func (s *Snapshots) sweep(ctx context.Context, current string, unfinishedFor time.Duration) {
 	// gofail: var sweepAtOnce struct{}
 	// unfinishedFor = 0
 	stream, err := s.js.Stream(ctx, subjects.SnapshotsStream)
@@ -211,7 +221,7 @@ type parts struct {
 	rest []byte
 }
 
-func (s *snapshots) read(ctx context.Context, id string) *parts {
+func (s *Snapshots) read(ctx context.Context, id string) *parts {
 	var p parts
 	p.next, p.stop = iter.Pull2(bus.Read(ctx, s.js, subjects.SnapshotsStream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subjects.SnapshotParts(id)},

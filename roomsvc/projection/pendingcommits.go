@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"bytes"
@@ -26,7 +26,13 @@ type sentEvent struct {
 	body    []byte
 }
 
-// add adds an event that is about to be published.
+// AddPending adds an event that is about to be published. The caller calls remove once the outcome
+// of the publish is known, after Commit if it was stored.
+func (p *Projection) AddPending(e room.Event, subject string, body []byte) (remove func()) {
+	p.pending.add(e, subject, body)
+	return func() { p.pending.remove(e.ID) }
+}
+
 func (p *pendingCommits) add(e room.Event, subject string, body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

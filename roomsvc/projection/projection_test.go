@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"log/slog"
@@ -18,7 +18,7 @@ import (
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // read lets a projection consume events of a room, a minute apart, from a sequence on.
-func read(t *testing.T, p *projection, first, expected uint64, roomID string, types ...room.EventType) {
+func read(t *testing.T, p *Projection, first, expected uint64, roomID string, types ...room.EventType) {
 	t.Helper()
 	for n, typ := range types {
 		seq := first + uint64(n)
@@ -38,9 +38,9 @@ func TestProjection_UnavailableWhileStreamIsReadAgain(t *testing.T) {
 	read(t, p, 1, 0, "r", room.EventCreate)
 	p.reset(time.Time{}, 2)
 	ask := func() []error {
-		_, err1 := p.room("r")
-		_, err2 := p.roomsAfter("", 10)
-		_, err3 := p.membersAfter("r", "", 10)
+		_, err1 := p.Room("r")
+		_, err2 := p.RoomsAfter("", 10)
+		_, err3 := p.MembersAfter("r", "", 10)
 		return []error{err1, err2, err3}
 	}
 	for _, err := range ask() {
@@ -72,19 +72,19 @@ func TestDeletions_DueInOrder(t *testing.T) {
 		"old enough":     {noon.Add(2*time.Minute + 1), 2, true},
 		"needed by some": {late, 1, false},
 	} {
-		d, due := p.due(c.before, c.floor)
+		d, due := p.Due(c.before, c.floor)
 		assert.Equal(t, c.due, due, name)
-		assert.Equal(t, deletion{"a", 2, noon.Add(2 * time.Minute)}, d, name)
+		assert.Equal(t, Deletion{"a", 2, noon.Add(2 * time.Minute)}, d, name)
 	}
-	first, _ := p.due(late, 9)
-	p.removed(first)
-	second, due := p.due(late, 9)
+	first, _ := p.Due(late, 9)
+	p.Removed(first)
+	second, due := p.Due(late, 9)
 	require.True(t, due)
-	assert.Equal(t, "b", second.room)
-	p.removed(second)
-	_, due = p.due(late, 9)
+	assert.Equal(t, "b", second.Room)
+	p.Removed(second)
+	_, due = p.Due(late, 9)
 	assert.False(t, due)
-	assert.Empty(t, p.rooms)
+	assert.Empty(t, p.rooms.byID)
 }
 
 // An event that this service has committed comes again from the stream.
@@ -92,30 +92,30 @@ func TestDeletions_NotDueBeforeRead(t *testing.T) {
 	t.Parallel()
 	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "r", room.EventCreate)
-	p.commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
-	_, due := p.due(noon.Add(time.Hour), math.MaxUint64)
+	p.Commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
+	_, due := p.Due(noon.Add(time.Hour), math.MaxUint64)
 	assert.False(t, due)
 	p.skipTo(2)
-	_, due = p.due(noon.Add(time.Hour), math.MaxUint64)
+	_, due = p.Due(noon.Add(time.Hour), math.MaxUint64)
 	assert.True(t, due)
 }
 
 // Only a room whose last event is the deletion is dropped.
 func TestDeletions_RecreatedRoomIsKept(t *testing.T) {
 	t.Parallel()
-	gone := deletion{"r", 2, noon.Add(2 * time.Minute)}
-	for name, goOn := range map[string]func(*testing.T, *projection){
-		"created again":     func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate) },
-		"deleted once more": func(t *testing.T, p *projection) { read(t, p, 3, 2, "r", room.EventCreate, room.EventDelete) },
-		"foreign message":   func(_ *testing.T, p *projection) { p.quarantine(room.Event{Room: "r", Seq: 3}, noon) },
+	gone := Deletion{"r", 2, noon.Add(2 * time.Minute)}
+	for name, goOn := range map[string]func(*testing.T, *Projection){
+		"created again":     func(t *testing.T, p *Projection) { read(t, p, 3, 2, "r", room.EventCreate) },
+		"deleted once more": func(t *testing.T, p *Projection) { read(t, p, 3, 2, "r", room.EventCreate, room.EventDelete) },
+		"foreign message":   func(_ *testing.T, p *Projection) { p.quarantine(room.Event{Room: "r", Seq: 3}, noon) },
 	} {
 		p := newProjection(time.Time{})
 		read(t, p, 1, 0, "r", room.EventCreate, room.EventDelete)
 		goOn(t, p)
-		before := p.rooms["r"]
+		before := p.rooms.byID["r"]
 		was := *before
-		p.removed(gone)
-		after := p.rooms["r"]
+		p.Removed(gone)
+		after := p.rooms.byID["r"]
 		require.NotNil(t, after, name)
 		assert.Equal(t, was, *after, name)
 	}
@@ -157,17 +157,19 @@ func (m bodiless) Data() []byte         { return nil }
 // The commit may be known before the message is read.
 func TestProjection_ForeignMessageBeforeCommitIsQuarantined(t *testing.T) {
 	t.Parallel()
-	s := &Service{projection: newProjection(time.Time{}), log: slog.New(slog.DiscardHandler)}
-	read(t, s.projection, 1, 0, "r", room.EventCreate)
-	s.projection.commit(room.Event{
+	p := newProjection(time.Time{})
+	p.cfg.Logger = slog.New(slog.DiscardHandler)
+	f := &follower{p}
+	read(t, p, 1, 0, "r", room.EventCreate)
+	p.Commit(room.Event{
 		ID: "j", Type: room.EventUserJoin, Room: "r", Time: noon, Seq: 3, Expected: 1, Version: 2,
 		Data: room.Data{Room: room.Room{ID: "r"}, JoiningUser: &room.User{ID: "alice"}},
 	})
-	s.consume(bodiless{subject: subjects.Post(room.EventUserJoin, "r")}, &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: 2}})
-	s.consume(bodiless{subject: subjects.Post(room.EventUserJoin, "r"), headers: nats.Header{subjects.ID: {"j"}}}, &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: 3}})
-	c := s.projection.counts()
-	assert.Equal(t, uint64(1), c.quarantined)
-	assert.Equal(t, uint64(3), c.seq)
+	f.consume(bodiless{subject: subjects.Post(room.EventUserJoin, "r")}, &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: 2}})
+	f.consume(bodiless{subject: subjects.Post(room.EventUserJoin, "r"), headers: nats.Header{subjects.ID: {"j"}}}, &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: 3}})
+	c := p.Stats()
+	assert.Equal(t, uint64(1), c.Quarantined)
+	assert.Equal(t, uint64(3), c.LastSeq)
 }
 
 func TestProjection_PurgedCountSetBeforeFirstMessage(t *testing.T) {
@@ -176,9 +178,9 @@ func TestProjection_PurgedCountSetBeforeFirstMessage(t *testing.T) {
 	p.notePurged(3)
 	p.quarantine(room.Event{Seq: 5}, streamMade)
 	p.notePurged(4)
-	assert.Equal(t, new(uint64(3)), p.purged, "what was purged since has been read")
+	assert.Equal(t, new(uint64(3)), p.progress.purged, "what was purged since has been read")
 	p.reset(streamMade, 0)
-	assert.Nil(t, p.purged)
+	assert.Nil(t, p.progress.purged)
 	p.notePurged(4)
-	assert.Equal(t, new(uint64(4)), p.purged)
+	assert.Equal(t, new(uint64(4)), p.progress.purged)
 }

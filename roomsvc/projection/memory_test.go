@@ -1,4 +1,4 @@
-package roomsvc
+package projection
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 
 // fed is a projection that reads encoded events.
 type fed struct {
-	p   *projection
+	p   *Projection
 	seq uint64
 }
 
@@ -45,7 +45,7 @@ func (f *fed) create(b *testing.B, n, members int, user func(int) room.User) {
 	}
 	f.consume(b, room.Event{Type: room.EventCreate, Room: data.Room.ID, Version: 1, Data: data})
 	for m := members / 2; m < members; m++ {
-		s := f.p.rooms[data.Room.ID]
+		s := f.p.rooms.byID[data.Room.ID]
 		f.consume(b, room.Event{
 			Type: room.EventUserJoin, Room: data.Room.ID, Expected: s.Seq, Version: s.Room.Version + 1,
 			Data: room.Data{Room: data.Room, JoiningUser: new(user(m))},
@@ -55,7 +55,7 @@ func (f *fed) create(b *testing.B, n, members int, user func(int) room.User) {
 
 func (f *fed) remove(b *testing.B, n int) {
 	r := benchRoom(n)
-	s := f.p.rooms[r.ID]
+	s := f.p.rooms.byID[r.ID]
 	f.consume(b, room.Event{Type: room.EventDelete, Room: r.ID, Expected: s.Seq, Version: s.Room.Version + 1, Data: room.Data{Room: r}})
 }
 
