@@ -119,7 +119,7 @@ func (g *grown) reads(b *testing.B) {
 		} {
 			at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == r.endpoint })
 			began := time.Now()
-			_, _, err := endpoints[at].Serve(&nats.Msg{Data: []byte(r.request)}, began)
+			_, _, err := endpoints[at].Arrive(&nats.Msg{Data: []byte(r.request)}, began)()
 			took[r.name] = append(took[r.name], time.Since(began))
 			require.NoError(b, err)
 		}
