@@ -10,7 +10,7 @@ import (
 type Deletion struct {
 	Room string
 	Seq  uint64
-	At   time.Time
+	at   time.Time
 }
 
 // deletions are roughly in the order of their sequences: a deletion that this service has committed
@@ -27,7 +27,7 @@ func (p *Projection) Due(before time.Time, floor uint64) (Deletion, bool) {
 		return Deletion{}, false
 	}
 	d := p.rooms.deletions[0]
-	return d, d.At.Before(before) && d.Seq <= min(floor, p.progress.consumed)
+	return d, d.at.Before(before) && d.Seq <= min(floor, p.progress.consumed)
 }
 
 // Removed records that the history of a deleted room has left the stream.

@@ -7,6 +7,7 @@
 //
 //	projection.go      the rooms and how far the stream is read
 //	follower.go        reads the stream; gapcheck.go checks for removed events
+//	catchup.go         waits for everything that the stream has now
 //	rooms.go           the state of all rooms; deletions.go lists the deleted ones
 //	progress.go        how far the stream is read, and waiting for a sequence
 //	queries.go         rooms, pages of rooms and pages of members

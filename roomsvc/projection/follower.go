@@ -154,8 +154,8 @@ func (f *follower) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	}
 }
 
-// ErrReconnected is the reason to read again after a lost connection: the server or the stream may
-// have been replaced.
+// ErrReconnected is passed to [Observer.ReadFailed] after a lost connection is back. The stream is
+// then read again, since the server or the stream may have been replaced.
 var ErrReconnected = errors.New("the connection was lost and is back")
 
 // resetIfRecreated checks whether the stream is the one that the projection was read from. A

@@ -28,7 +28,8 @@ type Config struct {
 	Reconnected <-chan nats.Status
 	// AckWait is how long one request to JetStream may take.
 	AckWait time.Duration
-	// SnapshotEvery is the number of events after which a snapshot is written; negative: never.
+	// SnapshotEvery is the number of events after which a snapshot is written; negative: only
+	// [Snapshots.TakeLast] writes one.
 	SnapshotEvery int
 	// EnsureSnapshots creates the bucket of snapshots if it is missing.
 	EnsureSnapshots func(context.Context) error

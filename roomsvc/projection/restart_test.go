@@ -31,9 +31,9 @@ func (r *reads) add(call string) {
 	r.calls = append(r.calls, call)
 }
 
-func (r *reads) StreamFound()                       { r.add("found") }
-func (r *reads) ReadStarted()                       { r.add("started") }
-func (r *reads) ReadFailed(reading bool, err error) { r.add("failed: " + err.Error()) }
+func (r *reads) StreamFound()                 { r.add("found") }
+func (r *reads) ReadStarted()                 { r.add("started") }
+func (r *reads) ReadFailed(_ bool, err error) { r.add("failed: " + err.Error()) }
 
 // server is a NATS server with the streams of a projection.
 type server struct {
