@@ -21,7 +21,7 @@ func report(w io.Writer, err error, c *cobra.Command) {
 	says := inOneLine(err)
 	var incomplete *backup.IncompleteError
 	if errors.Is(err, context.Canceled) && !errors.As(err, &incomplete) {
-		says = "interrupted" // the operation that was interrupted does not matter
+		says, isCoded = "interrupted", false // the operation that was interrupted does not matter
 	}
 	if f := c.Flag("json"); f != nil && f.Value.String() == "true" {
 		var object any = e

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -140,4 +141,12 @@ func TestUserValue(t *testing.T) {
 		require.ErrorContains(t, u.Set(given), says)
 		assert.Equal(t, "before", u.ID)
 	}
+}
+
+func TestReport_InterruptedCommandShowsNoVerdicts(t *testing.T) {
+	t.Parallel()
+	denied := &room.Error{Code: room.CodePrevented, CommandID: "id", Apps: []room.AppOutcome{{App: "guard", Outcome: room.Denied}}}
+	var stderr strings.Builder
+	report(&stderr, errors.Join(context.Canceled, denied), &cobra.Command{})
+	assert.Equal(t, "roombus: interrupted\n", stderr.String())
 }

@@ -121,7 +121,7 @@ func TestStartPage(t *testing.T) { //nolint:tparallel // one block after the oth
 	p.is("go run ./examples/httpfront\n")
 	requests := p.next()
 	t.Run("HTTP front", func(t *testing.T) { sendRequests(t, url, requests) })
-	p.is("go test ./room ./subjects ./examples/...\n")
+	p.is("go test ./room/... ./subjects ./examples/...\n")
 	assert.Empty(t, p.blocks)
 }
 
