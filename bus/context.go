@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -56,8 +57,16 @@ func readContext(name string) (*savedContext, error) {
 			return nil, err
 		}
 	}
+	for name, secret := range map[string]string{"password": c.Password, "token": c.Token, "user_jwt": c.UserJWT, "user_seed": c.UserSeed} {
+		if reference.MatchString(secret) {
+			return nil, fmt.Errorf("its %s is a reference, which only the nats CLI reads: use the value, or a file of credentials", name)
+		}
+	}
 	return c, c.supported()
 }
+
+// reference matches a secret that the nats CLI would look up. Sent as it is, it would be refused without a hint.
+var reference = regexp.MustCompile(`^(?:(?:env|file|nsc|op)://|data:)`)
 
 // localPath expands variables and the home directory in a file path, as the nats CLI does.
 func localPath(path, home string) (string, error) {

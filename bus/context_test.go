@@ -77,6 +77,7 @@ func TestContext_Refused(t *testing.T) {
 		"nsc":     {`{"nsc":"nsc://op/acc/user"}`, "it has nsc, which only the nats CLI supports: use a file of credentials"},
 		"scheme":  {`{"creds":"op://vault/item"}`, "credentials by op://, which only the nats CLI reads: use a file"},
 		"proxy":   {`{"socks_proxy":"socks5://p"}`, "it has socks_proxy"},
+		"secret":  {`{"user":"u","password":"env://SECRET"}`, "its password is a reference, which only the nats CLI reads"},
 		"windows": {`{"windows_cert_store":"user"}`, "it has windows_cert_store"},
 	} {
 		saveContext(t, name, c.content)

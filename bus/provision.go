@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -74,25 +73,22 @@ func CheckStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 
 // JetStream error codes without a name in the client library.
 const (
-	// CodeNoPeers is returned when too few nodes are available for the copies of a stream. A node counts
-	// as offline for a moment after its start.
-	CodeNoPeers   jetstream.ErrorCode = 10005
+	// A node counts as offline for a moment after its start.
+	codeNoPeers   jetstream.ErrorCode = 10005 // too few nodes for the copies of a stream
 	codeNoCluster jetstream.ErrorCode = 10074 // several copies on a server outside a cluster
 )
 
 // PeersTimeout is how long to wait for nodes that may have just started.
 const PeersTimeout = 10 * time.Second
 
-// CreateStream creates a stream. It waits up to PeersTimeout for nodes that may have just started. It returns
-// ErrNoCluster if the stream needs several copies and the server is not part of a cluster.
+// NoPeers reports whether too few nodes were available for the copies of a stream. A retry within
+// PeersTimeout may find nodes that have just started.
+func NoPeers(err error) bool { return hasCode(err, codeNoPeers) }
+
+// CreateStream creates a stream. It returns ErrNoCluster if the stream needs several copies and the
+// server is not part of a cluster.
 func CreateStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
-	_, err := backoff.Retry(ctx, func() (jetstream.Stream, error) {
-		stream, err := js.CreateStream(ctx, cfg)
-		if err != nil && !hasCode(err, CodeNoPeers) {
-			err = backoff.Permanent(err)
-		}
-		return stream, err
-	}, backoff.WithMaxElapsedTime(PeersTimeout))
+	_, err := js.CreateStream(ctx, cfg)
 	if hasCode(err, codeNoCluster) {
 		err = ErrNoCluster
 	}

@@ -129,12 +129,15 @@ func (l *lane) begin(t *ticket) {
 		l.passing++
 		t.start()
 	}
-	if len(l.waiting) == 0 || l.decider != nil || l.waiting[0].before != nil {
+	if l.decider != nil {
 		return
 	}
-	l.decider = l.waiting[0]
-	l.waiting[0] = nil
-	l.waiting = l.waiting[1:]
+	first := slices.IndexFunc(l.waiting, func(t *ticket) bool { return t.before == nil })
+	if first < 0 {
+		return
+	}
+	l.decider = l.waiting[first]
+	l.waiting = slices.Delete(l.waiting, first, first+1)
 	if l.decider.came.Before(l.failedAt) { // its commit would fail in the same way
 		l.decider.blocked = l.storeErr
 	}

@@ -164,7 +164,8 @@ func (ls *lanes) sendAway(roomID string, t *ticket) {
 	ls.byRoom[roomID].sendAway(t)
 }
 
-// bringBack returns when it is the ticket's turn again. The error is that of wait.
+// bringBack returns when it is the ticket's turn again. The error is that of wait, or of code
+// unavailable if JetStream could not store the event of a command in front.
 func (ls *lanes) bringBack(ctx context.Context, roomID string, t *ticket) error {
 	if t == nil {
 		return nil
@@ -175,7 +176,13 @@ func (ls *lanes) bringBack(ctx context.Context, roomID string, t *ticket) error 
 	if !waits {
 		return nil
 	}
-	return ls.wait(ctx, roomID, t, nil)
+	if err := ls.wait(ctx, roomID, t, nil); err != nil {
+		return err
+	}
+	if t.blocked != nil {
+		return blocked(roomID, t.blocked)
+	}
+	return nil
 }
 
 // hasEarlierCopy reports whether the lane has an earlier ticket of the same command.

@@ -25,11 +25,12 @@ const (
 // the bucket.
 func (s *Service) provision(ctx context.Context) error {
 	var outage bus.Outage
+	began := time.Now()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		try, cancel := context.WithTimeout(ctx, provisionTry)
 		defer cancel()
 		err := s.open(try)
-		if err != nil && !bus.NotReady(err) {
+		if err != nil && !mayBecomeReady(err, time.Since(began)) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -44,6 +45,12 @@ func (s *Service) provision(ctx context.Context) error {
 	}
 	s.ensureOptional(ctx)
 	return nil
+}
+
+// mayBecomeReady reports whether to retry after the error. Nodes that have just started are awaited for
+// a shorter time than a leader, since there may be too few nodes for the copies.
+func mayBecomeReady(err error, waited time.Duration) bool {
+	return bus.NotReady(err) || bus.NoPeers(err) && waited < bus.PeersTimeout
 }
 
 func (s *Service) open(ctx context.Context) error {

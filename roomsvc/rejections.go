@@ -61,6 +61,7 @@ type recorder struct {
 	mu     sync.Mutex
 	outage bus.Outage
 	before uint64 // dropped when the last outage was logged as ended
+	seen   uint64 // dropped at the last check
 }
 
 type recording struct {
@@ -145,14 +146,16 @@ func (r *recorder) write(ctx context.Context, next recording) error {
 func (r *recorder) logLosses(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lost := r.dropped.Load() - r.before
-	if lost > 0 && r.outage.Failed(time.Now()) {
+	dropped := r.dropped.Load()
+	lost := dropped - r.before
+	if dropped > r.seen && r.outage.Failed(time.Now()) {
 		why := err
 		if why == nil {
 			why = errQueueFull
 		}
 		r.log.Warn("rejections are being lost", "stream", subjects.Rejections, "lost", lost, "error", why)
 	}
+	r.seen = dropped
 	if err != nil || len(r.queue) > 0 {
 		return
 	}

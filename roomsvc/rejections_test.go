@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -174,4 +175,23 @@ func TestRecorder_StopEndsWithContext(t *testing.T) {
 	assert.Less(t, time.Since(start), patience)
 	assert.Equal(t, uint64(5), r.dropped.Load())
 	assert.Contains(t, log.String(), "lost=5")
+}
+
+// A short loss that the pacing leaves out of the log is not logged later, when rejections are recorded.
+func TestRecorder_LossIsNotLoggedAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		r := newRecorder(nil, time.Second, 1, slog.New(slog.NewTextHandler(&out, nil)))
+		for range 10 {
+			r.dropped.Add(1)
+			r.logLosses(errors.New("down"))
+			r.logLosses(nil)
+		}
+		before := out.String()
+		assert.Contains(t, before, "rejections are being lost")
+		time.Sleep(time.Hour)
+		r.logLosses(nil)
+		assert.Equal(t, before, out.String())
+	})
 }

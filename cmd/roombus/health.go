@@ -94,6 +94,12 @@ func (h *health) run(c *cobra.Command) error {
 		return denied(nc, err)
 	}
 	services := healthOf(stats, h.host)
+	if len(services) == 0 && h.host != "" { // services on other hosts may have answered faster
+		if stats, err = bus.StatsWithin(ctx, nc, subjects.Service, h.conn.timeout); err != nil {
+			return denied(nc, err)
+		}
+		services = healthOf(stats, h.host)
+	}
 	if err := h.show(c.OutOrStdout(), services); err != nil {
 		return err
 	}

@@ -99,10 +99,15 @@ func (t *transfer) begin(ctx context.Context, name string, request []byte) (stri
 		var refused *jetstream.APIError
 		switch {
 		case !errors.As(err, &refused):
-		case refused.ErrorCode == bus.CodeNoPeers:
+		case bus.NoPeers(err):
 			return "", err
 		case refused.ErrorCode == streamExists && t.replace:
-			_ = t.js.DeleteStream(ctx, name) // if it fails, so does the next try
+			if running := t.noServices(ctx); running != nil { // a service may have created the stream since
+				return "", backoff.Permanent(running)
+			}
+			if t.js.DeleteStream(ctx, name) == nil { // otherwise the next attempt fails as well
+				t.replaced = append(t.replaced, name)
+			}
 			return "", err
 		}
 		return "", backoff.Permanent(err)

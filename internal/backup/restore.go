@@ -60,9 +60,11 @@ func Restore(ctx context.Context, cfg Config, copies int, force bool) (*Restored
 			return nil, &IncompleteError{Err: fmt.Errorf("removing stream %s: %w", name, err)}
 		}
 	}
-	if err := t.loadAll(ctx, m, copies); err != nil {
+	err = t.loadAll(ctx, m, copies)
+	r.Replaced = append(r.Replaced, t.replaced...)
+	if err != nil {
 		var incomplete *IncompleteError
-		if errors.As(err, &incomplete) && incomplete.Partly == "" && len(incomplete.Restored)+len(exist) == 0 {
+		if errors.As(err, &incomplete) && incomplete.Partly == "" && len(incomplete.Restored)+len(r.Replaced) == 0 {
 			return nil, incomplete.Err // nothing has changed
 		}
 		return nil, err

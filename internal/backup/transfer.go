@@ -40,6 +40,8 @@ type transfer struct {
 	js      jetstream.JetStream
 	jsm     *jsm.Manager
 	replace bool // existing streams are replaced
+	// replaced lists the streams that were removed because they appeared during the restore.
+	replaced []string
 }
 
 func newTransfer(c Config) (*transfer, error) {

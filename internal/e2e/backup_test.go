@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -356,7 +357,7 @@ func TestRestore_StreamThatAppearsMeanwhileIsReplaced(t *testing.T) {
 	s, dir := backedUp(t)
 	stop(t, s.service)
 	var once sync.Once
-	_, err := backup.Restore(t.Context(), backup.Config{Conn: lasting(t, s), Dir: dir, Progress: func(what string, _, _ uint64) {
+	restored, err := backup.Restore(t.Context(), backup.Config{Conn: lasting(t, s), Dir: dir, Progress: func(what string, _, _ uint64) {
 		if what == subjects.AppsStream {
 			once.Do(func() {
 				_, err := s.JS.CreateStream(t.Context(), jetstream.StreamConfig{Name: subjects.Events})
@@ -365,6 +366,7 @@ func TestRestore_StreamThatAppearsMeanwhileIsReplaced(t *testing.T) {
 		}
 	}}, 1, true)
 	require.NoError(t, err)
+	assert.Equal(t, 2, strings.Count(strings.Join(restored.Replaced, " "), subjects.Events), "before and during the restore")
 	s.serve()
 	assert.Equal(t, 1, s.figures().Rooms)
 }
