@@ -190,7 +190,7 @@ func TestRecorder_LossIsNotLoggedAfterItsEnd(t *testing.T) {
 		}
 		before := out.String()
 		assert.Contains(t, before, "rejections are being lost")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		r.logLosses(nil)
 		assert.Equal(t, before, out.String())
 	})
