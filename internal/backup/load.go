@@ -26,6 +26,8 @@ const (
 	interestTimeout = 10 * time.Second
 
 	streamExists jetstream.ErrorCode = 10130 // the server's code
+
+	beginTimeout = 6 * time.Second // for the answer to a restore request
 )
 
 // load restores a stream from a folder. The client library's own function cannot be interrupted,
@@ -85,21 +87,27 @@ func (t *transfer) load(ctx context.Context, name, dir string, d description) er
 // begin requests the restore of a stream and returns the subject for its parts. A node that has
 // just started may count as offline for a moment, and then too few nodes are available for the
 // copies. An interrupted restore may end after the existing streams were removed and leave its
-// stream behind: that stream is removed too.
+// stream behind: that stream is removed too. Nodes that have just started may lose the answer to the request;
+// the server ends a restore that gets no part for 5 s.
 func (t *transfer) begin(ctx context.Context, name string, request []byte) (string, error) {
+	started := time.Now()
 	return backoff.Retry(ctx, func() (string, error) {
 		var begun api.JSApiStreamRestoreResponse
-		if err := t.ask(ctx, fmt.Sprintf(api.JSApiStreamRestoreT, name), request, requestTimeout, &begun); err != nil {
+		err := t.ask(ctx, fmt.Sprintf(api.JSApiStreamRestoreT, name), request, beginTimeout, &begun)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return "", err
+		}
+		if err != nil {
 			return "", backoff.Permanent(err)
 		}
 		if !begun.IsError() {
 			return begun.DeliverSubject, nil
 		}
-		err := asJetStream(begun.ToError())
+		err = asJetStream(begun.ToError())
 		var refused *jetstream.APIError
 		switch {
 		case !errors.As(err, &refused):
-		case bus.NoPeers(err):
+		case bus.NoPeers(err) && time.Since(started) < bus.PeersTimeout:
 			return "", err
 		case refused.ErrorCode == streamExists && t.replace:
 			if running := t.noServices(ctx); running != nil { // a service may have created the stream since
@@ -111,7 +119,7 @@ func (t *transfer) begin(ctx context.Context, name string, request []byte) (stri
 			return "", err
 		}
 		return "", backoff.Permanent(err)
-	}, backoff.WithMaxElapsedTime(bus.PeersTimeout))
+	}, backoff.WithMaxElapsedTime(requestTimeout))
 }
 
 // ask sends a request and reads the reply, if it has a body.

@@ -136,7 +136,7 @@ func TestCLIExplain(t *testing.T) {
 func TestCLIExplainsABlockAndAnAbort(t *testing.T) {
 	t.Parallel()
 	_, c := refusals(t)
-	assert.Regexp(t, `\n    gone +PreRoomUserJoined +unavailable [\d.]+ ms  "no live worker"\n  = blocked by gone, essential_app_unavailable: no live worker\n$`, c.ok("explain", "c2"))
+	assert.Regexp(t, `\n    gone +PreRoomUserJoined +(unavailable|timed_out) +[\d.]+ ms  "(no live worker|no verdict within \d+ ms)"\n  = blocked by gone, essential_app_unavailable: (no live worker|no verdict within \d+ ms)\n$`, c.ok("explain", "c2"))
 
 	b := harness.New(t, roomsvc.Config{MaxConflicts: 1})
 	b.Create(t, "r")
