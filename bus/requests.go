@@ -43,6 +43,9 @@ type Reply struct {
 const (
 	firstPersist = 5 * time.Millisecond
 	maxPersist   = 100 * time.Millisecond
+	// lastPersist is the least time left for another attempt. Without a reply to it the request would end as
+	// timed out, although there are no responders.
+	lastPersist = 25 * time.Millisecond
 )
 
 // Requests is a set of requests in flight. It is not safe for concurrent use.
@@ -261,6 +264,9 @@ func (g *Requests) receive(r received) {
 	case len(q.tokens) > 0: // another attempt is in flight
 	case q.Persist:
 		q.next, g.timerStale = r.at.Add(q.wait()), true
+		if q.ends.Sub(q.next) < lastPersist {
+			q.next = time.Time{}
+		}
 	case q.retry != "": // another worker may reply to the retry
 	default:
 		msg, err := q.unanswered()
