@@ -11,9 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/subjects"
 )
 
 // apps is the registry: the registrations in the bucket. It watches the bucket, so that every
@@ -27,69 +25,42 @@ type apps struct {
 	mu       sync.Mutex
 	created  time.Time // when the bucket was that the entries are from
 	entries  map[string]entry
-	stats    map[callKind]*hookStats
 	revision uint64        // of the bucket, read so far
 	complete bool          // the watch has delivered all initial entries
 	unknown  error         // why the entries may be stale
 	upTo     uint64        // the revision of the bucket's leader when the watch began
 	moved    chan struct{} // closed and replaced when revision, complete or upTo changes
-	schedule atomic.Pointer[schedule]
+	sorted   atomic.Pointer[[]room.Manifest]
+	// changed is called with the registrations after each change, while mu is locked.
+	changed func([]*room.Registration)
 }
 
 // entry is one app in the bucket.
 type entry struct {
-	registration room.Registration
-	data         []byte // the registration as it is stored
-	conditions   map[room.Interface]*condition.Condition
-	broken       error                       // why the conditions do not compile
-	breakers     map[room.Interface]*breaker // replaced when the registration changes
+	registration *room.Registration // nil if it is gone
+	data         []byte             // the registration as it is stored
 	revision     uint64
 	gone         bool
 }
 
-// callKind is the key of stats: an app and an interface.
-type callKind struct {
-	app   string
-	iface room.Interface
-}
-
-// schedule is derived from the registrations whenever one changes.
-type schedule struct {
-	apps   []room.Manifest // sorted
-	hooks  []*hook         // sorted
-	rounds map[room.EventType][]round
-}
-
-func newApps(kv jetstream.KeyValue, cfg Config) *apps {
-	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), stats: make(map[callKind]*hookStats), moved: make(chan struct{})}
-	a.reschedule()
+func newApps(kv jetstream.KeyValue, cfg Config, changed func([]*room.Registration)) *apps {
+	a := &apps{kv: kv, cfg: cfg, entries: make(map[string]entry), moved: make(chan struct{}), changed: changed}
+	a.publish()
 	return a
 }
 
-// rounds returns the rounds of apps to ask before an event, in order.
-func (a *apps) rounds(e room.EventType) []round { return a.schedule.Load().rounds[e] }
-
 // list returns every app, sorted.
-func (a *apps) list() []room.Manifest { return a.schedule.Load().apps }
-
-// hooks returns the hooks of every app, sorted by app.
-func (a *apps) hooks() []*hook { return a.schedule.Load().hooks }
-
-// revive lets the next command probe an app whose breakers are open.
-func (a *apps) revive(id string) {
-	for _, k := range a.hooks() {
-		if k.manifest.ID == id {
-			k.breaker.revive()
-		}
-	}
-}
+func (a *apps) list() []room.Manifest { return *a.sorted.Load() }
 
 // get returns a registered app.
 func (a *apps) get(id string) (room.Registration, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e, ok := a.entries[id]
-	return e.registration, ok && !e.gone
+	e := a.entries[id]
+	if e.registration == nil {
+		return room.Registration{}, false
+	}
+	return *e.registration, true
 }
 
 // wasRemoved reports whether the bucket has a deletion of the app.
@@ -183,7 +154,7 @@ func (a *apps) notify() {
 		known := len(a.entries)
 		maps.DeleteFunc(a.entries, func(_ string, e entry) bool { return e.revision == 0 })
 		if len(a.entries) < known {
-			a.reschedule()
+			a.publish()
 		}
 	}
 	close(a.moved)
@@ -219,7 +190,7 @@ func (a *apps) isOther(bucket *jetstream.StreamInfo) bool {
 
 // update applies a stored registration.
 func (a *apps) update(id string, data []byte, revision uint64) {
-	e, err := a.entry(id, data, revision)
+	e, err := newEntry(id, data, revision)
 	if err != nil {
 		a.cfg.Logger.Error("registration unusable; the app keeps its previous one", "app", id, "error", err)
 		a.advance(revision)
@@ -232,11 +203,6 @@ func (a *apps) update(id string, data []byte, revision uint64) {
 // back.
 func (a *apps) forget(id string, revision uint64) {
 	a.set(id, entry{revision: revision, gone: true})
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.entries[id].gone {
-		maps.DeleteFunc(a.stats, func(k callKind, _ *hookStats) bool { return k.app == id })
-	}
 }
 
 func decodeRegistration(data []byte) (room.Registration, error) {
@@ -247,8 +213,7 @@ func decodeRegistration(data []byte) (room.Registration, error) {
 	return r, r.Validate()
 }
 
-// entry decodes a registration and compiles its conditions.
-func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
+func newEntry(id string, data []byte, revision uint64) (entry, error) {
 	r, err := decodeRegistration(data)
 	if err != nil {
 		return entry{}, err
@@ -256,18 +221,7 @@ func (a *apps) entry(id string, data []byte, revision uint64) (entry, error) {
 	if r.ID != id {
 		return entry{}, fmt.Errorf("it is the registration of app %q", r.ID)
 	}
-	e := entry{registration: r, data: data, breakers: make(map[room.Interface]*breaker), revision: revision}
-	if e.conditions, e.broken = condition.CompileAll(r.Manifest); e.broken != nil {
-		// Another version of the service has accepted the registration. Skipping an essential app
-		// because of it would let through changes that the app may deny.
-		a.cfg.Logger.Error("conditions of app unusable; the app fails where it has one", "app", id, "error", e.broken)
-	}
-	for _, i := range r.Implements {
-		if i.Pre() {
-			e.breakers[i] = newBreaker(r.ID, i, a.cfg)
-		}
-	}
-	return e, nil
+	return entry{registration: &r, data: data, revision: revision}, nil
 }
 
 func (a *apps) set(id string, e entry) {
@@ -276,48 +230,21 @@ func (a *apps) set(id string, e entry) {
 	defer a.mu.Unlock()
 	if a.entries[id].revision < e.revision {
 		a.entries[id] = e
-		a.reschedule()
+		a.publish()
 	}
 }
 
-func (a *apps) reschedule() {
-	s := &schedule{apps: []room.Manifest{}, rounds: make(map[room.EventType][]round)}
+// publish makes the registrations known after a change.
+func (a *apps) publish() {
+	var registered []*room.Registration
+	manifests := []room.Manifest{}
 	for e := range maps.Values(a.entries) {
-		if !e.gone {
-			s.apps = append(s.apps, e.registration.Effective())
+		if e.registration != nil {
+			registered = append(registered, e.registration)
+			manifests = append(manifests, e.registration.Effective())
 		}
 	}
-	slices.SortFunc(s.apps, room.Manifest.Compare)
-	for _, m := range s.apps {
-		s.hooks = append(s.hooks, a.hooksOf(m, a.entries[m.ID])...)
-	}
-	for _, e := range room.EventTypes() {
-		s.rounds[e] = rounds(e, a.cfg.Budget, func(i room.Interface) []*hook {
-			return slices.DeleteFunc(slices.Clone(s.hooks), func(k *hook) bool { return k.iface != i })
-		})
-	}
-	a.schedule.Store(s)
-}
-
-// hooksOf returns a hook for each pre-interface of an app.
-func (a *apps) hooksOf(m room.Manifest, e entry) []*hook {
-	var all []*hook
-	for _, i := range room.Interfaces() {
-		if !i.Pre() || !m.Has(i) {
-			continue
-		}
-		kind := callKind{app: m.ID, iface: i}
-		if a.stats[kind] == nil {
-			a.stats[kind] = &hookStats{}
-		}
-		k := &hook{
-			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
-			condition: e.conditions[i], breaker: e.breakers[i], stats: a.stats[kind],
-		}
-		if m.When[i] != "" {
-			k.broken = e.broken
-		}
-		all = append(all, k)
-	}
-	return all
+	slices.SortFunc(manifests, room.Manifest.Compare)
+	a.sorted.Store(&manifests)
+	a.changed(registered)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -172,7 +173,7 @@ func (s *Service) postFigures(ctx context.Context, app string) (map[room.Interfa
 
 // stateOf sums the stats of an app over the replicas.
 func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
-	all, each := newMergedStats(), make(map[room.Interface]*mergedStats)
+	all, each := hooks.NewSum(), make(map[room.Interface]*hooks.Sum)
 	reports = slices.DeleteFunc(slices.Clone(reports), func(r replicaReport) bool { return r.Revision == nil })
 	for _, report := range reports {
 		for _, f := range report.Figures {
@@ -180,18 +181,18 @@ func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 				continue
 			}
 			if each[f.Interface] == nil {
-				each[f.Interface] = newMergedStats()
+				each[f.Interface] = hooks.NewSum()
 			}
-			all.add(f.statsSnapshot)
-			each[f.Interface].add(f.statsSnapshot)
+			all.Add(f)
+			each[f.Interface].Add(f)
 		}
 	}
 	state := room.AppState{
-		Workers: []room.Worker{}, Replicas: len(reports), Figures: all.total(),
+		Workers: []room.Worker{}, Replicas: len(reports), Figures: all.Figures(),
 		Interfaces: make(map[room.Interface]room.Figures, len(each)),
 	}
 	for i, s := range each {
-		state.Interfaces[i] = s.total()
+		state.Interfaces[i] = s.Figures()
 	}
 	return state
 }

@@ -31,7 +31,7 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 		s.projection.Forget(c.Request.Target(), v.Seq) // another service was faster
 		return &movedError{}
 	case last.Seq < v.Seq:
-		if leftOut, log := s.behindLines.admit(c.Request.Target(), time.Now()); log {
+		if leftOut, log := s.behindLines.Admit(c.Request.Target(), time.Now()); log {
 			s.log.Error("events of a room missing from the stream", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
 		}
 		return &behindError{room: c.Request.Target(), has: last.Seq, seen: v.Seq}

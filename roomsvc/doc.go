@@ -8,7 +8,7 @@
 //	handle.go      the five steps:
 //	  load.go        1 load     the room from the projection
 //	  (rules)        2 decide   is the command possible at all?
-//	  gather.go      3 gather   pre-events out, verdicts in; verdict.go decodes them
+//	  (hooks)        3 gather   pre-events out, verdicts in
 //	  (rules)        4 combine  verdicts into a decision
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     ask the leader whether the room is unchanged, if there is nothing to commit
@@ -24,8 +24,7 @@
 //	register.go       registration of apps and decisions of operators; bucket.go stores them,
 //	                  watch.go and apps.go follow the bucket, durable.go makes the consumers of
 //	                  apps, replica.go waits for the other replicas
-//	rounds.go         which apps are asked, in which order and for how long; hook.go is one app
-//	                  and interface, with its breaker.go, failurerun.go and hookstats.go
+//	(hooks)           which apps are asked, in which order and for how long; their breakers
 //	appstate.go       the state of the apps
 //	maxdeliveries.go  write dead letters of events that reached their max deliveries
 //	rejections.go     record rejections, on a best-effort basis

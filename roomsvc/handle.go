@@ -5,6 +5,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
 // handle executes one command from load to commit. The stream's leader confirms an answer that
@@ -59,23 +60,23 @@ func (s *Service) handle(ctx context.Context, c rules.Command, place *ticket, ma
 func (s *Service) consult(ctx context.Context, c rules.Command, place *ticket, draft *rules.Draft) error {
 	defer place.at(nil)
 	first := *draft
-	var without []failedOpen
-	for _, r := range s.apps.rounds(draft.Event) {
-		if r.again && !draft.Differs(first) {
+	var without []hooks.FailedOpen
+	rounds := s.hooks.Rounds(draft.Event)
+	for n := range rounds {
+		round := &rounds[n]
+		if round.Again && !draft.Differs(first) {
 			continue
 		}
-		place.at(&step{asked: r.hooks})
-		asked := s.gather(ctx, c, *draft, r)
+		place.at(&step{asked: round})
+		asked := s.hooks.Gather(ctx, c, *draft, round) // 3
 		var refusal error
-		*draft, asked.answers, refusal = rules.Combine(*draft, r.iface, asked.answers)
-		asked.recordOutcomes(s.log)
+		*draft, asked.Answers, refusal = rules.Combine(*draft, round.Interface, asked.Answers) // 4
+		asked.Record()
 		if refusal != nil {
 			return refusal
 		}
-		without = append(without, asked.failedOpen()...)
+		without = append(without, asked.FailedOpen()...)
 	}
-	for _, f := range without {
-		f.count(s.log)
-	}
+	s.hooks.CountFailedOpen(without)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -173,8 +174,6 @@ func unanswered(roomID string) error {
 func (s *Service) timeToHandOver(ctx context.Context, c rules.Command) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	needed := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *hook) bool {
-		return k.breaker.patient() && k.breaker.state() != room.BreakerOpen
-	})
-	return forApps(left/2*9/10) >= needed || forApps(left) < needed
+	needed := s.hooks.FairTime(c.Request.Event())
+	return hooks.ForApps(left/2*9/10) >= needed || hooks.ForApps(left) < needed
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
 // enterLane puts a command into the lane of its room. A command that would change the room waits
@@ -67,8 +68,8 @@ func (s *Service) awaitTurn(ctx context.Context, c rules.Command, t *ticket) (re
 func (s *Service) isTooLate(ctx context.Context, c rules.Command, waited time.Duration) bool {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	needed := timeNeeded(s.apps.rounds(c.Request.Event()), func(k *hook) bool { return k.breaker.run.hangs() })
-	return forApps(left) < needed && forApps(left+waited) >= needed
+	needed := s.hooks.FairTimeOfHanging(c.Request.Event())
+	return hooks.ForApps(left) < needed && hooks.ForApps(left+waited) >= needed
 }
 
 // lanes holds one lane for each room with commands. Commands of a busy room wait for each other

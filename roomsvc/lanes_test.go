@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
 func (t *lanes) inLane(roomID string) int {
@@ -153,6 +155,19 @@ func TestLanes_ChangeWaitsForEarlierCommandOfItsUser(t *testing.T) {
 	assert.Empty(t, lanes.byRoom)
 }
 
+// asking is the step in which these apps are asked about a join.
+func asking(t *testing.T, apps ...room.Registration) *step {
+	h := hooks.New(hooks.Config{Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(h.Close)
+	var registered []*room.Registration
+	for n := range apps {
+		apps[n].Implements = []room.Interface{room.PreRoomUserJoined}
+		registered = append(registered, &apps[n])
+	}
+	h.Set(registered)
+	return &step{asked: &h.Rounds(room.EventUserJoin)[0]}
+}
+
 // A handler that is asked about a command must not send a command that waits for its end.
 func TestLanes_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
 	t.Parallel()
@@ -160,7 +175,7 @@ func TestLanes_CommandThatWouldWaitForItselfIsRefused(t *testing.T) {
 	outer := &ticket{command: "outer", user: "ann", changes: true}
 	require.NoError(t, lanes.enter("r", outer, nil))
 	require.NoError(t, lanes.enter("r", change("bob"), []string{"outer"}), "its apps have been asked; the event may be out")
-	outer.at(&step{asked: []*hook{{}}})
+	outer.at(asking(t, room.Registration{Manifest: room.Manifest{ID: "guard"}}))
 	require.ErrorIs(t, lanes.enter("r", change("bob"), []string{"first", "outer"}), &room.Error{Code: room.CodeInvalidRequest})
 	require.NoError(t, lanes.enter("r", change("bob"), []string{"another"}))
 	require.NoError(t, lanes.enter("s", change("bob"), []string{"outer"}), "another room does not wait")
@@ -192,15 +207,17 @@ func TestLanes_CommandsBehindFailedStoreAreBlocked(t *testing.T) {
 
 func TestLanes_DeadlineErrorNamesStepOfCommandInFront(t *testing.T) {
 	t.Parallel()
-	asked := func(m room.Manifest) *hook { return &hook{manifest: m} }
-	disabled := asked(room.Manifest{ID: "off", Enabled: new(false)})
+	app := func(id string, by room.Settings) room.Registration {
+		return room.Registration{Manifest: room.Manifest{ID: id}, Operator: by}
+	}
+	apps := asking(t, app("a-shadow", room.Settings{Shadow: new(true)}), app("off", room.Settings{Enabled: new(false)}), app("guard", room.Settings{}))
 	for name, c := range map[string]struct {
 		front *step
 		code  room.Code
 		says  string
 	}{
 		"nothing":    {nil, room.CodeDeadlineExceeded, `behind other commands of room "r"`},
-		"an app":     {&step{asked: []*hook{asked(room.Manifest{ID: "shade", Shadow: true}), disabled, asked(room.Manifest{ID: "guard"})}}, room.CodeDeadlineExceeded, "it waits for apps: guard)"},
+		"an app":     {apps, room.CodeDeadlineExceeded, "it waits for apps: guard)"},
 		"a commit":   {committing, room.CodeDeadlineExceeded, "JetStream has not yet stored its event"},
 		"no storage": {&step{storeErr: bus.ErrRefused}, room.CodeUnavailable, "JetStream refused the message"},
 	} {

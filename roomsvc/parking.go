@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
 )
 
 // parkedUntil is the end of the pause of a parked consumer: in effect never. It marks parked
@@ -40,7 +42,7 @@ func setParked(ctx context.Context, stream jetstream.Stream, name string, parked
 		if err != nil {
 			return fmt.Errorf("pausing or resuming consumer %s: %w", name, err)
 		}
-		if !sleep(ctx, staleWait) {
+		if !bus.Sleep(ctx, staleWait) {
 			return ctx.Err()
 		}
 	}

@@ -96,7 +96,7 @@ func (s *Service) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
 	}
-	s.apps = newApps(kv, s.cfg)
+	s.apps = newApps(kv, s.cfg, s.hooks.Set)
 	if s.cfg.NewRegistry {
 		return s.acceptRegistry(ctx)
 	}

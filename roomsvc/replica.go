@@ -8,6 +8,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -26,15 +27,8 @@ func (r replicaRequest) Validate() error {
 
 // replicaReport is the answer of one replica.
 type replicaReport struct {
-	Revision *uint64      `json:"revision"` // of the bucket, read so far; nil: unknown
-	Figures  []callReport `json:"figures,omitempty"`
-}
-
-// callReport is the stats of one app and interface at one replica.
-type callReport struct {
-	App       string         `json:"app"`
-	Interface room.Interface `json:"interface"`
-	statsSnapshot
+	Revision *uint64        `json:"revision"` // of the bucket, read so far; nil: unknown
+	Figures  []hooks.Report `json:"figures,omitempty"`
 }
 
 // overdue is the longest usual delay of a change of the bucket.
@@ -53,19 +47,11 @@ func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, err
 		}
 	}
 	if r.Alive != "" {
-		s.apps.revive(r.Alive)
+		s.hooks.Revive(r.Alive)
 	}
 	report := replicaReport{Revision: new(s.apps.syncedRevision())}
-	if !r.Figures {
-		return report, nil
-	}
-	for _, k := range s.apps.hooks() {
-		if r.App != "" && r.App != k.manifest.ID {
-			continue
-		}
-		t := k.stats.snapshot()
-		t.Breaker = k.breaker.state()
-		report.Figures = append(report.Figures, callReport{App: k.manifest.ID, Interface: k.iface, statsSnapshot: t})
+	if r.Figures {
+		report.Figures = s.hooks.Reports(r.App)
 	}
 	return report, nil
 }

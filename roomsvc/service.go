@@ -16,7 +16,9 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
@@ -180,11 +182,9 @@ type Service struct {
 	requester *bus.Requester
 	commits   *bus.Requester
 	errors    errorCounts
-	late      atomic.Uint64 // late verdicts
-	lateLines roomLines     // about late verdicts, by app
 	// conflicts counts the commits that lost to another service.
 	conflicts    atomic.Uint64
-	behindLines  roomLines   // about rooms with events missing from the stream
+	behindLines  logs.Lines  // about rooms with events missing from the stream
 	recordOutage bus.Outage  // of writing the record of the registry
 	stale        atomic.Bool // the registry has lost known registrations, which is logged
 
@@ -192,6 +192,7 @@ type Service struct {
 	depends    dependencies
 	readiness  readiness
 	apps       *apps
+	hooks      *hooks.Hooks
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
 	id         string // of this service among all replicas
@@ -206,7 +207,6 @@ type Service struct {
 	stop        context.CancelFunc
 	running     sync.WaitGroup
 	resync      chan struct{} // requests to read the registry again
-	background  chan struct{} // bounds the abandoned rounds that still receive answers
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has read the
@@ -236,7 +236,6 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		snapshots:   projection.NewSnapshots(js),
 		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
 		resync:      make(chan struct{}, 1),
-		background:  make(chan struct{}, cfg.MaxInFlight),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
@@ -282,9 +281,11 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.retain(s.ctx) })
 	s.running.Go(func() { s.checkRegistry(s.ctx) })
 	s.running.Go(func() { s.checkDependencies(s.ctx) })
-	s.running.Go(func() { s.findNewWorkers(s.ctx) })
-	if err := s.awaitWorkers(ctx); err != nil {
-		return err
+	s.running.Go(func() { s.hooks.Run(s.ctx) })
+	if s.cfg.WorkerWait >= 0 {
+		if err := s.hooks.AwaitWorkers(ctx, s.cfg.WorkerWait); err != nil {
+			return err
+		}
 	}
 	s.readiness.started.Store(true)
 	var err error
@@ -331,6 +332,9 @@ func (s *Service) Stop(ctx context.Context) error {
 // end stops the background goroutines.
 func (s *Service) end() {
 	s.stop()
+	if s.hooks != nil {
+		s.hooks.Close()
+	}
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
 	s.nc.RemoveStatusListener(s.connection)
@@ -350,6 +354,10 @@ func (s *Service) openInboxes() (err error) {
 	if s.commits, err = bus.NewRequester(s.out); err != nil {
 		return err
 	}
+	s.hooks = hooks.New(hooks.Config{
+		Conn: s.nc, Requester: s.requester, Budget: s.cfg.Budget, MaxAbandoned: s.cfg.MaxInFlight,
+		BreakerFailures: s.cfg.BreakerFailures, BreakerPause: s.cfg.BreakerPause, Logger: s.log,
+	})
 	if err = s.subscribeDeciding(); err != nil {
 		return fmt.Errorf("listening to the other replicas: %w", err)
 	}

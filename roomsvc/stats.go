@@ -80,7 +80,7 @@ func (s *Service) endpointData(endpoint string) any {
 		Rooms: n.Rooms, Deleted: n.Deleted, LastSeq: n.LastSeq, ProjectionHash: n.Hash, Quarantined: n.Quarantined, Lost: n.Lost,
 		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.depends.remade.Load(),
 		Conflicts:    s.conflicts.Load(),
-		LateVerdicts: s.late.Load(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
+		LateVerdicts: s.hooks.Late(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.dropped.Load(),
 	}
 }

@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
 // step is what a command in progress waits for. A command behind it names the step in its error if
 // its time runs out.
 type step struct {
-	asked    []*hook // the apps that are asked
-	storeErr error   // why JetStream has not stored the event so far; nil if there was no error
+	asked    *hooks.Round // the apps that are asked
+	storeErr error        // why JetStream has not stored the event so far; nil if there was no error
 }
 
 // committing is the step of a command while its event is published.
@@ -27,13 +28,8 @@ func (s *step) String() string {
 	case s.asked == nil:
 		return "JetStream has not yet stored its event"
 	}
-	var names []string
-	for _, k := range s.asked {
-		if k.manifest.IsEnabled() && !k.manifest.Shadow && len(names) < maxNamed {
-			names = append(names, k.manifest.ID)
-		}
-	}
-	return "it waits for apps: " + strings.Join(names, ", ")
+	names := s.asked.Apps()
+	return "it waits for apps: " + strings.Join(names[:min(len(names), maxNamed)], ", ")
 }
 
 // at records the step of the command, nil for none.

@@ -93,7 +93,7 @@ func (s *Service) subscribeDeciding() error {
 // longer than announceAfter. The caller calls decided when the command is decided.
 func (s *Service) announceWhenSlow(ctx context.Context, c rules.Command, place *ticket) (decided func()) {
 	n := decidingNotice{Replica: s.id, Room: c.Request.Target(), User: rules.UserID(c.Request)}
-	if place == nil || n.User == "" || len(s.apps.rounds(c.Request.Event())) == 0 {
+	if place == nil || n.User == "" || len(s.hooks.Rounds(c.Request.Event())) == 0 {
 		return func() {}
 	}
 	var mu sync.Mutex

@@ -1,4 +1,4 @@
-package roomsvc
+package logs
 
 import (
 	"strconv"
@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestRoomLines_OnePerRoomAndMinute(t *testing.T) {
+func TestLines_OnePerKeyAndMinute(t *testing.T) {
 	t.Parallel()
-	var l roomLines
+	var l Lines
 	now := time.Now()
 	for n, c := range []struct {
-		room    string
+		key     string
 		after   time.Duration
 		log     bool
 		leftOut int
@@ -25,26 +25,26 @@ func TestRoomLines_OnePerRoomAndMinute(t *testing.T) {
 		{"a", time.Minute, true, 2},
 		{"a", 2 * time.Minute, true, 0},
 	} {
-		leftOut, log := l.admit(c.room, now.Add(c.after))
+		leftOut, log := l.Admit(c.key, now.Add(c.after))
 		assert.Equal(t, c.log, log, n)
 		assert.Equal(t, c.leftOut, leftOut, n)
 	}
 }
 
-func TestRoomLines_ManyRoomsAreBounded(t *testing.T) {
+func TestLines_ManyKeysAreBounded(t *testing.T) {
 	t.Parallel()
-	var l roomLines
+	var l Lines
 	now := time.Now()
 	logged := 0
-	for n := range 10 * maxRoomLines {
-		if _, log := l.admit(strconv.Itoa(n), now); log {
+	for n := range 10 * maxKeys {
+		if _, log := l.Admit(strconv.Itoa(n), now); log {
 			logged++
 		}
 	}
-	assert.Equal(t, maxRoomLines+1, logged)
-	assert.Len(t, l.rooms, maxRoomLines+1)
-	leftOut, log := l.admit("other", now.Add(time.Minute))
+	assert.Equal(t, maxKeys+1, logged)
+	assert.Len(t, l.keys, maxKeys+1)
+	leftOut, log := l.Admit("other", now.Add(time.Minute))
 	assert.True(t, log)
 	assert.Zero(t, leftOut)
-	assert.Len(t, l.rooms, 1, "rooms whose minute is over are forgotten")
+	assert.Len(t, l.keys, 1, "keys whose minute is over are forgotten")
 }

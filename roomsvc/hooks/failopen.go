@@ -1,4 +1,4 @@
-package roomsvc
+package hooks
 
 import (
 	"log/slog"
@@ -15,29 +15,39 @@ type failOpen struct {
 	commands uint64 // that went on since the last period was logged as ended
 }
 
-// failedOpen is an optional app that gave no verdict in a round that refused nothing.
-type failedOpen struct {
+// FailedOpen is an optional app that gave no verdict in a round that refused nothing.
+type FailedOpen struct {
 	*hook
 	outcome room.Outcome
 	reason  string
 }
 
-// failedOpen lists the apps without whose verdict the command goes on. A shadow is not among them,
+// FailedOpen lists the apps without whose verdict the command goes on. A shadow is not among them,
 // since its verdict has no effect.
-func (g *roundResult) failedOpen() []failedOpen {
-	var all []failedOpen
-	for n, a := range g.answers {
+func (g *Result) FailedOpen() []FailedOpen {
+	var all []FailedOpen
+	for n, a := range g.Answers {
 		if !a.Essential && !a.Shadow && !a.Outcome.Answered() {
-			all = append(all, failedOpen{g.hooks[n], a.Outcome, a.Reason})
+			all = append(all, FailedOpen{g.hooks[n], a.Outcome, a.Reason})
 		}
 	}
 	return all
 }
 
+// App is the id of the app.
+func (f FailedOpen) App() string { return f.manifest.ID }
+
+// CountFailedOpen counts a command that goes on without these apps.
+func (h *Hooks) CountFailedOpen(without []FailedOpen) {
+	for _, f := range without {
+		f.count(h.log)
+	}
+}
+
 // count counts a command that goes on without the app. It logs the beginning of the period and, at
 // growing intervals, that it lasts. A disabled app is only counted, since that is the decision of
 // an operator.
-func (f failedOpen) count(log *slog.Logger) {
+func (f FailedOpen) count(log *slog.Logger) {
 	f.stats.mu.Lock()
 	defer f.stats.mu.Unlock()
 	f.stats.counts.FailOpen++

@@ -1,4 +1,4 @@
-package roomsvc
+package hooks
 
 import (
 	"context"
@@ -15,14 +15,14 @@ const (
 	newWorkerWait = 500 * time.Millisecond // bounds a lookup: a worker that hangs may not answer
 )
 
-// findNewWorkers looks for new workers of failing essential apps until the context ends. When it
+// Run looks for new workers of failing essential apps until the context ends. When it
 // finds a worker that was not there when the app began to fail, an open breaker probes the app at
 // once. A worker of the SDK registers, which revives the breaker too; this is for other workers.
 // Each new worker allows one probe. The service looks only while an app fails.
-func (s *Service) findNewWorkers(ctx context.Context) {
+func (h *Hooks) Run(ctx context.Context) {
 	known := make(map[string]instances)
-	for sleep(ctx, newWorkerLook) {
-		failing := s.apps.failing()
+	for bus.Sleep(ctx, newWorkerLook) {
+		failing := h.failing()
 		maps.DeleteFunc(known, func(app string, _ instances) bool { _, still := failing[app]; return !still })
 		var looks sync.WaitGroup
 		for app, isOpen := range failing {
@@ -34,9 +34,9 @@ func (s *Service) findNewWorkers(ctx context.Context) {
 				continue
 			}
 			looks.Go(func() {
-				if s.addNew(ctx, app, there) && looked {
-					s.log.Info("new worker of an app found; asking the app again", "app", app)
-					s.apps.revive(app)
+				if h.addNew(ctx, app, there) && looked {
+					h.log.Info("new worker of an app found; asking the app again", "app", app)
+					h.Revive(app)
 				}
 			})
 		}
@@ -48,10 +48,10 @@ func (s *Service) findNewWorkers(ctx context.Context) {
 type instances map[string]bool
 
 // addNew adds the live workers of an app, and reports whether one of them is new.
-func (s *Service) addNew(ctx context.Context, app string, to instances) (found bool) {
+func (h *Hooks) addNew(ctx context.Context, app string, to instances) (found bool) {
 	ctx, cancel := context.WithTimeout(ctx, newWorkerWait)
 	defer cancel()
-	workers, _ := bus.Ping(ctx, s.nc, app) // a failed lookup finds none
+	workers, _ := bus.Ping(ctx, h.cfg.Conn, app) // a failed lookup finds none
 	for _, w := range workers {
 		found = found || !to[w.ID]
 		to[w.ID] = true
@@ -61,9 +61,9 @@ func (s *Service) addNew(ctx context.Context, app string, to instances) (found b
 
 // failing lists the essential apps that fail, since they block commands or may soon. The value is
 // true for apps with an open breaker.
-func (a *apps) failing() map[string]bool {
+func (h *Hooks) failing() map[string]bool {
 	all := make(map[string]bool)
-	for _, k := range a.hooks() {
+	for _, k := range h.hooks() {
 		if !k.manifest.IsEnabled() || !k.enforcedEssential() {
 			continue
 		}

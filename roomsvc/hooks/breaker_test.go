@@ -1,6 +1,7 @@
-package roomsvc
+package hooks
 
 import (
+	"log/slog"
 	"strconv"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestBreaker_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 		"one often, then two others":     {func(n int) origin { return origin{strconv.Itoa(max(0, n-9)), strconv.Itoa(max(0, n-9))} }, 12},
 		"many users in one room and one": {func(n int) origin { return origin{strconv.Itoa(1 / (n + 1)), strconv.Itoa(n)} }, 0},
 	} {
-		breaker := newBreaker("app", room.PreRoomUserJoined, Config{BreakerPause: time.Hour}.withDefaults())
+		breaker := newBreaker("app", room.PreRoomUserJoined, Config{BreakerPause: time.Hour, BreakerFailures: 5, Logger: slog.New(slog.DiscardHandler)})
 		opened := 0
 		for n := range 50 {
 			done, err := breaker.allow(c.from(n))
@@ -60,9 +61,9 @@ func TestLevel_FillsTheBudget(t *testing.T) {
 		{[]time.Duration{2 * s, 2 * s, 2 * s}, 3 * s, s},
 		{nil, 3 * s, 1<<63 - 1},
 	} {
-		var rounds []round
+		var rounds []Round
 		for _, timeout := range c.timeouts {
-			rounds = append(rounds, round{hooks: []*hook{{manifest: room.Manifest{TimeoutMs: new(int(timeout.Milliseconds()))}}}})
+			rounds = append(rounds, Round{hooks: []*hook{{manifest: room.Manifest{TimeoutMs: new(int(timeout.Milliseconds()))}}}})
 		}
 		assert.Equal(t, c.level, level(rounds, c.most), c.timeouts)
 	}

@@ -1,4 +1,4 @@
-package roomsvc
+package hooks
 
 import (
 	"errors"
@@ -77,41 +77,47 @@ func (f *hookStats) count(a rules.Answer) {
 	}
 }
 
-// statsSnapshot is a copy of hookStats that can be merged with those of other replicas and
-// interfaces. It carries the histogram, since quantiles cannot be added.
-type statsSnapshot struct {
+// Report is the stats of one app and interface at one service. It carries the histogram, since
+// quantiles cannot be added.
+type Report struct {
+	App       string         `json:"app"`
+	Interface room.Interface `json:"interface"`
 	room.Figures
 	Times []byte `json:"times,omitempty"` // in HdrHistogram's own encoding
 }
 
-func (f *hookStats) snapshot() statsSnapshot {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	t := statsSnapshot{Figures: f.counts}
-	if f.times != nil {
-		t.Times, _ = f.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
+func (k *hook) report() Report {
+	k.stats.mu.Lock()
+	defer k.stats.mu.Unlock()
+	r := Report{App: k.manifest.ID, Interface: k.iface, Figures: k.stats.counts}
+	r.Breaker = k.breaker.state()
+	if k.stats.times != nil {
+		r.Times, _ = k.stats.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
 	}
-	return t
+	return r
 }
 
-// mergedStats is the sum of statsSnapshots.
-type mergedStats struct {
+// Sum is the sum of the reports of several services and interfaces.
+type Sum struct {
 	figures room.Figures
 	times   *hdrhistogram.Histogram
 }
 
-func newMergedStats() *mergedStats {
-	return &mergedStats{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
+// NewSum returns the sum of no reports.
+func NewSum() *Sum {
+	return &Sum{figures: room.Figures{Breaker: room.BreakerClosed}, times: newTimes()}
 }
 
-func (s *mergedStats) add(t statsSnapshot) {
-	s.figures.Add(t.Figures)
-	if times, err := hdrhistogram.Decode(t.Times); err == nil {
+// Add adds a report. It adds no times if they cannot be read.
+func (s *Sum) Add(r Report) {
+	s.figures.Add(r.Figures)
+	if times, err := hdrhistogram.Decode(r.Times); err == nil {
 		s.times.Merge(times)
 	}
 }
 
-func (s *mergedStats) total() room.Figures {
+// Figures returns the sum, with the quantiles of all times.
+func (s *Sum) Figures() room.Figures {
 	milliseconds := func(quantile float64) float64 {
 		if s.times.TotalCount() == 0 {
 			return 0

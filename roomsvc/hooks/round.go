@@ -1,4 +1,4 @@
-package roomsvc
+package hooks
 
 import (
 	"context"
@@ -9,13 +9,14 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// round is a set of hooks that are asked in parallel. In a chain of apps each round has one app,
-// and the shadows in front of it, which change nothing for it.
-type round struct {
-	iface room.Interface
-	hooks []*hook // in order
-	// again: the apps were asked before, and are asked again if the draft has changed since.
-	again bool
+// Round is a set of hooks that are asked in parallel. In a chain of apps each round has one app, and
+// the shadows in front of it, which change nothing for it.
+type Round struct {
+	Interface room.Interface
+	// Again: the apps were asked before, and are asked again if the draft has changed since.
+	Again bool
+
+	hooks []*hook       // in order
 	share time.Duration // maximum time of the round for a command with the whole budget
 }
 
@@ -23,8 +24,8 @@ type round struct {
 // except for the modify interface: its apps are asked one after the other, each with the draft of
 // the app before. The last round before a creation asks the apps again that want to check the final
 // draft.
-func rounds(e room.EventType, budget time.Duration, hooks func(room.Interface) []*hook) []round {
-	var all []round
+func rounds(e room.EventType, budget time.Duration, hooks func(room.Interface) []*hook) []Round {
+	var all []Round
 	for _, iface := range e.Phases() {
 		concerned := hooks(iface)
 		for len(concerned) > 0 {
@@ -35,7 +36,7 @@ func rounds(e room.EventType, budget time.Duration, hooks func(room.Interface) [
 					size = len(concerned) // shadows only
 				}
 			}
-			all = append(all, round{iface: iface, hooks: concerned[:size]})
+			all = append(all, Round{Interface: iface, hooks: concerned[:size]})
 			concerned = concerned[size:]
 		}
 	}
@@ -55,16 +56,16 @@ const mostSlack = 250 * time.Millisecond
 
 // forRounds returns the part of the whole budget that the rounds share.
 func forRounds(budget time.Duration) time.Duration {
-	most := forApps(budget)
+	most := ForApps(budget)
 	return most - min(mostSlack, most/4)
 }
 
 // level returns the maximum time of a round so that all rounds together take no more than most.
 // Rounds that need less leave the rest to the others.
-func level(rounds []round, most time.Duration) time.Duration {
+func level(rounds []Round, most time.Duration) time.Duration {
 	longest := make([]time.Duration, 0, len(rounds))
-	for _, r := range rounds {
-		longest = append(longest, r.longest())
+	for n := range rounds {
+		longest = append(longest, rounds[n].longest())
 	}
 	slices.Sort(longest)
 	for n, each := range longest {
@@ -78,12 +79,12 @@ func level(rounds []round, most time.Duration) time.Duration {
 }
 
 // reinvoked returns the round of the apps that are asked again about the final draft of a creation.
-func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) round {
-	r := round{iface: room.PreRoomCreatePrevent, again: true}
-	if r.iface.Event() != e {
+func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) Round {
+	r := Round{Interface: room.PreRoomCreatePrevent, Again: true}
+	if r.Interface.Event() != e {
 		return r
 	}
-	for _, k := range hooks(r.iface) {
+	for _, k := range hooks(r.Interface) {
 		if k.manifest.ReinvocationPolicy == room.ReinvokeIfNeeded {
 			r.hooks = append(r.hooks, k)
 		}
@@ -92,7 +93,7 @@ func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) round {
 }
 
 // longest returns the time of the round if every app uses its whole timeout.
-func (r round) longest() time.Duration {
+func (r *Round) longest() time.Duration {
 	var longest time.Duration
 	for _, k := range r.hooks {
 		if k.manifest.IsEnabled() && !k.manifest.Shadow {
@@ -107,15 +108,15 @@ func (r round) longest() time.Duration {
 // it.
 const minReserve = 50 * time.Millisecond
 
-// forApps returns the part of the time of a command that is for apps.
-func forApps(left time.Duration) time.Duration {
+// ForApps returns the part of the time of a command that is for apps.
+func ForApps(left time.Duration) time.Duration {
 	return left - max(left/10, min(minReserve, left/2))
 }
 
 // fair returns the time that each app of the round has to answer: its timeout, or the round's share
 // of the whole budget if that is less. It does not depend on the command, so that no client can
 // give an app less time than other clients do.
-func (r round) fair(app *room.Manifest) time.Duration {
+func (r *Round) fair(app *room.Manifest) time.Duration {
 	if app.Shadow {
 		return app.Timeout() // the command does not wait for it
 	}
@@ -124,19 +125,41 @@ func (r round) fair(app *room.Manifest) time.Duration {
 
 // time returns how long to wait for an app: its fair time, or the time that the command has left
 // for apps.
-func (r round) time(ctx context.Context, app *room.Manifest) time.Duration {
+func (r *Round) time(ctx context.Context, app *room.Manifest) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return r.fair(app)
 	}
-	return min(r.fair(app), forApps(time.Until(deadline)))
+	return min(r.fair(app), ForApps(time.Until(deadline)))
 }
 
-// timeNeeded returns the time that a command must have left so that the selected apps have their
-// fair time.
-func timeNeeded(rounds []round, of func(*hook) bool) time.Duration {
+// Apps names the apps whose verdict counts in the round.
+func (r *Round) Apps() []string {
+	var ids []string
+	for _, k := range r.hooks {
+		if k.manifest.IsEnabled() && !k.manifest.Shadow {
+			ids = append(ids, k.manifest.ID)
+		}
+	}
+	return ids
+}
+
+// FairTime returns the time that a command must have left so that the apps that can answer now have
+// their fair time.
+func (h *Hooks) FairTime(e room.EventType) time.Duration {
+	return fairTime(h.Rounds(e), func(k *hook) bool { return k.breaker.patient() && k.breaker.state() != room.BreakerOpen })
+}
+
+// FairTimeOfHanging returns the time that a command must have left so that the apps that did not
+// answer the last commands have their fair time.
+func (h *Hooks) FairTimeOfHanging(e room.EventType) time.Duration {
+	return fairTime(h.Rounds(e), func(k *hook) bool { return k.breaker.run.hangs() })
+}
+
+func fairTime(rounds []Round, of func(*hook) bool) time.Duration {
 	var needed time.Duration
-	for _, r := range rounds {
+	for n := range rounds {
+		r := &rounds[n]
 		var longest time.Duration
 		for _, k := range r.hooks {
 			if k.manifest.IsEnabled() && !k.manifest.Shadow && of(k) {

@@ -1,4 +1,4 @@
-package roomsvc
+package hooks
 
 import (
 	"context"
@@ -19,13 +19,15 @@ import (
 // app that misses the grace is not awaited again until one of its answers comes within that time.
 const grace = 25 * time.Millisecond
 
-// roundResult is a round in progress or its result: an answer for each hook, in their order.
-type roundResult struct {
-	round
-	draft   *rules.Draft // about which the apps were asked
-	began   time.Time
-	answers []rules.Answer
-	calls   []call
+// Result is a round in progress or its result.
+type Result struct {
+	Answers []rules.Answer // one for each app, in their order
+
+	*Round
+	draft *rules.Draft // about which the apps were asked
+	began time.Time
+	calls []call
+	log   *slog.Logger
 }
 
 // call is one request to an app.
@@ -35,19 +37,19 @@ type call struct {
 	done func(rules.Answer) // reports the answer to the breaker
 }
 
-// gather asks the apps of a round about the draft, in parallel. It waits for an app no longer than
+// Gather asks the apps of a round about the draft, in parallel. It waits for an app no longer than
 // its timeout, and no longer than the grace once no outstanding answer can change the decision. An
 // app that gets less than its fair time is marked as hurried.
-func (s *Service) gather(ctx context.Context, c rules.Command, d rules.Draft, r round) roundResult {
-	g := roundResult{round: r, draft: &d, began: time.Now(), answers: make([]rules.Answer, len(r.hooks))}
+func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *Round) Result {
+	g := Result{Round: r, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
 	g.calls = make([]call, 0, len(r.hooks))
 	requests := make([]bus.Request, 0, len(r.hooks))
 	body, err := preEvent(d.Data)
-	message := preMessage(c, r.iface, body)
+	message := preMessage(c, r.Interface, body)
 	for n, app := range r.hooks {
-		a := &g.answers[n]
+		a := &g.Answers[n]
 		*a = app.answerWithoutAsking(c, &d, err)
-		if a.Reinvoked = r.again; !isOpen(*a) {
+		if a.Reinvoked = r.Again; !isOpen(*a) {
 			continue
 		}
 		done, err := app.breaker.allow(originOf(c))
@@ -58,15 +60,15 @@ func (s *Service) gather(ctx context.Context, c rules.Command, d rules.Draft, r 
 		given := r.time(ctx, &app.manifest)
 		a.Hurried = given < r.fair(&app.manifest)
 		g.calls = append(g.calls, call{hook: app, n: n, done: done})
-		requests = append(requests, s.preRequest(c, app, message, given))
+		requests = append(requests, h.preRequest(c, app, message, given))
 	}
 	if len(requests) == 0 {
 		return g
 	}
-	asked := s.requester.Ask(requests)
+	asked := h.cfg.Requester.Ask(requests)
 	g.listen(ctx, asked)
-	if slices.ContainsFunc(g.answers, isOpen) {
-		s.abandon(ctx, asked, &g)
+	if slices.ContainsFunc(g.Answers, isOpen) {
+		h.abandon(ctx, asked, &g)
 	}
 	return g
 }
@@ -75,13 +77,13 @@ func isOpen(a rules.Answer) bool { return a.Outcome == "" }
 
 // listen receives answers until no outstanding one can change the decision. Then it waits for the
 // grace if an outstanding app may answer within it.
-func (g *roundResult) listen(ctx context.Context, requests *bus.Requests) {
-	for !rules.Settled(g.answers) {
+func (g *Result) listen(ctx context.Context, requests *bus.Requests) {
+	for !rules.Settled(g.Answers) {
 		if !g.receive(ctx, requests) {
 			return
 		}
 	}
-	if !slices.ContainsFunc(g.calls, func(k call) bool { return isOpen(g.answers[k.n]) && !k.breaker.slow.Load() }) {
+	if !slices.ContainsFunc(g.calls, func(k call) bool { return isOpen(g.Answers[k.n]) && !k.breaker.slow.Load() }) {
 		return
 	}
 	moment, cancel := context.WithTimeout(ctx, grace)
@@ -91,11 +93,11 @@ func (g *roundResult) listen(ctx context.Context, requests *bus.Requests) {
 }
 
 // receive records the next answer. It returns false if none is left, or when the context ends.
-func (g *roundResult) receive(ctx context.Context, requests *bus.Requests) bool {
+func (g *Result) receive(ctx context.Context, requests *bus.Requests) bool {
 	k, reply, ok := requests.Next(ctx)
 	if ok {
-		app, a := g.calls[k], &g.answers[g.calls[k].n]
-		judge(a, g.iface, g.draft, reply)
+		app, a := g.calls[k], &g.Answers[g.calls[k].n]
+		judge(a, g.Interface, g.draft, reply)
 		app.stats.took(reply)
 		if reply.Took <= grace && reply.Err == nil {
 			app.breaker.slow.Store(false)
@@ -106,14 +108,14 @@ func (g *roundResult) receive(ctx context.Context, requests *bus.Requests) bool 
 
 // abandon records that the service stopped waiting for the outstanding apps. It receives their
 // answers in the background, where they still count for the stats and the breakers. The number of
-// rounds in the background is bounded by MaxInFlight.
-func (s *Service) abandon(ctx context.Context, requests *bus.Requests, g *roundResult) {
+// rounds in the background is bounded by Config.MaxAbandoned.
+func (h *Hooks) abandon(ctx context.Context, requests *bus.Requests, g *Result) {
 	rest := *g
-	rest.answers = slices.Clone(g.answers)
-	for n := range g.answers {
-		a := &g.answers[n]
+	rest.Answers = slices.Clone(g.Answers)
+	for n := range g.Answers {
+		a := &g.Answers[n]
 		if !isOpen(*a) {
-			rest.answers[n].Unheard = true // the caller counts this answer
+			rest.Answers[n].Unheard = true // the caller counts this answer
 			continue
 		}
 		a.Unheard, a.Took = true, time.Since(g.began)
@@ -125,41 +127,41 @@ func (s *Service) abandon(ctx context.Context, requests *bus.Requests, g *roundR
 		}
 	}
 	select {
-	case s.background <- struct{}{}:
+	case h.abandoned <- struct{}{}:
 	default:
 		requests.Close()
-		rest.recordOutcomes(s.log)
+		rest.Record()
 		return
 	}
-	s.running.Go(func() {
-		defer func() { <-s.background }()
+	h.background.Go(func() {
+		defer func() { <-h.abandoned }()
 		defer requests.Close()
-		for rest.receive(s.ctx, requests) {
+		for rest.receive(h.ctx, requests) {
 		}
-		rest.recordOutcomes(s.log)
+		rest.Record()
 	})
 }
 
-// recordOutcomes counts the outcomes of the round and reports them to the breakers. It runs after
-// Combine, which decides whether an answer was usable.
-func (g *roundResult) recordOutcomes(log *slog.Logger) {
-	for n, a := range g.answers {
+// Record counts the outcomes of the round and reports them to the breakers. It is called after
+// rules.Combine, which decides whether an answer was usable.
+func (g *Result) Record() {
+	for n, a := range g.Answers {
 		if !a.Unheard {
 			g.hooks[n].stats.count(a)
 		}
 	}
 	for _, k := range g.calls {
-		if a := g.answers[k.n]; !a.Unheard {
+		if a := g.Answers[k.n]; !a.Unheard {
 			k.done(a)
 			if a.Outcome.Answered() {
-				k.stats.failOpenEnded(k.hook, log)
+				k.stats.failOpenEnded(k.hook, g.log)
 			}
 		}
 	}
 }
 
 // preRequest returns the request of a pre-event to one app.
-func (s *Service) preRequest(c rules.Command, app *hook, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
+func (h *Hooks) preRequest(c rules.Command, app *hook, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
 	app.stats.called()
 	return bus.Request{
 		Subject: app.subject,
@@ -167,7 +169,7 @@ func (s *Service) preRequest(c rules.Command, app *hook, message func(time.Durat
 		Timeout: given,
 		Persist: app.enforcedEssential() && app.breaker.patient(),
 		Message: message,
-		Late:    s.onLate(app, c.ID, given),
+		Late:    h.onLate(app, c.ID, given),
 	}
 }
 
@@ -180,13 +182,13 @@ func preMessage(c rules.Command, iface room.Interface, body []byte) func(left ti
 
 // onLate returns a function that counts a late verdict. The function is kept for long, and so
 // refers to little memory.
-func (s *Service) onLate(app *hook, command string, given time.Duration) func(*nats.Msg) {
+func (h *Hooks) onLate(app *hook, command string, given time.Duration) func(*nats.Msg) {
 	asked := time.Now()
 	return func(*nats.Msg) {
 		app.stats.late()
-		s.late.Add(1)
-		if leftOut, log := s.lateLines.admit(app.manifest.ID, time.Now()); log {
-			s.log.Warn("late verdict ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
+		h.late.Add(1)
+		if leftOut, log := h.lateLines.Admit(app.manifest.ID, time.Now()); log {
+			h.log.Warn("late verdict ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
 				"after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond), "left_out", leftOut)
 		}
 	}
