@@ -2,7 +2,6 @@ package roomsvc
 
 import (
 	"context"
-	"errors"
 
 	"github.com/nats-io/nats.go"
 
@@ -67,13 +66,12 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	defer release()
 	defer s.announceWhenSlow(ctx, a.c, a.ticket)()
 	for {
-		result, err := s.handle(ctx, a.c, a.ticket, mayHandOver)
-		var elsewhere *elsewhereError
-		if !errors.As(err, &elsewhere) {
+		result, to, err := s.execute(ctx, a.c, a.ticket, mayHandOver)
+		if to == nil {
 			return result, err
 		}
 		s.lanes.sendAway(a.c.Request.Target(), a.ticket)
-		if result, done, err := s.handOver(ctx, a.c, msg, elsewhere); done {
+		if result, done, err := s.handOver(ctx, a.c, msg, to); done {
 			return result, err
 		}
 		if err := s.lanes.bringBack(ctx, a.c.Request.Target(), a.ticket); err != nil {

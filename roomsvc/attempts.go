@@ -3,59 +3,12 @@ package roomsvc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
-	"github.com/roombus/roombus/subjects"
 )
-
-var (
-	// errMoved is returned when the room has changed since the decision.
-	errMoved = errors.New("the room has moved")
-	// errBehind is returned when the stream's leader lacks an event that this service has seen. A
-	// leader that has just been replaced may answer so. Otherwise events were removed, and the room
-	// cannot be changed until this service is restarted.
-	errBehind = errors.New("the stream's leader lacks events of the room")
-	// errSilent is returned when the stream's leader does not answer.
-	errSilent = errors.New("the stream's leader does not answer")
-)
-
-// elsewhereError is returned when another service is to execute the command.
-type elsewhereError struct {
-	service string
-	// waits: that service is deciding an earlier command of the same user, and this command waits
-	// for it.
-	waits bool
-}
-
-func (e *elsewhereError) Error() string { return "another service is to do the command" }
-
-// movedError is errMoved with the id of the service that made the room's last event.
-type movedError struct{ by string }
-
-func (e *movedError) Error() string { return errMoved.Error() }
-
-func (e *movedError) Unwrap() error { return errMoved }
-
-// behindError is errBehind with the sequence of the room that the leader has and the sequence that
-// this service has seen.
-type behindError struct {
-	room      string
-	has, seen uint64
-}
-
-func (e *behindError) Error() string {
-	return fmt.Sprintf("the stream %s lacks events of room %q: it has sequence %d, this service has seen %d; if they were removed on purpose, "+
-		"restart the room service; otherwise restore the stream from a backup", subjects.Events, e.room, e.has, e.seen)
-}
-
-func (e *behindError) Unwrap() error { return errBehind }
 
 // attempts decides whether a command is tried again. A conflict is retried MaxConflicts times.
 // Errors of JetStream are retried for CommitPatience, also a conflict if the room has not changed.
@@ -66,9 +19,9 @@ type attempts struct {
 	n            int
 	conflicts    int
 	failingSince time.Time // when the first error of JetStream was; zero if none
-	last         error
-	unavailable  error     // why JetStream cannot store the event, as of the last try; nil if unknown
-	unable       error     // the last error in which JetStream refused the event; nil if none
+	last         outcome
+	unavailable  *outcome  // the last try, if JetStream could not store the event
+	unable       *outcome  // the last try in which JetStream refused the event or lacked events; nil if none
 	data         room.Data // the draft with the answers of the apps, of the last try that asked them
 	// refusal is the error of the apps that block the command. It stands until a later try has
 	// asked all apps and none of them refused.
@@ -86,7 +39,7 @@ func (a *attempts) next(ctx context.Context) bool {
 	if a.n == 1 {
 		return true
 	}
-	if a.conflicts > a.cfg.MaxConflicts || errors.Is(a.last, bus.ErrTooLarge) || errors.Is(a.last, jetstream.ErrStreamNotFound) ||
+	if a.conflicts > a.cfg.MaxConflicts || a.last.fate == tooLarge || a.last.fate == gone ||
 		!a.failingSince.IsZero() && time.Since(a.failingSince) > a.cfg.CommitPatience {
 		return false
 	}
@@ -135,45 +88,37 @@ func (a *attempts) standing(err error) error {
 	return err
 }
 
-// record records why a try with this view failed.
-func (a *attempts) record(err error, v rules.View) {
-	a.last = err
-	if errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrStored) {
-		a.uncertainSeq = &v.Seq
+// record records the outcome of a try that has not ended the command.
+func (a *attempts) record(o outcome) {
+	a.last = o
+	if o.unacknowledged {
+		a.uncertainSeq = &o.seq
 	}
-	if errors.Is(err, bus.ErrRefused) || errors.Is(err, errBehind) {
-		a.unable = err
+	if o.refused || o.fate == behind {
+		a.unable = &o
 	}
-	if errors.Is(err, errMoved) {
+	if o.fate == moved {
 		a.conflicts++
 		a.unavailable = nil
 		return
 	}
-	if isUnavailable(err) {
-		a.unavailable = err
-		a.place.at(&step{storeErr: err})
+	if o.unavailable {
+		a.unavailable = &o
+		a.place.at(&step{storeErr: o.err})
 	}
 	if a.failingSince.IsZero() {
 		a.failingSince = time.Now()
 	}
 }
 
-// isUnavailable reports whether JetStream refused to store an event, or does not answer at all. A
-// lost acknowledgement alone does not show that.
-func isUnavailable(err error) bool {
-	var said *jetstream.APIError
-	return errors.Is(err, bus.ErrRefused) || errors.Is(err, errBehind) ||
-		errors.Is(err, bus.ErrUncertain) && (errors.Is(err, errSilent) || errors.As(err, &said))
-}
-
-// finalError returns the error to answer with after a confirmed decision not to commit, nil for
-// none. If the apps made the decision it is their error. The decision cannot stand while an earlier
-// try's event may still be stored.
-func (a *attempts) finalError(decided error, v rules.View) error {
+// finalError returns the error to answer with after a confirmed decision not to commit at that
+// sequence of the room, nil for none. If the apps made the decision it is their error. The decision
+// cannot stand while an earlier try's event may still be stored.
+func (a *attempts) finalError(decided error, seq uint64) error {
 	switch {
 	case decided == nil:
 		return nil
-	case a.uncertainSeq != nil && *a.uncertainSeq == v.Seq:
+	case a.uncertainSeq != nil && *a.uncertainSeq == seq:
 		return a.withAnswers(unknown())
 	case a.refusal != nil && room.IsRefusal(decided):
 		return a.refusal
@@ -189,8 +134,8 @@ func unknown() *room.Error {
 // unavailable, the commands behind this one that arrived meanwhile are not tried.
 func (a *attempts) exhausted(ctx context.Context) error {
 	// A command with little time says nothing about JetStream, unless JetStream did not answer it.
-	if a.place != nil && (ctx.Err() == nil || errors.Is(a.unavailable, errSilent)) {
-		a.place.storeErr = a.unavailable
+	if a.place != nil && a.unavailable != nil && (ctx.Err() == nil || a.unavailable.fate == silent) {
+		a.place.storeErr = a.unavailable.err
 	}
 	if a.uncertainSeq == nil && a.refusal != nil {
 		return a.refusal
@@ -204,22 +149,21 @@ func (a *attempts) withAnswers(e *room.Error) *room.Error {
 }
 
 func (a *attempts) cause(ctx context.Context) *room.Error {
-	var behind *behindError
 	switch {
-	case errors.Is(a.last, bus.ErrTooLarge):
-		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last)
-	case errors.Is(a.last, jetstream.ErrStreamNotFound):
+	case a.last.fate == tooLarge:
+		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last.err)
+	case a.last.fate == gone:
 		return streamGone()
 	case a.uncertainSeq != nil:
 		return unknown()
-	case errors.As(a.unable, &behind):
-		return room.Errorf(room.CodeUnavailable, "%v", behind)
+	case a.unable != nil && a.unable.fate == behind:
+		return room.Errorf(room.CodeUnavailable, "%v", a.unable.err)
 	case a.unable != nil:
-		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.unable)
+		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.unable.err)
 	case ctx.Err() != nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out; send it again with the same id")
 	case !a.failingSince.IsZero():
-		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.last)
+		return room.Errorf(room.CodeUnavailable, "cannot commit now, send the command again with the same id: %v", a.last.err)
 	}
 	return room.Errorf(room.CodeConflict, "the room changed %d times meanwhile; send the command again", a.conflicts)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/room/rules"
 )
 
 const (
@@ -21,40 +20,51 @@ const (
 	tick     = time.Millisecond
 )
 
+// late is the outcome of a try that ended with the time of the command.
+var late = outcome{fate: unstored, err: context.DeadlineExceeded}
+
+// after is the outcome of a try whose publish ended with the error, and whose confirmation found the
+// room so.
+func after(found fate, publish error) outcome {
+	return outcome{fate: found, seq: 5}.afterPublish(publish)
+}
+
 func TestAttempts_RefusalDoesNotStandWhileOutcomeIsUncertain(t *testing.T) {
 	t.Parallel()
 	refusal := room.Errorf(room.CodeUserNotAllowed, "no")
 	a := &attempts{cfg: Config{}.withDefaults()}
-	assert.Equal(t, error(refusal), a.finalError(refusal, rules.View{Seq: 5}))
-	a.record(errors.Join(fmt.Errorf("lost: %w", bus.ErrUncertain), errBehind), rules.View{Seq: 5})
-	require.ErrorIs(t, a.finalError(refusal, rules.View{Seq: 5}), &room.Error{Code: room.CodeUnavailable},
+	assert.Equal(t, error(refusal), a.finalError(refusal, 5))
+	a.record(after(behind, fmt.Errorf("lost: %w", bus.ErrUncertain)))
+	require.ErrorIs(t, a.finalError(refusal, 5), &room.Error{Code: room.CodeUnavailable},
 		"the unacknowledged publish may still be stored")
-	assert.Equal(t, error(refusal), a.finalError(refusal, rules.View{Seq: 6}), "once the room has moved the publish cannot be stored")
-	assert.NoError(t, a.finalError(nil, rules.View{Seq: 5}))
+	assert.Equal(t, error(refusal), a.finalError(refusal, 6), "once the room has moved the publish cannot be stored")
+	assert.NoError(t, a.finalError(nil, 5))
 }
 
 func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 	t.Parallel()
 	cfg := Config{MaxConflicts: 3, CommitPatience: 20 * time.Millisecond}.withDefaults()
 	for name, c := range map[string]struct {
-		err   error
+		try   outcome
 		code  room.Code
 		tries int // 0: as many as the time allows
 	}{
-		"conflicts": {errors.Join(bus.ErrConflict, errMoved), room.CodeConflict, 4},
-		"moved":     {errMoved, room.CodeConflict, 4},
-		"spurious":  {bus.ErrConflict, room.CodeUnavailable, 0},
-		"stored":    {bus.ErrStored, room.CodeUnavailable, 0},
-		"too large": {bus.ErrTooLarge, room.CodeTooLarge, 1},
-		"refused":   {bus.ErrRefused, room.CodeUnavailable, 0},
-		"gone":      {errors.Join(bus.ErrRefused, jetstream.ErrStreamNotFound), room.CodeUnavailable, 1},
-		"behind":    {errors.Join(bus.ErrConflict, errBehind), room.CodeUnavailable, 0},
+		"conflicts":        {after(moved, bus.ErrConflict), room.CodeConflict, 4},
+		"moved":            {outcome{fate: moved}, room.CodeConflict, 4},
+		"spurious":         {after(unchanged, bus.ErrConflict), room.CodeUnavailable, 0},
+		"stored":           {after(unchanged, bus.ErrStored), room.CodeUnavailable, 0},
+		"too large":        {after(unchanged, bus.ErrTooLarge), room.CodeTooLarge, 1},
+		"too large, moved": {after(moved, bus.ErrTooLarge), room.CodeTooLarge, 1},
+		"refused":          {after(unchanged, bus.ErrRefused), room.CodeUnavailable, 0},
+		"gone":             {after(gone, bus.ErrRefused), room.CodeUnavailable, 1},
+		"gone since":       {after(unchanged, jetstream.ErrStreamNotFound), room.CodeUnavailable, 1},
+		"behind":           {after(behind, bus.ErrConflict), room.CodeUnavailable, 0},
 	} {
 		a := &attempts{cfg: cfg}
 		tries := 0
 		for a.next(t.Context()) {
 			tries++
-			a.record(c.err, rules.View{})
+			a.record(c.try)
 		}
 		require.ErrorIs(t, a.exhausted(t.Context()), &room.Error{Code: c.code}, name)
 		if c.tries > 0 {
@@ -66,7 +76,7 @@ func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempts{cfg: cfg}
 	require.True(t, a.next(ctx))
-	a.record(errMoved, rules.View{})
+	a.record(outcome{fate: moved})
 	cancel()
 	require.False(t, a.next(ctx))
 	require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeDeadlineExceeded})
@@ -74,16 +84,16 @@ func TestAttempts_NumberAndTimeAreBounded(t *testing.T) {
 
 func TestAttempts_JetStreamRefusalReportedAfterDeadline(t *testing.T) {
 	t.Parallel()
-	for name, err := range map[string]error{
-		"refused": bus.ErrRefused,
-		"gone":    jetstream.ErrStreamNotFound,
-		"behind":  &behindError{room: "r", has: 1, seen: 2},
+	for name, o := range map[string]outcome{
+		"refused": after(unchanged, bus.ErrRefused),
+		"gone":    after(gone, bus.ErrRefused),
+		"behind":  {fate: behind},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		a := &attempts{cfg: Config{}.withDefaults()}
-		a.record(err, rules.View{})
+		a.record(o)
 		if name != "gone" { // it ends at once
-			a.record(context.DeadlineExceeded, rules.View{})
+			a.record(late)
 		}
 		cancel()
 		require.ErrorIs(t, a.exhausted(ctx), &room.Error{Code: room.CodeUnavailable}, name)
@@ -95,8 +105,8 @@ func TestAttempts_FinalErrorNamesAppAnswers(t *testing.T) {
 	t.Parallel()
 	apps := []room.AppOutcome{{App: "a", Outcome: room.Allowed}}
 	a := &attempts{cfg: Config{}.withDefaults(), data: room.Data{Apps: apps}}
-	a.record(bus.ErrUncertain, rules.View{Seq: 5})
-	for _, err := range []error{a.finalError(room.NotFound("r"), rules.View{Seq: 5}), a.exhausted(t.Context())} {
+	a.record(after(unchanged, bus.ErrUncertain))
+	for _, err := range []error{a.finalError(room.NotFound("r"), 5), a.exhausted(t.Context())} {
 		var e *room.Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, room.CodeUnavailable, e.Code)
@@ -106,25 +116,26 @@ func TestAttempts_FinalErrorNamesAppAnswers(t *testing.T) {
 
 func TestAttempts_CommandsBehindBlockedIfJetStreamUnavailable(t *testing.T) {
 	t.Parallel()
-	silent := errors.Join(bus.ErrUncertain, errSilent)
+	refused := after(unchanged, bus.ErrRefused)
 	for name, c := range map[string]struct {
-		errs             []error
+		tries            []outcome
 		patient, hurried bool // whether those behind a command are blocked
 	}{
-		"refused":                {[]error{bus.ErrRefused}, true, false},
-		"silent":                 {[]error{silent}, true, true},
-		"without storage":        {[]error{errors.Join(bus.ErrUncertain, &jetstream.APIError{Code: 503})}, true, false},
-		"behind":                 {[]error{&behindError{room: "r"}}, true, false},
-		"a lost answer":          {[]error{bus.ErrUncertain}, false, false},
-		"refused, then moved":    {[]error{bus.ErrRefused, errMoved}, false, false},
-		"refused, then too late": {[]error{bus.ErrRefused, context.DeadlineExceeded}, true, false},
-		"too large":              {[]error{bus.ErrTooLarge}, false, false},
+		"refused":                {[]outcome{refused}, true, false},
+		"silent":                 {[]outcome{after(silent, bus.ErrUncertain)}, true, true},
+		"without storage":        {[]outcome{after(unchanged, errors.Join(bus.ErrUncertain, &jetstream.APIError{Code: 503}))}, true, false},
+		"behind":                 {[]outcome{after(behind, bus.ErrConflict)}, true, false},
+		"a lost answer":          {[]outcome{after(unchanged, bus.ErrUncertain)}, false, false},
+		"silent to a question":   {[]outcome{{fate: silent}}, false, false},
+		"refused, then moved":    {[]outcome{refused, {fate: moved}}, false, false},
+		"refused, then too late": {[]outcome{refused, late}, true, false},
+		"too large":              {[]outcome{after(unchanged, bus.ErrTooLarge)}, false, false},
 	} {
 		for hurried, blocks := range map[bool]bool{false: c.patient, true: c.hurried} {
 			ctx, cancel := context.WithCancel(t.Context())
 			a := &attempts{cfg: Config{}.withDefaults(), place: &ticket{}}
-			for _, err := range c.errs {
-				a.record(err, rules.View{})
+			for _, o := range c.tries {
+				a.record(o)
 			}
 			if hurried {
 				cancel()

@@ -18,11 +18,10 @@ type appender func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (
 
 // commit publishes the post-event, guarded by the room's last sequence. No other function publishes
 // to room.post.>. When the publish fails, commit catches the projection up with the stream if it
-// can, so that the next load finds the event if it was stored after all. The error is errMoved if
-// the room has changed since the view.
-func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d rules.Draft) (room.Event, error) {
+// can, so that the next load finds the event if it was stored after all.
+func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d rules.Draft) outcome {
 	if err := ended(ctx); err != nil {
-		return room.Event{}, err
+		return outcome{fate: unstored, seq: v.Seq, err: err}
 	}
 	// A published event may be stored even if the client's time is over. From here on the command
 	// takes the time that it needs to learn the outcome.
@@ -35,7 +34,7 @@ func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d r
 	}
 	subject, headers, body, err := subjects.EncodePost(e, c.TraceParent)
 	if err != nil {
-		return room.Event{}, err
+		return outcome{fate: unstored, seq: v.Seq, err: err}
 	}
 	defer s.projection.AddPending(e, subject, body)()
 	waiting, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
@@ -43,20 +42,19 @@ func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d r
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
 	e.Seq, err = s.append(waiting, msg, e.ID, bus.Guard{Seq: v.Seq, Filter: subjects.PostsOf(e.Room)})
 	if err != nil {
-		confirmed := s.confirm(ctx, c, v)
-		var moved *movedError
-		if !errors.As(confirmed, &moved) {
+		o := s.confirm(ctx, c, v).afterPublish(err)
+		if o.fate != moved {
 			s.readiness.notCommitted(err, time.Now())
 		}
-		if errors.Is(err, bus.ErrConflict) && moved != nil { // a conflict alone may be spurious
+		if errors.Is(err, bus.ErrConflict) && o.fate == moved { // a conflict alone may be spurious
 			s.conflicts.Add(1)
-			s.handovers.meet(e.Room, s.id, moved.by)
+			s.handovers.meet(e.Room, s.id, o.by)
 		}
-		return room.Event{}, errors.Join(err, confirmed)
+		return o
 	}
 	s.readiness.committed()
 	s.projection.Commit(e)
-	return e, nil
+	return answer(e.Result(), nil)
 }
 
 // now returns the time in the precision of events.

@@ -13,33 +13,38 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// confirm asks the stream's leader whether the room is unchanged since the view. If it has changed,
-// confirm waits until the projection has caught up with the leader, and returns errMoved.
-func (s *Service) confirm(command context.Context, c rules.Command, v rules.View) error {
+// confirm asks the stream's leader whether the room is unchanged since the view. If it has moved,
+// confirm waits until the projection has caught up with the leader.
+func (s *Service) confirm(command context.Context, c rules.Command, v rules.View) outcome {
 	ctx, cancel := context.WithTimeout(command, s.cfg.AckWait)
 	defer cancel()
+	o := outcome{fate: unchanged, seq: v.Seq}
 	last, err := bus.LeaderLast(ctx, s.nc, subjects.Events, subjects.PostsOf(c.Request.Target()))
 	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		o.fate, o.err = gone, err
 	case err != nil:
-		if command.Err() == nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // else the command had no time left, or the stream is gone
+		if command.Err() == nil { // else the command had no time left
 			s.health.leaderSilent(s.ctx, &s.running, err)
 		}
-		return fmt.Errorf("%w: %w", errSilent, err)
+		o.fate, o.err = silent, fmt.Errorf("the stream's leader does not answer: %w", err)
 	case last.Seq == v.Seq:
-		return nil
 	case last.Seq == 0 && !v.Exists && s.isRemoved(ctx, c.Request.Target(), v.Seq):
 		s.projection.Forget(c.Request.Target(), v.Seq) // another service was faster
-		return &movedError{}
+		o.fate = moved
 	case last.Seq < v.Seq:
 		if leftOut, log := s.behindLines.Admit(c.Request.Target(), time.Now()); log {
 			s.log.Error("events of a room missing from the stream", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
 		}
-		return &behindError{room: c.Request.Target(), has: last.Seq, seen: v.Seq}
+		o.fate, o.unavailable = behind, true
+		o.err = behindError(c.Request.Target(), last.Seq, v.Seq)
+	default:
+		o.fate, o.by = moved, subjects.Committer(last.Header())
+		if err := s.projection.AwaitSeq(ctx, last.Seq); err != nil {
+			o.fate, o.err = unstored, fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
+		}
 	}
-	if err := s.projection.AwaitSeq(ctx, last.Seq); err != nil {
-		return fmt.Errorf("waiting for sequence %d of the stream: %w", last.Seq, err)
-	}
-	return &movedError{by: subjects.Committer(last.Header())}
+	return o
 }
 
 // isRemoved reports whether the retention has removed a room: the leader has no event of it, and is

@@ -5,14 +5,15 @@
 //	endpoints.go   the requests of the service, admission, and replies
 //	arrival.go     decode and validate a command, and enter its lane
 //	lanes.go       commands of one room, and of one user, go in order; lane.go is one room's queue
-//	handle.go      the five steps:
+//	retry.go       try the command until it is answered; attempts.go knows when to stop
+//	handle.go      one try, in five steps:
 //	  load.go        1 load     the room from the projection
 //	  (rules)        2 decide   is the command possible at all?
 //	  (hooks)        3 gather   pre-events out, verdicts in
 //	  (rules)        4 combine  verdicts into a decision
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     ask the leader whether the room is unchanged, if there is nothing to commit
-//	attempts.go    when to go back to step 1, and when to stop
+//	outcome.go     how a try ended
 //	handover.go    hand the commands of a room over to another replica
 //	undecided.go   which commands other replicas are deciding
 //

@@ -173,8 +173,10 @@ func (g *grown) commit(id string, u room.User) error {
 	if err != nil {
 		return err
 	}
-	_, err = g.s.commit(context.Background(), c, view, *draft)
-	return err
+	if o := g.s.commit(context.Background(), c, view, *draft); o.fate != answered {
+		return fmt.Errorf("committing: %w", o.err)
+	}
+	return nil
 }
 
 // compare measures joins of all rooms, of a thousand of them, and of a service with only a thousand

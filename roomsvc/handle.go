@@ -8,51 +8,29 @@ import (
 	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
-// handle executes one command from load to commit. The stream's leader confirms an answer that
-// commits nothing. After a failure handle goes back to step 1 until the attempts are used up. A
-// change that an app blocks, or that cannot be committed, is recorded as a rejection. If
-// mayHandOver is true, handle returns an elsewhereError if another service has the room for now, or
-// if the command would change nothing while another service decides an earlier command of its user.
-// It must be the command's turn.
-func (s *Service) handle(ctx context.Context, c rules.Command, place *ticket, mayHandOver bool) (room.Result, error) {
-	try := s.newAttempts(place)
-	for try.next(ctx) {
-		mayHandOver = mayHandOver && try.isFresh()
-		if to := s.handovers.of(c.Request.Target()); mayHandOver && to != "" && s.timeToHandOver(ctx, c) {
-			return room.Result{}, &elsewhereError{service: to}
-		}
-		view, done, err := s.load(ctx, c) // 1
-		if err != nil {
-			return room.Result{}, try.standing(err)
-		}
-		if done != nil {
-			return *done, nil // the command was sent again
-		}
-		draft, refusal := rules.Decide(view, c) // 2
-		if to := s.undecided.of(c); mayHandOver && draft == nil && to != "" {
-			return room.Result{}, &elsewhereError{service: to, waits: true}
-		}
-		if draft != nil {
-			refusal = try.asked(*draft, s.consult(ctx, c, place, draft)) // 3, 4
-		}
-		if draft == nil || refusal != nil {
-			if err := s.confirm(ctx, c, view); err != nil {
-				try.record(err, view)
-				continue
-			}
-			return room.Result{Room: view.Room}, s.rejected(c, try.finalError(refusal, view))
-		}
-		place.at(committing)
-		event, err := s.commit(ctx, c, view, *draft) // 5
-		if err == nil {
-			return event.Result(), nil
-		}
-		try.record(err, view)
+// handle tries a command once, from load to commit. Earlier tries of the command may have left a
+// denial that stands. The stream's leader confirms an answer that commits nothing.
+func (s *Service) handle(ctx context.Context, c rules.Command, place *ticket, earlier *attempts) outcome {
+	view, done, err := s.load(ctx, c) // 1
+	switch {
+	case err != nil:
+		return answer(room.Result{}, earlier.standing(err))
+	case done != nil: // the command was sent again
+		return answer(*done, nil)
 	}
-	if done := s.resolve(c, try); done != nil {
-		return *done, nil
+	draft, refusal := rules.Decide(view, c) // 2
+	if draft != nil {
+		refusal = earlier.asked(*draft, s.consult(ctx, c, place, draft)) // 3, 4
 	}
-	return room.Result{}, s.rejected(c, try.exhausted(ctx))
+	if draft == nil || refusal != nil {
+		confirmed := s.confirm(ctx, c, view)
+		if confirmed.fate != unchanged {
+			return confirmed
+		}
+		return answer(room.Result{Room: view.Room}, s.rejected(c, earlier.finalError(refusal, view.Seq)))
+	}
+	place.at(committing)
+	return s.commit(ctx, c, view, *draft) // 5
 }
 
 // consult asks the apps about the draft, round by round, and combines their answers into it. The

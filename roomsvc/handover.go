@@ -82,21 +82,43 @@ func (h *handovers) avoid(service string) {
 	h.avoided[service] = now.Add(avoidFor)
 }
 
+// elsewhere is a service that is to execute a command.
+type elsewhere struct {
+	service string
+	// waits: the service is deciding an earlier command of the same user, and this command waits for
+	// it.
+	waits bool
+}
+
+// elsewhere returns the service that has the command's room for now, or that is deciding an earlier
+// command of the same user if this one would change nothing. It returns nil if there is none.
+func (s *Service) elsewhere(ctx context.Context, c rules.Command) *elsewhere {
+	if to := s.handovers.of(c.Request.Target()); to != "" && s.timeToHandOver(ctx, c) {
+		return &elsewhere{service: to}
+	}
+	if to := s.undecided.of(c); to != "" {
+		if view, committed := s.projection.View(c); committed == 0 && !view.Changes(c.Request) {
+			return &elsewhere{service: to, waits: true}
+		}
+	}
+	return nil
+}
+
 // handOver sends a command to another service. It returns done false if this service must execute
 // the command, since the other has certainly not begun it. Without an answer that is unknown: a
 // service that was stopped for a while may still execute the command. Only the client can decide
 // whether to send it again.
-func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, elsewhere *elsewhereError) (result any, done bool, err error) {
-	roomID, to := c.Request.Target(), elsewhere.service
+func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, to *elsewhere) (result any, done bool, err error) {
+	roomID := c.Request.Target()
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	if !elsewhere.waits {
+	if !to.waits {
 		left /= 2 // keeps time for another try
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	sent := time.Now()
-	over := &nats.Msg{Subject: subjects.Handover(to, c.Request.Event()), Header: maps.Clone(msg.Header), Data: msg.Data}
+	over := &nats.Msg{Subject: subjects.Handover(to.service, c.Request.Event()), Header: maps.Clone(msg.Header), Data: msg.Data}
 	if over.Header == nil {
 		over.Header = nats.Header{}
 	}
@@ -108,11 +130,11 @@ func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, 
 	reply, err := s.nc.RequestMsgWithContext(ctx, over)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrMaxPayload):
-		s.avoid(to)
+		s.avoid(to.service)
 		return nil, false, nil
 	case err != nil:
 		if left >= s.cfg.AckWait/2 { // a command with little time shows nothing about the other service
-			s.avoid(to)
+			s.avoid(to.service)
 		}
 		return nil, true, unanswered(roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
@@ -124,11 +146,11 @@ func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, 
 	}
 	switch refused.Code {
 	case room.CodeOverloaded:
-		s.avoid(to)
+		s.avoid(to.service)
 		return nil, false, nil
 	case room.CodeDeadlineExceeded: // the other service had only a part of the command's time
 		if time.Since(sent) < left/2 { // its clock is ahead, so it would refuse every command
-			s.avoid(to)
+			s.avoid(to.service)
 		}
 		return nil, true, unanswered(roomID)
 	}

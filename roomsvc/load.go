@@ -45,19 +45,3 @@ func (s *Service) load(ctx context.Context, c rules.Command) (rules.View, *room.
 	done := e.Result()
 	return view, &done, nil
 }
-
-// resolve looks for the outcome of a publish that was not acknowledged, for a command that has no
-// time left. It returns the result if the event was stored. If the room has moved on without it, it
-// was not stored.
-func (s *Service) resolve(c rules.Command, try *attempts) *room.Result {
-	if try.uncertainSeq == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
-	defer cancel()
-	view, done, err := s.load(ctx, c)
-	if err == nil && view.Seq != *try.uncertainSeq {
-		try.uncertainSeq = nil
-	}
-	return done
-}
