@@ -64,14 +64,16 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 		return nil, s.rejected(a.c, err)
 	}
 	defer release()
-	defer s.announceWhenSlow(ctx, a.c, a.ticket)()
+	if len(s.hooks.Rounds(a.c.Request.Event())) > 0 {
+		defer s.peers.announceWhenSlow(ctx, a.c, a.ticket)()
+	}
 	for {
 		result, to, err := s.execute(ctx, a.c, a.ticket, mayHandOver)
 		if to == nil {
 			return result, err
 		}
 		s.lanes.sendAway(a.c.Request.Target(), a.ticket)
-		if result, done, err := s.handOver(ctx, a.c, msg, to); done {
+		if result, done, err := s.peers.handOver(ctx, a.c, msg, to); done {
 			return result, err
 		}
 		if err := s.lanes.bringBack(ctx, a.c.Request.Target(), a.ticket); err != nil {

@@ -14,8 +14,9 @@
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     ask the leader whether the room is unchanged, if there is nothing to commit
 //	outcome.go     how a try ended
-//	handover.go    hand the commands of a room over to another replica
-//	undecided.go   which commands other replicas are deciding
+//	peers.go       the other replicas:
+//	  handover.go    hand the commands of a room over to another replica
+//	  undecided.go   which commands other replicas are deciding
 //
 // In the background run:
 //

@@ -181,7 +181,7 @@ func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 		"changed":   {&nats.Msg{Data: []byte(`{"changed":true,"event":{"seq":99}}`)}, ""},
 		"refused":   {refused, "99"},
 	} {
-		s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+		s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
 		replies <- c.reply
 		reply, err := ask(t.Context(), s, "join", `{"roomId":"r","user":{"id":"alice"}}`, "")
 		assert.Equal(t, name == "refused", err != nil, name)
@@ -211,7 +211,7 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
-	second.handovers.meet("r", second.id, first.id)
+	second.peers.handovers.meet("r", second.id, first.id)
 	body, err := json.Marshal(joinOf("alice"))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
-	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -82,33 +81,11 @@ func (h *handovers) avoid(service string) {
 	h.avoided[service] = now.Add(avoidFor)
 }
 
-// elsewhere is a service that is to execute a command.
-type elsewhere struct {
-	service string
-	// waits: the service is deciding an earlier command of the same user, and this command waits for
-	// it.
-	waits bool
-}
-
-// elsewhere returns the service that has the command's room for now, or that is deciding an earlier
-// command of the same user if this one would change nothing. It returns nil if there is none.
-func (s *Service) elsewhere(ctx context.Context, c rules.Command) *elsewhere {
-	if to := s.handovers.of(c.Request.Target()); to != "" && s.timeToHandOver(ctx, c) {
-		return &elsewhere{service: to}
-	}
-	if to := s.undecided.of(c); to != "" {
-		if view, committed := s.projection.View(c); committed == 0 && !view.Changes(c.Request) {
-			return &elsewhere{service: to, waits: true}
-		}
-	}
-	return nil
-}
-
 // handOver sends a command to another service. It returns done false if this service must execute
 // the command, since the other has certainly not begun it. Without an answer that is unknown: a
 // service that was stopped for a while may still execute the command. Only the client can decide
 // whether to send it again.
-func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, to *elsewhere) (result any, done bool, err error) {
+func (p *peers) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, to *elsewhere) (result any, done bool, err error) {
 	roomID := c.Request.Target()
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
@@ -127,14 +104,14 @@ func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, 
 	subjects.SetTime(over.Header, subjects.Deadline, sent.Add(left))
 	// The other service reports a timeout itself. A service that does not answer is out of order.
 	over.Header.Set(subjects.TimeoutMs, strconv.FormatInt(max(1, left.Milliseconds()*9/10), 10))
-	reply, err := s.nc.RequestMsgWithContext(ctx, over)
+	reply, err := p.nc.RequestMsgWithContext(ctx, over)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrMaxPayload):
-		s.avoid(to.service)
+		p.avoid(to.service)
 		return nil, false, nil
 	case err != nil:
-		if left >= s.cfg.AckWait/2 { // a command with little time shows nothing about the other service
-			s.avoid(to.service)
+		if left >= p.ackWait/2 { // a command with little time shows nothing about the other service
+			p.avoid(to.service)
 		}
 		return nil, true, unanswered(roomID)
 	case reply.Header.Get(micro.ErrorCodeHeader) == "":
@@ -146,21 +123,15 @@ func (s *Service) handOver(ctx context.Context, c rules.Command, msg *nats.Msg, 
 	}
 	switch refused.Code {
 	case room.CodeOverloaded:
-		s.avoid(to.service)
+		p.avoid(to.service)
 		return nil, false, nil
 	case room.CodeDeadlineExceeded: // the other service had only a part of the command's time
 		if time.Since(sent) < left/2 { // its clock is ahead, so it would refuse every command
-			s.avoid(to.service)
+			p.avoid(to.service)
 		}
 		return nil, true, unanswered(roomID)
 	}
 	return nil, true, &relayedError{refused, seqOf(reply)}
-}
-
-// avoid sends no commands to a service for a while.
-func (s *Service) avoid(service string) {
-	s.handovers.avoid(service)
-	s.undecided.drop(service)
 }
 
 // relayed is another service's result and relayedError its error. Both keep the Room-Seq header of
@@ -189,13 +160,4 @@ func seqOf(reply *nats.Msg) nats.Header {
 // unanswered is the error of a command whose outcome at another service is unknown.
 func unanswered(roomID string) error {
 	return room.Errorf(room.CodeUnavailable, "the service that is changing room %q has not answered in time; send the command again with the same id", roomID)
-}
-
-// timeToHandOver reports whether the apps have their fair time in the other service's part of the
-// command's time, or do not have it here either.
-func (s *Service) timeToHandOver(ctx context.Context, c rules.Command) bool {
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
-	needed := s.hooks.FairTime(c.Request.Event())
-	return hooks.ForApps(left/2*9/10) >= needed || hooks.ForApps(left) < needed
 }

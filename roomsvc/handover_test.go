@@ -121,7 +121,7 @@ func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 
-	second.handovers.meet("r", second.id, first.id)
+	second.peers.handovers.meet("r", second.id, first.id)
 	r := requireJoin(t, second, first, "j1", "alice")
 	assert.True(t, r.Changed)
 	assert.Equal(t, 2, r.Room.MemberCount)
@@ -129,12 +129,12 @@ func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeRoomExists}, "an error comes back as it is")
 
 	// Two services that hand the room over to each other do not send a command back and forth.
-	first.handovers.to = map[string]handover{"r": {service: second.id, until: time.Now().Add(time.Hour)}}
+	first.peers.handovers.to = map[string]handover{"r": {service: second.id, until: time.Now().Add(time.Hour)}}
 	requireJoin(t, second, first, "j2", "bob")
 
 	require.NoError(t, first.Stop(t.Context()))
 	requireJoin(t, second, second, "j3", "carol") // the other service is gone
-	assert.Empty(t, second.handovers.of("r"))
+	assert.Empty(t, second.peers.handovers.of("r"))
 }
 
 // A service that does not answer may still execute the command. It gets no further commands, unless
@@ -145,9 +145,9 @@ func TestHandover_SilentServiceIsAvoided(t *testing.T) {
 	createRoom(t, s)
 	silent, err := s.nc.SubscribeSync(subjects.Handover("a", room.EventUserJoin))
 	require.NoError(t, err)
-	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+	s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
 	for _, budget := range []time.Duration{100 * time.Millisecond, 3 * time.Second} {
-		require.Equal(t, "a", s.handovers.of("r"))
+		require.Equal(t, "a", s.peers.handovers.of("r"))
 		ctx, cancel := context.WithTimeout(t.Context(), budget)
 		defer cancel()
 		_, err = s.do(ctx, room.EventUserJoin, aliceJoins())
@@ -171,7 +171,7 @@ func TestHandover_CommandRefusedAsOverloadedIsDoneHere(t *testing.T) {
 		assert.NoError(t, s.nc.PublishMsg(no))
 	})
 	require.NoError(t, err)
-	s.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+	s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
 	requireJoin(t, s, s, "j1", "alice")
 }
 
@@ -183,13 +183,13 @@ func TestHandover_DeadlineAtOtherServiceLeavesTimeToRetry(t *testing.T) {
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
 	require.NoError(t, first.lanes.enter("r", change("x"), nil)) // the room is busy there
-	second.handovers.meet("r", second.id, first.id)
+	second.peers.handovers.meet("r", second.id, first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 	require.NoError(t, ctx.Err())
-	assert.Empty(t, second.handovers.avoided, "it is in order")
+	assert.Empty(t, second.peers.handovers.avoided, "it is in order")
 }
 
 // Two services that conflict learn which of them has the room.
@@ -205,7 +205,7 @@ func TestHandover_ConflictNamesServiceWithRoom(t *testing.T) {
 	draft, err := rules.Decide(old, c)
 	require.NoError(t, err)
 	require.Equal(t, moved, second.commit(t.Context(), c, old, *draft).fate)
-	assert.Equal(t, first.id, second.handovers.of("r"))
+	assert.Equal(t, first.id, second.peers.handovers.of("r"))
 	assert.Equal(t, uint64(1), second.conflicts.Load())
 	requireJoin(t, second, first, "j1", "alice")
 }
@@ -226,7 +226,7 @@ func TestHandover_CommandInProgress(t *testing.T) {
 		done <- err
 	}()
 	require.Eventually(t, func() bool { return second.lanes.inLane("r") == 2 }, patience, tick)
-	second.handovers.meet("r", second.id, first.id)
+	second.peers.handovers.meet("r", second.id, first.id)
 	second.lanes.leave("r", busy)
 	require.NoError(t, <-done)
 	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
@@ -251,7 +251,7 @@ func TestHandover_SpuriousConflictIsIgnored(t *testing.T) {
 	}
 	requireJoin(t, second, second, "j1", "alice")
 	assert.Zero(t, second.conflicts.Load())
-	assert.Empty(t, second.handovers.of("r"))
+	assert.Empty(t, second.peers.handovers.of("r"))
 }
 
 // Commands of one user that are handed over take effect in the order of arrival.
@@ -259,7 +259,7 @@ func TestHandover_KeepsOrderOfUser(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	second.handovers.to = map[string]handover{"r": {service: first.id, until: time.Now().Add(time.Hour)}}
+	second.peers.handovers.to = map[string]handover{"r": {service: first.id, until: time.Now().Add(time.Hour)}}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var commands sync.WaitGroup
@@ -294,7 +294,7 @@ func TestHandover_OnlyWithFairTimeForApps(t *testing.T) {
 	_, err = first.nc.Subscribe(subjects.Pre(room.PreRoomUserJoined, "hangs"), func(*nats.Msg) {})
 	require.NoError(t, err)
 	require.NoError(t, first.nc.Flush())
-	second.handovers.meet("r", second.id, first.id)
+	second.peers.handovers.meet("r", second.id, first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), second.cfg.Budget)
 	defer cancel()
 	_, err = second.do(ctx, room.EventUserJoin, aliceJoins())
@@ -315,7 +315,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 	sub, err := second.nc.ChanSubscribe(subjects.Handover("0", room.EventUserJoin), over)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	second.handovers.meet("r", second.id, "0")
+	second.peers.handovers.meet("r", second.id, "0")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -329,7 +329,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 	// The service refuses at once, as its clock is ahead, and gets no further commands.
 	require.NoError(t, msg.RespondMsg(first.refuse("", room.Errorf(room.CodeDeadlineExceeded, "late"))))
 	require.ErrorIs(t, <-ended, &room.Error{Code: room.CodeUnavailable})
-	assert.Empty(t, second.handovers.of("r"))
+	assert.Empty(t, second.peers.handovers.of("r"))
 }
 
 // holdAnswers registers an app for every join and leave, and returns the requests that it gets and
@@ -381,7 +381,7 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			earlier := do(first, c.first)
 			held := <-asked
 			command := rules.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
-			require.Eventually(t, func() bool { return second.undecided.of(command) == first.id }, patience, tick)
+			require.Eventually(t, func() bool { return second.peers.undecided.of(command) == first.id }, patience, tick)
 			later := do(second, c.later)
 			require.Eventually(t, func() bool { return first.lanes.inLane("r") == 2 }, patience, tick)
 			assert.Empty(t, later)
@@ -393,7 +393,7 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			members, err := first.projection.MembersAfter("r", "", 10)
 			require.NoError(t, err)
 			assert.Len(t, members, c.members)
-			require.Eventually(t, func() bool { return second.undecided.of(command) == "" }, patience, tick, "it has been decided")
+			require.Eventually(t, func() bool { return second.peers.undecided.of(command) == "" }, patience, tick, "it has been decided")
 		})
 	}
 }
@@ -403,7 +403,7 @@ func TestUndecided_GoneReplicaIsNotAwaited(t *testing.T) {
 	t.Parallel()
 	s, _ := twoServices(t)
 	createRoom(t, s)
-	s.undecided.receive(decidingNotice{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
+	s.peers.undecided.receive(decidingNotice{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	result, err := s.do(ctx, room.EventUserJoin, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"owner"}}`)})

@@ -197,8 +197,7 @@ type Service struct {
 	snapshots  *projection.Snapshots
 	id         string // of this service among all replicas
 	lanes      *lanes
-	handovers  handovers
-	undecided  undecided
+	peers      peers
 	recorder   *recorder
 
 	reconnected chan nats.Status // gets a status when a lost connection is back
@@ -240,6 +239,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
+	s.peers = peers{self: s.id, nc: nc, ackWait: cfg.AckWait}
 	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
@@ -358,7 +358,7 @@ func (s *Service) openInboxes() (err error) {
 		Conn: s.nc, Requester: s.requester, Budget: s.cfg.Budget, MaxAbandoned: s.cfg.MaxInFlight,
 		BreakerFailures: s.cfg.BreakerFailures, BreakerPause: s.cfg.BreakerPause, Logger: s.log,
 	})
-	if err = s.subscribeDeciding(); err != nil {
+	if err = s.peers.subscribe(); err != nil {
 		return fmt.Errorf("listening to the other replicas: %w", err)
 	}
 	s.append = s.commits.Append

@@ -78,12 +78,12 @@ func (u *undecided) drop(replica string) {
 	maps.DeleteFunc(u.by, func(_ userInRoom, d decider) bool { return d.replica == replica })
 }
 
-// subscribeDeciding receives the notices of other replicas.
-func (s *Service) subscribeDeciding() error {
-	_, err := s.nc.Subscribe(subjects.Deciding, func(msg *nats.Msg) {
+// subscribe receives the notices of other replicas.
+func (p *peers) subscribe() error {
+	_, err := p.nc.Subscribe(subjects.Deciding, func(msg *nats.Msg) {
 		var n decidingNotice
-		if json.Unmarshal(msg.Data, &n) == nil && n.Replica != s.id {
-			s.undecided.receive(n)
+		if json.Unmarshal(msg.Data, &n) == nil && n.Replica != p.self {
+			p.undecided.receive(n)
 		}
 	})
 	return err
@@ -91,9 +91,9 @@ func (s *Service) subscribeDeciding() error {
 
 // announceWhenSlow sends a notice to the other replicas if apps are asked about the command for
 // longer than announceAfter. The caller calls decided when the command is decided.
-func (s *Service) announceWhenSlow(ctx context.Context, c rules.Command, place *ticket) (decided func()) {
-	n := decidingNotice{Replica: s.id, Room: c.Request.Target(), User: rules.UserID(c.Request)}
-	if place == nil || n.User == "" || len(s.hooks.Rounds(c.Request.Event())) == 0 {
+func (p *peers) announceWhenSlow(ctx context.Context, c rules.Command, place *ticket) (decided func()) {
+	n := decidingNotice{Replica: p.self, Room: c.Request.Target(), User: rules.UserID(c.Request)}
+	if place == nil || n.User == "" {
 		return func() {}
 	}
 	var mu sync.Mutex
@@ -111,7 +111,7 @@ func (s *Service) announceWhenSlow(ctx context.Context, c rules.Command, place *
 			announced = true
 			deadline, _ := ctx.Deadline()
 			n.ForMs = max(1, time.Until(deadline).Milliseconds())
-			s.publishDeciding(n)
+			p.publishDeciding(n)
 		}
 	})
 	mu.Unlock()
@@ -121,15 +121,15 @@ func (s *Service) announceWhenSlow(ctx context.Context, c rules.Command, place *
 		defer mu.Unlock()
 		if ended = true; announced {
 			n.ForMs = 0
-			s.publishDeciding(n)
+			p.publishDeciding(n)
 		}
 	}
 }
 
 // publishDeciding publishes a notice on a best-effort basis: a replica that misses it answers from
 // its own state.
-func (s *Service) publishDeciding(n decidingNotice) {
+func (p *peers) publishDeciding(n decidingNotice) {
 	if body, err := json.Marshal(n); err == nil {
-		_ = s.nc.Publish(subjects.Deciding, body)
+		_ = p.nc.Publish(subjects.Deciding, body)
 	}
 }

@@ -63,7 +63,7 @@ func outcomes(r hooks.Result) (all []room.Outcome) {
 	return all
 }
 
-// Every app of a round has one answer, in the order of apps, whatever its worker does.
+// Every app of a round has one answer, in the order of apps, also if its worker fails or is absent.
 func TestGather_OneAnswerPerApp(t *testing.T) {
 	t.Parallel()
 	h, workers := start(t)
