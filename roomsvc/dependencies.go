@@ -35,7 +35,7 @@ func (s *Service) checkDependencies(ctx context.Context) {
 		s.checkStreams(ctx)
 		s.checkEvents(ctx)
 		s.checkConsumers(ctx)
-		if !sleep(ctx, s.cfg.StreamCheck) {
+		if !bus.Sleep(ctx, s.cfg.StreamCheck) {
 			return
 		}
 	}
@@ -121,7 +121,7 @@ func (s *Service) checkConsumers(ctx context.Context) {
 			return
 		}
 	}
-	if len(missing) == 0 || !sleep(ctx, s.cfg.AckWait) { // an app that is being removed is gone after the wait
+	if len(missing) == 0 || !bus.Sleep(ctx, s.cfg.AckWait) { // an app that is being removed is gone after the wait
 		return
 	}
 	for _, m := range missing {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -62,7 +63,7 @@ func (s *Service) checkLosses(ctx context.Context) error {
 		if look == lossLooks {
 			return lost[n]
 		}
-		if !sleep(ctx, lossRetry) {
+		if !bus.Sleep(ctx, lossRetry) {
 			return ctx.Err()
 		}
 	}

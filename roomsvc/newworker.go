@@ -21,7 +21,7 @@ const (
 // Each new worker allows one probe. The service looks only while an app fails.
 func (s *Service) findNewWorkers(ctx context.Context) {
 	known := make(map[string]instances)
-	for sleep(ctx, newWorkerLook) {
+	for bus.Sleep(ctx, newWorkerLook) {
 		failing := s.apps.failing()
 		maps.DeleteFunc(known, func(app string, _ instances) bool { _, still := failing[app]; return !still })
 		var looks sync.WaitGroup

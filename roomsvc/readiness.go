@@ -128,7 +128,7 @@ func (s *Service) watchReadiness(ctx context.Context) {
 		}
 		s.readiness.found.Store(&found)
 		s.logReadiness(s.reportReadiness())
-		if !sleep(ctx, readinessLook) {
+		if !bus.Sleep(ctx, readinessLook) {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -20,7 +21,7 @@ const registryCheck = 5 * time.Second
 // checkRegistry checks the bucket periodically until the context ends. The watch does not report
 // that the bucket was deleted, or that a server came back without it.
 func (s *Service) checkRegistry(ctx context.Context) {
-	for sleep(ctx, registryCheck) {
+	for bus.Sleep(ctx, registryCheck) {
 		if _, known := s.apps.record(); !known {
 			continue // the watch is reading the bucket
 		}
@@ -109,7 +110,7 @@ func (s *Service) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, err
 		if err != nil || look == lossLooks || !s.apps.differs(bucket) {
 			return bucket, err
 		}
-		if !sleep(ctx, lossRetry) {
+		if !bus.Sleep(ctx, lossRetry) {
 			return nil, ctx.Err()
 		}
 	}
@@ -154,7 +155,7 @@ func (a *apps) writeBack(ctx context.Context, id string, known entry) (bool, err
 			_, err = a.kv.Update(ctx, id, known.data, there.Revision())
 		}
 		if isConflict(err) {
-			if !sleep(ctx, staleWait) {
+			if !bus.Sleep(ctx, staleWait) {
 				return false, ctx.Err()
 			}
 			continue // another service was faster

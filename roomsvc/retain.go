@@ -31,7 +31,7 @@ func (s *Service) retain(ctx context.Context) {
 	}
 	var outage bus.Outage
 	pause := retainRound
-	for sleep(ctx, pause) {
+	for bus.Sleep(ctx, pause) {
 		began := time.Now()
 		removed, err := s.removeDue(ctx)
 		pause = retainRound
@@ -77,7 +77,7 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 		// The stream processes one operation at a time. The pause leaves half of the time to others.
 		// After a longer pause the server would have to read its blocks from disk again.
 		if busy += time.Since(began); busy > retainBusy {
-			sleep(ctx, min(busy, retainPause))
+			bus.Sleep(ctx, min(busy, retainPause))
 			busy = 0
 		}
 	}
@@ -131,7 +131,7 @@ func (s *Service) settledSeq(ctx context.Context) (uint64, error) {
 			lag = max(lag, r.Lag)
 		}
 	}
-	if !sleep(ctx, retainSettled) {
+	if !bus.Sleep(ctx, retainSettled) {
 		return 0, ctx.Err()
 	}
 	return info.State.LastSeq - min(lag, info.State.LastSeq), nil
@@ -170,23 +170,11 @@ func (c consumer) doneWith(settled uint64) uint64 {
 	switch i := c.info; {
 	case i == nil:
 		return 0
-	case i.NumPending == 0 && i.NumAckPending == 0, isParked(i.Config):
+	case i.NumPending == 0 && i.NumAckPending == 0, bus.IsParked(i.Config):
 		return settled
 	case i.Config.AckPolicy == jetstream.AckNonePolicy:
 		return i.Delivered.Stream
 	default:
 		return i.AckFloor.Stream
-	}
-}
-
-// sleep waits for the duration. It returns false if the context ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -2,6 +2,7 @@ package roomsvc
 
 import (
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -15,6 +16,7 @@ func TestConsumer_DoneWith(t *testing.T) {
 			Delivered: jetstream.SequenceInfo{Stream: 7}, AckFloor: jetstream.SequenceInfo{Stream: 4},
 		}
 	}
+	parkedUntil := time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
 	parked := at(2, 3, jetstream.AckExplicitPolicy)
 	parked.Config.PauseUntil = new(parkedUntil)
 	paused := at(2, 3, jetstream.AckExplicitPolicy)

@@ -71,7 +71,7 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	}()
 	_ = s.nc.FlushTimeout(s.cfg.AckWait) // without a connection the client subscribes when it is back
 	report(lost)
-	for sleep(ctx, standByLook) {
+	for bus.Sleep(ctx, standByLook) {
 		err := s.checkLosses(ctx)
 		var other *lostError
 		switch {

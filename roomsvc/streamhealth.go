@@ -93,7 +93,7 @@ func (h *streamHealth) leaderSilent(ctx context.Context, running *sync.WaitGroup
 	}
 	running.Go(func() {
 		defer h.probing.Store(false)
-		for sleep(ctx, silenceLook) && !h.unreadable.Load() { // if unread, the projection finds out
+		for bus.Sleep(ctx, silenceLook) && !h.unreadable.Load() { // if unread, the projection finds out
 			asking, cancel := context.WithTimeout(ctx, h.ackWait)
 			_, err := bus.LeaderLast(asking, h.nc, subjects.Events, subjects.AllEvents)
 			cancel()

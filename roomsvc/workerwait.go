@@ -28,7 +28,7 @@ func (s *Service) awaitWorkers(ctx context.Context) error {
 		return nil
 	}
 	s.log.Info("waiting for workers of essential apps", "apps", missing, "at_most", s.cfg.WorkerWait)
-	for len(missing) > 0 && sleep(waiting, workerLook) {
+	for len(missing) > 0 && bus.Sleep(waiting, workerLook) {
 		missing = s.withoutWorker(waiting)
 	}
 	waited := time.Since(began).Round(time.Millisecond)
