@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -56,7 +55,7 @@ func (s *Service) retain(ctx context.Context) {
 // oldest first. It returns the number of removed histories.
 func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	before := time.Now().Add(-*s.cfg.RetainDeleted)
-	if _, due := s.projection.Due(before, math.MaxUint64); !due {
+	if _, _, due := s.projection.Due(before, math.MaxUint64); !due {
 		return 0, nil
 	}
 	floor, err := s.floor(ctx)
@@ -65,12 +64,12 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	}
 	var busy time.Duration
 	for ctx.Err() == nil {
-		d, due := s.projection.Due(before, floor)
+		roomID, seq, due := s.projection.Due(before, floor)
 		if !due {
 			return removed, nil
 		}
 		began := time.Now()
-		if err := s.remove(ctx, d); err != nil {
+		if err := s.remove(ctx, roomID, seq); err != nil {
 			return removed, err
 		}
 		removed++
@@ -84,16 +83,16 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	return removed, ctx.Err()
 }
 
-// remove purges the events of the room up to its deletion. Events of a room that was created again
+// remove purges the events of the room up to its deletion at the sequence. Events of a room that was created again
 // under the same id come later and stay.
-func (s *Service) remove(ctx context.Context, d projection.Deletion) error {
+func (s *Service) remove(ctx context.Context, roomID string, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
-	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.PostsOf(d.Room)), jetstream.WithPurgeSequence(d.Seq+1))
+	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.PostsOf(roomID)), jetstream.WithPurgeSequence(seq+1))
 	if err != nil {
-		return fmt.Errorf("purging room %s up to %d: %w", d.Room, d.Seq, err)
+		return fmt.Errorf("purging room %s up to %d: %w", roomID, seq, err)
 	}
-	s.projection.Removed(d)
+	s.projection.Forget(roomID, seq)
 	return nil
 }
 

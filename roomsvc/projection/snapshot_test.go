@@ -236,8 +236,8 @@ func TestSnapshot_KeepsDeletions(t *testing.T) {
 	p, _, err := readSnapshot(&file)
 	require.NoError(t, err)
 	assert.Equal(t, before.rooms.deletions, p.rooms.deletions)
-	p.Removed(p.rooms.deletions[0])
-	before.Removed(before.rooms.deletions[0])
+	p.Forget("a", 2)
+	before.Forget("a", 2)
 	assert.NotContains(t, p.rooms.byID, "a")
 	assert.Equal(t, before.Stats(), p.Stats(), "the hash is without it")
 }
