@@ -19,15 +19,15 @@
 // In the background run:
 //
 //	(projection)      read the stream into memory, and write snapshots of the rooms
+//	(janitor)         remove the histories of deleted rooms, and write dead letters of events that
+//	                  reached their max deliveries; janitor.go connects it
 //	streamhealth.go   records whether JetStream answers and the stream can be read
-//	retain.go         remove the histories of deleted rooms
 //	register.go       registration of apps and decisions of operators; bucket.go stores them,
 //	                  watch.go and apps.go follow the bucket, durable.go makes the consumers of
 //	                  apps, replica.go waits for the other replicas
 //	rounds.go         which apps are asked, in which order and for how long; hook.go is one app
 //	                  and interface, with its breaker.go, failurerun.go and hookstats.go
 //	appstate.go       the state of the apps
-//	maxdeliveries.go  write dead letters of events that reached their max deliveries
 //	rejections.go     record rejections, on a best-effort basis
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
 //	provision.go      ensure the streams of streams.go
