@@ -10,5 +10,6 @@
 //	appendgroup.go many guarded publishes in one atomic batch, for a server that syncs each write
 //	batcher.go     sends the messages of all goroutines in one write
 //	read.go        reads a stream to its end, or follows it
+//	parking.go     consumers that are paused for ever
 //	trace.go       W3C trace context
 package bus

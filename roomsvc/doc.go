@@ -21,14 +21,14 @@
 // In the background run:
 //
 //	(projection)      read the stream into memory, and write snapshots of the rooms
+//	(janitor)         remove the histories of deleted rooms, and write dead letters of events that
+//	                  reached their max deliveries; janitor.go connects it
 //	streamhealth.go   records whether JetStream answers and the stream can be read
-//	retain.go         remove the histories of deleted rooms
 //	register.go       registration of apps and decisions of operators; bucket.go stores them,
 //	                  watch.go and apps.go follow the bucket, durable.go makes the consumers of
 //	                  apps, replica.go waits for the other replicas
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
 //	appstate.go       the state of the apps
-//	maxdeliveries.go  write dead letters of events that reached their max deliveries
 //	rejections.go     record rejections, on a best-effort basis
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
 //	provision.go      ensure the streams of streams.go

@@ -70,7 +70,7 @@ func (s *Service) trimDurables(ctx context.Context, m room.Manifest) error {
 		}
 	}
 	for _, stream := range []jetstream.Stream{s.stream, s.replays} {
-		if err := setParked(ctx, stream, subjects.Durable(m.ID), !m.HasPost()); err != nil {
+		if err := bus.SetParked(ctx, stream, subjects.Durable(m.ID), !m.HasPost()); err != nil {
 			return err
 		}
 	}

@@ -267,7 +267,6 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.projection.Run(s.ctx) })
 	s.running.Go(func() { s.watchApps(s.ctx) })
-	s.running.Go(func() { s.deadLetterUndelivered(s.ctx) })
 	if err := s.apps.awaitSync(ctx); err != nil {
 		return err
 	}
@@ -278,7 +277,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.projection.CheckIntegrity(ctx); err != nil {
 		return err
 	}
-	s.running.Go(func() { s.retain(s.ctx) })
+	s.running.Go(func() { s.newJanitor().Run(s.ctx) })
 	s.running.Go(func() { s.checkRegistry(s.ctx) })
 	s.running.Go(func() { s.checkDependencies(s.ctx) })
 	s.running.Go(func() { s.hooks.Run(s.ctx) })

@@ -14,12 +14,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
 )
 
-// While JetStream does not answer, the log has one line for that and none for errors that follow
-// from it.
+// While JetStream does not answer, the log has one line for that. Errors that follow from it are
+// recognized.
 func TestOutageLog_OneLineAtBeginAndEnd(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
@@ -31,29 +30,24 @@ func TestOutageLog_OneLineAtBeginAndEnd(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	h := &streamHealth{log: log, nc: nc, last: func() uint64 { return 0 }}
-	s := &Service{log: log, health: h}
-	var burying bus.Outage
 
 	h.ReadFailed(true, errors.New("no heartbeat"))
 	for range 10 {
 		h.ReadFailed(false, context.DeadlineExceeded)
-		s.deadLetteringFailed(&burying, context.DeadlineExceeded)
+		assert.True(t, h.isUnavailable())
 	}
 	h.ReadStarted()
-	s.deadLetteringFailed(&burying, errors.New("stream is full"))
-	s.deadLetteringWorks(&burying)
+	assert.False(t, h.isUnavailable())
 	assert.Equal(t, []string{
 		`INFO msg="reading the stream failed; retrying" after=0 error="no heartbeat"`,
 		`WARN msg="JetStream does not answer: commands are unavailable" error="context deadline exceeded"`,
 		`INFO msg="JetStream answers, and the stream is read again" after=0 outage=`,
-		`WARN msg="cannot write dead letters of events after max deliveries; retrying" error="stream is full"`,
-		`INFO msg="dead letters of events after max deliveries written again" outage=`,
 	}, regexp.MustCompile(`(?m)(?:INFO|WARN|ERROR) .*?(?:outage=|$)`).FindAllString(out.String(), -1))
 
 	out.Reset()
 	nc.Close()
 	h.ReadFailed(false, context.DeadlineExceeded)
-	s.deadLetteringFailed(&burying, context.DeadlineExceeded)
+	assert.True(t, h.isUnavailable())
 	assert.Empty(t, out.String(), "the loss of the connection is logged")
 }
 

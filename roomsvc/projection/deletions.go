@@ -6,47 +6,40 @@ import (
 	"time"
 )
 
-// Deletion is the delete event of a room.
-type Deletion struct {
-	Room string
-	Seq  uint64
+// deletion is the delete event of a room.
+type deletion struct {
+	room string
+	seq  uint64
 	at   time.Time
 }
 
 // deletions are roughly in the order of their sequences: a deletion that this service has committed
 // may stand before an earlier one that it reads a little later.
-type deletions []Deletion
+type deletions []deletion
 
 // Due returns the oldest deletion. It reports whether that was before the time and every event up
 // to it may be removed: floor has passed it, and the projection has read it. Events of the room
 // that are yet to be read would not chain after the room is forgotten.
-func (p *Projection) Due(before time.Time, floor uint64) (Deletion, bool) {
+func (p *Projection) Due(before time.Time, floor uint64) (roomID string, seq uint64, due bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if len(p.rooms.deletions) == 0 {
-		return Deletion{}, false
+		return "", 0, false
 	}
 	d := p.rooms.deletions[0]
-	return d, d.at.Before(before) && d.Seq <= min(floor, p.progress.consumed)
+	return d.room, d.seq, d.at.Before(before) && d.seq <= min(floor, p.progress.consumed)
 }
 
-// Removed records that the history of a deleted room has left the stream.
-func (p *Projection) Removed(d Deletion) {
+// Forget drops a room that was deleted at the sequence and whose history has left the stream.
+func (p *Projection) Forget(roomID string, seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.rooms.deletions) > 0 && p.rooms.deletions[0] == d { // a reset may have come in between
-		p.rooms.deletions = p.rooms.deletions[1:]
+	if d := p.rooms.deletions; len(d) > 0 && d[0].room == roomID && d[0].seq == seq { // a reset may have come in between
+		p.rooms.deletions = d[1:]
 	}
 	if len(p.rooms.deletions) == 0 {
 		p.rooms.deletions = nil
 	}
-	p.rooms.drop(d.Room, d.Seq)
-}
-
-// Forget drops a deleted room whose history has left the stream.
-func (p *Projection) Forget(roomID string, seq uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.rooms.drop(roomID, seq)
 }
 
@@ -62,13 +55,13 @@ func (r *rooms) drop(roomID string, seq uint64) {
 func (r *rooms) recall() {
 	for id, s := range r.byID {
 		if !s.DeletedAt.IsZero() {
-			r.deletions = append(r.deletions, Deletion{id, s.Latest.Delete, s.DeletedAt})
+			r.deletions = append(r.deletions, deletion{id, s.Latest.Delete, s.DeletedAt})
 		}
 	}
-	slices.SortFunc(r.deletions, func(a, b Deletion) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(r.deletions, func(a, b deletion) int { return cmp.Compare(a.seq, b.seq) })
 }
 
 // ended reports whether a room was deleted at this sequence.
 func (r *rooms) ended(seq uint64) bool {
-	return slices.ContainsFunc(r.deletions, func(d Deletion) bool { return d.Seq == seq })
+	return slices.ContainsFunc(r.deletions, func(d deletion) bool { return d.seq == seq })
 }

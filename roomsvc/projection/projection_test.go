@@ -72,17 +72,17 @@ func TestDeletions_DueInOrder(t *testing.T) {
 		"old enough":     {noon.Add(2*time.Minute + 1), 2, true},
 		"needed by some": {late, 1, false},
 	} {
-		d, due := p.Due(c.before, c.floor)
+		roomID, seq, due := p.Due(c.before, c.floor)
 		assert.Equal(t, c.due, due, name)
-		assert.Equal(t, Deletion{"a", 2, noon.Add(2 * time.Minute)}, d, name)
+		assert.Equal(t, "a", roomID, name)
+		assert.EqualValues(t, 2, seq, name)
 	}
-	first, _ := p.Due(late, 9)
-	p.Removed(first)
-	second, due := p.Due(late, 9)
+	p.Forget("a", 2)
+	roomID, seq, due := p.Due(late, 9)
 	require.True(t, due)
-	assert.Equal(t, "b", second.Room)
-	p.Removed(second)
-	_, due = p.Due(late, 9)
+	assert.Equal(t, "b", roomID)
+	p.Forget(roomID, seq)
+	_, _, due = p.Due(late, 9)
 	assert.False(t, due)
 	assert.Empty(t, p.rooms.byID)
 }
@@ -93,17 +93,16 @@ func TestDeletions_NotDueBeforeRead(t *testing.T) {
 	p := newProjection(time.Time{})
 	read(t, p, 1, 0, "r", room.EventCreate)
 	p.Commit(room.Event{Type: room.EventDelete, Room: "r", Time: noon, Seq: 2, Expected: 1, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}})
-	_, due := p.Due(noon.Add(time.Hour), math.MaxUint64)
+	_, _, due := p.Due(noon.Add(time.Hour), math.MaxUint64)
 	assert.False(t, due)
 	p.skipTo(2)
-	_, due = p.Due(noon.Add(time.Hour), math.MaxUint64)
+	_, _, due = p.Due(noon.Add(time.Hour), math.MaxUint64)
 	assert.True(t, due)
 }
 
 // Only a room whose last event is the deletion is dropped.
 func TestDeletions_RecreatedRoomIsKept(t *testing.T) {
 	t.Parallel()
-	gone := Deletion{"r", 2, noon.Add(2 * time.Minute)}
 	for name, goOn := range map[string]func(*testing.T, *Projection){
 		"created again":     func(t *testing.T, p *Projection) { read(t, p, 3, 2, "r", room.EventCreate) },
 		"deleted once more": func(t *testing.T, p *Projection) { read(t, p, 3, 2, "r", room.EventCreate, room.EventDelete) },
@@ -114,7 +113,7 @@ func TestDeletions_RecreatedRoomIsKept(t *testing.T) {
 		goOn(t, p)
 		before := p.rooms.byID["r"]
 		was := *before
-		p.Removed(gone)
+		p.Forget("r", 2)
 		after := p.rooms.byID["r"]
 		require.NotNil(t, after, name)
 		assert.Equal(t, was, *after, name)

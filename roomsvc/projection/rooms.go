@@ -44,7 +44,7 @@ func (r *rooms) apply(s *rules.State, e room.Event, stored time.Time) error {
 		r.live.Set(s.Room.ID, s)
 	case room.EventDelete:
 		r.live.Delete(e.Room)
-		r.deletions = append(r.deletions, Deletion{e.Room, e.Seq, s.DeletedAt})
+		r.deletions = append(r.deletions, deletion{e.Room, e.Seq, s.DeletedAt})
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
 	w := newSnapshot(r.p)
 	w.batch = 1
 	file := writing{each: func() {
-		if len(plan) > 1 && w.tail.Seq == 0 { // what comes later is not counted in it
+		if len(plan) > 1 {
 			r.commit(plan[0])
 			r.consume(plan[1])
 			plan = plan[2:]
@@ -197,7 +197,9 @@ func TestSnapshot_WithTailEqualsWholeStream(t *testing.T) {
 
 		p, tail, err := readSnapshot(bytes.NewReader(file))
 		require.NoError(t, err)
-		require.Equal(t, r.p.Stats().Quarantined, p.Stats().Quarantined)
+		upToTail := &replica{p: newProjection(streamMade), stream: h.messages}
+		upToTail.consume(int(tail.Seq))
+		require.Equal(t, upToTail.p.Stats().Quarantined, p.Stats().Quarantined)
 		for _, m := range h.messages[:tail.Seq] {
 			require.Equal(t, h.all.rooms.dedupe.find(m.event.ID), p.rooms.dedupe.find(m.event.ID), "a command is remembered before the tail is read")
 		}
@@ -236,8 +238,8 @@ func TestSnapshot_KeepsDeletions(t *testing.T) {
 	p, _, err := readSnapshot(&file)
 	require.NoError(t, err)
 	assert.Equal(t, before.rooms.deletions, p.rooms.deletions)
-	p.Removed(p.rooms.deletions[0])
-	before.Removed(before.rooms.deletions[0])
+	p.Forget("a", 2)
+	before.Forget("a", 2)
 	assert.NotContains(t, p.rooms.byID, "a")
 	assert.Equal(t, before.Stats(), p.Stats(), "the hash is without it")
 }

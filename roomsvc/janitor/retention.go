@@ -1,4 +1,4 @@
-package roomsvc
+package janitor
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -22,55 +21,58 @@ const (
 	retainTry     = 10 * time.Second      // bounds one request
 )
 
-// retain removes the histories of rooms that were deleted longer ago than the retention from the
-// stream, until the context ends. Every replica does. A replica drops such a room when it finds the
-// history gone, also if another replica removed it.
-func (s *Service) retain(ctx context.Context) {
-	if *s.cfg.RetainDeleted < 0 {
+// retention removes the histories of rooms that were deleted longer ago than RetainDeleted from the
+// stream. Every replica does. A replica drops such a room when it finds the history gone, also if
+// another replica removed it.
+type retention struct{ cfg Config }
+
+// run removes histories until the context ends.
+func (r *retention) run(ctx context.Context) {
+	if r.cfg.RetainDeleted < 0 {
 		return
 	}
 	var outage bus.Outage
 	pause := retainRound
 	for bus.Sleep(ctx, pause) {
 		began := time.Now()
-		removed, err := s.removeDue(ctx)
+		removed, err := r.removeDue(ctx)
 		pause = retainRound
 		if err != nil && ctx.Err() == nil {
-			if !s.health.isUnavailable() && outage.Failed(time.Now()) {
-				s.log.Warn("cannot remove the histories of deleted rooms", "error", err, "again_in", retainRetry)
+			if !r.cfg.IsUnavailable() && outage.Failed(time.Now()) {
+				r.cfg.Logger.Warn("cannot remove the histories of deleted rooms", "error", err, "again_in", retainRetry)
 			}
 			pause = retainRetry
 		}
 		if err == nil {
 			if lasted, log := outage.Ended(time.Now()); log {
-				s.log.Info("histories of deleted rooms removed again after an outage", "outage", lasted.Round(time.Millisecond))
+				r.cfg.Logger.Info("histories of deleted rooms removed again after an outage", "outage", lasted.Round(time.Millisecond))
 			}
 		}
 		if removed > 0 {
-			s.log.Debug("histories of deleted rooms removed", "rooms", removed, "took", time.Since(began))
+			r.cfg.Logger.Debug("histories of deleted rooms removed", "rooms", removed, "took", time.Since(began))
 		}
 	}
 }
 
 // removeDue runs one round: it removes histories that are due and that every consumer has read,
 // oldest first. It returns the number of removed histories.
-func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
-	before := time.Now().Add(-*s.cfg.RetainDeleted)
-	if _, due := s.projection.Due(before, math.MaxUint64); !due {
+func (r *retention) removeDue(ctx context.Context) (removed int, err error) {
+	before := time.Now().Add(-r.cfg.RetainDeleted)
+	if _, _, due := r.cfg.Rooms.Due(before, math.MaxUint64); !due {
 		return 0, nil
 	}
-	floor, err := s.floor(ctx)
+	floor, err := r.floor(ctx)
 	if err != nil {
 		return 0, err
 	}
 	var busy time.Duration
 	for ctx.Err() == nil {
-		d, due := s.projection.Due(before, floor)
+		roomID, seq, due := r.cfg.Rooms.Due(before, floor)
 		if !due {
 			return removed, nil
 		}
 		began := time.Now()
-		if err := s.remove(ctx, d); err != nil {
+		if err := r.remove(ctx, roomID, seq); err != nil {
 			return removed, err
 		}
 		removed++
@@ -84,28 +86,28 @@ func (s *Service) removeDue(ctx context.Context) (removed int, err error) {
 	return removed, ctx.Err()
 }
 
-// remove purges the events of the room up to its deletion. Events of a room that was created again
-// under the same id come later and stay.
-func (s *Service) remove(ctx context.Context, d projection.Deletion) error {
+// remove purges the events of the room up to its deletion at the sequence. Events of a room that was
+// created again under the same id come later and stay.
+func (r *retention) remove(ctx context.Context, roomID string, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
-	err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.PostsOf(d.Room)), jetstream.WithPurgeSequence(d.Seq+1))
+	err := r.cfg.Events.Purge(ctx, jetstream.WithPurgeSubject(subjects.PostsOf(roomID)), jetstream.WithPurgeSequence(seq+1))
 	if err != nil {
-		return fmt.Errorf("purging room %s up to %d: %w", d.Room, d.Seq, err)
+		return fmt.Errorf("purging room %s up to %d: %w", roomID, seq, err)
 	}
-	s.projection.Removed(d)
+	r.cfg.Rooms.Forget(roomID, seq)
 	return nil
 }
 
 // floor returns the sequence up to which every consumer of the stream is done, including consumers
 // that are not of this service. A snapshot may need earlier events: a service that starts from it
 // reads the whole stream if it finds a gap.
-func (s *Service) floor(ctx context.Context) (uint64, error) {
-	settled, err := s.settledSeq(ctx)
+func (r *retention) floor(ctx context.Context) (uint64, error) {
+	settled, err := r.settledSeq(ctx)
 	if err != nil {
 		return 0, err
 	}
-	consumers, err := s.consumers(ctx)
+	consumers, err := r.consumers(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -118,17 +120,17 @@ func (s *Service) floor(ctx context.Context) (uint64, error) {
 
 // settledSeq returns a sequence that every copy of the stream has had for retainSettled. So
 // every consumer has counted the messages up to it, whichever copy it reads.
-func (s *Service) settledSeq(ctx context.Context) (uint64, error) {
+func (r *retention) settledSeq(ctx context.Context) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
-	info, err := s.stream.Info(try)
+	info, err := r.cfg.Events.Info(try)
 	if err != nil {
 		return 0, fmt.Errorf("looking at the stream: %w", err)
 	}
 	var lag uint64
 	if info.Cluster != nil {
-		for _, r := range info.Cluster.Replicas {
-			lag = max(lag, r.Lag)
+		for _, c := range info.Cluster.Replicas {
+			lag = max(lag, c.Lag)
 		}
 	}
 	if !bus.Sleep(ctx, retainSettled) {
@@ -140,15 +142,15 @@ func (s *Service) settledSeq(ctx context.Context) (uint64, error) {
 // consumer is a consumer of the stream. info is nil if the consumer does not answer.
 type consumer struct{ info *jetstream.ConsumerInfo }
 
-func (s *Service) consumers(ctx context.Context) (map[string]consumer, error) {
+func (r *retention) consumers(ctx context.Context) (map[string]consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, retainTry)
 	defer cancel()
 	all := make(map[string]consumer)
-	names := s.stream.ConsumerNames(ctx)
+	names := r.cfg.Events.ConsumerNames(ctx)
 	for name := range names.Name() {
 		all[name] = consumer{}
 	}
-	list := s.stream.ListConsumers(ctx)
+	list := r.cfg.Events.ListConsumers(ctx)
 	for info := range list.Info() {
 		if info.Name != "" { // it is empty if the server of the consumer is unavailable
 			all[info.Name] = consumer{info}
@@ -170,7 +172,7 @@ func (c consumer) doneWith(settled uint64) uint64 {
 	switch i := c.info; {
 	case i == nil:
 		return 0
-	case i.NumPending == 0 && i.NumAckPending == 0, isParked(i.Config):
+	case i.NumPending == 0 && i.NumAckPending == 0, bus.IsParked(i.Config):
 		return settled
 	case i.Config.AckPolicy == jetstream.AckNonePolicy:
 		return i.Delivered.Stream

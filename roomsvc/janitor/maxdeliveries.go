@@ -1,4 +1,4 @@
-package roomsvc
+package janitor
 
 import (
 	"context"
@@ -28,51 +28,56 @@ type advisory struct {
 var errMaxDeliveries = errors.New("max deliveries reached without an acknowledgement")
 
 const (
-	deadLettererName  = subjects.ServiceQueue
-	deadLettererRetry = 5 * time.Second
+	deadLettererName    = subjects.ServiceQueue
+	deadLettererRetry   = 5 * time.Second
+	deadLettererAckWait = 30 * time.Second // then another service gets the advisory
 )
 
-// deadLetterUndelivered writes dead letters of post-events that have reached their max deliveries,
-// until the context ends. A stream keeps the advisories, so that none is lost while no service
-// runs. Each advisory is processed by one of the services.
-func (s *Service) deadLetterUndelivered(ctx context.Context) {
-	var outage bus.Outage
-	for ctx.Err() == nil {
-		consuming, err := s.deadLetterAll(ctx, &outage)
+// deadLetterer writes dead letters of post-events that have reached their max deliveries. A stream
+// keeps the advisories, so that none is lost while no service runs. Each advisory is processed by
+// one of the services.
+type deadLetterer struct {
+	cfg    Config
+	outage bus.Outage
+}
+
+// run writes dead letters until the context ends.
+func (d *deadLetterer) run(ctx context.Context) {
+	for {
+		consuming, err := d.consume(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if !consuming { // else the next try logs the outcome
-			s.deadLetteringFailed(&outage, err)
+			d.failed(err)
 		}
-		select {
-		case <-time.After(deadLettererRetry):
-		case <-ctx.Done():
+		if !bus.Sleep(ctx, deadLettererRetry) {
+			return
 		}
 	}
 }
 
-// deadLetteringFailed records and logs a failure.
-func (s *Service) deadLetteringFailed(outage *bus.Outage, err error) {
-	if !s.health.isUnavailable() && outage.Failed(time.Now()) {
-		s.log.Warn("cannot write dead letters of events after max deliveries; retrying", "error", err)
+// failed records and logs a failure.
+func (d *deadLetterer) failed(err error) {
+	if !d.cfg.IsUnavailable() && d.outage.Failed(time.Now()) {
+		d.cfg.Logger.Warn("cannot write dead letters of events after max deliveries; retrying", "error", err)
 	}
 }
 
-// deadLetteringWorks records that the failure has ended.
-func (s *Service) deadLetteringWorks(outage *bus.Outage) {
-	if lasted, log := outage.Ended(time.Now()); log {
-		s.log.Info("dead letters of events after max deliveries written again", "outage", lasted.Round(time.Millisecond))
+// works records that the failure has ended.
+func (d *deadLetterer) works() {
+	if lasted, log := d.outage.Ended(time.Now()); log {
+		d.cfg.Logger.Info("dead letters of events after max deliveries written again", "outage", lasted.Round(time.Millisecond))
 	}
 }
 
-// deadLetterAll processes advisories until an error. It reports whether it could begin.
-func (s *Service) deadLetterAll(ctx context.Context, outage *bus.Outage) (consuming bool, err error) {
-	consumer, err := s.js.CreateOrUpdateConsumer(ctx, subjects.GivenUp, jetstream.ConsumerConfig{
+// consume processes advisories until an error. It reports whether it could begin.
+func (d *deadLetterer) consume(ctx context.Context) (consuming bool, err error) {
+	consumer, err := d.cfg.JetStream.CreateOrUpdateConsumer(ctx, subjects.GivenUp, jetstream.ConsumerConfig{
 		Durable:     deadLettererName,
 		Description: "room services write dead letters of these",
 		AckPolicy:   jetstream.AckExplicitPolicy,
-		AckWait:     durableAckWait,
+		AckWait:     deadLettererAckWait,
 	})
 	if err != nil {
 		return false, err
@@ -82,39 +87,40 @@ func (s *Service) deadLetterAll(ctx context.Context, outage *bus.Outage) (consum
 		return false, err
 	}
 	defer messages.Stop()
-	s.deadLetteringWorks(outage)
+	d.works()
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return true, err
 		}
-		if err := s.deadLetter(ctx, msg.Data()); err != nil {
-			s.deadLetteringFailed(outage, fmt.Errorf("advisory %s: %w", msg.Data(), err))
+		if err := d.deadLetter(ctx, msg.Data()); err != nil {
+			d.failed(fmt.Errorf("advisory %s: %w", msg.Data(), err))
 			_ = msg.NakWithDelay(deadLettererRetry) // if the nak is lost, the advisory is redelivered later
 			continue
 		}
-		s.deadLetteringWorks(outage)
+		d.works()
 		_ = msg.Ack() // if the ack is lost, the advisory is redelivered
 	}
 }
 
 // deadLetter writes the dead letter for an advisory. It writes none if the app, its consumer or the
 // event is gone.
-func (s *Service) deadLetter(ctx context.Context, data []byte) error {
+func (d *deadLetterer) deadLetter(ctx context.Context, data []byte) error {
 	var a advisory
 	if err := json.Unmarshal(data, &a); err != nil {
-		s.log.Error("invalid max-deliveries advisory", "error", err)
+		d.cfg.Logger.Error("invalid max-deliveries advisory", "error", err)
 		return nil
 	}
-	if err := s.apps.awaitSync(ctx); err != nil {
+	registered, err := d.cfg.IsRegistered(ctx, a.Consumer)
+	if err != nil {
 		return err
 	}
-	if _, ok := s.apps.get(a.Consumer); !ok {
+	if !registered {
 		return nil
 	}
-	stream := s.stream
+	stream := d.cfg.Events
 	if a.Stream == subjects.Replays {
-		stream = s.replays
+		stream = d.cfg.Replays
 	}
 	consumer, err := stream.Consumer(ctx, a.Consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -136,10 +142,10 @@ func (s *Service) deadLetter(ctx context.Context, data []byte) error {
 	}
 	subject, headers := subjects.EncodeDead(a.Consumer, of, errMaxDeliveries, a.Deliveries)
 	letter := &nats.Msg{Subject: subject, Header: headers, Data: of.Data}
-	if _, err := s.js.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, consumer.CachedInfo().Created, a.StreamSeq))); err != nil {
+	if _, err := d.cfg.JetStream.PublishMsg(ctx, letter, jetstream.WithMsgID(subjects.DeadID(a.Consumer, a.Stream, consumer.CachedInfo().Created, a.StreamSeq))); err != nil {
 		return fmt.Errorf("storing the dead letter: %w", err)
 	}
-	s.log.Error("an event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errMaxDeliveries)
+	d.cfg.Logger.Error("an event is a dead letter", "app", a.Consumer, "event", headers[subjects.ID], "seq", of.Seq, "attempts", a.Deliveries, "error", errMaxDeliveries)
 	if a.Stream == subjects.Replays {
 		return stream.DeleteMsg(ctx, a.StreamSeq) // the work queue would keep it
 	}

@@ -1,4 +1,4 @@
-package roomsvc
+package bus
 
 import (
 	"context"
@@ -7,24 +7,25 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/roombus/roombus/bus"
 )
 
 // parkedUntil is the end of the pause of a parked consumer: in effect never. It marks parked
 // consumers, since no operator pauses a consumer until then.
 var parkedUntil = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// isParked reports whether the consumer is kept for an app whose manifest has no post-interface. A
-// filter that matches no event would not keep its position: the server advances a consumer over
-// events that do not match as soon as a worker pulls, such as a worker of an earlier version.
-func isParked(c jetstream.ConsumerConfig) bool {
+// parkingLook is the interval between looks at a consumer whose leader has not applied its pause yet.
+const parkingLook = 10 * time.Millisecond
+
+// IsParked reports whether the consumer is parked: it delivers nothing and keeps its position. A
+// filter that matches no message would not keep it: the server advances a consumer over messages
+// that do not match as soon as a client pulls.
+func IsParked(c jetstream.ConsumerConfig) bool {
 	return c.PauseUntil != nil && c.PauseUntil.Equal(parkedUntil)
 }
 
-// setParked parks or resumes the consumer, if it exists. It returns when the consumer's leader has
+// SetParked parks or resumes the consumer, if it exists. It returns when the consumer's leader has
 // applied that.
-func setParked(ctx context.Context, stream jetstream.Stream, name string, parked bool) error {
+func SetParked(ctx context.Context, stream jetstream.Stream, name string, parked bool) error {
 	for {
 		there, err := stream.Consumer(ctx, name)
 		switch {
@@ -32,7 +33,7 @@ func setParked(ctx context.Context, stream jetstream.Stream, name string, parked
 			return nil
 		case err != nil:
 			return fmt.Errorf("looking at consumer %s: %w", name, err)
-		case isParked(there.CachedInfo().Config) == parked:
+		case IsParked(there.CachedInfo().Config) == parked:
 			return nil
 		case parked:
 			_, err = stream.PauseConsumer(ctx, name, parkedUntil)
@@ -42,7 +43,7 @@ func setParked(ctx context.Context, stream jetstream.Stream, name string, parked
 		if err != nil {
 			return fmt.Errorf("pausing or resuming consumer %s: %w", name, err)
 		}
-		if !bus.Sleep(ctx, staleWait) {
+		if !Sleep(ctx, parkingLook) {
 			return ctx.Err()
 		}
 	}

@@ -1,0 +1,26 @@
+package roomsvc
+
+import (
+	"context"
+
+	"github.com/roombus/roombus/roomsvc/janitor"
+)
+
+// newJanitor returns the janitor of this service, once its streams are open.
+func (s *Service) newJanitor() *janitor.Janitor {
+	return janitor.New(janitor.Config{
+		JetStream: s.js, Events: s.stream, Replays: s.replays, RetainDeleted: *s.cfg.RetainDeleted,
+		Rooms: s.projection, IsRegistered: s.isRegistered, IsUnavailable: s.health.isUnavailable,
+		Logger: s.log,
+	})
+}
+
+// isRegistered reports whether the app is registered, once the registry is in sync. If the context
+// ends first it returns an error of code unavailable.
+func (s *Service) isRegistered(ctx context.Context, app string) (bool, error) {
+	if err := s.apps.awaitSync(ctx); err != nil {
+		return false, err
+	}
+	_, ok := s.apps.get(app)
+	return ok, nil
+}
