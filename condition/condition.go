@@ -33,18 +33,18 @@ func Compile(i room.Interface, expression string) (*Condition, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, refusal(i, "the expression is empty; leave it out for an app that is always to be asked")
 	}
-	checked, issues := environment().Compile(expression)
+	checked, issues := environment(i).Compile(expression)
 	if issues.Err() != nil {
 		return nil, refusal(i, firstOf(issues))
 	}
 	if t := checked.OutputType(); t != cel.BoolType {
 		return nil, refusal(i, notBool(t))
 	}
-	if err := affordable(checked); err != nil {
+	if err := affordable(i, checked); err != nil {
 		return nil, refusal(i, err.Error())
 	}
 	source := checked.NativeRep().SourceInfo()
-	program, err := environment().Program(checked,
+	program, err := environment(i).Program(checked,
 		cel.EvalOptions(cel.OptOptimize), // creates constant lists and patterns once
 		cel.CostTracking(prices{}),
 		cel.CostLimit(MaxCost),

@@ -6,6 +6,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
+
+	"github.com/roombus/roombus/room"
 )
 
 // MaxCost bounds the cost of one evaluation, in steps. Reading a variable or a field is one step, a call
@@ -28,8 +30,8 @@ const (
 
 // affordable returns an error for an expression whose estimated cost exceeds MaxCost, such as one that
 // compares every member with every other member.
-func affordable(checked *cel.Ast) error {
-	estimate, err := environment().EstimateCost(checked, ordinary{})
+func affordable(i room.Interface, checked *cel.Ast) error {
+	estimate, err := environment(i).EstimateCost(checked, ordinary{})
 	if err != nil {
 		return err
 	}

@@ -15,16 +15,28 @@
 // # Variables
 //
 //	room   the room before the change; for a creation, the draft
-//	user   the user that joins, leaves, creates or deletes
+//	user   the user of the event
 //	actor  the user that acts
-//	event  id, type (create, delete, userjoin, userleave), interface, time of the command, and
-//	       members: the initial members of a creation, otherwise empty
+//	event  id, type (create, delete, userjoin, userleave, update, userupdate), interface, time of
+//	       the command, members: the initial members of a creation, otherwise empty, and changed:
+//	       the names of the fields that an update changes, otherwise empty
 //
-//	            create       delete        userjoin                userleave
-//	user        the creator  the deleter   the joining user        the leaving user
-//	actor       the creator  the deleter   the inviter or user     the remover or user
+//	            user                    actor
+//	create      the creator             the creator
+//	delete      the deleter             the deleter
+//	userjoin    the joining user        the inviter or user
+//	userleave   the leaving user        the remover or user
+//	update      the updater             the updater
+//	userupdate  the member before it    the updater or user
 //
-// If the deleter of a room is unknown, the ids of user and actor are empty. Rooms and users have the
+// The interfaces of an update have two more variables, before and after. They are the room for
+// PreRoomUpdatePrevent and the member for PreRoomUserUpdatePrevent:
+//
+//	before.type == "channel" && after.type != "channel"
+//	"admin" in after.roles && !("admin" in before.roles)
+//	"displayName" in event.changed
+//
+// If the deleter or updater of a room is unknown, the ids of user and actor are empty. Rooms and users have the
 // fields and names of the wire: room.slugifiedName, actor.roles. An absent field reads as empty, 0 or
 // false; has(room.description) tests for it. Two users are equal if their ids are equal.
 //

@@ -13,9 +13,23 @@ import (
 // third power of the depth; it is a second at 250, the library's default.
 const maxDepth = 50
 
-// environment returns the standard language with the four variables. It is created once, because that
-// takes a millisecond.
-var environment = sync.OnceValue(func() *cel.Env {
+// environment returns the language for the conditions of an interface. The interfaces of an update
+// have two more variables.
+func environment(i room.Interface) *cel.Env {
+	switch i.Event() {
+	case room.EventUpdate:
+		return environments().roomUpdate
+	case room.EventUserUpdate:
+		return environments().userUpdate
+	}
+	return environments().common
+}
+
+type languages struct{ common, roomUpdate, userUpdate *cel.Env }
+
+// environments returns the standard language with the variables. They are created once, because that
+// takes milliseconds.
+var environments = sync.OnceValue(func() languages {
 	// The library has one global "no such overload" error. It writes the position of the first occurrence
 	// into it: a data race, and a wrong position for all later occurrences. Labelling it here prevents that.
 	types.LabelErrNode(-1, types.NoSuchOverloadErr())
@@ -39,8 +53,21 @@ var environment = sync.OnceValue(func() *cel.Env {
 	if err != nil {
 		panic(err) // only if the declarations above are wrong
 	}
-	return env
+	return languages{
+		common:     env,
+		roomUpdate: withChange(env, roomKind.of),
+		userUpdate: withChange(env, userKind.of),
+	}
 })
+
+// withChange adds the variables before and after.
+func withChange(env *cel.Env, of *types.Type) *cel.Env {
+	extended, err := env.Extend(cel.Variable("before", of), cel.Variable("after", of))
+	if err != nil {
+		panic(err) // only if the declarations are wrong
+	}
+	return extended
+}
 
 // provider adds the types of the variables to the standard types.
 type provider struct{ types.Provider }

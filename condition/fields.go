@@ -51,6 +51,7 @@ var (
 			"interface": text(func(v *variables) string { return string(v.on) }),
 			"time":      moment(func(v *variables) time.Time { return v.Time }),
 			"members":   {types.NewListType(userKind.of), (*variables).members},
+			"changed":   {types.NewListType(types.StringType), func(v *variables) ref.Val { return types.NewStringList(adapter{}, v.Data.Changed) }},
 		},
 	}
 )

@@ -28,6 +28,21 @@ func (v *variables) ResolveName(name string) (any, bool) {
 		return userKind.object(v.actor()), true
 	case "event":
 		return eventKind.object(v), true
+	case "before":
+		return v.changed(v.Data.Before, v.Data.UserBefore)
+	case "after":
+		return v.changed(v.Data.After, v.Data.UserAfter)
+	}
+	return nil, false
+}
+
+// changed returns the room or the user of an update.
+func (v *variables) changed(r *room.Room, u *room.User) (any, bool) {
+	switch v.on.Event() {
+	case room.EventUpdate:
+		return roomKind.object(cmp.Or(r, &room.Room{})), true
+	case room.EventUserUpdate:
+		return userKind.object(cmp.Or(u, &room.User{})), true
 	}
 	return nil, false
 }
@@ -49,7 +64,8 @@ func (v *variables) members() ref.Val {
 	return v.everyone
 }
 
-// user returns the user that joins, leaves, creates or deletes.
+// user returns the user that joins, leaves, creates, updates or deletes the room, or the member before
+// its update.
 func (v *variables) user() *room.User {
 	switch v.on.Event() {
 	case room.EventCreate:
@@ -58,17 +74,24 @@ func (v *variables) user() *room.User {
 		return cmp.Or(v.Data.JoiningUser, &room.User{})
 	case room.EventUserLeave:
 		return cmp.Or(v.Data.LeavingUser, &room.User{})
+	case room.EventUserUpdate:
+		return cmp.Or(v.Data.UserBefore, &room.User{})
+	case room.EventUpdate:
+		return cmp.Or(v.Data.UpdatedBy, &room.User{})
 	}
 	return cmp.Or(v.Data.DeletedBy, &room.User{})
 }
 
-// actor returns the user that acts: the inviter or the remover if there is one, otherwise user.
+// actor returns the user that acts: the inviter, the remover or the updater of a member if there is
+// one, otherwise user.
 func (v *variables) actor() *room.User {
 	switch v.on.Event() {
 	case room.EventUserJoin:
 		return cmp.Or(v.Data.Inviter, v.user())
 	case room.EventUserLeave:
 		return cmp.Or(v.Data.RemovedBy, v.user())
+	case room.EventUserUpdate:
+		return cmp.Or(v.Data.UpdatedBy, v.user())
 	}
 	return v.user()
 }

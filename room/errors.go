@@ -14,18 +14,22 @@ const (
 	// CodeInvalidRequest is returned when a request is not JSON, has an unknown or missing
 	// field, a bad token or a bad type.
 	CodeInvalidRequest Code = "invalid_request"
-	// CodePrevented is returned when an app prevented the creation or deletion of a room.
+	// CodePrevented is returned when an app prevented the creation, update or deletion of a room, or
+	// the update of a member.
 	CodePrevented Code = "prevented"
 	// CodeUserNotAllowed is returned when an app refused a join or leave.
 	CodeUserNotAllowed Code = "user_not_allowed"
 	// CodeRoomNotFound is returned when no room of that id exists.
 	CodeRoomNotFound Code = "room_not_found"
+	// CodeMemberNotFound is returned when the user to update is not a member of the room.
+	CodeMemberNotFound Code = "member_not_found"
 	// CodeAppNotFound is returned when no app of that id is registered.
 	CodeAppNotFound Code = "app_not_found"
 	// CodeRoomExists is returned when a room with that id already exists.
 	CodeRoomExists Code = "room_exists"
-	// CodeConflict is returned when too many changes of one room run at once; retry. It is returned for a
-	// read when the stream ends before the requested sequence; retry without a sequence.
+	// CodeConflict is returned when too many changes of one room run at once; retry. It is returned for an
+	// update when the room has another version than the request expects; read the room again. It is
+	// returned for a read when the stream ends before the requested sequence; retry without a sequence.
 	CodeConflict Code = "conflict"
 	// CodeTooLarge is returned when a room's record, the members of a creation, or a message
 	// exceeds its bound.
@@ -50,6 +54,7 @@ var statuses = map[Code]int{
 	CodePrevented:               403,
 	CodeUserNotAllowed:          403,
 	CodeRoomNotFound:            404,
+	CodeMemberNotFound:          404,
 	CodeAppNotFound:             404,
 	CodeRoomExists:              409,
 	CodeConflict:                409,
@@ -118,15 +123,25 @@ func invalid(format string, args ...any) *Error {
 	return e
 }
 
+// message returns the message of an error without its code.
+func message(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
+}
+
 func tooLarge(format string, args ...any) *Error { return Errorf(CodeTooLarge, format, args...) }
 
-// DenialError is returned by an app's handler to prevent a creation or deletion, or to refuse a
-// join or leave.
+// DenialError is returned by an app's handler to prevent a creation, update or deletion, or to refuse
+// a join or leave.
 type DenialError struct{ Reason string }
 
 func (d *DenialError) Error() string { return "denied: " + d.Reason }
 
-// Prevented denies the creation or deletion of a room. The reason is shown to the user.
+// Prevented denies the creation, update or deletion of a room, or the update of a member. The reason
+// is shown to the user.
 func Prevented(reason string) error { return &DenialError{Reason: reason} }
 
 // UserNotAllowed refuses a join or leave. The reason is shown to the user.

@@ -12,15 +12,23 @@ type Data struct {
 	// Members are the initial members of a creation. In the post-event of a deletion they are the
 	// former members, in the order of their ids, as many as MaxFormerMembers and the size of a
 	// message allow. The room's memberCount has their total number.
-	Members     []User       `json:"members,omitempty"`
-	DeletedBy   *User        `json:"deletedBy,omitempty"`   // delete
-	JoiningUser *User        `json:"joiningUser,omitempty"` // userjoin
-	Inviter     *User        `json:"inviter,omitempty"`     // userjoin
-	LeavingUser *User        `json:"leavingUser,omitempty"` // userleave
-	RemovedBy   *User        `json:"removedBy,omitempty"`   // userleave
-	Apps        []AppOutcome `json:"apps,omitempty"`        // post-events: the outcomes of all apps asked
-	Warnings    []string     `json:"warnings,omitempty"`    // post-events: the warnings of allowing apps
-	Cut         Cut          `json:"cut,omitzero"`          // post-events: what was cut from apps and warnings
+	Members     []User `json:"members,omitempty"`
+	DeletedBy   *User  `json:"deletedBy,omitempty"`   // delete
+	JoiningUser *User  `json:"joiningUser,omitempty"` // userjoin
+	Inviter     *User  `json:"inviter,omitempty"`     // userjoin
+	LeavingUser *User  `json:"leavingUser,omitempty"` // userleave
+	RemovedBy   *User  `json:"removedBy,omitempty"`   // userleave
+	// An update has the room before and after it, an update of a member has the user before and after
+	// it. Changed names the fields that differ, as in the outcomes of apps.
+	Before     *Room        `json:"before,omitempty"`
+	After      *Room        `json:"after,omitempty"`
+	UserBefore *User        `json:"userBefore,omitempty"`
+	UserAfter  *User        `json:"userAfter,omitempty"`
+	Changed    []string     `json:"changed,omitempty"`
+	UpdatedBy  *User        `json:"updatedBy,omitempty"`
+	Apps       []AppOutcome `json:"apps,omitempty"`     // post-events: the outcomes of all apps asked
+	Warnings   []string     `json:"warnings,omitempty"` // post-events: the warnings of allowing apps
+	Cut        Cut          `json:"cut,omitzero"`       // post-events: what was cut from apps and warnings
 }
 
 // Event is a committed change: a decoded message of the stream of events.

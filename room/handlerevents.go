@@ -28,6 +28,25 @@ type UserLeave struct {
 	RemovedBy   *User `json:"removedBy,omitempty"`
 }
 
+// Update is a room about to be changed. Changed names the fields that differ, such as displayName or
+// customFields.topic.
+type Update struct {
+	Before    Room     `json:"before"`
+	After     Room     `json:"after"`
+	Changed   []string `json:"changed"`
+	UpdatedBy *User    `json:"updatedBy,omitempty"`
+}
+
+// UserUpdate is a member about to be changed. Changed names the fields that differ, such as roles or
+// attributes.level.
+type UserUpdate struct {
+	Room       Room     `json:"room"`
+	UserBefore User     `json:"userBefore"`
+	UserAfter  User     `json:"userAfter"`
+	Changed    []string `json:"changed"`
+	UpdatedBy  *User    `json:"updatedBy,omitempty"`
+}
+
 // Created is a room that has been created.
 type Created struct {
 	Create
@@ -54,6 +73,20 @@ type UserJoined struct {
 // UserLeft is a user that has left a room. Room is the room after the leave.
 type UserLeft struct {
 	UserLeave
+	Apps  []AppOutcome `json:"apps,omitempty"`
+	Event EventRef     `json:"-"`
+}
+
+// Updated is a room that has been changed.
+type Updated struct {
+	Update
+	Apps  []AppOutcome `json:"apps,omitempty"`
+	Event EventRef     `json:"-"`
+}
+
+// UserUpdated is a member that has been changed. Room is the room after the change.
+type UserUpdated struct {
+	UserUpdate
 	Apps  []AppOutcome `json:"apps,omitempty"`
 	Event EventRef     `json:"-"`
 }

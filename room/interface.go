@@ -7,21 +7,23 @@ type EventType string
 
 // The types of events.
 const (
-	EventCreate    EventType = "create"
-	EventDelete    EventType = "delete"
-	EventUserJoin  EventType = "userjoin"
-	EventUserLeave EventType = "userleave"
+	EventCreate     EventType = "create"
+	EventUpdate     EventType = "update"
+	EventDelete     EventType = "delete"
+	EventUserJoin   EventType = "userjoin"
+	EventUserUpdate EventType = "userupdate"
+	EventUserLeave  EventType = "userleave"
 )
 
 // EventTypes lists every type of event.
 func EventTypes() []EventType {
-	return []EventType{EventCreate, EventDelete, EventUserJoin, EventUserLeave}
+	return []EventType{EventCreate, EventDelete, EventUserJoin, EventUserLeave, EventUpdate, EventUserUpdate}
 }
 
-// Interface is one of the ten interfaces that an app can implement.
+// Interface is one of the interfaces that an app can implement.
 type Interface string
 
-// The ten interfaces.
+// The interfaces. The first ten are those of Rocket.Chat's Apps-Engine.
 const (
 	PreRoomCreatePrevent Interface = "PreRoomCreatePrevent"
 	PreRoomCreateExtend  Interface = "PreRoomCreateExtend"
@@ -33,6 +35,11 @@ const (
 	PostRoomUserJoined   Interface = "PostRoomUserJoined"
 	PreRoomUserLeave     Interface = "PreRoomUserLeave"
 	PostRoomUserLeave    Interface = "PostRoomUserLeave"
+
+	PreRoomUpdatePrevent     Interface = "PreRoomUpdatePrevent"
+	PostRoomUpdated          Interface = "PostRoomUpdated"
+	PreRoomUserUpdatePrevent Interface = "PreRoomUserUpdatePrevent"
+	PostRoomUserUpdated      Interface = "PostRoomUserUpdated"
 )
 
 type interfaceTraits struct {
@@ -54,19 +61,27 @@ var traits = map[Interface]interfaceTraits{
 	PostRoomUserJoined:   {token: "userjoin", event: EventUserJoin},
 	PreRoomUserLeave:     {token: "userleave", event: EventUserLeave, pre: true, mayDeny: true},
 	PostRoomUserLeave:    {token: "userleave", event: EventUserLeave},
+
+	PreRoomUpdatePrevent:     {token: "update", event: EventUpdate, pre: true, mayDeny: true},
+	PostRoomUpdated:          {token: "update", event: EventUpdate},
+	PreRoomUserUpdatePrevent: {token: "userupdate", event: EventUserUpdate, pre: true, mayDeny: true},
+	PostRoomUserUpdated:      {token: "userupdate", event: EventUserUpdate},
 }
 
-// Interfaces lists the ten interfaces, in the order of a room's life.
+// Interfaces lists the interfaces: first the ten of Rocket.Chat, in the order of a room's life, then
+// ours.
 func Interfaces() []Interface {
 	return []Interface{
 		PreRoomCreatePrevent, PreRoomCreateExtend, PreRoomCreateModify, PostRoomCreate,
 		PreRoomDeletePrevent, PostRoomDeleted,
 		PreRoomUserJoined, PostRoomUserJoined,
 		PreRoomUserLeave, PostRoomUserLeave,
+		PreRoomUpdatePrevent, PostRoomUpdated,
+		PreRoomUserUpdatePrevent, PostRoomUserUpdated,
 	}
 }
 
-// Known reports whether i is one of the ten.
+// Known reports whether i is one of the interfaces.
 func (i Interface) Known() bool { _, ok := traits[i]; return ok }
 
 // Pre reports whether i is asked before a change. Otherwise it is told after the change.
@@ -96,6 +111,8 @@ func (e EventType) Command() string {
 		return "join"
 	case EventUserLeave:
 		return "leave"
+	case EventUserUpdate:
+		return "updatemember"
 	}
 	return string(e)
 }

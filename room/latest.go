@@ -2,7 +2,7 @@ package room
 
 // Latest has the sequence of a room's latest event of each type, 0 if there is none. A consumer that
 // receives only some types of events finds the previous event of the room with it.
-type Latest struct{ Create, Delete, UserJoin, UserLeave uint64 }
+type Latest struct{ Create, Delete, UserJoin, UserLeave, Update, UserUpdate uint64 }
 
 // Of returns the sequence of the latest event of that type.
 func (l Latest) Of(e EventType) uint64 {
@@ -29,6 +29,10 @@ func (l *Latest) field(e EventType) *uint64 {
 		return &l.UserJoin
 	case EventUserLeave:
 		return &l.UserLeave
+	case EventUpdate:
+		return &l.Update
+	case EventUserUpdate:
+		return &l.UserUpdate
 	}
 	return nil
 }

@@ -28,9 +28,9 @@ const MaxRejectedRequest = 64 << 10
 type Rejection struct {
 	ID      string        `json:"id"`      // of the command
 	Time    time.Time     `json:"time"`    // start of the command
-	Command string        `json:"command"` // create, delete, join or leave
+	Command string        `json:"command"` // create, update, delete, join, leave or updatemember
 	Room    string        `json:"room"`
-	User    string        `json:"user,omitempty"` // the user that wanted to join or leave
+	User    string        `json:"user,omitempty"` // the user that wanted to join or leave, or was to be updated
 	Kind    RejectionKind `json:"kind"`
 	Error   Error         `json:"error"` // as sent to the client
 	// CausedBy are the ids of the commands that led to this one, oldest first.
@@ -59,6 +59,14 @@ func (r Rejection) Asked() Data {
 		q := LeaveRequest{User: User{ID: r.User}}
 		_ = DecodeLenient(r.Request, &q)
 		return Data{LeavingUser: &q.User, RemovedBy: q.RemovedBy}
+	case EventUpdate.Command():
+		var q UpdateRequest
+		_ = DecodeLenient(r.Request, &q)
+		return Data{Changed: q.Patch.fields(), UpdatedBy: q.UpdatedBy}
+	case EventUserUpdate.Command():
+		var q UpdateMemberRequest
+		_ = DecodeLenient(r.Request, &q)
+		return Data{UserAfter: &User{ID: r.User}, Changed: q.User.fields(), UpdatedBy: q.UpdatedBy}
 	}
 	return Data{}
 }

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Request is the body of a command: one of CreateRequest, DeleteRequest, JoinRequest and
-// LeaveRequest.
+// Request is the body of a command: one of CreateRequest, UpdateRequest, DeleteRequest, JoinRequest,
+// UpdateMemberRequest and LeaveRequest.
 type Request interface {
 	// Event is the type of the command's event.
 	Event() EventType
 	// Target is the id of the command's room.
 	Target() string
-	// Subject is the user that joins or leaves, nil if there is none.
+	// Subject is the user that joins, leaves or is updated, nil if there is none.
 	Subject() *User
-	// Actor is the user that creates or deletes the room, invites or removes a user, as given by the
-	// client. It is nil if the client gives none.
+	// Actor is the user that creates, updates or deletes the room, invites, updates or removes a user,
+	// as given by the client. It is nil if the client gives none.
 	Actor() *User
 	// Validate returns an error of code invalid_request or too_large that names the first
 	// invalid field.
@@ -63,6 +63,24 @@ type LeaveRequest struct {
 	RemovedBy *User  `json:"removedBy,omitempty"`
 }
 
+// UpdateRequest requests a change of a room. Patch is an RFC 7396 merge patch of the fields that a
+// NewRoom has, without the id. Null removes a field, or sets it to its default.
+type UpdateRequest struct {
+	RoomID    string `json:"roomId"`
+	Patch     Patch  `json:"patch"`
+	UpdatedBy *User  `json:"updatedBy,omitempty"`
+	// IfVersion is the version that the room must have; 0: any.
+	IfVersion uint64 `json:"ifVersion,omitempty"`
+}
+
+// UpdateMemberRequest requests a change of a member of a room. User is an RFC 7396 merge patch of a
+// User. Its id names the member and cannot change.
+type UpdateMemberRequest struct {
+	RoomID    string `json:"roomId"`
+	User      Patch  `json:"user"`
+	UpdatedBy *User  `json:"updatedBy,omitempty"`
+}
+
 // DecodeRequest decodes and checks the body of the command with events of type e. A new room without
 // an id gets the id of the command, so that a retry cannot create a second room.
 func DecodeRequest(e EventType, commandID string, data []byte) (Request, error) {
@@ -87,6 +105,10 @@ func decodeRequest(e EventType, commandID string, data []byte) (Request, error) 
 		return validated(decodeAs[JoinRequest](data))
 	case EventUserLeave:
 		return validated(decodeAs[LeaveRequest](data))
+	case EventUpdate:
+		return validated(decodeAs[UpdateRequest](data))
+	case EventUserUpdate:
+		return validated(decodeAs[UpdateMemberRequest](data))
 	}
 	return nil, invalid("there is no command for %q", e)
 }
@@ -132,6 +154,12 @@ func (JoinRequest) Event() EventType { return EventUserJoin }
 // Event implements Request.
 func (LeaveRequest) Event() EventType { return EventUserLeave }
 
+// Event implements Request.
+func (UpdateRequest) Event() EventType { return EventUpdate }
+
+// Event implements Request.
+func (UpdateMemberRequest) Event() EventType { return EventUserUpdate }
+
 // Target implements Request.
 func (r CreateRequest) Target() string { return r.Room.ID }
 
@@ -143,6 +171,12 @@ func (r JoinRequest) Target() string { return r.RoomID }
 
 // Target implements Request.
 func (r LeaveRequest) Target() string { return r.RoomID }
+
+// Target implements Request.
+func (r UpdateRequest) Target() string { return r.RoomID }
+
+// Target implements Request.
+func (r UpdateMemberRequest) Target() string { return r.RoomID }
 
 // Subject implements Request.
 func (CreateRequest) Subject() *User { return nil }
@@ -156,6 +190,12 @@ func (r JoinRequest) Subject() *User { return &r.User }
 // Subject implements Request.
 func (r LeaveRequest) Subject() *User { return &r.User }
 
+// Subject implements Request.
+func (UpdateRequest) Subject() *User { return nil }
+
+// Subject implements Request.
+func (r UpdateMemberRequest) Subject() *User { return &User{ID: r.User.userID()} }
+
 // Actor implements Request.
 func (r CreateRequest) Actor() *User { return &r.Creator }
 
@@ -168,28 +208,34 @@ func (r JoinRequest) Actor() *User { return r.Inviter }
 // Actor implements Request.
 func (r LeaveRequest) Actor() *User { return r.RemovedBy }
 
+// Actor implements Request.
+func (r UpdateRequest) Actor() *User { return r.UpdatedBy }
+
+// Actor implements Request.
+func (r UpdateMemberRequest) Actor() *User { return r.UpdatedBy }
+
 // Data returns the room and the members that the request asks for, as of that time: the body of the create
 // event before apps change it.
 func (r CreateRequest) Data(at time.Time) Data {
-	n := r.Room
 	members := DistinctUsers(append([]User{r.Creator}, r.Members...))
-	return Data{
-		Room: Room{
-			ID:                    n.ID,
-			DisplayName:           n.DisplayName,
-			SlugifiedName:         n.SlugifiedName,
-			Type:                  n.Type,
-			Creator:               r.Creator,
-			IsDefault:             n.IsDefault,
-			IsReadOnly:            n.IsReadOnly,
-			DisplaySystemMessages: n.DisplaySystemMessages == nil || *n.DisplaySystemMessages,
-			Description:           n.Description,
-			CustomFields:          n.CustomFields,
-			ParentRoomID:          n.ParentRoomID,
-			CreatedAt:             at,
-			MemberCount:           len(members),
-		},
-		Members: members,
+	made := r.Room.room()
+	made.Creator, made.CreatedAt, made.MemberCount = r.Creator, at, len(members)
+	return Data{Room: made, Members: members}
+}
+
+// room returns a room with the client's fields, and defaults for absent ones.
+func (n NewRoom) room() Room {
+	return Room{
+		ID:                    n.ID,
+		DisplayName:           n.DisplayName,
+		SlugifiedName:         n.SlugifiedName,
+		Type:                  n.Type,
+		IsDefault:             n.IsDefault,
+		IsReadOnly:            n.IsReadOnly,
+		DisplaySystemMessages: n.DisplaySystemMessages == nil || *n.DisplaySystemMessages,
+		Description:           n.Description,
+		CustomFields:          n.CustomFields,
+		ParentRoomID:          n.ParentRoomID,
 	}
 }
 
@@ -235,4 +281,29 @@ func (r LeaveRequest) Validate() error {
 		return err
 	}
 	return validateOptional("removedBy", r.RemovedBy)
+}
+
+// Validate implements Request.
+func (r UpdateRequest) Validate() error {
+	if err := ValidateToken("roomId", r.RoomID); err != nil {
+		return err
+	}
+	if err := r.Patch.validate("patch", &NewRoom{}, fixedFields...); err != nil {
+		return err
+	}
+	return validateOptional("updatedBy", r.UpdatedBy)
+}
+
+// Validate implements Request.
+func (r UpdateMemberRequest) Validate() error {
+	if err := ValidateToken("roomId", r.RoomID); err != nil {
+		return err
+	}
+	if err := r.User.validate("user", &User{}); err != nil {
+		return err
+	}
+	if err := r.Subject().Validate("user"); err != nil {
+		return err
+	}
+	return validateOptional("updatedBy", r.UpdatedBy)
 }

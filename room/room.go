@@ -27,7 +27,7 @@ const MaxRoomBytes = 64 << 10
 const MaxNewMembers = 5000
 
 // Room is a room's record. It has the number of members; the members themselves are read page by page.
-// After the creation no command changes the record.
+// After the creation an update changes the record, but not its id, creator and createdAt.
 //
 // In CustomFields a decoded number is a json.Number, never a float64 or an int. Read fields with Int,
 // Float, String, Bool and Strings. A handler or a client may set a field to any Go value that encodes as

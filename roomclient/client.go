@@ -70,6 +70,13 @@ func (c *Client) Create(ctx context.Context, r room.CreateRequest, opts ...Optio
 	return c.command(ctx, subjects.Create, r, opts)
 }
 
+// Update changes a room. Changed is false if the patch changes nothing. Errors: room_not_found,
+// prevented, too_large, conflict if the room does not have the version of IfVersion, and those of all
+// commands.
+func (c *Client) Update(ctx context.Context, r room.UpdateRequest, opts ...Option) (room.Result, error) {
+	return c.command(ctx, subjects.Update, r, opts)
+}
+
 // Delete deletes a room. Errors: room_not_found, prevented and those of all commands.
 func (c *Client) Delete(ctx context.Context, r room.DeleteRequest, opts ...Option) (room.Result, error) {
 	return c.command(ctx, subjects.Delete, r, opts)
@@ -85,6 +92,12 @@ func (c *Client) Join(ctx context.Context, r room.JoinRequest, opts ...Option) (
 // user_not_allowed and those of all commands.
 func (c *Client) Leave(ctx context.Context, r room.LeaveRequest, opts ...Option) (room.Result, error) {
 	return c.command(ctx, subjects.Leave, r, opts)
+}
+
+// UpdateMember changes a member of a room. Changed is false if the patch changes nothing. Errors:
+// room_not_found, member_not_found, prevented, too_large and those of all commands.
+func (c *Client) UpdateMember(ctx context.Context, r room.UpdateMemberRequest, opts ...Option) (room.Result, error) {
+	return c.command(ctx, subjects.UpdateMember, r, opts)
 }
 
 // Get returns a room. Error: room_not_found.

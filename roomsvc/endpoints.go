@@ -26,9 +26,11 @@ func (s *Service) endpoints() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
 	all := []bus.Endpoint{
 		s.ordered("create", svc(subjects.Create), s.command(room.EventCreate, true)),
+		s.ordered("update", svc(subjects.Update), s.command(room.EventUpdate, true)),
 		s.ordered("delete", svc(subjects.Delete), s.command(room.EventDelete, true)),
 		s.ordered("join", svc(subjects.Join), s.command(room.EventUserJoin, true)),
 		s.ordered("leave", svc(subjects.Leave), s.command(room.EventUserLeave, true)),
+		s.ordered("updatemember", svc(subjects.UpdateMember), s.command(room.EventUserUpdate, true)),
 		s.endpoint("get", svc(subjects.Get), s.fresh(query(s.getRoom))),
 		s.endpoint("list", svc(subjects.List), s.fresh(query(s.listRooms))),
 		s.endpoint("members", svc(subjects.Members), s.fresh(query(s.listMembers))),

@@ -18,21 +18,23 @@ const (
 
 // The endpoints: the last token of their subjects.
 const (
-	Create   = "create"
-	Delete   = "delete"
-	Join     = "join"
-	Leave    = "leave"
-	Get      = "get"
-	List     = "list"
-	Members  = "members"
-	Register = "register"
-	Info     = "info"
-	Enable   = "enable"
-	Disable  = "disable"
-	Shadow   = "shadow"
-	Rollback = "rollback"
-	Remove   = "remove"
-	Replica  = "replica"
+	Create       = "create"
+	Update       = "update"
+	Delete       = "delete"
+	Join         = "join"
+	Leave        = "leave"
+	UpdateMember = "updatemember"
+	Get          = "get"
+	List         = "list"
+	Members      = "members"
+	Register     = "register"
+	Info         = "info"
+	Enable       = "enable"
+	Disable      = "disable"
+	Shadow       = "shadow"
+	Rollback     = "rollback"
+	Remove       = "remove"
+	Replica      = "replica"
 )
 
 // The streams and buckets.

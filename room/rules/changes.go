@@ -16,46 +16,70 @@ const maxChangedBytes = 64
 // change.
 func (d Draft) Differs(since Draft) bool { return len(since.changes(d)) > 0 }
 
-// changes returns the names of the fields in which the next draft differs: fields of the room, custom
-// fields by key, and members.
+// changes returns the names of the fields in which the next draft of a creation differs: fields of
+// the room, custom fields by key, and members.
 func (d Draft) changes(next Draft) []string {
-	was, is := d.Data.Room, next.Data.Room
-	var changed []string
-	for _, f := range []struct {
-		name string
-		same bool
-	}{
+	changed := roomChanges(d.Data.Room, next.Data.Room, compared{"members", len(d.Data.Members) == len(next.Data.Members)})
+	for n, name := range changed {
+		changed[n] = room.Shorten(name, maxChangedBytes)
+	}
+	return changed[:min(len(changed), room.MaxChanged)]
+}
+
+// compared is a field of two records.
+type compared struct {
+	name string
+	same bool
+}
+
+// differing returns the names of the fields that differ, sorted.
+func differing(fields []compared) (names []string) {
+	for _, f := range fields {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// roomChanges returns the names of the fields that differ, except for those of the service: fields of
+// the record, and then custom fields by key. It also compares the additional fields.
+func roomChanges(was, is room.Room, additional ...compared) []string {
+	changed := differing(append(additional, []compared{
 		{"creator", sameJSON(was.Creator, is.Creator)},
 		{"description", was.Description == is.Description},
 		{"displayName", was.DisplayName == is.DisplayName},
 		{"displaySystemMessages", was.DisplaySystemMessages == is.DisplaySystemMessages},
 		{"isDefault", was.IsDefault == is.IsDefault},
 		{"isReadOnly", was.IsReadOnly == is.IsReadOnly},
-		{"members", len(d.Data.Members) == len(next.Data.Members)},
 		{"parentRoomId", was.ParentRoomID == is.ParentRoomID},
 		{"slugifiedName", was.SlugifiedName == is.SlugifiedName},
 		{"type", was.Type == is.Type},
-	} {
-		if !f.same {
-			changed = append(changed, f.name)
-		}
-	}
-	for _, key := range changedKeys(was.CustomFields, is.CustomFields) {
-		changed = append(changed, room.Shorten("customFields."+key, maxChangedBytes))
-	}
-	return changed[:min(len(changed), room.MaxChanged)]
+	}...))
+	return append(changed, changedKeys("customFields.", was.CustomFields, is.CustomFields)...)
 }
 
-func changedKeys(was, is map[string]any) []string {
+// userChanges returns the names of the fields that differ.
+func userChanges(was, is room.User) []string {
+	changed := differing([]compared{
+		{"name", was.Name == is.Name},
+		{"roles", slices.Equal(was.Roles, is.Roles)},
+		{"username", was.Username == is.Username},
+	})
+	return append(changed, changedKeys("attributes.", was.Attributes, is.Attributes)...)
+}
+
+func changedKeys(prefix string, was, is map[string]any) []string {
 	var keys []string
 	for key := range maps.Keys(is) {
 		if before, there := was[key]; !there || !sameJSON(before, is[key]) {
-			keys = append(keys, key)
+			keys = append(keys, prefix+key)
 		}
 	}
 	for key := range maps.Keys(was) {
 		if _, still := is[key]; !still {
-			keys = append(keys, key)
+			keys = append(keys, prefix+key)
 		}
 	}
 	slices.Sort(keys)

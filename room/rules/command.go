@@ -20,11 +20,17 @@ type Command struct {
 }
 
 // mayBeTooLarge reports whether the event's body could exceed MaxBytes. The body contains the room's
-// record and the content of the request, or the room's stored users in place of the request's. Each byte
-// of the request may take six bytes when it is encoded again.
+// record and the content of the request, or the room's stored users in place of the request's. An
+// update contains the record or the user before and after it, too. Each byte of the request may take
+// six bytes when it is encoded again.
 func (c Command) mayBeTooLarge() bool {
 	const names = 1 << 10 // of fields
-	return c.Bytes == 0 || room.MaxRoomBytes+2*room.MaxUserBytes+6*c.Bytes+names > c.MaxBytes
+	stored := room.MaxRoomBytes + 2*room.MaxUserBytes
+	switch c.Request.(type) {
+	case room.UpdateRequest, room.UpdateMemberRequest:
+		stored += 2 * max(room.MaxRoomBytes, room.MaxUserBytes)
+	}
+	return c.Bytes == 0 || stored+6*c.Bytes+names > c.MaxBytes
 }
 
 // UserID is the id of the request's subject, or of its actor if there is no subject. It is empty if the

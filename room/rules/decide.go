@@ -27,8 +27,9 @@ type Bounds struct {
 //
 //   - a draft, if the room would change;
 //   - nil and no error, if the command would change nothing;
-//   - an error of code room_not_found, room_exists, or too_large if the event exceeds the size of a
-//     message.
+//   - an error of code room_not_found, room_exists or member_not_found; conflict if an update expects
+//     another version; invalid_request if its patch does not fit the room; or too_large if the event
+//     exceeds the size of a message.
 func Decide(v View, c Command) (*Draft, error) {
 	d, err := decide(v, c)
 	if d == nil {
@@ -52,6 +53,12 @@ func decide(v View, c Command) (*Draft, error) {
 	}
 	if !v.Exists {
 		return nil, room.NotFound(c.Request.Target())
+	}
+	switch r := c.Request.(type) {
+	case room.UpdateRequest:
+		return update(v, r)
+	case room.UpdateMemberRequest:
+		return updateMember(v, r)
 	}
 	if !v.Changes(c.Request) {
 		return nil, nil
@@ -93,12 +100,18 @@ func (d Draft) fits() error {
 	return nil
 }
 
-// size returns the size of the body without the outcomes and warnings of apps.
+// size returns the size of the body without the outcomes and warnings of apps, before or after the
+// change, whichever is larger.
 func (d Draft) size() (int, error) {
 	data := d.Data
 	data.Apps, data.Warnings = nil, nil
 	body, err := json.Marshal(data)
-	return len(body), err
+	if err != nil || data.After == nil {
+		return len(body), err
+	}
+	data.Room = *data.After
+	after, err := json.Marshal(data)
+	return max(len(body), len(after)), err
 }
 
 // Time returns the event's time for a decision at that time. It is never before the room's previous event.
@@ -109,6 +122,8 @@ func (d Draft) Final() room.Data {
 	data := d.Data
 	data.Room.Version++
 	switch d.Event {
+	case room.EventUpdate:
+		data.Room = *data.After
 	case room.EventCreate:
 		data.Room.MemberCount = len(data.Members)
 	case room.EventUserJoin:

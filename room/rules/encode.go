@@ -16,9 +16,17 @@ func (s *State) numbers() [6]*uint64 {
 	return [...]*uint64{&s.Seq, &s.Applied, &s.Latest.Create, &s.Latest.Delete, &s.Latest.UserJoin, &s.Latest.UserLeave}
 }
 
+// updates returns the numbers of updates, which versions without updates neither write nor read.
+func (s *State) updates() [2]*uint64 {
+	return [...]*uint64{&s.Latest.Update, &s.Latest.UserUpdate}
+}
+
+func (s *State) isUpdated() bool { return s.Latest.Update > 0 || s.Latest.UserUpdate > 0 }
+
 // AppendBinary appends the whole state to b: its numbers, the time of the deletion, the record, the
-// members, and the time of the last event. Each number is a varint. A text is preceded by its length,
-// the members by their number. The record is empty if the room does not exist.
+// members, the time of the last event, and the numbers of updates if there was one. Each number is a
+// varint. A text is preceded by its length, the members by their number. The record is empty if the
+// room does not exist.
 func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	for _, n := range s.numbers() {
 		b = binary.AppendUvarint(b, *n)
@@ -36,7 +44,13 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	for _, m := range s.members {
 		b = appendText(b, m)
 	}
-	return binary.AppendUvarint(b, uint64(max(s.latestAt, 0))), nil
+	b = binary.AppendUvarint(b, uint64(max(s.latestAt, 0)))
+	if s.isUpdated() {
+		for _, n := range s.updates() {
+			b = binary.AppendUvarint(b, *n)
+		}
+	}
+	return b, nil
 }
 
 // texts and flags return the fields of a record in the order of the encoding.
@@ -153,6 +167,11 @@ func DecodeState(roomID string, data []byte) (*State, error) {
 	}
 	if len(d.rest) > 0 { // older versions end here
 		s.latestAt = int64(min(d.number(), math.MaxInt64))
+	}
+	if len(d.rest) > 0 { // the room was never updated
+		for _, n := range s.updates() {
+			*n = d.number()
+		}
 	}
 	if err := d.end(); err != nil {
 		return nil, err

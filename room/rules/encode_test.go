@@ -54,6 +54,16 @@ func left(u room.User) room.Event {
 	return room.Event{Type: room.EventUserLeave, Data: room.Data{LeavingUser: &u}}
 }
 
+func updated(change func(*room.Room)) room.Event {
+	e := created()
+	change(&e.Data.Room)
+	return room.Event{Type: room.EventUpdate, Data: room.Data{Room: e.Data.Room}}
+}
+
+func userUpdated(u room.User) room.Event {
+	return room.Event{Type: room.EventUserUpdate, Time: at, Data: room.Data{UserAfter: &u}}
+}
+
 var deleted = room.Event{Type: room.EventDelete, Time: at}
 
 func states(t testing.TB) map[string]*rules.State {
@@ -67,6 +77,8 @@ func states(t testing.TB) map[string]*rules.State {
 		"deleted":        evolved(t, created(zoe), joined(alice), deleted),
 		"recreated":      evolved(t, created(zoe), deleted, created(bob)),
 		"skipped":        skipped,
+		"updated":        evolved(t, created(zoe), updated(func(r *room.Room) { r.DisplayName, r.CustomFields = "S", nil })),
+		"member updated": evolved(t, created(zoe, bob), userUpdated(room.User{ID: bob.ID, Roles: []string{"moderator"}})),
 	}
 }
 
@@ -81,12 +93,17 @@ func TestState_EncodeDecode(t *testing.T) {
 		assert.Equal(t, s.View(room.JoinRequest{User: zoe}), read.View(room.JoinRequest{User: zoe}), name)
 		assert.Equal(t, s.Applied, read.Applied, name)
 		assert.Equal(t, s.MembersAfter("", 9), read.MembersAfter("", 9), name)
-		latestAt := len(binary.AppendUvarint(nil, uint64(s.View(room.JoinRequest{User: zoe}).LatestAt.UnixMicro())))
+		size := func(n uint64) int { return len(binary.AppendUvarint(nil, n)) }
+		latestAt := size(uint64(s.View(room.JoinRequest{User: zoe}).LatestAt.UnixMicro()))
+		updates := 0
+		if s.Latest.Update > 0 || s.Latest.UserUpdate > 0 {
+			updates = size(s.Latest.Update) + size(s.Latest.UserUpdate)
+		}
 		for n := range data[len("before"):] {
 			older, err := rules.DecodeState("r", data[len("before"):len(data)-1-n])
-			if n+1 == latestAt { // the encoding of older versions ends here
+			if cut := n + 1; cut == updates || cut == updates+latestAt { // the encodings of older versions end here
 				require.NoError(t, err, name)
-				assert.Equal(t, s.Hash("r"), older.Hash("r"), name)
+				assert.Equal(t, updates == 0, s.Hash("r") == older.Hash("r"), name)
 				continue
 			}
 			require.Error(t, err, "%s, cut by %d", name, n+1)

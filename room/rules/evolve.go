@@ -46,6 +46,16 @@ func Evolve(s *State, e room.Event) error {
 			return errors.New("leave without a user, or of a user that is not a member")
 		}
 		s.leave(e.Data.LeavingUser.ID)
+	case room.EventUpdate:
+		s.update(e.Data.Room)
+	case room.EventUserUpdate:
+		u := e.Data.UserAfter
+		if u == nil || !s.IsMember(u.ID) {
+			return errors.New("update without a user, or of a user that is not a member")
+		}
+		if err := s.join(*u); err != nil {
+			return err
+		}
 	default:
 		return fmt.Errorf("unknown event %q", e.Type)
 	}
@@ -82,6 +92,12 @@ func (s *State) create(e room.Event) error {
 	*s = made
 	s.advance(e)
 	return nil
+}
+
+// update replaces the record.
+func (s *State) update(record room.Room) {
+	s.content += hashRecord(record) - hashRecord(*s.Room)
+	s.Room = &record // views have the one before
 }
 
 // advance moves the state past the event that was applied.

@@ -21,6 +21,11 @@ func (s *State) Hash(roomID string) uint64 {
 	for _, n := range s.numbers() {
 		b = binary.BigEndian.AppendUint64(b, *n)
 	}
+	if s.isUpdated() { // otherwise the hash is that of versions without updates
+		for _, n := range s.updates() {
+			b = binary.BigEndian.AppendUint64(b, *n)
+		}
+	}
 	if s.Room != nil {
 		b = binary.BigEndian.AppendUint64(b, s.Room.Version)
 	}

@@ -14,10 +14,12 @@ import (
 	"github.com/roombus/roombus/room/rules"
 )
 
-// model is a simple model of a room: it exists or not, and it has members.
+// model is a simple model of a room: it exists or not, and it has a name and members with names.
 type model struct {
 	lives   bool
-	members map[string]bool
+	name    string
+	version uint64
+	members map[string]string // names by id
 }
 
 // For any sequence of commands, Decide and Evolve agree with the model.
@@ -31,11 +33,15 @@ func TestDecideEvolve_FollowModel(t *testing.T) {
 		users := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
 		for n := range rapid.IntRange(1, 60).Draw(t, "commands") {
 			user := room.User{ID: users.Draw(t, "user")}
+			name := rapid.SampledFrom([]any{nil, "A", "B"}).Draw(t, "name")
 			request := rapid.SampledFrom([]room.Request{
 				room.CreateRequest{Room: room.NewRoom{ID: "r", SlugifiedName: "r", Type: room.Channel}, Creator: user, Members: []room.User{{ID: "a"}, user}},
 				room.DeleteRequest{RoomID: "r"},
 				room.JoinRequest{RoomID: "r", User: user},
 				room.LeaveRequest{RoomID: "r", User: user},
+				room.UpdateRequest{RoomID: "r", Patch: room.Patch{"displayName": name}},
+				room.UpdateRequest{RoomID: "r", Patch: room.Patch{"displayName": name}, IfVersion: 2},
+				room.UpdateMemberRequest{RoomID: "r", User: room.Patch{"id": user.ID, "name": name}},
 			}).Draw(t, "request")
 			c := rules.Command{ID: "c" + strconv.Itoa(n), Time: at, Request: request}
 
@@ -58,8 +64,13 @@ func TestDecideEvolve_FollowModel(t *testing.T) {
 			}
 			require.Equal(t, m.lives, state.Room != nil)
 			require.Equal(t, slices.Sorted(maps.Keys(m.members)), ids(state.MembersAfter("", 100)))
+			for _, u := range state.MembersAfter("", 100) {
+				require.Equal(t, m.members[u.ID], u.Name)
+			}
 			if m.lives {
 				require.Equal(t, len(m.members), state.Room.MemberCount)
+				require.Equal(t, m.name, state.Room.DisplayName)
+				require.Equal(t, m.version, state.Room.Version)
 			}
 			require.Equal(t, seq, state.Seq)
 			for _, e := range room.EventTypes() {
@@ -74,24 +85,46 @@ func (m *model) apply(r room.Request) (changes bool, code room.Code) {
 		if m.lives {
 			return false, room.CodeRoomExists
 		}
-		*m = model{lives: true, members: map[string]bool{c.Creator.ID: true}}
+		*m = model{lives: true, version: 1, members: map[string]string{c.Creator.ID: ""}}
 		for _, u := range c.Members {
-			m.members[u.ID] = true
+			m.members[u.ID] = ""
 		}
 		return true, ""
 	}
 	if !m.lives {
 		return false, room.CodeRoomNotFound
 	}
+	defer func() {
+		if changes {
+			m.version++
+		}
+	}()
 	switch r := r.(type) {
+	case room.UpdateRequest:
+		if r.IfVersion != 0 && r.IfVersion != m.version {
+			return false, room.CodeConflict
+		}
+		name, _ := r.Patch["displayName"].(string)
+		changes = m.name != name
+		m.name = name
+	case room.UpdateMemberRequest:
+		was, there := m.members[r.Subject().ID]
+		if !there {
+			return false, room.CodeMemberNotFound
+		}
+		name, _ := r.User["name"].(string)
+		changes = was != name
+		m.members[r.Subject().ID] = name
 	case room.DeleteRequest:
 		*m = model{}
 		return true, ""
 	case room.JoinRequest:
-		changes = !m.members[r.User.ID]
-		m.members[r.User.ID] = true
+		if _, changes = m.members[r.User.ID]; !changes {
+			m.members[r.User.ID] = ""
+		}
+		changes = !changes
 	case room.LeaveRequest:
-		changes = m.members[r.User.ID]
+		_, changes = m.members[r.User.ID]
 		delete(m.members, r.User.ID)
 	}
 	return changes, ""
@@ -133,6 +166,7 @@ func TestEvolve_Refuses(t *testing.T) {
 		"carries room":                 {Type: room.EventUserJoin, Room: "q", Seq: 9, Expected: 5, Version: 2, Data: join("b")},
 		"of a member":                  {Type: room.EventUserJoin, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: join("a")},
 		"a user that is not a member":  {Type: room.EventUserLeave, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}, LeavingUser: &room.User{ID: "z"}}},
+		"update without a user":        {Type: room.EventUserUpdate, Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}, UserAfter: &room.User{ID: "z"}}},
 		"unknown event":                {Type: "explode", Room: "r", Seq: 9, Expected: 5, Version: 2, Data: room.Data{Room: room.Room{ID: "r"}}},
 		"creation of a room that live": {Type: room.EventCreate, Room: "r", Seq: 9, Expected: 5, Version: 1, Data: room.Data{Room: room.Room{ID: "r"}}},
 	} {
@@ -225,5 +259,5 @@ func TestState_HasEventsOfThisLifeOnly(t *testing.T) {
 	for _, e := range room.EventTypes() {
 		has[e] = s.Has(e)
 	}
-	assert.Equal(t, map[room.EventType]bool{room.EventCreate: true, room.EventUserJoin: true, room.EventUserLeave: false, room.EventDelete: false}, has)
+	assert.Equal(t, map[room.EventType]bool{room.EventCreate: true, room.EventUserJoin: true, room.EventUserLeave: false, room.EventDelete: false, room.EventUpdate: false, room.EventUserUpdate: false}, has)
 }

@@ -42,17 +42,17 @@ type View struct {
 	former []member
 }
 
-// Changes reports whether the request, if it is allowed, changes the room.
+// Changes reports whether the request, if it is allowed, changes the room, or may change it.
 func (v View) Changes(r room.Request) bool {
 	switch r.(type) {
 	case room.CreateRequest:
 		return !v.Exists
 	case room.JoinRequest:
 		return v.Exists && v.Subject == nil
-	case room.LeaveRequest:
+	case room.LeaveRequest, room.UpdateMemberRequest:
 		return v.Exists && v.Subject != nil
 	}
-	return v.Exists
+	return v.Exists // an update may change nothing, which only Decide finds out
 }
 
 // View returns the part of the state that the decision of the request needs.
