@@ -27,7 +27,7 @@ type (
 // NewApp finds the interfaces that the handlers implement. It returns one error with all problems:
 // a handler implements no interface, two handlers implement the same interface, the manifest lists other
 // interfaces or is not valid, or a handler has a near miss. A near miss is a method that begins with
-// PreRoom or PostRoom and is none of the ten, has another signature, or has a pointer receiver although the
+// PreRoom or PostRoom and is none of the interfaces, has another signature, or has a pointer receiver although the
 // handler was passed as a value.
 func NewApp(m Manifest, handlers ...any) (*App, error) {
 	a := &App{Manifest: m, asks: make(map[room.Interface]ask), tells: make(map[room.Interface]tell)}
@@ -82,7 +82,7 @@ func implementsNone(handler any) error {
 	case *Handlers:
 		return errors.New("a pointer to Handlers implements no interface: pass Handlers as a value")
 	}
-	return fmt.Errorf("%T implements none of the ten interfaces: it has no method that begins with PreRoom or PostRoom", handler)
+	return fmt.Errorf("%T implements none of the interfaces: it has no method that begins with PreRoom or PostRoom", handler)
 }
 
 // bind registers the functions of the handlers, and returns the interfaces that they implement.
@@ -118,6 +118,18 @@ func (a *App) bind(h Handlers) (found []room.Interface) {
 	}
 	if f := h.PostRoomUserLeave; f != nil {
 		tells(room.PostRoomUserLeave, telling(f, func(e *room.UserLeft) *room.EventRef { return &e.Event }))
+	}
+	if f := h.PreRoomUpdatePrevent; f != nil {
+		asks(room.PreRoomUpdatePrevent, deciding(f))
+	}
+	if f := h.PostRoomUpdated; f != nil {
+		tells(room.PostRoomUpdated, telling(f, func(e *room.Updated) *room.EventRef { return &e.Event }))
+	}
+	if f := h.PreRoomUserUpdatePrevent; f != nil {
+		asks(room.PreRoomUserUpdatePrevent, deciding(f))
+	}
+	if f := h.PostRoomUserUpdated; f != nil {
+		tells(room.PostRoomUserUpdated, telling(f, func(e *room.UserUpdated) *room.EventRef { return &e.Event }))
 	}
 	return found
 }

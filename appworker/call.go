@@ -17,6 +17,8 @@ type RoomService interface {
 	Delete(ctx context.Context, r room.DeleteRequest, opts ...roomclient.Option) (room.Result, error)
 	Join(ctx context.Context, r room.JoinRequest, opts ...roomclient.Option) (room.Result, error)
 	Leave(ctx context.Context, r room.LeaveRequest, opts ...roomclient.Option) (room.Result, error)
+	Update(ctx context.Context, r room.UpdateRequest, opts ...roomclient.Option) (room.Result, error)
+	UpdateMember(ctx context.Context, r room.UpdateMemberRequest, opts ...roomclient.Option) (room.Result, error)
 }
 
 var _ RoomService = (*roomclient.Client)(nil)

@@ -1,6 +1,6 @@
 // Package appworker is the Go SDK for apps.
 //
-// An app is any value that implements one or more of the ten interfaces in interfaces.go, or a
+// An app is any value that implements one or more of the interfaces in interfaces.go, or a
 // Handlers, which has a function for each. Run finds the interfaces by type assertion and connects
 // the app to the bus:
 //

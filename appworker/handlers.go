@@ -20,6 +20,11 @@ type Handlers struct {
 	PostRoomUserJoined   func(ctx context.Context, e room.UserJoined) error
 	PreRoomUserLeave     func(ctx context.Context, e room.UserLeave) error
 	PostRoomUserLeave    func(ctx context.Context, e room.UserLeft) error
+
+	PreRoomUpdatePrevent     func(ctx context.Context, e room.Update) error
+	PostRoomUpdated          func(ctx context.Context, e room.Updated) error
+	PreRoomUserUpdatePrevent func(ctx context.Context, e room.UserUpdate) error
+	PostRoomUserUpdated      func(ctx context.Context, e room.UserUpdated) error
 }
 
 // handlersOf returns the methods of the handler that implement interfaces. A Handlers is returned as it is.
@@ -56,6 +61,18 @@ func handlersOf(handler any) (all Handlers) {
 	}
 	if h, ok := handler.(PostRoomUserLeave); ok {
 		all.PostRoomUserLeave = h.PostRoomUserLeave
+	}
+	if h, ok := handler.(PreRoomUpdatePrevent); ok {
+		all.PreRoomUpdatePrevent = h.PreRoomUpdatePrevent
+	}
+	if h, ok := handler.(PostRoomUpdated); ok {
+		all.PostRoomUpdated = h.PostRoomUpdated
+	}
+	if h, ok := handler.(PreRoomUserUpdatePrevent); ok {
+		all.PreRoomUserUpdatePrevent = h.PreRoomUserUpdatePrevent
+	}
+	if h, ok := handler.(PostRoomUserUpdated); ok {
+		all.PostRoomUserUpdated = h.PostRoomUserUpdated
 	}
 	return all
 }

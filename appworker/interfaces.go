@@ -59,3 +59,23 @@ type PreRoomUserLeave interface {
 type PostRoomUserLeave interface {
 	PostRoomUserLeave(ctx context.Context, e room.UserLeft) error
 }
+
+// PreRoomUpdatePrevent is asked before a room is changed.
+type PreRoomUpdatePrevent interface {
+	PreRoomUpdatePrevent(ctx context.Context, e room.Update) error
+}
+
+// PostRoomUpdated is told that a room has been changed.
+type PostRoomUpdated interface {
+	PostRoomUpdated(ctx context.Context, e room.Updated) error
+}
+
+// PreRoomUserUpdatePrevent is asked before a member of a room is changed.
+type PreRoomUserUpdatePrevent interface {
+	PreRoomUserUpdatePrevent(ctx context.Context, e room.UserUpdate) error
+}
+
+// PostRoomUserUpdated is told that a member of a room has been changed.
+type PostRoomUserUpdated interface {
+	PostRoomUserUpdated(ctx context.Context, e room.UserUpdated) error
+}

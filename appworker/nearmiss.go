@@ -10,7 +10,7 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// interfaceTypes are the Go types of the ten interfaces.
+// interfaceTypes are the Go types of the interfaces.
 var interfaceTypes = map[room.Interface]reflect.Type{
 	room.PreRoomCreatePrevent: reflect.TypeFor[PreRoomCreatePrevent](),
 	room.PreRoomCreateExtend:  reflect.TypeFor[PreRoomCreateExtend](),
@@ -22,6 +22,11 @@ var interfaceTypes = map[room.Interface]reflect.Type{
 	room.PostRoomUserJoined:   reflect.TypeFor[PostRoomUserJoined](),
 	room.PreRoomUserLeave:     reflect.TypeFor[PreRoomUserLeave](),
 	room.PostRoomUserLeave:    reflect.TypeFor[PostRoomUserLeave](),
+
+	room.PreRoomUpdatePrevent:     reflect.TypeFor[PreRoomUpdatePrevent](),
+	room.PostRoomUpdated:          reflect.TypeFor[PostRoomUpdated](),
+	room.PreRoomUserUpdatePrevent: reflect.TypeFor[PreRoomUserUpdatePrevent](),
+	room.PostRoomUserUpdated:      reflect.TypeFor[PostRoomUserUpdated](),
 }
 
 // signature returns the method that a handler of the interface must have.
@@ -31,7 +36,7 @@ func named(method string, f reflect.Type) string {
 	return method + strings.TrimPrefix(f.String(), "func")
 }
 
-// nearMisses returns an error for each method of the handler that looks like one of the ten interfaces and
+// nearMisses returns an error for each method of the handler that looks like one of the interfaces and
 // would never be called: it has another name or signature, it has a pointer receiver and the handler is no
 // pointer, or two embedded values have it. A veto that is never asked allows everything, so a near miss is
 // an error.
@@ -48,7 +53,7 @@ func nearMisses(handler any) []error {
 		}
 		switch i := room.Interface(m.Name); {
 		case !i.Known():
-			all = append(all, fmt.Errorf("%s has the method %s, which is none of the ten interfaces; the nearest is %s", t, m.Name, nearest(m.Name)))
+			all = append(all, fmt.Errorf("%s has the method %s, which is none of the interfaces; the nearest is %s", t, m.Name, nearest(m.Name)))
 		case !whole.Implements(interfaceTypes[i]):
 			has := reflect.Zero(whole).Method(m.Index).Type()
 			all = append(all, fmt.Errorf("%s has the method %s; it must be %s", t, named(m.Name, has), signature(i)))
@@ -62,7 +67,7 @@ func nearMisses(handler any) []error {
 	return all
 }
 
-// looksLikeInterface reports whether a method is meant to be one of the ten.
+// looksLikeInterface reports whether a method is meant to be an interface.
 func looksLikeInterface(method string) bool {
 	for _, prefix := range []string{"PreRoom", "PostRoom"} {
 		if len(method) >= len(prefix) && strings.EqualFold(method[:len(prefix)], prefix) {

@@ -30,6 +30,10 @@ func TestVariables_EachEvent(t *testing.T) {
 		"join by invite":   {room.PreRoomUserJoined, `{` + r + `,"joiningUser":{"id":"erin"},"inviter":{"id":"dave"}}`, "userjoin", "erin", "dave", ""},
 		"leave":            {room.PreRoomUserLeave, `{` + r + `,"leavingUser":{"id":"erin"}}`, "userleave", "erin", "erin", ""},
 		"removal":          {room.PreRoomUserLeave, `{` + r + `,"leavingUser":{"id":"erin"},"removedBy":{"id":"dave"}}`, "userleave", "erin", "dave", ""},
+		"update":           {room.PreRoomUpdatePrevent, `{` + r + `,"updatedBy":{"id":"dave"}}`, "update", "dave", "dave", ""},
+		"update by nobody": {room.PreRoomUpdatePrevent, `{` + r + `}`, "update", "", "", ""},
+		"user update":      {room.PreRoomUserUpdatePrevent, `{` + r + `,"userBefore":{"id":"erin"},"userAfter":{"id":"erin"}}`, "userupdate", "erin", "erin", ""},
+		"user update by":   {room.PreRoomUserUpdatePrevent, `{` + r + `,"userBefore":{"id":"erin"},"updatedBy":{"id":"dave"}}`, "userupdate", "erin", "dave", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,10 +67,45 @@ func firstOf(a, b string) string {
 
 func TestVariables_MissingUsersAreEmpty(t *testing.T) {
 	t.Parallel()
-	for _, i := range []room.Interface{room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave} {
+	for _, i := range []room.Interface{
+		room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave, room.PreRoomUpdatePrevent, room.PreRoomUserUpdatePrevent,
+	} {
 		holds, err := compiled(t, i, `user.id == "" && actor == user && user.roles.size() == 0 && user.attributes.size() == 0`).Holds(condition.Event{})
 		require.NoError(t, err)
 		assert.True(t, holds, i)
+	}
+}
+
+// before and after are rooms or users, by the interface.
+func TestVariables_BeforeAndAfterAnUpdate(t *testing.T) {
+	t.Parallel()
+	e := event(t, `{
+		"before": {"id":"r1","type":"channel"}, "after": {"id":"r1","type":"private_group","customFields":{"level":2}},
+		"userBefore": {"id":"erin"}, "userAfter": {"id":"erin","roles":["admin"]}, "changed": ["type"]
+	}`)
+	for expression, i := range map[string]room.Interface{
+		`before.type == "channel" && after.type == "private_group" && after.customFields.level == 2`: room.PreRoomUpdatePrevent,
+		`"type" in event.changed && !has(before.customFields) && before == after`:                    room.PreRoomUpdatePrevent,
+		`!("admin" in before.roles) && "admin" in after.roles && user == before`:                     room.PreRoomUserUpdatePrevent,
+	} {
+		holds, err := compiled(t, i, expression).Holds(e)
+		require.NoError(t, err, expression)
+		assert.True(t, holds, expression)
+		empty, err := compiled(t, i, `before.id == "" && after.id == "" && event.changed == []`).Holds(condition.Event{})
+		require.NoError(t, err)
+		assert.True(t, empty, "an absent room or user is empty")
+	}
+	for expression, refused := range map[string]struct {
+		on   room.Interface
+		says string
+	}{
+		`before.type == ""`:   {room.PreRoomUserUpdatePrevent, "undefined field 'type'"},
+		`before.roles == []`:  {room.PreRoomUpdatePrevent, "undefined field 'roles'"},
+		`before.id == "r1"`:   {room.PreRoomUserJoined, "undeclared reference to 'before'"},
+		`after.id == user.id`: {room.PreRoomCreateModify, "undeclared reference to 'after'"},
+	} {
+		_, err := condition.Compile(refused.on, expression)
+		require.ErrorContains(t, err, refused.says, expression)
 	}
 }
 

@@ -94,7 +94,7 @@ func (m Manifest) Validate() error {
 		return invalid("description has %d bytes; at most %d are allowed", len(m.Description), MaxDescription)
 	}
 	if len(m.Implements) == 0 {
-		return invalid("implements is required: list at least one of the ten interfaces")
+		return invalid("implements is required: list at least one of the interfaces")
 	}
 	for n, i := range m.Implements {
 		if !i.Known() {

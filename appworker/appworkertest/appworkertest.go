@@ -60,13 +60,15 @@ func (a *App) WithRooms(rooms appworker.RoomService) *App {
 	return a
 }
 
-// Ask runs the handler of a pre-event: a room.Create, room.Delete, room.UserJoin or room.UserLeave.
+// Ask runs the handler of a pre-event: a room.Create, room.Update, room.Delete, room.UserJoin,
+// room.UserUpdate or room.UserLeave.
 // The test fails at once if the event does not belong to the interface. The error is the handler's
 // failure, or the reason why the room service would drop the verdict.
 //
 // If the manifest's condition for the interface does not hold, Ask does not run the handler and returns
 // room.Skip. In a room.Create, Ask fills in the empty fields that the service fills in: the room's id,
-// slugifiedName, type and creator, and the creator among the members.
+// slugifiedName, type and creator, and the creator among the members. In an update it fills in Changed
+// if that is nil.
 func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 	a.t.Helper()
 	d := a.draft(i, e)
@@ -84,8 +86,8 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 // handlerTimeout is the default of appworker.Config.
 const handlerTimeout = 10 * time.Minute
 
-// Tell runs the handler of a post-event: a room.Created, room.Deleted, room.UserJoined or
-// room.UserLeft. It returns the handler's error.
+// Tell runs the handler of a post-event: a room.Created, room.Updated, room.Deleted, room.UserJoined,
+// room.UserUpdated or room.UserLeft. It returns the handler's error.
 func (a *App) Tell(e any) error {
 	a.t.Helper()
 	i, ref, err := postEvent(e)

@@ -18,7 +18,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// all implements the ten interfaces.
+// all implements all interfaces.
 type all struct{ told chan room.EventRef }
 
 func (all) PreRoomCreatePrevent(_ context.Context, e room.Create) error {

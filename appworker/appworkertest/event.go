@@ -12,10 +12,12 @@ import (
 
 // preEvents are the types of the events that handlers of pre-interfaces are asked about.
 var preEvents = map[room.EventType]reflect.Type{
-	room.EventCreate:    reflect.TypeFor[room.Create](),
-	room.EventDelete:    reflect.TypeFor[room.Delete](),
-	room.EventUserJoin:  reflect.TypeFor[room.UserJoin](),
-	room.EventUserLeave: reflect.TypeFor[room.UserLeave](),
+	room.EventCreate:     reflect.TypeFor[room.Create](),
+	room.EventUpdate:     reflect.TypeFor[room.Update](),
+	room.EventDelete:     reflect.TypeFor[room.Delete](),
+	room.EventUserJoin:   reflect.TypeFor[room.UserJoin](),
+	room.EventUserUpdate: reflect.TypeFor[room.UserUpdate](),
+	room.EventUserLeave:  reflect.TypeFor[room.UserLeave](),
 }
 
 // bounds are the bounds with a NATS server's default maximum of 1 MiB a message.
@@ -31,8 +33,18 @@ func (a *App) draft(i room.Interface, e any) rules.Draft {
 	if err := room.DecodeLenient(a.encode(e), &d.Data); err != nil {
 		a.t.Fatal(err)
 	}
-	if d.Event == room.EventCreate {
+	switch d.Event {
+	case room.EventCreate:
 		complete(&d.Data)
+	case room.EventUpdate:
+		d.Data.Room = *d.Data.Before
+		if d.Data.Changed == nil {
+			d.Data.Changed = rules.RoomChanges(*d.Data.Before, *d.Data.After)
+		}
+	case room.EventUserUpdate:
+		if d.Data.Changed == nil {
+			d.Data.Changed = rules.UserChanges(*d.Data.UserBefore, *d.Data.UserAfter)
+		}
 	}
 	return d
 }
@@ -77,6 +89,10 @@ func postEvent(e any) (room.Interface, room.EventRef, error) {
 		return room.PostRoomUserJoined, e.Event, nil
 	case room.UserLeft:
 		return room.PostRoomUserLeave, e.Event, nil
+	case room.Updated:
+		return room.PostRoomUpdated, e.Event, nil
+	case room.UserUpdated:
+		return room.PostRoomUserUpdated, e.Event, nil
 	}
 	return "", room.EventRef{}, fmt.Errorf("%T is no post-event", e)
 }

@@ -41,3 +41,11 @@ func (n noRooms) Join(context.Context, room.JoinRequest, ...roomclient.Option) (
 func (n noRooms) Leave(context.Context, room.LeaveRequest, ...roomclient.Option) (room.Result, error) {
 	return room.Result{}, n.used("Leave")
 }
+
+func (n noRooms) Update(context.Context, room.UpdateRequest, ...roomclient.Option) (room.Result, error) {
+	return room.Result{}, n.used("Update")
+}
+
+func (n noRooms) UpdateMember(context.Context, room.UpdateMemberRequest, ...roomclient.Option) (room.Result, error) {
+	return room.Result{}, n.used("UpdateMember")
+}

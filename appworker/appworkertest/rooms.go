@@ -82,6 +82,16 @@ func (s *Rooms) Leave(ctx context.Context, r room.LeaveRequest, opts ...roomclie
 	return s.do(ctx, r, opts)
 }
 
+// Update implements appworker.RoomService.
+func (s *Rooms) Update(ctx context.Context, r room.UpdateRequest, opts ...roomclient.Option) (room.Result, error) {
+	return s.do(ctx, r, opts)
+}
+
+// UpdateMember implements appworker.RoomService.
+func (s *Rooms) UpdateMember(ctx context.Context, r room.UpdateMemberRequest, opts ...roomclient.Option) (room.Result, error) {
+	return s.do(ctx, r, opts)
+}
+
 func (s *Rooms) live(ctx context.Context, roomID string) (*rules.State, error) {
 	if ctx.Err() != nil {
 		return nil, room.Errorf(room.CodeUnavailable, "%v", ctx.Err())

@@ -71,7 +71,7 @@ func TestAsk_MistakesOfTheTestEndIt(t *testing.T) {
 		}
 		assert.Contains(t, said, row.says, name)
 	}
-	assert.Contains(t, failure(t, func(t testing.TB) { appworkertest.New(t, struct{}{}) }), "implements none of the ten interfaces")
+	assert.Contains(t, failure(t, func(t testing.TB) { appworkertest.New(t, struct{}{}) }), "implements none of the interfaces")
 	assert.Contains(t, failure(t, func(t testing.TB) {
 		appworkertest.NewWith(t, appworker.Manifest{ID: "a", Version: "1.0.0", When: map[room.Interface]string{room.PreRoomUserJoined: "rom.id == 'a'"}}, appworker.Handlers{PreRoomUserJoined: allow})
 	}), "undeclared reference")

@@ -26,7 +26,7 @@ var (
 	mallory = room.User{ID: "mallory", Name: "Mallory"}
 )
 
-// story returns the steps. Together, their commands reach all ten interfaces.
+// story returns the steps. Together, their commands reach all interfaces.
 func story() []step {
 	return []step{
 		create("ada creates the channel harbor, with ben",

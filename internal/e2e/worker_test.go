@@ -314,7 +314,7 @@ func TestRun_InvalidAppIsRefused(t *testing.T) {
 		m        room.Manifest
 		handlers []any
 	}{
-		"none of the ten":       {good, []any{struct{}{}}},
+		"none":                  {good, []any{struct{}{}}},
 		"implemented twice":     {good, []any{join, join}},
 		"no handler implements": {room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}, []any{join}},
 		"implements is requir":  {good, nil},

@@ -43,8 +43,11 @@ func differing(fields []compared) (names []string) {
 	return names
 }
 
-// roomChanges returns the names of the fields that differ, except for those of the service: fields of
-// the record, and then custom fields by key. It also compares the additional fields.
+// RoomChanges returns the names of the fields that differ, except for those of the service: fields of
+// the record, and then custom fields by key.
+func RoomChanges(was, is room.Room) []string { return roomChanges(was, is) }
+
+// roomChanges is RoomChanges. It also compares additional fields of the record.
 func roomChanges(was, is room.Room, additional ...compared) []string {
 	changed := differing(append(additional, []compared{
 		{"creator", sameJSON(was.Creator, is.Creator)},
@@ -60,8 +63,9 @@ func roomChanges(was, is room.Room, additional ...compared) []string {
 	return append(changed, changedKeys("customFields.", was.CustomFields, is.CustomFields)...)
 }
 
-// userChanges returns the names of the fields that differ.
-func userChanges(was, is room.User) []string {
+// UserChanges returns the names of the fields that differ: fields of the record, and then attributes by
+// key.
+func UserChanges(was, is room.User) []string {
 	changed := differing([]compared{
 		{"name", was.Name == is.Name},
 		{"roles", slices.Equal(was.Roles, is.Roles)},

@@ -15,7 +15,7 @@ func update(v View, r room.UpdateRequest) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed := roomChanges(v.Room, after)
+	changed := RoomChanges(v.Room, after)
 	if len(changed) == 0 {
 		return nil, nil
 	}
@@ -34,7 +34,7 @@ func updateMember(v View, r room.UpdateMemberRequest) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed := userChanges(*v.Subject, after)
+	changed := UserChanges(*v.Subject, after)
 	if len(changed) == 0 {
 		return nil, nil
 	}
