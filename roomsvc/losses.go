@@ -90,11 +90,11 @@ func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
 // losses returns the streams that are lost. It reads the record of the registry's revision before
 // the registry, since services write them in the opposite order.
 func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
-	events, err := s.lookUp(ctx, subjects.Events)
+	events, err := bus.StreamInfo(ctx, s.js, subjects.Events)
 	if err != nil {
 		return nil, err
 	}
-	registry, err := s.lookUp(ctx, subjects.AppsStream)
+	registry, err := bus.StreamInfo(ctx, s.js, subjects.AppsStream)
 	if err != nil {
 		return nil, err
 	}
@@ -110,18 +110,6 @@ func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
 		}
 	}
 	return lost, err
-}
-
-// lookUp returns the stream info from the leader, nil if the stream does not exist.
-func (s *Service) lookUp(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	stream, err := s.js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up stream %s: %w", name, err)
-	}
-	return stream.CachedInfo(), nil
 }
 
 func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {

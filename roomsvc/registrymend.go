@@ -26,7 +26,7 @@ func (s *Service) checkRegistry(ctx context.Context) {
 			continue // the watch is reading the bucket
 		}
 		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-		bucket, err := s.lookUp(look, subjects.AppsStream)
+		bucket, err := bus.StreamInfo(look, s.js, subjects.AppsStream)
 		cancel()
 		if err != nil {
 			continue // the next check may succeed
@@ -78,7 +78,7 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 			written++
 		}
 	}
-	if bucket, err = s.lookUp(ctx, subjects.AppsStream); err != nil {
+	if bucket, err = bus.StreamInfo(ctx, s.js, subjects.AppsStream); err != nil {
 		return err
 	}
 	if bucket == nil {
@@ -106,7 +106,7 @@ func (s *Service) mendRegistry(ctx context.Context) error {
 // new leader may need a moment until it has the end.
 func (s *Service) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, error) {
 	for look := 1; ; look++ {
-		bucket, err := s.lookUp(ctx, subjects.AppsStream)
+		bucket, err := bus.StreamInfo(ctx, s.js, subjects.AppsStream)
 		if err != nil || look == lossLooks || !s.apps.differs(bucket) {
 			return bucket, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -122,7 +123,7 @@ func (s *Service) acceptRegistry(ctx context.Context) error {
 	if s.cfg.NoProvision {
 		return nil
 	}
-	registry, err := s.lookUp(ctx, subjects.AppsStream)
+	registry, err := bus.StreamInfo(ctx, s.js, subjects.AppsStream)
 	if err != nil {
 		return err
 	}
