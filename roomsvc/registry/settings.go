@@ -6,19 +6,19 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
-// Enable is the decision of an operator that an app takes part, whatever its manifest says. Like all
-// decisions it returns the manifest in force, or an error of code app_not_found.
+// Enable stores the decision of an operator that an app is asked. It overrides the manifest, as
+// Disable and Shadow do. They return the manifest in force, or an error of code app_not_found.
 func (r *Registry) Enable(ctx context.Context, req room.AppRequest) (room.Manifest, error) {
 	return r.decide(ctx, req.ID, func(o *room.Settings) { o.Enabled = new(true) })
 }
 
-// Disable is the decision of an operator that an app is not asked.
+// Disable stores the decision of an operator that an app is not asked.
 func (r *Registry) Disable(ctx context.Context, req room.AppRequest) (room.Manifest, error) {
 	return r.decide(ctx, req.ID, func(o *room.Settings) { o.Enabled = new(false) })
 }
 
-// Shadow is the decision of an operator whether an app is a shadow; without one the manifest
-// decides.
+// Shadow stores the decision of an operator whether an app is a shadow. A request without it leaves
+// that to the manifest.
 func (r *Registry) Shadow(ctx context.Context, req room.ShadowRequest) (room.Manifest, error) {
 	return r.decide(ctx, req.ID, func(o *room.Settings) { o.Shadow = req.Shadow })
 }
