@@ -72,25 +72,28 @@ func guard(version string) room.Manifest {
 	return room.Manifest{ID: "guard", Version: version, Implements: []room.Interface{room.PreRoomUserJoined}}
 }
 
-// Once another registry has caught up with the revision of a change, the change is in force there.
-func TestRegistry_CatchUpWithAnother(t *testing.T) {
+// CatchUp waits for a change that another registry makes.
+func TestCatchUp_WaitsForChangeOfAnother(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first, second := s.open(t), s.open(t)
-	catchUp := func() {
-		revision := first.CatchUp(t.Context(), 0)
-		assert.GreaterOrEqual(t, second.CatchUp(t.Context(), revision), revision)
+	await := func(revision uint64) <-chan uint64 {
+		synced := make(chan uint64, 1)
+		go func() { synced <- second.CatchUp(t.Context(), revision) }()
+		return synced
 	}
+	disabled := await(2)
 	_, err := first.Register(t.Context(), guard("1.0.0"))
 	require.NoError(t, err)
 	_, err = first.Disable(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
-	catchUp()
+	require.EqualValues(t, 2, <-disabled)
 	require.Len(t, second.List(), 1)
 	assert.False(t, second.List()[0].IsEnabled())
+	removed := await(3)
 	_, err = first.Remove(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
-	catchUp()
+	require.EqualValues(t, 3, <-removed)
 	assert.Empty(t, second.List())
 }
 
@@ -129,9 +132,9 @@ func TestRegistry_ChangesAreRecorded(t *testing.T) {
 	assert.Equal(t, registry.Record{Revision: r.CatchUp(t.Context(), 0), Apps: []string{"guard"}}, record)
 }
 
-// A registry that has missed a change reads the bucket again, and writes the registrations back if
-// the bucket was removed.
-func TestCatchUp_RemovedBucketIsWrittenBack(t *testing.T) {
+// A registry that reads the bucket again, since it may have missed a change, finds that the bucket
+// was removed, and writes the registrations back.
+func TestRegistry_RemovedBucketIsWrittenBack(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	r := s.open(t)
