@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -50,4 +51,17 @@ func LeaderLast(ctx context.Context, nc *nats.Conn, stream, subject string) (Las
 		return Last{}, nil
 	}
 	return Last{}, fmt.Errorf("asking the leader of stream %s: %w", stream, answer.Error)
+}
+
+// StreamInfo returns what the stream's leader says about the stream, nil if the stream does not
+// exist.
+func StreamInfo(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {
+	stream, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up stream %s: %w", name, err)
+	}
+	return stream.CachedInfo(), nil
 }

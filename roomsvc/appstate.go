@@ -18,13 +18,13 @@ import (
 
 func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) {
 	if r.ID == "" {
-		all, err := s.appStates(ctx, "", s.apps.list())
+		all, err := s.appStates(ctx, "", s.registry.List())
 		for _, app := range all { // only the state of a single app has them
 			app.State.Interfaces = nil
 		}
 		return all, err
 	}
-	m, err := s.app(r.ID)
+	m, err := s.registry.Manifest(r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -33,10 +33,10 @@ func (s *Service) listApps(ctx context.Context, r room.AppRequest) (any, error) 
 
 // appInfo waits until the registry is in sync: workers rely on its answer about their app.
 func (s *Service) appInfo(ctx context.Context, r room.AppRequest) (any, error) {
-	if err := s.apps.awaitSync(ctx); err != nil {
+	if err := s.registry.AwaitSync(ctx); err != nil {
 		return nil, err
 	}
-	m, err := s.app(r.ID)
+	m, err := s.registry.Manifest(r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -45,19 +45,6 @@ func (s *Service) appInfo(ctx context.Context, r room.AppRequest) (any, error) {
 		return nil, err
 	}
 	return states[0], nil
-}
-
-func (s *Service) app(id string) (room.Manifest, error) {
-	if err := room.ValidateToken("id", id); err != nil {
-		return room.Manifest{}, err
-	}
-	r, ok := s.apps.get(id)
-	if !ok {
-		err := noApp(id)
-		err.NeverRegistered = !s.apps.wasRemoved(id)
-		return room.Manifest{}, err
-	}
-	return r.Effective(), nil
 }
 
 // appStates collects the state of apps: the stats of all replicas, the live workers, and the
@@ -71,7 +58,7 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 	all := cmp.Or(only, "*")
 	asking, asked := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) {
-		reports, err = s.replicas(asked, replicaRequest{App: only, Figures: true})
+		reports, err = s.replicas.ask(asked, replicaRequest{App: only, Figures: true})
 		return err
 	})
 	asking.Go(func() (err error) {
@@ -117,7 +104,7 @@ func (s *Service) appStates(ctx context.Context, only string, manifests []room.M
 			state.Parked = *q.Backlog
 		}
 		state.DeadLetters, state.Replays = letters[m.ID], replays[m.ID]
-		if r, ok := s.apps.get(m.ID); ok {
+		if r, ok := s.registry.Get(m.ID); ok {
 			state.Operator, state.Remembered, state.RolledBackFrom = r.Operator, r.Versions(), r.RolledBackFrom
 		}
 		if len(state.Workers) == 0 {

@@ -35,7 +35,7 @@ func (s *Service) queues(ctx context.Context, only string) (map[string]queue, er
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(oldestAsked)
 	for _, info := range infos {
-		if _, isApp := s.apps.get(info.Name); !isApp {
+		if _, isApp := s.registry.Get(info.Name); !isApp {
 			continue
 		}
 		asking.Go(func() error {

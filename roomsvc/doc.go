@@ -24,9 +24,9 @@
 //	(janitor)         remove the histories of deleted rooms, and write dead letters of events that
 //	                  reached their max deliveries; janitor.go connects it
 //	streamhealth.go   records whether JetStream answers and the stream can be read
-//	register.go       registration of apps and decisions of operators; bucket.go stores them,
-//	                  watch.go and apps.go follow the bucket, durable.go makes the consumers of
-//	                  apps, replica.go waits for the other replicas
+//	(registry)        registration of apps and decisions of operators; the consumers of apps
+//	replica.go        answers for this replica; replicas.go asks and awaits all replicas
+//	dependencies.go   checks the streams, their events and the consumers of apps
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
 //	appstate.go       the state of the apps
 //	rejections.go     record rejections, on a best-effort basis

@@ -34,14 +34,14 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("get", svc(subjects.Get), s.fresh(query(s.getRoom))),
 		s.endpoint("list", svc(subjects.List), s.fresh(query(s.listRooms))),
 		s.endpoint("members", svc(subjects.Members), s.fresh(query(s.listMembers))),
-		s.endpoint("app-register", app(subjects.Register), query(s.registerApp)),
+		s.endpoint("app-register", app(subjects.Register), query(s.registry.Register)),
 		s.endpoint("app-list", app(subjects.List), query(s.listApps)),
 		s.endpoint("app-info", app(subjects.Info), query(s.appInfo)),
-		s.endpoint("app-enable", app(subjects.Enable), query(s.enableApp)),
-		s.endpoint("app-disable", app(subjects.Disable), query(s.disableApp)),
-		s.endpoint("app-shadow", app(subjects.Shadow), query(s.shadowApp)),
-		s.endpoint("app-rollback", app(subjects.Rollback), query(s.rollbackApp)),
-		s.endpoint("app-remove", app(subjects.Remove), query(s.removeApp)),
+		s.endpoint("app-enable", app(subjects.Enable), query(s.registry.Enable)),
+		s.endpoint("app-disable", app(subjects.Disable), query(s.registry.Disable)),
+		s.endpoint("app-shadow", app(subjects.Shadow), query(s.registry.Shadow)),
+		s.endpoint("app-rollback", app(subjects.Rollback), query(s.registry.RollBack)),
+		s.endpoint("app-remove", app(subjects.Remove), query(s.registry.Remove)),
 		everyReplica(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
 	}
 	for _, e := range room.EventTypes() {
@@ -137,7 +137,7 @@ func eventBounds(maxPayload int) rules.Bounds {
 }
 
 // query serves requests of type R with a function. An empty body is an empty request.
-func query[R interface{ Validate() error }](do func(context.Context, R) (any, error)) serve {
+func query[R interface{ Validate() error }, A any](do func(context.Context, R) (A, error)) serve {
 	return func(ctx context.Context, msg *nats.Msg) (any, error) {
 		var r R
 		if len(msg.Data) > 0 {

@@ -18,9 +18,9 @@ func (s *Service) newJanitor() *janitor.Janitor {
 // isRegistered reports whether the app is registered, once the registry is in sync. If the context
 // ends first it returns an error of code unavailable.
 func (s *Service) isRegistered(ctx context.Context, app string) (bool, error) {
-	if err := s.apps.awaitSync(ctx); err != nil {
+	if err := s.registry.AwaitSync(ctx); err != nil {
 		return false, err
 	}
-	_, ok := s.apps.get(app)
+	_, ok := s.registry.Get(app)
 	return ok, nil
 }

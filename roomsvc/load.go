@@ -15,7 +15,7 @@ import (
 // load returns the room from the projection once the registry is in sync. If the command is
 // committed already, it returns the first result.
 func (s *Service) load(ctx context.Context, c rules.Command) (rules.View, *room.Result, error) {
-	if err := s.apps.awaitSync(ctx); err != nil {
+	if err := s.registry.AwaitSync(ctx); err != nil {
 		return rules.View{}, nil, err
 	}
 	view, seq := s.projection.View(c)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -90,11 +91,11 @@ func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
 // losses returns the streams that are lost. It reads the record of the registry's revision before
 // the registry, since services write them in the opposite order.
 func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
-	events, err := s.lookUp(ctx, subjects.Events)
+	events, err := bus.StreamInfo(ctx, s.js, subjects.Events)
 	if err != nil {
 		return nil, err
 	}
-	registry, err := s.lookUp(ctx, subjects.AppsStream)
+	registry, err := bus.StreamInfo(ctx, s.js, subjects.AppsStream)
 	if err != nil {
 		return nil, err
 	}
@@ -110,18 +111,6 @@ func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
 		}
 	}
 	return lost, err
-}
-
-// lookUp returns the stream info from the leader, nil if the stream does not exist.
-func (s *Service) lookUp(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	stream, err := s.js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up stream %s: %w", name, err)
-	}
-	return stream.CachedInfo(), nil
 }
 
 func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {
@@ -171,28 +160,28 @@ func endOf(stream *jetstream.StreamInfo) uint64 {
 const registryRemedy = "remove what is left of stream " + subjects.AppsStream + " and restore it from a backup (nats stream restore), " +
 	"or start the room service with --new-registry: then apps are asked once their workers have registered again"
 
-func (s *Service) lostRegistry(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {
+func (s *Service) lostRegistry(ctx context.Context, events, bucket *jetstream.StreamInfo) (*lostError, error) {
 	lost := func(format string, args ...any) (*lostError, error) {
 		return &lostError{stream: subjects.AppsStream, why: "the registry of apps is lost: " + fmt.Sprintf(format, args...), remedy: registryRemedy}, nil
 	}
-	state := fmt.Sprintf("bucket %s ends at revision %d", subjects.AppsBucket, endOf(registry))
+	state := fmt.Sprintf("bucket %s ends at revision %d", subjects.AppsBucket, endOf(bucket))
 	switch {
-	case registry == nil:
+	case bucket == nil:
 		state = fmt.Sprintf("bucket %s is gone", subjects.AppsBucket)
-	case registry.Config.Storage == jetstream.MemoryStorage:
+	case bucket.Config.Storage == jetstream.MemoryStorage:
 		return &lostError{
 			stream: subjects.AppsStream,
 			why:    fmt.Sprintf("the registry of apps does not outlast the server: stream %s has memory storage", subjects.AppsStream),
 			remedy: "back it up, remove it, and restore it with file storage",
 		}, nil
 	}
-	if record, ok := recordOf(events.Config); ok {
-		if len(record.apps) == 0 || endOf(registry) >= record.revision {
+	if record, ok := registry.RecordOf(events.Config); ok {
+		if len(record.Apps) == 0 || endOf(bucket) >= record.Revision {
 			return nil, nil
 		}
-		return lost("%s, revision %d is known, with the apps %s", state, record.revision, strings.Join(record.apps, ", "))
+		return lost("%s, revision %d is known, with the apps %s", state, record.Revision, strings.Join(record.Apps, ", "))
 	}
-	if endOf(registry) > 0 {
+	if endOf(bucket) > 0 {
 		return nil, nil
 	}
 	apps, err := s.appsOf(ctx, events)
@@ -213,7 +202,7 @@ func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]s
 	if events.State.Consumers > 0 {
 		list := stream.ListConsumers(ctx)
 		for c := range list.Info() {
-			if c.Name == c.Config.Durable && c.Config.Description == eventsDescription(c.Name) {
+			if c.Name == c.Config.Durable && c.Config.Description == registry.EventsDescription(c.Name) {
 				apps[c.Name] = true
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/roomsvc/projection"
+	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -92,13 +93,17 @@ func (s *Service) open(ctx context.Context) error {
 	if s.replays, err = s.js.Stream(ctx, subjects.Replays); err != nil {
 		return fmt.Errorf("opening the stream %s: %w", subjects.Replays, err)
 	}
-	kv, err := s.js.KeyValue(ctx, subjects.AppsBucket)
+	s.registry, err = registry.Open(ctx, registry.Config{
+		JetStream: s.js, Events: s.stream, Replays: s.replays, AckWait: s.cfg.AckWait, NoProvision: s.cfg.NoProvision,
+		MaxBytes:      func() int { return eventBounds(int(s.nc.MaxPayload())).MaxBytes },
+		IsUnavailable: s.health.isUnavailable, CheckLosses: s.checkLosses, EnsureBucket: s.ensureRegistry,
+		Replicas: s.replicas, Changed: s.hooks.Set, Logger: s.log,
+	})
 	if err != nil {
-		return fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
+		return err
 	}
-	s.apps = newApps(kv, s.cfg, s.hooks.Set)
 	if s.cfg.NewRegistry {
-		return s.acceptRegistry(ctx)
+		return s.registry.Accept(ctx)
 	}
 	return nil
 }
@@ -139,6 +144,16 @@ func (s *Service) ensureSnapshots(ctx context.Context) error {
 	n := requirement{config: snapshotsConfig()}
 	n.config.Replicas = s.cfg.Replicas
 	return s.ensure(ctx, n)
+}
+
+// ensureRegistry ensures the bucket of the registry, which may have been removed.
+func (s *Service) ensureRegistry(ctx context.Context) error {
+	for _, n := range requirements(s.cfg.Replicas) {
+		if n.config.Name == subjects.AppsStream {
+			return s.ensure(ctx, n)
+		}
+	}
+	return nil
 }
 
 // ensure checks that a stream exists with its required configuration. It creates a missing stream

@@ -170,7 +170,7 @@ func (s *Service) look(ctx context.Context) look {
 		return look{leader: err}
 	}
 	var l look
-	if err := s.apps.awaitSync(asking); err != nil {
+	if err := s.registry.AwaitSync(asking); err != nil {
 		l.apps = withCode(err).Message
 	}
 	end := info.State.LastSeq

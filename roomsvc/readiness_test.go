@@ -100,7 +100,6 @@ func TestReadiness_ProjectionAndRegistryBehind(t *testing.T) {
 	s.end() // it reads no more
 	createRoom(t, other)
 	s.cfg.AckWait = 100 * time.Millisecond
-	s.apps.markStale(nats.ErrDisconnected)
 	l := s.look(t.Context())
 	assert.EqualValues(t, 1, l.behind)
 	assert.Contains(t, l.apps, "the registry of apps is not in sync at the moment")

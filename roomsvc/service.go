@@ -20,6 +20,7 @@ import (
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/roomsvc/projection"
+	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -183,15 +184,14 @@ type Service struct {
 	commits   *bus.Requester
 	errors    errorCounts
 	// conflicts counts the commits that lost to another service.
-	conflicts    atomic.Uint64
-	behindLines  logs.Lines  // about rooms with events missing from the stream
-	recordOutage bus.Outage  // of writing the record of the registry
-	stale        atomic.Bool // the registry has lost known registrations, which is logged
+	conflicts   atomic.Uint64
+	behindLines logs.Lines // about rooms with events missing from the stream
 
 	health     *streamHealth
 	depends    dependencies
 	readiness  readiness
-	apps       *apps
+	registry   *registry.Registry
+	replicas   *replicas
 	hooks      *hooks.Hooks
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
@@ -201,11 +201,9 @@ type Service struct {
 	recorder   *recorder
 
 	reconnected chan nats.Status // gets a status when a lost connection is back
-	connection  chan nats.Status // likewise, and when the connection is lost
 	ctx         context.Context
 	stop        context.CancelFunc
 	running     sync.WaitGroup
-	resync      chan struct{} // requests to read the registry again
 }
 
 // Start runs a room service on the connection until Stop. It returns when the service has read the
@@ -233,11 +231,10 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   projection.NewSnapshots(js),
+		replicas:    &replicas{nc: nc, log: cfg.Logger},
 		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
-		resync:      make(chan struct{}, 1),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
-		connection:  nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED),
 	}
 	s.peers = peers{self: s.id, nc: nc, ackWait: cfg.AckWait}
 	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
@@ -266,11 +263,11 @@ func (s *Service) start(ctx context.Context) error {
 	s.snapshots.Restore(ctx, s.projection)
 	s.running.Go(func() { s.recorder.run(s.ctx) })
 	s.running.Go(func() { s.projection.Run(s.ctx) })
-	s.running.Go(func() { s.watchApps(s.ctx) })
-	if err := s.apps.awaitSync(ctx); err != nil {
+	s.running.Go(func() { s.registry.Run(s.ctx) })
+	if err := s.registry.AwaitSync(ctx); err != nil {
 		return err
 	}
-	s.keepRecord(ctx)
+	s.registry.KeepRecord(ctx)
 	if err := s.projection.CatchUp(ctx); err != nil {
 		return err
 	}
@@ -278,7 +275,6 @@ func (s *Service) start(ctx context.Context) error {
 		return err
 	}
 	s.running.Go(func() { s.newJanitor().Run(s.ctx) })
-	s.running.Go(func() { s.checkRegistry(s.ctx) })
 	s.running.Go(func() { s.checkDependencies(s.ctx) })
 	s.running.Go(func() { s.hooks.Run(s.ctx) })
 	if s.cfg.WorkerWait >= 0 {
@@ -309,7 +305,7 @@ func (s *Service) start(ctx context.Context) error {
 	s.running.Go(func() { s.snapshots.Run(s.ctx, s.projection) })
 	s.running.Go(func() { s.watchReadiness(s.ctx) })
 	n := s.projection.Stats()
-	s.log.Info("serving", "rooms", n.Rooms, "apps", len(s.apps.list()), "last_seq", n.LastSeq, "quarantined", n.Quarantined)
+	s.log.Info("serving", "rooms", n.Rooms, "apps", len(s.registry.List()), "last_seq", n.LastSeq, "quarantined", n.Quarantined)
 	return nil
 }
 
@@ -336,7 +332,6 @@ func (s *Service) end() {
 	}
 	s.running.Wait()
 	s.nc.RemoveStatusListener(s.reconnected)
-	s.nc.RemoveStatusListener(s.connection)
 	for _, a := range []*bus.Requester{s.requester, s.commits} {
 		if a != nil {
 			_ = a.Close() // fails only if the connection is closed

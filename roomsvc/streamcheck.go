@@ -63,7 +63,7 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 		return nil, err
 	}
 	if replicas == 0 {
-		events, err := s.lookUp(ctx, subjects.Events)
+		events, err := bus.StreamInfo(ctx, s.js, subjects.Events)
 		if err != nil {
 			return nil, err
 		}

@@ -23,8 +23,8 @@ import (
 
 // Snapshots is the object store with the snapshot of the projection, shared by all services. This
 // package writes and reads objects part by part, in the format of the object store. The client of
-// the store sends all parts at once, ahead of other messages on the connection, and waits for
-// missing parts until its timeout.
+// the store sends all parts at once, ahead of other messages on the connection. The server refuses
+// them if it cannot store them fast enough. The client waits for missing parts until its timeout.
 type Snapshots struct {
 	js       jetstream.JetStream
 	busy     chan struct{} // held while a snapshot is written

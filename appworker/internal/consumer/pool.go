@@ -2,7 +2,7 @@ package consumer
 
 import "sync"
 
-// pool runs the handlers of post-events, at most size at once. It reuses its goroutines, because the stack
+// pool runs the handlers of post-events, at most size at once. Its goroutines stay, because the stack
 // of a new goroutine would have to grow for each event.
 type pool struct {
 	size   int
@@ -11,9 +11,7 @@ type pool struct {
 	mu      sync.Mutex
 	more    sync.Cond // a job waits, or the pool is closed
 	waiting []job
-	started int  // number of goroutines
-	idle    int  // number of goroutines that wait for a job
-	waking  bool // a goroutine has been woken or started and has not taken the lock yet
+	started int // number of goroutines
 	closed  bool
 	running sync.WaitGroup
 }
@@ -38,23 +36,17 @@ func (p *pool) add(j job) bool {
 		return false
 	}
 	p.waiting = append(p.waiting, j)
-	p.wake()
+	if p.started < p.size {
+		p.start()
+	} else {
+		p.more.Signal()
+	}
 	return true
 }
 
-// wake wakes or starts a goroutine if jobs wait. It wakes one goroutine at a time, which wakes the next
-// one. Fast handlers therefore need few goroutines.
-func (p *pool) wake() {
-	switch {
-	case p.waking || len(p.waiting) == 0:
-	case p.idle > 0:
-		p.waking = true
-		p.more.Signal()
-	case p.started < p.size:
-		p.waking = true
-		p.started++
-		p.running.Go(p.run)
-	}
+func (p *pool) start() {
+	p.started++
+	p.running.Go(p.run)
 }
 
 // run handles jobs until the pool is closed. A handler may end the goroutine with runtime.Goexit, as
@@ -63,21 +55,19 @@ func (p *pool) run() {
 	p.mu.Lock()
 	defer func() {
 		p.started--
-		p.wake()
+		if len(p.waiting) > 0 {
+			p.start()
+		}
 		p.mu.Unlock()
 	}()
-	for p.waking = false; !p.closed; {
+	for !p.closed {
 		if len(p.waiting) == 0 {
-			p.idle++
 			p.more.Wait()
-			p.idle--
-			p.waking = false
 			continue
 		}
 		j := p.waiting[0]
 		p.waiting[0] = job{}
 		p.waiting = p.waiting[1:]
-		p.wake()
 		p.handleUnlocked(j)
 	}
 }

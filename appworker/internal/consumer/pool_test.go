@@ -3,7 +3,6 @@ package consumer
 import (
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,11 +22,9 @@ func TestPool_RunsUpToSizeHandlers(t *testing.T) {
 	for range size {
 		<-begun
 	}
-	require.Eventually(t, func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return !p.waking
-	}, 10*time.Second, time.Millisecond, "no goroutine is being started")
+	p.mu.Lock()
+	require.Equal(t, size, p.started)
+	p.mu.Unlock()
 	require.Empty(t, begun)
 	for range size {
 		release <- struct{}{}

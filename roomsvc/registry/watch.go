@@ -1,4 +1,4 @@
-package roomsvc
+package registry
 
 import (
 	"context"
@@ -19,18 +19,33 @@ const (
 	maxWatchRetry   = 5 * time.Second
 )
 
-// watchApps keeps the registry in sync with the bucket until the context ends. From the loss of the
-// connection until the bucket has been read again no command is decided, since operators may have
-// changed any registration meanwhile.
-func (s *Service) watchApps(ctx context.Context) {
+// watcher keeps the entries in sync with the bucket.
+type watcher struct {
+	cfg     Config
+	entries *entries
+	bucket  *bucket
+	record  *recordKeeper
+	resync  chan struct{} // requests to read the bucket again
+	lost    bool          // the bucket has lost known registrations, which is logged; only mend uses it
+}
+
+func newWatcher(cfg Config, b *bucket, record *recordKeeper) *watcher {
+	return &watcher{cfg: cfg, entries: b.entries, bucket: b, record: record, resync: make(chan struct{}, 1)}
+}
+
+// run watches the bucket until the context ends.
+func (w *watcher) run(ctx context.Context) {
+	nc := w.cfg.JetStream.Conn()
+	connection := nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	defer nc.RemoveStatusListener(connection)
 	var outage bus.Outage
 	for wait := firstWatchRetry; ctx.Err() == nil; wait = min(2*wait, maxWatchRetry) {
-		err := s.watchOnce(ctx, func() {
+		err := w.watchOnce(ctx, connection, func() {
 			if lasted, log := outage.Ended(time.Now()); log {
-				s.log.Info("registry in sync again", "outage", lasted.Round(time.Millisecond))
+				w.cfg.Logger.Info("registry in sync again", "outage", lasted.Round(time.Millisecond))
 			}
 		})
-		s.apps.markStale(err)
+		w.entries.markStale(err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -38,15 +53,15 @@ func (s *Service) watchApps(ctx context.Context) {
 		case errors.Is(err, errReconnected):
 			wait = firstWatchRetry
 		case errors.Is(err, errResync):
-			s.log.Info("reading the registry again", "reason", err)
+			w.cfg.Logger.Info("reading the registry again", "reason", err)
 			wait = firstWatchRetry
-		case !s.health.isUnavailable() && outage.Failed(time.Now()):
-			s.log.Warn("registry not in sync: no command is decided", "error", err)
+		case !w.cfg.IsUnavailable() && outage.Failed(time.Now()):
+			w.cfg.Logger.Warn("registry not in sync: no command is decided", "error", err)
 		}
 		select {
 		case <-time.After(wait):
-		case <-s.connection:
-		case <-s.resync:
+		case <-connection:
+		case <-w.resync:
 		case <-ctx.Done():
 		}
 	}
@@ -54,46 +69,54 @@ func (s *Service) watchApps(ctx context.Context) {
 
 // watchOnce reads the bucket and its changes until the context ends, the connection is lost, or the
 // bucket must be read again. It calls synced after the initial entries.
-func (s *Service) watchOnce(ctx context.Context, synced func()) error {
-	if err := s.mendRegistry(ctx); err != nil {
+func (w *watcher) watchOnce(ctx context.Context, connection <-chan nats.Status, synced func()) error {
+	if err := w.mend(ctx); err != nil {
 		return err
 	}
-	ask, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
+	ask, cancel := context.WithTimeout(ctx, w.cfg.AckWait)
 	defer cancel()
-	last, err := bus.LeaderLast(ask, s.nc, subjects.AppsStream, subjects.AllApps)
+	last, err := bus.LeaderLast(ask, w.cfg.JetStream.Conn(), subjects.AppsStream, subjects.AllApps)
 	if err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop() // the watch's Stop would wait for a server that may be gone
-	w, err := s.apps.kv.WatchAll(watching)
+	changes, err := w.bucket.kv.WatchAll(watching)
 	if err != nil {
 		return fmt.Errorf("watching the bucket: %w", err)
 	}
 	for {
 		select {
-		case e, open := <-w.Updates():
+		case e, open := <-changes.Updates():
 			switch {
 			case !open:
 				return errors.New("the watch has ended")
 			case e == nil: // end of the initial entries, from a copy of the bucket that may lag
-				s.apps.markSynced(last.Seq)
+				w.entries.markSynced(last.Seq)
 				synced()
 			case e.Operation() != jetstream.KeyValuePut:
-				s.apps.forget(e.Key(), e.Revision())
+				w.entries.forget(e.Key(), e.Revision())
 			default:
-				s.apps.update(e.Key(), e.Value(), e.Revision())
+				w.entries.update(e.Key(), e.Value(), e.Revision())
 			}
-		case status := <-s.connection:
-			s.apps.markStale(nats.ErrDisconnected)
+		case status := <-connection:
+			w.entries.markStale(nats.ErrDisconnected)
 			if status == nats.CONNECTED {
 				return errReconnected
 			}
-		case <-s.resync:
+		case <-w.resync:
 			return errResync
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// readAgain makes run read the bucket again.
+func (w *watcher) readAgain() {
+	select {
+	case w.resync <- struct{}{}:
+	default: // a resync is pending
 	}
 }
 

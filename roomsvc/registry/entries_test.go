@@ -1,6 +1,7 @@
-package roomsvc
+package registry
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // While a recreated bucket is read, a command in progress still asks the apps of the earlier
 // bucket.
-func TestApps_KeptUntilNewBucketIsRead(t *testing.T) {
+func TestEntries_KeptUntilNewBucketIsRead(t *testing.T) {
 	t.Parallel()
 	bucket := func(created time.Time, lastSeq uint64) *jetstream.StreamInfo {
 		return &jetstream.StreamInfo{Created: created, State: jetstream.StreamState{LastSeq: lastSeq}}
@@ -25,22 +26,22 @@ func TestApps_KeptUntilNewBucketIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			known := 0
-			a := newApps(nil, Defaults(), func(registered []*room.Registration) { known = len(registered) })
-			a.resetIfRecreated(bucket(began, 7))
+			e := newEntries(slog.New(slog.DiscardHandler), func(registered []*room.Registration) { known = len(registered) })
+			e.resetIfRecreated(bucket(began, 7))
 			for _, id := range []string{"one", "two"} {
-				a.update(id, []byte(`{"id":"`+id+`","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 7)
+				e.update(id, []byte(`{"id":"`+id+`","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 7)
 			}
-			a.markSynced(7)
-			assert.False(t, a.differs(bucket(began, 7)))
-			assert.True(t, a.differs(other))
-			assert.True(t, a.differs(nil))
+			e.markSynced(7)
+			assert.False(t, e.differs(bucket(began, 7)))
+			assert.True(t, e.differs(other))
+			assert.True(t, e.differs(nil))
 
-			a.markStale(nil)
-			a.resetIfRecreated(other)
+			e.markStale(nil)
+			e.resetIfRecreated(other)
 			assert.Equal(t, 2, known)
-			a.update("one", []byte(`{"id":"one","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 1)
+			e.update("one", []byte(`{"id":"one","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 1)
 			assert.Equal(t, 2, known)
-			a.markSynced(1)
+			e.markSynced(1)
 			assert.Equal(t, 1, known)
 		})
 	}

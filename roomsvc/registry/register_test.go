@@ -1,4 +1,4 @@
-package roomsvc
+package registry
 
 import (
 	"encoding/json"

@@ -1,6 +1,7 @@
-package roomsvc
+package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,24 +22,32 @@ type reviseFunc func(*room.Registration) (next room.Registration, changed bool, 
 // settleFunc brings the other resources of an app in line with a registration that has been stored.
 type settleFunc func(stored room.Registration, revision uint64) error
 
+// bucket reads and writes the registrations. Its changes are in the entries at once, before the
+// watch delivers them.
+type bucket struct {
+	kv       jetstream.KeyValue
+	entries  *entries
+	changing sync.Map // a mutex by app id
+}
+
 // change stores a revised registration and calls settled. It returns the registration with its
 // revision, also if the current one stays.
-func (a *apps) change(ctx context.Context, id string, revised reviseFunc, settled settleFunc) (room.Registration, uint64, error) {
-	defer a.lock(id)()
-	stored, revision, err := a.store(ctx, id, revised)
+func (b *bucket) change(ctx context.Context, id string, revised reviseFunc, settled settleFunc) (room.Registration, uint64, error) {
+	defer b.lock(id)()
+	stored, revision, err := b.store(ctx, id, revised)
 	if err == nil {
 		err = settled(stored, revision)
 	}
 	return stored, revision, err
 }
 
-func (a *apps) store(ctx context.Context, id string, revised reviseFunc) (room.Registration, uint64, error) {
+func (b *bucket) store(ctx context.Context, id string, revised reviseFunc) (room.Registration, uint64, error) {
 	for {
-		was, err := a.read(ctx, id)
+		was, err := b.read(ctx, id)
 		if err != nil {
 			return room.Registration{}, 0, err
 		}
-		next, changed, err := revised(was.stored())
+		next, changed, err := revised(was.registration())
 		if err != nil || !changed {
 			return next, was.revision, err
 		}
@@ -46,14 +55,14 @@ func (a *apps) store(ctx context.Context, id string, revised reviseFunc) (room.R
 		if err != nil {
 			return next, 0, fmt.Errorf("encoding the registration: %w", err)
 		}
-		revision, err := a.write(ctx, id, data, was.revision)
+		revision, err := b.write(ctx, id, data, was.revision)
 		if isConflict(err) {
 			continue // another service was faster
 		}
 		if err != nil {
 			return next, 0, fmt.Errorf("storing the registration: %w", err)
 		}
-		a.update(id, data, revision)
+		b.entries.update(id, data, revision)
 		return next, revision, nil
 	}
 }
@@ -61,10 +70,10 @@ func (a *apps) store(ctx context.Context, id string, revised reviseFunc) (room.R
 // remove calls rest, which removes the other resources of an app, and then deletes the
 // registration. It returns the registration, nil if it was unusable, and the revision of the
 // deletion. The error is of code app_not_found if the bucket has no registration of the app.
-func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.Registration, uint64, error) {
-	defer a.lock(id)()
+func (b *bucket) remove(ctx context.Context, id string, rest func() error) (*room.Registration, uint64, error) {
+	defer b.lock(id)()
 	for {
-		was, err := a.read(ctx, id)
+		was, err := b.read(ctx, id)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -74,15 +83,15 @@ func (a *apps) remove(ctx context.Context, id string, rest func() error) (*room.
 		if err := rest(); err != nil {
 			return nil, 0, err
 		}
-		err = a.kv.Delete(ctx, id, jetstream.LastRevision(was.revision))
+		err = b.kv.Delete(ctx, id, jetstream.LastRevision(was.revision))
 		if isConflict(err) {
 			continue // the app was registered again meanwhile
 		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("deleting the registration: %w", err)
 		}
-		revision, err := a.deletion(ctx, id)
-		return was.stored(), revision, err
+		revision, err := b.deletion(ctx, id)
+		return was.registration(), revision, err
 	}
 }
 
@@ -94,8 +103,8 @@ func isConflict(err error) bool {
 }
 
 // deletion returns the revision of an app's latest deletion.
-func (a *apps) deletion(ctx context.Context, id string) (uint64, error) {
-	history, err := a.kv.History(ctx, id)
+func (b *bucket) deletion(ctx context.Context, id string) (uint64, error) {
+	history, err := b.kv.History(ctx, id)
 	if err != nil {
 		return 0, fmt.Errorf("reading the deletion: %w", err)
 	}
@@ -105,71 +114,69 @@ func (a *apps) deletion(ctx context.Context, id string) (uint64, error) {
 			revision = e.Revision()
 		}
 	}
-	a.forget(id, revision)
+	b.entries.forget(id, revision)
 	return revision, nil
 }
 
 // lock serializes this service's changes of one app's registration and consumers: the server fails
 // if a consumer is changed while it is deleted.
-func (a *apps) lock(id string) (unlock func()) {
-	mu, _ := a.changing.LoadOrStore(id, &sync.Mutex{})
+func (b *bucket) lock(id string) (unlock func()) {
+	mu, _ := b.changing.LoadOrStore(id, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
 	return mu.(*sync.Mutex).Unlock
 }
 
-// record is the entry of an app in the bucket.
-type record struct {
-	data     string
-	revision uint64
-}
-
-// stored decodes the registration. It returns nil if the entry is empty or unusable.
-func (r record) stored() *room.Registration {
-	reg, err := decodeRegistration([]byte(r.data))
-	if r.data == "" || err != nil {
-		return nil
-	}
-	return &reg
-}
-
-// read returns an entry of the bucket that is at least as new as the known one: a copy of the
+// read returns the value of an app. It is at least as new as the known entry, though a copy of the
 // bucket that lags may answer.
-func (a *apps) read(ctx context.Context, id string) (record, error) {
+func (b *bucket) read(ctx context.Context, id string) (value, error) {
 	for {
-		var r record
-		e, err := a.kv.Get(ctx, id)
+		var v value
+		e, err := b.kv.Get(ctx, id)
 		switch {
 		case err == nil:
-			r = record{data: string(e.Value()), revision: e.Revision()}
+			v = value{data: string(e.Value()), revision: e.Revision()}
 		case !errors.Is(err, jetstream.ErrKeyNotFound):
-			return r, fmt.Errorf("reading the registration: %w", err)
+			return v, fmt.Errorf("reading the registration: %w", err)
 		}
-		if !a.isStale(id, r) {
-			return r, nil
+		if !v.isOlderThan(b.entries.get(id)) {
+			return v, nil
 		}
-		select {
-		case <-time.After(staleWait):
-		case <-ctx.Done():
-			return r, fmt.Errorf("reading the registration: %w", ctx.Err())
+		if !bus.Sleep(ctx, staleWait) {
+			return v, fmt.Errorf("reading the registration: %w", ctx.Err())
 		}
 	}
 }
 
 const staleWait = 10 * time.Millisecond
 
-func (a *apps) isStale(id string, r record) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e := a.entries[id]
-	if e.gone && r.revision == 0 {
-		return false
+func (b *bucket) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
+	if revision == 0 {
+		return b.kv.Create(ctx, id, data) // works after a deletion too
 	}
-	return r.revision < e.revision
+	return b.kv.Update(ctx, id, data, revision)
 }
 
-func (a *apps) write(ctx context.Context, id string, data []byte, revision uint64) (uint64, error) {
-	if revision == 0 {
-		return a.kv.Create(ctx, id, data) // works after a deletion too
+// writeBack stores a known registration if the bucket has none of the app, or an older one: stored
+// before, and of no later version. It returns false if the entry in the bucket stays.
+func (b *bucket) writeBack(ctx context.Context, id string, known entry) (bool, error) {
+	for {
+		there, err := b.kv.Get(ctx, id)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound):
+			_, err = b.kv.Create(ctx, id, known.data)
+		case err != nil:
+			return false, err
+		case bytes.Equal(there.Value(), known.data), !known.isLaterThan(there):
+			return false, nil
+		default:
+			_, err = b.kv.Update(ctx, id, known.data, there.Revision())
+		}
+		if isConflict(err) {
+			if !bus.Sleep(ctx, staleWait) {
+				return false, ctx.Err()
+			}
+			continue // another service was faster
+		}
+		return err == nil, err
 	}
-	return a.kv.Update(ctx, id, data, revision)
 }

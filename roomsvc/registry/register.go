@@ -1,0 +1,66 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/room"
+)
+
+// Register registers an app, or a later version of it, and returns the manifest in force. A version
+// that is not later changes nothing. The error is of code invalid_request if the same version is
+// registered with another manifest.
+func (r *Registry) Register(ctx context.Context, m room.Manifest) (room.Manifest, error) {
+	if _, err := condition.CompileAll(m); err != nil {
+		return room.Manifest{}, err
+	}
+	var changed bool
+	stored, err := r.changeManifest(ctx, m.ID, func(was *room.Registration) (next room.Registration, _ bool, err error) {
+		next, changed, err = registered(was, m)
+		return next, changed, err
+	})
+	if err != nil {
+		return room.Manifest{}, err
+	}
+	if changed { // workers register at every start and after every reconnect
+		r.log.Info("app registered", "app", m.ID, "version", stored.Version)
+	}
+	return stored.Effective(), nil
+}
+
+// registered returns an app's registration after a worker has registered a manifest. A version
+// later than all before replaces the one in force. Any other version leaves it. One version cannot
+// have two manifests.
+func registered(was *room.Registration, m room.Manifest) (next room.Registration, changed bool, err error) {
+	if was == nil {
+		return room.Registration{Manifest: m}, true, nil
+	}
+	switch v := semver.MustParse(m.Version); { // validated before
+	case v.GreaterThan(semver.MustParse(was.Latest())):
+		return was.Replace(m), true, nil
+	case !v.Equal(semver.MustParse(was.Version)):
+		return *was, false, nil
+	}
+	if d := was.Differences(m); len(d) > 0 {
+		return *was, false, room.Errorf(room.CodeInvalidRequest,
+			"version %s of app %s is registered with another manifest (%s): give this one a later version, or remove the app first",
+			m.Version, m.ID, strings.Join(d, ", "))
+	}
+	return *was, false, nil
+}
+
+// forgetOldest drops the remembered manifests that were in force longest ago until the registration
+// fits into a message.
+func forgetOldest(r room.Registration, maxBytes int) room.Registration {
+	for len(r.Remembered) > 0 {
+		if data, err := json.Marshal(r); err != nil || len(data) <= maxBytes {
+			break
+		}
+		r.Remembered = r.Remembered[:len(r.Remembered)-1]
+	}
+	return r
+}

@@ -1,0 +1,77 @@
+package roomsvc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
+)
+
+// replicas are all replicas of the service, including this one.
+type replicas struct {
+	nc  *nats.Conn
+	log *slog.Logger
+}
+
+// ask returns the reports of the replicas that answer.
+func (r *replicas) ask(ctx context.Context, request replicaRequest) ([]replicaReport, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	replies, err := bus.Broadcast(ctx, r.nc, subjects.App(subjects.Replica), body)
+	if err != nil {
+		return nil, err
+	}
+	var all []replicaReport
+	for _, msg := range replies {
+		var report replicaReport
+		_ = room.DecodeLenient(msg.Data, &report) // an error reply leaves the report empty
+		all = append(all, report)
+	}
+	return all, nil
+}
+
+// AnnounceAlive tells every replica that an app has registered: a worker registers when it starts.
+// An older replica ignores the field.
+func (r *replicas) AnnounceAlive(app string) {
+	body, err := json.Marshal(replicaRequest{Alive: app})
+	if err == nil {
+		err = r.nc.Publish(subjects.App(subjects.Replica), body)
+	}
+	if err != nil {
+		r.log.Warn("cannot announce to the other replicas that an app is alive", "app", app, "error", err)
+	}
+}
+
+// awaitReplicasTimeout is how long a change of an app waits for the replicas.
+const awaitReplicasTimeout = time.Second
+
+// Await returns when every replica that answers has read the bucket up to the revision. A client
+// that then asks any replica finds its change in force. Await waits for a replica that lags only
+// until its timeout, and does not wait for a replica that does not answer. Such a replica is cut
+// off, and decides nothing before it has read the bucket again.
+func (r *replicas) Await(ctx context.Context, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, awaitReplicasTimeout)
+	defer cancel()
+	for behind := 1; behind > 0; {
+		reports, err := r.ask(ctx, replicaRequest{Revision: revision})
+		if err != nil || ctx.Err() != nil {
+			r.log.Warn("app change not confirmed by all replicas", "revision", revision, "behind", behind, "error", errors.Join(err, ctx.Err()))
+			return
+		}
+		behind = 0
+		for _, report := range reports {
+			if report.Revision == nil || *report.Revision < revision {
+				behind++
+			}
+		}
+	}
+}
