@@ -85,6 +85,9 @@ type Error struct {
 	Reason    string       `json:"reason,omitempty"` // the app's reason, for the user
 	Apps      []AppOutcome `json:"apps,omitempty"`   // the outcomes of all apps asked
 	Cut       Cut          `json:"cut,omitzero"`     // what was cut from Apps
+	// Version is set, with code conflict, if an update expected another version of the room: it is the
+	// version that the room has. Sending the request again cannot succeed.
+	Version uint64 `json:"version,omitempty"`
 	// NeverRegistered is set, with code app_not_found, if the registry has no record of the app: no operator
 	// removed it. If the app was registered before, its registration was lost with the registry.
 	NeverRegistered bool `json:"neverRegistered,omitempty"`

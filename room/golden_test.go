@@ -66,6 +66,7 @@ var golden = map[string]any{
 	"member_page":           room.MemberPage{Members: []room.User{bob}},
 	"error_app":             &room.Error{Code: room.CodeAppNotFound, Message: `there is no app "guard"`, NeverRegistered: true},
 	"error":                 &room.Error{Code: room.CodeUserNotAllowed, Message: "app guard denied it: closed", CommandID: "0197-c1", App: "guard", Reason: "closed", Apps: outcomes[:1], Cut: cut},
+	"error_version":         &room.Error{Code: room.CodeConflict, Message: `room "r1" has version 7, not 6: read it again`, CommandID: "0197-c1", Version: 7},
 	"error_bare":            room.NotFound("r9"),
 	"manifest":              room.Manifest{ID: "guard", Version: "1.2.3-rc.1+b5", Description: "guards", Implements: []room.Interface{room.PreRoomUserJoined, room.PostRoomCreate}, Essentials: []room.Interface{room.PreRoomUserJoined}, When: map[room.Interface]string{room.PreRoomUserJoined: `room.type == "channel"`}, ReinvocationPolicy: room.ReinvokeIfNeeded, Shadow: true}.WithDefaults(),
 	"registration":          room.Registration{Manifest: room.Manifest{ID: "guard", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{}}, Operator: room.Settings{Enabled: new(false), Shadow: new(false)}},

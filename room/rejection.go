@@ -79,6 +79,8 @@ func (e *Error) Rejection() RejectionKind {
 		return RejectionDenied
 	case e.App != "":
 		return RejectionBlocked
+	case e.Version > 0: // the client was late
+		return ""
 	case e.Code == CodeConflict, e.Code == CodeUnavailable, e.Code == CodeDeadlineExceeded, len(e.Apps) > 0:
 		return RejectionAborted
 	}

@@ -73,7 +73,9 @@ func isTemporary(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case room.CodeConflict, room.CodeOverloaded, room.CodeUnavailable, room.CodeDeadlineExceeded:
+	case room.CodeConflict:
+		return e.Version == 0
+	case room.CodeOverloaded, room.CodeUnavailable, room.CodeDeadlineExceeded:
 		return true
 	}
 	return false

@@ -49,7 +49,7 @@ verdicts of the apps and, in brackets, the id of the command, for roombus explai
 		},
 	}
 	e.addFlags(c, "events")
-	c.Flags().StringVar(&e.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
+	c.Flags().StringVar(&e.event, "event", "", "only events of this type: "+eventNames())
 	return c
 }
 
@@ -73,12 +73,21 @@ func newHistory(conn *connection, out *output) *cobra.Command {
 	return c
 }
 
+// eventNames lists the types of events in a sentence.
+func eventNames() string {
+	var names []string
+	for _, e := range room.EventTypes() {
+		names = append(names, string(e))
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
 // run shows the events and returns their number.
 func (e *events) run(c *cobra.Command) (int, error) {
 	types := room.EventTypes()
 	if e.event != "" {
 		if !slices.Contains(types, room.EventType(e.event)) {
-			return 0, usage(c, "--event must be create, delete, userjoin or userleave, not %q", e.event)
+			return 0, usage(c, "--event must be %s, not %q", eventNames(), e.event)
 		}
 		types = []room.EventType{room.EventType(e.event)}
 	}
@@ -105,7 +114,7 @@ func (e *events) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
 		})
 	}
 	return e.out.object(w, lineOf(ev), func(w io.Writer) {
-		fmt.Fprintf(w, "%s  %6d  %-9s  %s v%d  %s  [%s]\n", clock(ev.Time), ev.Seq, ev.Type, ev.Room, ev.Version, about(ev), ev.ID)
+		fmt.Fprintf(w, "%s  %6d  %-10s  %s v%d  %s  [%s]\n", clock(ev.Time), ev.Seq, ev.Type, ev.Room, ev.Version, about(ev), ev.ID)
 	})
 }
 
@@ -120,7 +129,7 @@ func quarantined(msg *jetstream.RawStreamMsg, why error) map[string]any {
 
 // about summarizes an event in a few words.
 func about(e room.Event) string {
-	words := participants(e.Data, " joined", " left")
+	words := participants(e.Data, " joined", " left", "changed ")
 	for _, a := range e.Data.Apps {
 		words = append(words, fmt.Sprintf("[%s]", verdictText(e.Type, a)))
 	}
@@ -139,8 +148,8 @@ func verdictText(e room.EventType, a room.AppOutcome) string {
 	return strings.Join(words, " ")
 }
 
-// participants names the users that a change concerns, and its author.
-func participants(d room.Data, joined, left string) []string {
+// participants names the users and fields that a change concerns, and its author.
+func participants(d room.Data, joined, left, changed string) []string {
 	var words []string
 	switch {
 	case d.JoiningUser != nil:
@@ -152,6 +161,16 @@ func participants(d room.Data, joined, left string) []string {
 		words = append(words, d.LeavingUser.ID+left)
 		if d.RemovedBy != nil {
 			words = append(words, "removed by "+d.RemovedBy.ID)
+		}
+	case len(d.Changed) > 0:
+		if d.UserAfter != nil && changed == "" {
+			words = append(words, d.UserAfter.ID+":")
+		} else if d.UserAfter != nil {
+			words = append(words, d.UserAfter.ID)
+		}
+		words = append(words, changed+strings.Join(d.Changed, ", "))
+		if d.UpdatedBy != nil {
+			words = append(words, "by "+d.UpdatedBy.ID)
 		}
 	case len(d.Members) > 0:
 		words = append(words, fmt.Sprintf("%s %q by %s, members %d", d.Room.Type, d.Room.SlugifiedName, d.Room.Creator.ID, len(d.Members)))

@@ -50,6 +50,7 @@ var exitOf = map[room.Code]int{
 	room.CodeUserNotAllowed:          exitDenied,
 	room.CodeRoomNotFound:            exitNotFound,
 	room.CodeAppNotFound:             exitNotFound,
+	room.CodeMemberNotFound:          exitNotFound,
 	room.CodeRoomExists:              exitConflict,
 	room.CodeConflict:                exitConflict,
 	room.CodeOverloaded:              exitUnavailable,

@@ -90,6 +90,7 @@ func (r *reading) tell(w io.Writer, found []audit.Record) error {
 func (p paint) committed(w io.Writer, e room.Event) {
 	fmt.Fprintf(w, "%s  %s\n", clock(e.Time), p.as(asked(e.Type.Command(), e.Room, e.Data), color.Bold))
 	p.causes(w, e.CausedBy)
+	changes(w, e.Data)
 	for _, a := range e.Data.Apps {
 		p.verdict(w, a)
 	}

@@ -93,7 +93,7 @@ func (r *rejections) line(w io.Writer, msg *jetstream.RawStreamMsg) error {
 // asked summarizes in a few words the change that a command asked for.
 func asked(command, roomID string, d room.Data) string {
 	says := command + " " + roomID
-	if words := participants(d, "", ""); len(words) > 0 {
+	if words := participants(d, "", "", ""); len(words) > 0 {
 		says += " (" + strings.Join(words, " ") + ")"
 	}
 	return plain(says)

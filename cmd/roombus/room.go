@@ -29,11 +29,11 @@ type rooms struct {
 
 func newRoom() *cobra.Command {
 	r := &rooms{}
-	c := &cobra.Command{Use: "room", Short: "Create, delete, join, leave and show rooms"}
+	c := &cobra.Command{Use: "room", Short: "Create, change, delete, join, leave and show rooms"}
 	r.conn.addFlags(c)
 	r.conn.addTimeout(c, 5*time.Second)
 	r.out.addFlags(c)
-	return group(c, r.create(), r.delete(), r.join(), r.leave(), r.get(), r.list(), r.members(), newHistory(&r.conn, &r.out))
+	return group(c, r.create(), r.update(), r.delete(), r.join(), r.leave(), r.member(), r.get(), r.list(), r.members(), newHistory(&r.conn, &r.out))
 }
 
 func (r *rooms) create() *cobra.Command {

@@ -74,6 +74,10 @@ func TestUpdate_OnTheWire(t *testing.T) {
 	} {
 		assert.Contains(t, string(request(t, b, "room.svc.update", c.body).Data), c.says, name)
 	}
+	var e *room.Error
+	_, err := b.Client.Update(t.Context(), room.UpdateRequest{RoomID: "r1", Patch: room.Patch{"displayName": "x"}, IfVersion: 7})
+	require.ErrorAs(t, err, &e)
+	assert.EqualValues(t, 2, e.Version, "the client need not read the room to know its version")
 	assert.Len(t, b.Events(t), 2, "a refused update, or one that changes nothing, makes no event")
 }
 

@@ -9,7 +9,9 @@ import (
 // update drafts a change of the room. It returns nil if the patch changes nothing.
 func update(v View, r room.UpdateRequest) (*Draft, error) {
 	if r.IfVersion != 0 && r.IfVersion != v.Room.Version {
-		return nil, room.Errorf(room.CodeConflict, "room %q has version %d, not %d: read it again", r.RoomID, v.Room.Version, r.IfVersion)
+		e := room.Errorf(room.CodeConflict, "room %q has version %d, not %d: read it again", r.RoomID, v.Room.Version, r.IfVersion)
+		e.Version = v.Room.Version
+		return nil, e
 	}
 	after, err := v.Room.Patched(r.Patch)
 	if err != nil {
