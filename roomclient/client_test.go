@@ -3,6 +3,7 @@ package roomclient_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,24 @@ func TestClient_FinalErrorIsNotRepeated(t *testing.T) {
 	assert.Equal(t, room.Denied, e.Apps[0].Outcome)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed})
 	assert.Equal(t, 1, asked)
+}
+
+// Sending an update again that expects another version cannot succeed.
+func TestClient_VersionConflictIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	_, nc := connect(t)
+	var asked atomic.Int64
+	_, err := nc.Subscribe("room.svc.update", func(msg *nats.Msg) {
+		asked.Add(1)
+		_ = msg.RespondMsg(refusal("conflict", "409", `{"code":"conflict","message":"m","version":7}`))
+	})
+	require.NoError(t, err)
+	c := roomclient.New(nc, roomclient.Config{})
+	_, err = c.Update(t.Context(), room.UpdateRequest{RoomID: "r", Patch: room.Patch{}, IfVersion: 6})
+	var e *room.Error
+	require.ErrorAs(t, err, &e)
+	assert.EqualValues(t, 7, e.Version)
+	assert.EqualValues(t, 1, asked.Load())
 }
 
 func TestClient_ContextDeadlineBoundsCall(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 const (
 	clientCount = 8
 	users       = 4
+	names       = 3 // of rooms and users, so that some updates change nothing
 	// thinking is the longest pause of a client between two commands.
 	thinking = 20 * time.Millisecond
 	// generation is how long a set of rooms is used: the time to check a room grows faster than its
@@ -43,7 +44,7 @@ const (
 // answered one may still be running.
 type send func(ctx context.Context, id string, in linear.Input) (r room.Result, sure bool, err error)
 
-// clients join, leave, create and delete rooms at random.
+// clients create, update, delete, join and leave rooms and update members at random.
 type clients struct {
 	history *linear.History
 	seed    uint64
@@ -90,7 +91,11 @@ func (c *clients) next(r *rand.Rand, client, n int) (id string, in linear.Input)
 		in.Event = room.EventCreate
 	case draw < 20:
 		in.Event = room.EventDelete
-	case draw < 60:
+	case draw < 30:
+		in.Event, in.Name = room.EventUpdate, strconv.Itoa(r.IntN(names))
+	case draw < 40:
+		in.Event, in.Name = room.EventUserUpdate, strconv.Itoa(r.IntN(names))
+	case draw < 72:
 		in.Event = room.EventUserJoin
 		if r.IntN(8) == 0 {
 			in.User, in.Refused = banned, true
@@ -142,6 +147,10 @@ func withSDK(sdk *roomclient.Client) send {
 			r, err = sdk.Join(ctx, q, as)
 		case room.LeaveRequest:
 			r, err = sdk.Leave(ctx, q, as)
+		case room.UpdateRequest:
+			r, err = sdk.Update(ctx, q, as)
+		case room.UpdateMemberRequest:
+			r, err = sdk.UpdateMember(ctx, q, as)
 		}
 		return r, time.Since(began) < first, err // an unanswered attempt takes longer
 	}
@@ -156,6 +165,10 @@ func request(in linear.Input) room.Request {
 		return room.DeleteRequest{RoomID: in.Room, DeletedBy: &u}
 	case room.EventUserJoin:
 		return room.JoinRequest{RoomID: in.Room, User: u}
+	case room.EventUpdate:
+		return room.UpdateRequest{RoomID: in.Room, Patch: room.Patch{"displayName": in.Name}, UpdatedBy: &u}
+	case room.EventUserUpdate:
+		return room.UpdateMemberRequest{RoomID: in.Room, User: room.Patch{"id": in.User, "name": in.Name}}
 	}
 	return room.LeaveRequest{RoomID: in.Room, User: u}
 }
@@ -164,6 +177,7 @@ func request(in linear.Input) room.Request {
 var endpoints = map[room.EventType]string{
 	room.EventCreate: subjects.Create, room.EventDelete: subjects.Delete,
 	room.EventUserJoin: subjects.Join, room.EventUserLeave: subjects.Leave,
+	room.EventUpdate: subjects.Update, room.EventUserUpdate: subjects.UpdateMember,
 }
 
 // plainly sends requests with random timeouts, many of which expire while a service is working on

@@ -78,13 +78,14 @@ func (c *clients) requireTrueReads(t *testing.T, events []room.Event) {
 		created time.Time
 		version uint64
 	}
-	members := make(map[version]int)
+	rooms := make(map[version]room.Room)
 	for _, e := range events {
-		members[version{e.Room, e.Data.Room.CreatedAt, e.Version}] = e.Data.Room.MemberCount
+		rooms[version{e.Room, e.Data.Room.CreatedAt, e.Version}] = e.Data.Room
 	}
 	for _, r := range c.reads {
-		had, was := members[version{r.ID, r.CreatedAt, r.Version}]
-		assert.True(t, was && had == r.MemberCount, "a replica showed room %s with %d members in version %d", r.ID, r.MemberCount, r.Version)
+		had, was := rooms[version{r.ID, r.CreatedAt, r.Version}]
+		assert.True(t, was && had.MemberCount == r.MemberCount && had.DisplayName == r.DisplayName,
+			"a replica showed room %s as %q with %d members in version %d", r.ID, r.DisplayName, r.MemberCount, r.Version)
 	}
 	t.Logf("%d reads", len(c.reads))
 }
@@ -157,7 +158,7 @@ func (s *stage) logSnapshots(t *testing.T) {
 }
 
 func row(r room.Room) string {
-	return fmt.Sprintf("%s of %s: version %d, %d members", r.ID, r.CreatedAt.Format(time.RFC3339Nano), r.Version, r.MemberCount)
+	return fmt.Sprintf("%s %q of %s: version %d, %d members", r.ID, r.DisplayName, r.CreatedAt.Format(time.RFC3339Nano), r.Version, r.MemberCount)
 }
 
 func ids(s *rules.State) []string {

@@ -39,6 +39,7 @@ func apps() map[string]room.Manifest {
 			ID: guard, Version: "1.0.0", Essentials: []room.Interface{room.PreRoomUserJoined}, MaxAttempts: new(attempts),
 			Implements: []room.Interface{
 				room.PreRoomUserJoined, room.PostRoomCreate, room.PostRoomDeleted, room.PostRoomUserJoined, room.PostRoomUserLeave,
+				room.PreRoomUpdatePrevent, room.PostRoomUpdated, room.PreRoomUserUpdatePrevent, room.PostRoomUserUpdated,
 			},
 		},
 		greeter: {ID: greeter, Version: "1.0.0", Implements: []room.Interface{room.PostRoomUserJoined}, MaxAttempts: new(attempts)},
@@ -81,6 +82,11 @@ func workerMain(app string) {
 			PostRoomCreate:    func(_ context.Context, e room.Created) error { return write(e.Event) },
 			PostRoomDeleted:   func(_ context.Context, e room.Deleted) error { return write(e.Event) },
 			PostRoomUserLeave: func(_ context.Context, e room.UserLeft) error { return write(e.Event) },
+
+			PreRoomUpdatePrevent:     func(context.Context, room.Update) error { return nil },
+			PostRoomUpdated:          func(_ context.Context, e room.Updated) error { return write(e.Event) },
+			PreRoomUserUpdatePrevent: func(context.Context, room.UserUpdate) error { return nil },
+			PostRoomUserUpdated:      func(_ context.Context, e room.UserUpdated) error { return write(e.Event) },
 		})
 }
 

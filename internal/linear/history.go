@@ -71,7 +71,7 @@ func (h *History) End(op *Operation, r room.Result, err error, sure bool) {
 // tries.
 func read(r room.Result, err error, sure bool) (Output, outcome) {
 	if err == nil {
-		out := Output{Changed: r.Changed, Version: r.Room.Version, Members: r.Room.MemberCount}
+		out := Output{Changed: r.Changed, Version: r.Room.Version, Members: r.Room.MemberCount, Name: r.Room.DisplayName}
 		if r.Event != nil {
 			out.Seq = r.Event.Seq
 		}
@@ -82,7 +82,7 @@ func read(r room.Result, err error, sure bool) (Output, outcome) {
 		return Output{}, unknown
 	}
 	switch e.Code {
-	case room.CodeRoomNotFound, room.CodeRoomExists, room.CodeUserNotAllowed:
+	case room.CodeRoomNotFound, room.CodeMemberNotFound, room.CodeRoomExists, room.CodeUserNotAllowed:
 		return Output{Code: e.Code}, known
 	case room.CodeEssentialAppUnavailable, room.CodeOverloaded, room.CodeInvalidRequest, room.CodeTooLarge:
 		if sure {
@@ -140,7 +140,7 @@ func (h *History) Settle(events []room.Event) error {
 	}
 	for _, op := range h.ops {
 		e, is := made[op.ID]
-		out := Output{Changed: true, Version: e.Version, Members: e.Data.Room.MemberCount, Seq: e.Seq}
+		out := Output{Changed: true, Version: e.Version, Members: e.Data.Room.MemberCount, Name: e.Data.Room.DisplayName, Seq: e.Seq}
 		switch {
 		case op.outcome == unknown && is:
 			op.output, op.answered, op.outcome = out, math.MaxInt64, known

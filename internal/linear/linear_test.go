@@ -26,11 +26,27 @@ type answer struct {
 	version uint64
 	members int
 	seq     uint64
+	name    string
 	err     error
 }
 
 func begin(id string, e room.EventType, user string) moment {
 	return moment{begin: id, in: linear.Input{Event: e, Room: "r", User: user, Refused: user == "banned"}}
+}
+
+// renames begins an update of the room, or of a user if there is one.
+func renames(id, user, name string) moment {
+	m := begin(id, room.EventUpdate, user)
+	if m.in.Name = name; user != "" {
+		m.in.Event = room.EventUserUpdate
+	}
+	return m
+}
+
+// named is an answer about a room of that name.
+func named(m moment, name string) moment {
+	m.out.name = name
+	return m
 }
 
 func done(id string, version uint64, members int, seq uint64) moment {
@@ -53,7 +69,7 @@ func tell(story []moment) *linear.History {
 			ops[m.begin] = h.Begin(n, m.begin, m.in)
 			continue
 		}
-		r := room.Result{Changed: m.out.changed, Room: room.Room{Version: m.out.version, MemberCount: m.out.members}}
+		r := room.Result{Changed: m.out.changed, Room: room.Room{Version: m.out.version, MemberCount: m.out.members, DisplayName: m.out.name}}
 		if m.out.changed {
 			r.Event = &room.EventRef{ID: m.end, Seq: m.out.seq, Version: m.out.version}
 		}
@@ -92,10 +108,19 @@ func TestHistories(t *testing.T) {
 		"a refused user": {story: created(begin("j", joins, "banned"), failed("j", room.CodeUserNotAllowed)), ok: true},
 		"at once, in the order of the stream": {story: created(
 			begin("j", joins, "a"), begin("k", joins, "b"), done("j", 3, 3, 5), done("k", 2, 2, 4)), ok: true},
-		"a lost join":            {story: created(begin("j", joins, "a"), done("j", 2, 2, 4), begin("l", leaves, "a"), unchanged("l", 1, 1))},
-		"a version given twice":  {story: created(begin("j", joins, "a"), begin("k", joins, "b"), done("j", 2, 2, 4), done("k", 2, 2, 5))},
-		"two rooms of one id":    {story: created(begin("c2", creates, "a"), done("c2", 1, 1, 4))},
-		"a room that is not yet": {story: append([]moment{begin("x", creates, "a"), failed("x", room.CodeRoomExists)}, created()...)},
+		"updates": {story: created(
+			renames("n", "", "N"), named(done("n", 2, 1, 4), "N"), renames("again", "", "N"), named(unchanged("again", 2, 1), "N"),
+			renames("o", "owner", "O"), named(done("o", 3, 1, 5), "N"), renames("same", "owner", "O"), named(unchanged("same", 3, 1), "N"),
+			renames("x", "a", "A"), failed("x", room.CodeMemberNotFound),
+			begin("j", joins, "a"), named(done("j", 4, 2, 6), "N"), renames("a", "a", "A"), named(done("a", 5, 2, 7), "N")), ok: true},
+		"a lost name":              {story: created(renames("n", "", "N"), named(done("n", 2, 1, 4), "N"), begin("j", joins, "a"), done("j", 3, 2, 5))},
+		"a stale name":             {story: created(renames("n", "", "N"), named(done("n", 2, 1, 4), "N"), begin("j", joins, "owner"), unchanged("j", 2, 1))},
+		"a user's name kept":       {story: created(renames("o", "owner", "O"), done("o", 2, 1, 4), renames("p", "owner", ""), unchanged("p", 2, 1))},
+		"a member that is missing": {story: created(begin("j", joins, "a"), done("j", 2, 2, 4), renames("a", "a", "A"), failed("a", room.CodeMemberNotFound))},
+		"a lost join":              {story: created(begin("j", joins, "a"), done("j", 2, 2, 4), begin("l", leaves, "a"), unchanged("l", 1, 1))},
+		"a version given twice":    {story: created(begin("j", joins, "a"), begin("k", joins, "b"), done("j", 2, 2, 4), done("k", 2, 2, 5))},
+		"two rooms of one id":      {story: created(begin("c2", creates, "a"), done("c2", 1, 1, 4))},
+		"a room that is not yet":   {story: append([]moment{begin("x", creates, "a"), failed("x", room.CodeRoomExists)}, created()...)},
 		"a stale unchanged": {story: created(
 			begin("j", joins, "a"), done("j", 2, 2, 4), begin("l", leaves, "a"), done("l", 3, 1, 5), begin("k", joins, "a"), unchanged("k", 2, 2))},
 		"a refused user that is a member": {story: created(begin("j", joins, "banned"), done("j", 2, 2, 4))},
@@ -122,7 +147,9 @@ func TestHistories(t *testing.T) {
 			events := c.extra
 			for _, m := range c.story {
 				if m.out.changed {
-					events = append(events, stored(m.end, m.out.version, m.out.members, m.out.seq))
+					e := stored(m.end, m.out.version, m.out.members, m.out.seq)
+					e.Data.Room.DisplayName = m.out.name
+					events = append(events, e)
 				}
 			}
 			require.NoError(t, h.Settle(events))
