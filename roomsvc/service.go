@@ -289,7 +289,7 @@ func (s *Service) start(ctx context.Context) error {
 		ID:            s.id,
 		Version:       Version,
 		Metadata:      s.cfg.Metadata,
-		Description:   "roombus room service: creates and deletes rooms, lets users join and leave",
+		Description:   "roombus room service: creates, changes and deletes rooms, lets users join and leave",
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
 		Refuse:        s.refuse,

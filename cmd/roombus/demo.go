@@ -71,7 +71,7 @@ func timeline(w io.Writer, json bool) func(demo.Entry) {
 			}
 			fmt.Fprintf(w, "  = %s\n", text)
 		case demo.KindEvent:
-			fmt.Fprintf(w, "  » %-10s %-21s seq %d: %s\n", e.App, e.Interface, e.Event.Seq, e.Text)
+			fmt.Fprintf(w, "  » %-10s %-24s seq %d: %s\n", e.App, e.Interface, e.Event.Seq, e.Text)
 		}
 	}
 }

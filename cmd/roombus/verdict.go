@@ -13,7 +13,7 @@ import (
 // verdict writes the verdict of an app as a line of a timeline.
 func (p paint) verdict(w io.Writer, a room.AppOutcome) {
 	padding := strings.Repeat(" ", max(0, len(room.Unavailable)-len(a.Outcome)))
-	fmt.Fprintf(w, "    %-10s %-21s %s%s %s", plain(a.App), plain(string(a.Interface)), p.outcome(a.Outcome), padding,
+	fmt.Fprintf(w, "    %-10s %-24s %s%s %s", plain(a.App), plain(string(a.Interface)), p.outcome(a.Outcome), padding,
 		p.as(fmt.Sprintf("%.1f ms", a.Ms), color.Faint))
 	if a.Reason != "" {
 		fmt.Fprintf(w, "  %q", plain(a.Reason))

@@ -11,7 +11,7 @@ import (
 	"github.com/roombus/roombus/roomclient"
 )
 
-// guard decides which users may create, delete, join and leave rooms.
+// guard decides which users may create, change, delete, join and leave rooms.
 type guard struct{}
 
 func (guard) PreRoomCreatePrevent(_ context.Context, e room.Create) error {
@@ -24,6 +24,20 @@ func (guard) PreRoomCreatePrevent(_ context.Context, e room.Create) error {
 func (guard) PreRoomDeletePrevent(_ context.Context, e room.Delete) error {
 	if e.Room.IsDefault {
 		return room.Prevented("a default room stays")
+	}
+	return nil
+}
+
+func (guard) PreRoomUpdatePrevent(_ context.Context, e room.Update) error {
+	if strings.Contains(strings.ToLower(e.After.DisplayName), "casino") {
+		return room.Prevented("no gambling rooms here")
+	}
+	return nil
+}
+
+func (guard) PreRoomUserUpdatePrevent(_ context.Context, e room.UserUpdate) error {
+	if e.UpdatedBy == nil || e.UpdatedBy.ID != e.Room.Creator.ID {
+		return room.Prevented("only the captain changes the crew")
 	}
 	return nil
 }
@@ -85,6 +99,16 @@ func (s scribe) PostRoomDeleted(_ context.Context, e room.Deleted) error {
 
 func (s scribe) PostRoomUserJoined(_ context.Context, e room.UserJoined) error {
 	s.write(room.PostRoomUserJoined, e.Event, "%s is in, members: %d", e.JoiningUser.ID, e.Room.MemberCount)
+	return nil
+}
+
+func (s scribe) PostRoomUpdated(_ context.Context, e room.Updated) error {
+	s.write(room.PostRoomUpdated, e.Event, "%s is now %s", e.Before.DisplayName, e.After.DisplayName)
+	return nil
+}
+
+func (s scribe) PostRoomUserUpdated(_ context.Context, e room.UserUpdated) error {
+	s.write(room.PostRoomUserUpdated, e.Event, "%s is now %s", e.UserAfter.ID, strings.Join(e.UserAfter.Roles, ", "))
 	return nil
 }
 

@@ -36,6 +36,9 @@ func story() []step {
 		join("cleo joins harbor, invited by ada", room.JoinRequest{RoomID: "harbor", User: cleo, Inviter: &ada}),
 		join("mallory joins harbor", room.JoinRequest{RoomID: "harbor", User: mallory}),
 		join("cleo joins harbor again", room.JoinRequest{RoomID: "harbor", User: cleo}),
+		update("ada names harbor Old Harbor", room.UpdateRequest{RoomID: "harbor", Patch: room.Patch{"displayName": "Old Harbor"}, UpdatedBy: &ada}),
+		update("cleo names harbor Casino Royale", room.UpdateRequest{RoomID: "harbor", Patch: room.Patch{"displayName": "Casino Royale"}, UpdatedBy: &cleo}),
+		updateMember("ada makes cleo a moderator", room.UpdateMemberRequest{RoomID: "harbor", User: room.Patch{"id": "cleo", "roles": []string{"moderator"}}, UpdatedBy: &ada}),
 		{says: "the only worker of guard, which is essential for joins, goes away", scene: (*stage).stopGuard},
 		join("dora joins harbor", room.JoinRequest{RoomID: "harbor", User: dora}, roomclient.WithID("dora-joins")),
 		{says: "guard is back", scene: (*stage).startGuard},
@@ -54,6 +57,14 @@ func story() []step {
 
 func create(says string, r room.CreateRequest) step {
 	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Create(ctx, r) }}
+}
+
+func update(says string, r room.UpdateRequest) step {
+	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.Update(ctx, r) }}
+}
+
+func updateMember(says string, r room.UpdateMemberRequest) step {
+	return step{says: says, notes: 1, do: func(ctx context.Context, c *roomclient.Client) (room.Result, error) { return c.UpdateMember(ctx, r) }}
 }
 
 func remove(says string, r room.DeleteRequest) step {
