@@ -67,7 +67,7 @@ golden: ## rewrite the golden JSON of the wire types, for review
 
 .PHONY: trace
 trace: build ## replay the whole two-year trace on new services, once with a kill -9
-	ROOMBUS_TRACE=$(abspath $(TRACE)) go test -count=1 -timeout 30m -v -run TestWholeTrace ./internal/e2e
+	ROOMBUS_TRACE=$(abspath $(TRACE)) go test -count=1 -timeout 30m -v -run TestWholeTrace ./internal/e2e/state
 
 .PHONY: memory
 memory: ## measure the memory of a million memberships
