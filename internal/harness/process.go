@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -82,6 +83,17 @@ func (p *Process) CPU() time.Duration {
 func (p *Process) Signal(s syscall.Signal) {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(s))
+}
+
+// Stop stops the process with SIGSTOP, and returns when it has stopped. A signal alone is not delivered at
+// once: the process may serve one more request. Without the proc file system, Stop does not wait.
+func (p *Process) Stop() {
+	p.t.Helper()
+	p.Signal(syscall.SIGSTOP)
+	require.Eventually(p.t, func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+		return err != nil || strings.Contains(string(stat), ") T ")
+	}, processTimeout, time.Millisecond, "%s does not stop", p.cmd)
 }
 
 // Wait waits for the end and returns the exit status, -1 if a signal ended it.

@@ -212,7 +212,7 @@ func TestAppList_SumsReplicas(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
 	b.Create(t, "r")
-	m := room.Manifest{ID: "guard", Version: "2.0.0", Order: new(1), Essentials: scene.OnJoin}
+	m := room.Manifest{ID: "guard", Version: "2.0.0", Order: new(1), Essentials: scene.OnJoin, TimeoutMs: new(10_000)}
 	guard := appworker.Handlers{PreRoomUserJoined: func(_ context.Context, e room.UserJoin) error {
 		if e.JoiningUser.ID == "mallory" {
 			return room.UserNotAllowed("no")

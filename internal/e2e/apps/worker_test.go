@@ -63,7 +63,7 @@ func TestWorker_RollingRestartLosesNoVerdict(t *testing.T) {
 // A stopping worker finishes the handlers in progress.
 func TestWorker_DrainFinishesHandlers(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := harness.New(t, roomsvc.Config{Budget: time.Minute})
 	b.Create(t, "r")
 	begun, finish := make(chan struct{}), make(chan struct{})
 	stop := b.Work(t, room.Manifest{ID: "slow", TimeoutMs: new(10_000)},

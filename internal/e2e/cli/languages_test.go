@@ -130,7 +130,7 @@ func answersBeforeItEnds(t *testing.T, f foreign) {
 	b := harness.New(t, roomsvc.Config{})
 	worker := f.start(t, b.Server.URL())
 	worker.Stdout.Await(t, "registered")
-	worker.Signal(syscall.SIGSTOP)
+	worker.Stop()
 	replies, err := b.NC.SubscribeSync(b.NC.NewRespInbox())
 	require.NoError(t, err)
 	event := []byte(`{"room":{"id":"r"},"joiningUser":{"id":"ada","name":"Ada"}}`)

@@ -179,7 +179,7 @@ func TestDeadlineExceeded(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	asked := make(chan *nats.Msg, 10)
-	b.Register(t, room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Register(t, room.Manifest{ID: "slow", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000)})
 	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) { asked <- msg })
 	first := make(chan error, 1)
 	go func() {

@@ -55,7 +55,7 @@ func TestClient_SlowAppIsAskedOnceWithinFiveSeconds(t *testing.T) {
 	var asked atomic.Int64
 	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) {
 		asked.Add(1)
-		time.AfterFunc(2900*time.Millisecond, func() { _ = msg.Respond([]byte(`{"verdict":"allow"}`)) })
+		time.AfterFunc(2600*time.Millisecond, func() { _ = msg.Respond([]byte(`{"verdict":"allow"}`)) })
 	})
 	// Without a subscriber on the retry subject, the service retries on the first subject.
 	retried, err := b.NC.SubscribeSync("room.pre.userjoin.slow.retry")

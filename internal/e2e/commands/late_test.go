@@ -3,7 +3,6 @@ package commands_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,16 +96,6 @@ func TestService_HeldRequestIsRefusedAfterItsDeadline(t *testing.T) {
 	requireJoined(t, b, client, "owner")
 }
 
-// stopService returns when the process has stopped. A signal is not delivered at once.
-func stopService(t *testing.T, b *harness.Bus, service *harness.Process) {
-	t.Helper()
-	service.Signal(syscall.SIGSTOP)
-	require.Eventually(t, func() bool {
-		_, err := b.NC.Request("$SRV.PING.rooms", nil, 200*time.Millisecond)
-		return errors.Is(err, nats.ErrTimeout)
-	}, 10*time.Second, time.Millisecond)
-}
-
 func TestService_StoppedProcessDoesNotDoRequestAfterItsDeadline(t *testing.T) {
 	t.Parallel()
 	server := harness.NewServer(t)
@@ -114,7 +103,7 @@ func TestService_StoppedProcessDoesNotDoRequestAfterItsDeadline(t *testing.T) {
 	service := harness.Start(t, harness.Binary(t), "serve", "--nats", server.URL())
 	service.Stderr.Await(t, `msg=serving`)
 	b.Create(t, "r")
-	stopService(t, b, service)
+	service.Stop()
 	err := scene.JoinWithin(t, b.Client, "alice", 500*time.Millisecond)
 	service.Signal(syscall.SIGCONT)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
@@ -133,9 +122,9 @@ func TestService_DecidedCommandIsNotCommittedAfterItsDeadline(t *testing.T) {
 	asked := make(chan *nats.Msg, 10)
 	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) { asked <- msg })
 	failed := make(chan error, 1)
-	go func() { failed <- scene.JoinWithin(t, b.Client, "alice", time.Second) }()
+	go func() { failed <- scene.JoinWithin(t, b.Client, "alice", 2*time.Second) }()
 	question := <-asked
-	stopService(t, b, service)
+	service.Stop()
 	require.NoError(t, question.Respond([]byte(`{"verdict":"allow"}`)))
 	err := <-failed
 	service.Signal(syscall.SIGCONT)

@@ -101,7 +101,7 @@ func TestCauses_OnTheWire(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
-	b.Register(t, room.Manifest{ID: "guard", Implements: scene.OnJoin})
+	b.Register(t, room.Manifest{ID: "guard", Implements: scene.OnJoin, TimeoutMs: new(10_000)})
 	asked := make(chan string, 1)
 	b.Answer(t, room.PreRoomUserJoined, "guard", func(msg *nats.Msg) {
 		asked <- msg.Header.Get("Room-Caused-By")

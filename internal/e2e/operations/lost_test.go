@@ -281,11 +281,14 @@ func TestLostRegistry_RunningServiceWritesItBack(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			let := make(chan error, 1)
 			go func() {
+				pace := time.NewTicker(harness.Tick)
+				defer pace.Stop()
 				for ctx.Err() == nil {
 					if _, err := b.Client.Join(ctx, room.JoinRequest{RoomID: "r", User: scene.Alice}); err == nil {
 						let <- nil
 						return
 					}
+					<-pace.C
 				}
 				let <- ctx.Err()
 			}()

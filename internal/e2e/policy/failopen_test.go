@@ -32,14 +32,15 @@ func TestFailOpen_CountedAndLoggedOnce(t *testing.T) {
 			log := harness.NewOutput()
 			b := harness.New(t, roomsvc.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
 			b.Create(t, "r")
-			b.Register(t, room.Manifest{ID: "opt", Implements: scene.OnJoin, TimeoutMs: new(100)})
+			b.Register(t, room.Manifest{ID: "opt", Implements: scene.OnJoin, TimeoutMs: new(500)})
 			b.Register(t, room.Manifest{ID: "gate", Implements: scene.OnJoin, When: map[room.Interface]string{room.PreRoomUserJoined: `user.id == "mallory"`}})
 			b.Answer(t, room.PreRoomUserJoined, "gate", harness.Says(`{"verdict":"deny"}`))
-			nc := harness.Connect(t, b.Server)
+			leave := func() error { return nil }
 			if c.answer != nil {
-				_, err := nc.QueueSubscribe("room.pre.userjoin.opt", "opt", c.answer)
+				sub, err := b.NC.QueueSubscribe("room.pre.userjoin.opt", "opt", c.answer)
 				require.NoError(t, err)
-				require.NoError(t, nc.Flush())
+				require.NoError(t, b.NC.Flush())
+				leave = sub.Unsubscribe
 			}
 			for _, user := range []string{"a", "b", "c"} {
 				r, err := scene.Join(t, b, user)
@@ -48,7 +49,7 @@ func TestFailOpen_CountedAndLoggedOnce(t *testing.T) {
 			}
 			_, err := scene.Join(t, b, "mallory")
 			require.Equal(t, room.CodeUserNotAllowed, scene.ErrorOf(t, err).Code)
-			nc.Close()
+			require.NoError(t, leave())
 			b.Answer(t, room.PreRoomUserJoined, "opt", harness.Says(`{"verdict":"allow"}`))
 			_, err = scene.Join(t, b, "d")
 			require.NoError(t, err)

@@ -109,7 +109,7 @@ func TestFairTime_RetryAfterConflictWithoutTimeIsNotCommitted(t *testing.T) {
 		scene.MoveRoom(t, b, d.Room, 1)
 		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 	})
-	scene.Refused(t, b.Request(t, "room.svc.join", malloryJoins, "Room-Timeout-Ms", "900"), room.CodeDeadlineExceeded)
+	scene.Refused(t, b.Request(t, "room.svc.join", malloryJoins, "Room-Timeout-Ms", "1900"), room.CodeDeadlineExceeded)
 	assert.Greater(t, asked.Load(), int32(1))
 	assert.Equal(t, []string{"mover-1", "owner"}, b.Members(t, "r"))
 }
@@ -155,7 +155,7 @@ func TestFairTime_DoesNotDependOnTheClient(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Create(t, "r")
 	prevents := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomUserJoined}
-	b.Register(t, room.Manifest{ID: "guard", Implements: prevents})
+	b.Register(t, room.Manifest{ID: "guard", Implements: prevents, TimeoutMs: new(1400)})
 	for _, i := range prevents {
 		b.Answer(t, i, "guard", func(msg *nats.Msg) {
 			time.AfterFunc(400*time.Millisecond, func() { _ = msg.Respond([]byte(scene.Denies)) })

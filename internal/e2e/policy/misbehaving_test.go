@@ -46,10 +46,10 @@ func onTheWire(misbehave func(msg *nats.Msg)) func(*testing.T, *harness.Bus, roo
 }
 
 // signalled is a worker process that gets a signal.
-func signalled(s syscall.Signal) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
+func signalled(signal func(*harness.Process)) func(*testing.T, *harness.Bus, room.Manifest) (func(), func()) {
 	return func(t *testing.T, b *harness.Bus, m room.Manifest) (func(), func()) {
 		p := scene.WorkerProcess(t, b, m)
-		return func() { p.Stdout.Await(t, "asked about "+scene.Held.ID) }, func() { p.Signal(s) }
+		return func() { p.Stdout.Await(t, "asked about "+scene.Held.ID) }, func() { signal(p) }
 	}
 }
 
@@ -79,8 +79,8 @@ func misbehaviours() map[string]misbehaviour {
 		return onTheWire(harness.Says(reply))
 	}
 	return map[string]misbehaviour{
-		"killed":  {start: signalled(syscall.SIGKILL), timeout: 2000, outcome: room.TimedOut, reason: "no verdict within"},
-		"stopped": {start: signalled(syscall.SIGSTOP), timeout: 2000, outcome: room.TimedOut, reason: "no verdict within"},
+		"killed":  {start: signalled(func(p *harness.Process) { p.Signal(syscall.SIGKILL) }), timeout: 2000, outcome: room.TimedOut, reason: "no verdict within"},
+		"stopped": {start: signalled((*harness.Process).Stop), timeout: 2000, outcome: room.TimedOut, reason: "no verdict within"},
 		"panics":  {start: panicking("boom"), outcome: room.Failed, reason: "panic: boom"},
 		"panics at length": {
 			start: panicking("boom" + strings.Repeat("!", 2*large)), outcome: room.Failed, reason: "panic: boom!!!",

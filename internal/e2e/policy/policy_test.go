@@ -55,7 +55,7 @@ func TestOutcomes(t *testing.T) {
 			b.Create(t, "r")
 			m := room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000), Enabled: new(!c.disabled)}
 			if !c.outcome.Answered() && c.outcome != room.Failed {
-				m.TimeoutMs = new(100) // it will time out
+				m.TimeoutMs = new(500) // it will time out
 			}
 			b.Register(t, m)
 			if c.answer != nil {
@@ -120,11 +120,11 @@ func TestPolicy_HangingAppsShareTheBudget(t *testing.T) {
 
 func TestPolicy_OtherRoomsDoNotWait(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
 	b.Create(t, "slow")
 	b.Create(t, "fast")
 	asked := make(chan *nats.Msg, 1)
-	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(10_000)})
+	b.Register(t, room.Manifest{ID: "app", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(room.MaxTimeoutMs)})
 	b.Answer(t, room.PreRoomUserJoined, "app", func(msg *nats.Msg) {
 		if msg.Header.Get("ce-subject") == "slow" {
 			asked <- msg

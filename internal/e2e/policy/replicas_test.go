@@ -92,7 +92,7 @@ func TestReplicas_HangingReplicaBlocksNoCommand(t *testing.T) {
 			t.Parallel()
 			b := harness.New(t, roomsvc.Config{})
 			stopped := threeReplicas(t, b)[0]
-			stopped.Signal(syscall.SIGSTOP)
+			stopped.Stop()
 			c.join(t, b)
 			assert.Positive(t, retried(t, b, "guard"))
 			stopped.Signal(syscall.SIGCONT)
@@ -114,7 +114,7 @@ func TestReplicas_KilledReplicaBlocksNoCommand(t *testing.T) {
 	crowd{name: "users", joins: 200, atOnce: 10, during: func(joined int) {
 		switch joined {
 		case 50:
-			victim.Signal(syscall.SIGSTOP) // so that it holds some requests
+			victim.Stop() // so that it holds some requests
 		case 100:
 			victim.Signal(syscall.SIGKILL)
 		}
