@@ -18,7 +18,7 @@ import (
 )
 
 // processTimeout bounds every wait for a process.
-const processTimeout = 60 * time.Second
+const processTimeout = 2 * time.Minute
 
 // Process is a running program. It is killed when the test ends.
 type Process struct {

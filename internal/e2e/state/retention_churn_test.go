@@ -56,9 +56,13 @@ func (c *churn) run(t *testing.T, services int, longest time.Duration) {
 	}
 }
 
-// live creates the room, fills it and deletes it. At the end it leaves one room.
+// live creates the room, fills it and deletes it. At the end it leaves one room. Its pace leaves the
+// processor to the purges.
 func (c *churn) live(t *testing.T, client *roomclient.Client, id string, enough <-chan struct{}) {
+	pace := time.NewTicker(30 * time.Millisecond)
+	defer pace.Stop()
 	for n := 0; ; n++ {
+		<-pace.C
 		guest := room.User{ID: fmt.Sprintf("guest-%d", n)}
 		created, err := client.Create(t.Context(), harness.NewRoom(id))
 		c.took(t, created, err, 1)

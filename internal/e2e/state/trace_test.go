@@ -96,7 +96,7 @@ func (x expectation) checkMembers(t *testing.T, b *harness.Bus) {
 	}
 }
 
-// The short form of the real trace: two thousand rows, and a kill -9 in the middle.
+// The short form of the real trace: a thousand rows, and a kill -9 in the middle.
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	path, err := filepath.Abs(sharedTrace)
@@ -104,7 +104,7 @@ func TestTrace(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("the trace is not beside this checkout, at ../shared/traces: it is not part of the project")
 	}
-	const limit = 2000
+	const limit = 1000
 	replayThrough(t, path, limit, "1", "16")
 }
 
