@@ -18,11 +18,11 @@ import (
 // the test lets it.
 func holding(t *testing.T) (*harness.Bus, <-chan *nats.Msg) {
 	t.Helper()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	b.Create(t, "r")
 	asked := make(chan *nats.Msg, 10)
 	all := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave}
-	b.Register(t, room.Manifest{ID: "slow", Implements: all, TimeoutMs: new(10_000)})
+	b.Register(t, room.Manifest{ID: "slow", Implements: all, TimeoutMs: new(room.MaxTimeoutMs)})
 	for _, i := range all {
 		b.Answer(t, i, "slow", func(msg *nats.Msg) { asked <- msg })
 	}
@@ -93,7 +93,7 @@ func TestUserOrder_LeaveBehindARefusedJoinChangesNothing(t *testing.T) {
 // in which they were sent.
 func TestUserOrder_CommandsSentWithoutWaitingKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	b.Create(t, "r")
 	inbox := b.NC.NewInbox()
 	replies := make(chan *nats.Msg, 1000)

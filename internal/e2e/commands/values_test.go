@@ -175,9 +175,9 @@ func TestDenial_IsNotLostForItsText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := harness.New(t, roomsvc.Config{})
+			b := scene.Patient(t, roomsvc.Config{})
 			b.Create(t, "r")
-			b.Work(t, room.Manifest{ID: "guard"}, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
+			b.Work(t, room.Manifest{ID: "guard", TimeoutMs: new(room.MaxTimeoutMs)}, appworker.Handlers{PreRoomUserJoined: func(ctx context.Context, e room.UserJoin) error {
 				for range room.MaxWarnings + 1 {
 					appworker.Warn(ctx, c.warning)
 				}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roombus/roombus/internal/e2e/scene"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
@@ -18,13 +19,13 @@ import (
 // do not fit are cut and counted, in the event, in the result and in the output of explain.
 func TestVerdicts_CannotFailTheLargestCreation(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	said, err := json.Marshal(map[string]any{"verdict": "allow", "warnings": slicesOf(strings.Repeat("\u0001", room.MaxReasonBytes), room.MaxWarnings)})
 	require.NoError(t, err)
 	const apps = 20
 	for n := range apps {
 		id := "app-" + strconv.Itoa(n)
-		b.Register(t, room.Manifest{ID: id, Implements: []room.Interface{room.PreRoomCreatePrevent}})
+		b.Register(t, room.Manifest{ID: id, Implements: []room.Interface{room.PreRoomCreatePrevent}, TimeoutMs: new(room.MaxTimeoutMs)})
 		b.Answer(t, room.PreRoomCreatePrevent, id, harness.Says(string(said)))
 	}
 	request := harness.NewRoom("r")

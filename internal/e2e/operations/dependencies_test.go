@@ -162,7 +162,7 @@ func TestDependencies_ConsumerDeletedBeforeStart(t *testing.T) {
 	require.NoError(t, b.Service.Stop(t.Context()))
 	require.NoError(t, b.JS.DeleteConsumer(t.Context(), subjects.Events, "ledger"))
 	log := harness.NewOutput()
-	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{AckWait: time.Second, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{AckWait: harness.ReplyTime, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	log.Await(t, `level=ERROR msg="missing consumer of an app recreated: earlier unacknowledged events are never delivered" app=ledger begins=3 lost_from=1 lost_to=2`)
 	b.Create(t, "t")
 	requireFloor(t, b, "ledger", 2)

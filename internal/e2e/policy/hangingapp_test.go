@@ -98,7 +98,7 @@ func isHot(roomID string) bool { return roomID == "hot" }
 // An app that hangs for the commands of one room holds up no other room.
 func TestHangingApp_OtherRoomsContinue(t *testing.T) {
 	t.Parallel()
-	b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
+	b := scene.Patient(t, roomsvc.Config{})
 	b.Create(t, "hot")
 	asked := hangingFor(t, b, joinsAndLeaves(room.MaxTimeoutMs), isHot)
 	beside := newFiftyRooms(t, b, outcomeIs(room.Allowed))
@@ -187,7 +187,7 @@ func BenchmarkHangingApp(b *testing.B) {
 		measure(b, newFiftyRooms(b, bus, outcomeIs(room.Allowed)))
 	})
 	b.Run("beside", func(b *testing.B) {
-		bus := patient(harness.New(b, cfg))
+		bus := scene.Patient(b, cfg)
 		bus.Create(b, "hot")
 		asked := hangingFor(b, bus, joinsAndLeaves(room.MaxTimeoutMs), isHot)
 		hot := joiningHot(b, bus)

@@ -120,7 +120,7 @@ func TestPolicy_HangingAppsShareTheBudget(t *testing.T) {
 
 func TestPolicy_OtherRoomsDoNotWait(t *testing.T) {
 	t.Parallel()
-	b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
+	b := scene.Patient(t, roomsvc.Config{})
 	b.Create(t, "slow")
 	b.Create(t, "fast")
 	asked := make(chan *nats.Msg, 1)

@@ -123,13 +123,6 @@ func TestReplicas_KilledReplicaBlocksNoCommand(t *testing.T) {
 	assert.Positive(t, retried(t, b, "guard"))
 }
 
-// patient is a client that waits at least as long as an app's timeout.
-func patient(b *harness.Bus) *harness.Bus {
-	c := *b
-	c.Client = roomclient.New(b.NC, roomclient.Config{Timeout: 5 * time.Minute, AttemptTimeout: 5 * time.Minute})
-	return &c
-}
-
 // A worker of the SDK ignores a retry of a pre-event that it is already handling.
 func TestReplicas_RetryIsNotDecidedTwice(t *testing.T) {
 	t.Parallel()
@@ -198,7 +191,7 @@ func TestReplicas_UnavailableReplicaIsSkipped(t *testing.T) {
 	for name, essentials := range map[string][]room.Interface{"optional": nil, "essential": {room.PreRoomUserJoined}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := patient(harness.New(t, roomsvc.Config{Budget: 4 * time.Minute}))
+			b := scene.Patient(t, roomsvc.Config{})
 			b.Create(t, "r")
 			m := room.Manifest{ID: "app", Essentials: essentials, TimeoutMs: new(room.MaxTimeoutMs)}
 			declines := newCounter()

@@ -57,7 +57,7 @@ func TestShadow(t *testing.T) {
 // A shadow that hangs costs nothing, alone, with other apps, or in the middle of the chain.
 func TestShadow_HangingCostsNoTime(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	held := make(chan *nats.Msg, 10)
 	b.Register(t, room.Manifest{ID: "shade", Implements: room.EventCreate.Phases(), Shadow: true, TimeoutMs: new(60_000), Order: new(50)})
 	for _, i := range room.EventCreate.Phases() {
