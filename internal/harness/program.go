@@ -33,7 +33,7 @@ func Main(m *testing.M) {
 		panic(err)
 	}
 	built.dir, built.done = dir, make(map[string]bool)
-	debug.SetGCPercent(200) // under the race detector, servers and services collect garbage most of the time
+	debug.SetGCPercent(200)        // under the race detector, servers and services collect garbage most of the time
 	if os.Getenv("GORACE") == "" { // with the race detector, a program sleeps for a second before it exits
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}

@@ -3,7 +3,6 @@ package harness
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -24,7 +23,7 @@ func RequireAllServe(t testing.TB, nc *nats.Conn, n int) {
 	require.NoError(t, err)
 	require.NoError(t, nc.PublishRequest(subject, sub.Subject, nil))
 	for range n {
-		msg, err := sub.NextMsg(5 * time.Second)
+		msg, err := sub.NextMsg(ReplyTime)
 		require.NoError(t, err, "some instances do not report their stats")
 		var stats micro.Stats
 		require.NoError(t, json.Unmarshal(msg.Data, &stats))

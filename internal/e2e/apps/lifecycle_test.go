@@ -230,9 +230,12 @@ func TestAppList_SumsReplicas(t *testing.T) {
 		_, err = scene.Join(t, b, "mallory")
 		require.Error(t, err)
 	}
-	apps, err := b.Client.Apps(t.Context())
-	require.NoError(t, err)
-	require.Len(t, apps, 2)
+	var apps []room.App
+	require.Eventually(t, func() bool { // a busy replica or worker may be late for the sum
+		var err error
+		apps, err = b.Client.Apps(t.Context())
+		return err == nil && len(apps) == 2 && apps[0].State.Replicas == 2 && len(apps[0].State.Workers) == 2
+	}, harness.ReplyTime, harness.Tick)
 	g, a := apps[0].State, apps[1].State
 	assert.Equal(t, "guard", apps[0].ID)
 	assert.Equal(t, 2, g.Replicas)
