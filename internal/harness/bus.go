@@ -100,12 +100,12 @@ func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
 	if cfg.WorkerWait == 0 {
 		cfg.WorkerWait = -1
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), processTimeout)
 	defer cancel()
 	s, err := roomsvc.Start(ctx, nc, cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), processTimeout)
 		defer cancel()
 		_ = s.Stop(ctx) // a test may have closed its connection
 	})
@@ -291,7 +291,7 @@ func (b *Bus) Rejections(t testing.TB, n int) []room.Rejection {
 	require.Eventually(t, func() bool {
 		stored = b.Stored(t, subjects.Rejections)
 		return len(stored) >= n
-	}, 10*time.Second, 5*time.Millisecond, "rejections are written beside the command")
+	}, ReplyTime, Tick, "rejections are written beside the command")
 	var all []room.Rejection
 	for _, msg := range stored {
 		r, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -356,7 +357,7 @@ func TestRegistration_ConcurrentRemovals(t *testing.T) {
 		created := b.Create(t, fmt.Sprintf("r%d", n))
 		consumer, err := b.JS.Consumer(t.Context(), subjects.Events, "a")
 		require.NoError(t, err)
-		messages, err := consumer.Fetch(1000, jetstream.FetchMaxWait(harness.ReplyTime/10))
+		messages, err := consumer.Fetch(1000, jetstream.FetchMaxWait(time.Second))
 		require.NoError(t, err)
 		var last uint64
 		for msg := range messages.Messages() {

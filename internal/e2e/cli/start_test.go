@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,7 +80,7 @@ func (p *startPage) is(want string) {
 func (p *startPage) run(dir, url string) string {
 	p.t.Helper()
 	process := shell(p.t, dir, p.gobin, url, p.next())
-	require.Zero(p.t, process.Wait())
+	require.Zero(p.t, process.WaitFor(10*time.Minute), "it may have to build everything")
 	return process.Stdout.String()
 }
 

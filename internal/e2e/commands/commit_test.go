@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
@@ -85,13 +86,13 @@ func TestCreate_WithoutRoomIDSentAgainCreatesOneRoom(t *testing.T) {
 // No command is lost or takes effect twice, and the limit holds.
 func TestServices_ConcurrentCommandsOnOneRoom(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	for range 2 {
-		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{})
+		harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{Budget: time.Minute})
 	}
 	b.Create(t, "hot")
 	const limit = 40
-	b.Register(t, room.Manifest{ID: "limiter", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{room.PreRoomUserJoined}})
+	b.Register(t, room.Manifest{ID: "limiter", Implements: []room.Interface{room.PreRoomUserJoined}, Essentials: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(room.MaxTimeoutMs)})
 	b.Answer(t, room.PreRoomUserJoined, "limiter", func(msg *nats.Msg) {
 		var e room.UserJoin
 		_ = room.DecodeLenient(msg.Data, &e)

@@ -208,9 +208,9 @@ func TestUnavailable(t *testing.T) {
 // conflict.
 func TestConflict(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{MaxConflicts: 3})
+	b := scene.Patient(t, roomsvc.Config{MaxConflicts: 3})
 	b.Create(t, "r")
-	b.Register(t, room.Manifest{ID: "mover", Implements: []room.Interface{room.PreRoomUserJoined}})
+	b.Register(t, room.Manifest{ID: "mover", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(room.MaxTimeoutMs)})
 	asked := 0
 	b.Answer(t, room.PreRoomUserJoined, "mover", func(msg *nats.Msg) {
 		asked++

@@ -37,7 +37,7 @@ func TestClient_JoinRefusedWhileDisconnectedNeverTakesEffect(t *testing.T) {
 	t.Cleanup(nc.Close)
 	client := roomclient.New(nc, roomclient.Config{})
 	p.Close()
-	require.Eventually(t, nc.IsReconnecting, 10*time.Second, time.Millisecond)
+	require.Eventually(t, nc.IsReconnecting, harness.ReplyTime, time.Millisecond)
 
 	err = scene.JoinWithin(t, client, "alice", 300*time.Millisecond)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
@@ -58,7 +58,7 @@ func TestClient_WaitsForConnectionAndThenSends(t *testing.T) {
 	nc := harness.ConnectTo(t, p.URL())
 	client := roomclient.New(nc, roomclient.Config{})
 	p.Close()
-	require.Eventually(t, nc.IsReconnecting, 10*time.Second, time.Millisecond)
+	require.Eventually(t, nc.IsReconnecting, harness.ReplyTime, time.Millisecond)
 	joined := make(chan error, 1)
 	go func() { joined <- scene.JoinWithin(t, client, "alice", time.Minute) }()
 	p.Open()

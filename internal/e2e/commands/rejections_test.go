@@ -23,7 +23,7 @@ import (
 // bouncer adds an app that denies every join.
 func bouncer(t *testing.T, b *harness.Bus) {
 	t.Helper()
-	b.Register(t, room.Manifest{ID: "bouncer", Implements: scene.OnJoin})
+	b.Register(t, room.Manifest{ID: "bouncer", Implements: scene.OnJoin, TimeoutMs: new(room.MaxTimeoutMs)})
 	b.Answer(t, room.PreRoomUserJoined, "bouncer", harness.Says(`{"verdict":"deny","reason":"closed"}`))
 }
 

@@ -73,7 +73,7 @@ func TestStoredMembers_InviterAndDeleterAreTheStoredOnes(t *testing.T) {
 // join can leave, and a member is never cut for conditions and apps.
 func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	b.Create(t, "r")
 	largest := func(id string) room.User {
 		return room.User{ID: id, Name: strings.Repeat("<", 20_000), Roles: []string{"guest"}, Attributes: map[string]any{"x": strings.Repeat("x", 140_000)}}
@@ -86,7 +86,7 @@ func TestStoredMembers_LargestUsersCanLeaveAndNoneIsCut(t *testing.T) {
 	tooLarge := largest("mallory")
 	tooLarge.Attributes["y"] = strings.Repeat("y", 3_000)
 	leaving := []room.Interface{room.PreRoomUserLeave}
-	b.Register(t, room.Manifest{ID: "exit", Implements: leaving, When: map[room.Interface]string{room.PreRoomUserLeave: `"guest" in actor.roles && actor != user`}})
+	b.Register(t, room.Manifest{ID: "exit", Implements: leaving, TimeoutMs: new(room.MaxTimeoutMs), When: map[room.Interface]string{room.PreRoomUserLeave: `"guest" in actor.roles && actor != user`}})
 	b.Answer(t, room.PreRoomUserLeave, "exit", harness.Says(scene.Denies))
 	_, err := b.Client.Leave(t.Context(), room.LeaveRequest{RoomID: "r", User: bob, RemovedBy: &room.User{ID: "eve"}})
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUserNotAllowed})
@@ -134,7 +134,7 @@ func TestFormerMembers_InTheEventOfADeletion(t *testing.T) {
 // Members that do not fit in a message are left out. The room has their total number.
 func TestFormerMembers_AreBounded(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	for roomID, c := range map[string]struct{ members, attribute, atMost int }{
 		"many":  {room.MaxNewMembers, 0, room.MaxFormerMembers},
 		"large": {40, 20 << 10, 48},

@@ -30,7 +30,7 @@ func TestBacklog_AppIsStuckOnRoom(t *testing.T) {
 	require.NoError(t, err)
 	fetch := func() []jetstream.Msg {
 		var all []jetstream.Msg
-		batch, err := consumer.Fetch(10, jetstream.FetchMaxWait(harness.ReplyTime/10))
+		batch, err := consumer.Fetch(10, jetstream.FetchMaxWait(time.Second))
 		require.NoError(t, err)
 		for msg := range batch.Messages() {
 			all = append(all, msg)

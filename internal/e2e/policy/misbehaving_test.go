@@ -104,7 +104,7 @@ func misbehaviours() map[string]misbehaviour {
 // misbehave, and returns the result of the join. Meanwhile it runs commands of other rooms.
 func (c misbehaviour) begin(t *testing.T, essential bool) (*harness.Bus, room.Result, error) {
 	t.Helper()
-	b := harness.New(t, roomsvc.Config{})
+	b := scene.Patient(t, roomsvc.Config{})
 	b.Create(t, "hot")
 	m := room.Manifest{ID: "app", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(room.MaxTimeoutMs)}
 	if c.timeout != 0 {
