@@ -25,7 +25,7 @@ func TestEssential_PerInterface(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	b.Register(t, room.Manifest{
 		ID: "guard", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave, room.PreRoomCreatePrevent},
-		Essentials: scene.OnJoin, TimeoutMs: new(50),
+		Essentials: scene.OnJoin, TimeoutMs: new(1000),
 	})
 	r := b.Create(t, "r")
 	assert.Equal(t, room.Unavailable, r.Apps[0].Outcome)

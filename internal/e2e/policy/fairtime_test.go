@@ -185,11 +185,11 @@ func TestFairTime_DoesNotDependOnTheClient(t *testing.T) {
 // Every command that queues behind a slow but answering app asks the app, however late it is.
 func TestFairTime_SlowAppIsAskedForEveryQueuedCommand(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{Budget: 3 * time.Second})
+	b := harness.New(t, roomsvc.Config{Budget: 6 * time.Second})
 	b.Create(t, "r")
-	b.Register(t, room.Manifest{ID: "slow", Implements: scene.OnJoin, TimeoutMs: new(2000)})
+	b.Register(t, room.Manifest{ID: "slow", Implements: scene.OnJoin, TimeoutMs: new(4000)})
 	b.Answer(t, room.PreRoomUserJoined, "slow", func(msg *nats.Msg) {
-		time.AfterFunc(400*time.Millisecond, func() { scene.Allow(msg) })
+		time.AfterFunc(800*time.Millisecond, func() { scene.Allow(msg) })
 	})
 	var replies []<-chan *nats.Msg
 	for n := range 4 {
