@@ -20,9 +20,9 @@ build: ## build the binary ./roombus
 	go build -o roombus ./cmd/roombus
 
 # The race detector's second of sleep at the exit of each program is left out. Most tests wait for servers
-# and timeouts more than they compute: four at a time use two cores.
+# and timeouts more than they compute: six at a time in each of two packages use two cores.
 # Programs without debug information take half the time to link.
-GO_TEST := GORACE="atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/harness/race.supp" go test -race -ldflags=-w -parallel 4
+GO_TEST := GORACE="atexit_sleep_ms=0 suppressions=$(CURDIR)/internal/harness/race.supp" go test -race -ldflags=-w -parallel 6
 
 .PHONY: test
 test: ## run the tests under the race detector, but for test-faults

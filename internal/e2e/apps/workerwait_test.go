@@ -22,7 +22,7 @@ import (
 // guardOfJoins is an essential app.
 func guardOfJoins() room.Manifest {
 	joins := []room.Interface{room.PreRoomUserJoined}
-	return room.Manifest{ID: "guard", Version: "1.0.0", Implements: joins, Essentials: joins, TimeoutMs: new(100)}
+	return room.Manifest{ID: "guard", Version: "1.0.0", Implements: joins, Essentials: joins, TimeoutMs: new(500)}
 }
 
 // After a restart of all parts the service is up before the workers. It refuses no client because

@@ -414,7 +414,7 @@ func TestBreaker_NewWorkerThatDoesNotRegisterHalfOpensIt(t *testing.T) {
 	log := harness.NewOutput()
 	b := harness.New(t, roomsvc.Config{BreakerPause: time.Hour, BreakerFailures: 2, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	turn := travellers(t, b)
-	b.Register(t, room.Manifest{ID: "app", Implements: scene.OnJoin, Essentials: scene.OnJoin, TimeoutMs: new(150)})
+	b.Register(t, room.Manifest{ID: "app", Implements: scene.OnJoin, Essentials: scene.OnJoin, TimeoutMs: new(500)})
 	reason := func() string {
 		_, err := b.Client.Join(t.Context(), turn())
 		if err == nil {
