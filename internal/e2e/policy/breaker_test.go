@@ -61,7 +61,7 @@ func TestBreaker(t *testing.T) {
 		t.Run(map[bool]string{false: "optional", true: "essential"}[essential], func(t *testing.T) {
 			t.Parallel()
 			log := harness.NewOutput()
-			b := harness.New(t, roomsvc.Config{BreakerPause: 2 * time.Second, Logger: slog.New(slog.NewTextHandler(log, nil))})
+			b := harness.New(t, roomsvc.Config{BreakerPause: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(log, nil))})
 			turn := travellers(t, b)
 			m := room.Manifest{ID: "fragile", Implements: scene.OnJoin}
 			if essential {
