@@ -345,6 +345,29 @@ func TestRequester_PersistRetriesWithoutResponders(t *testing.T) {
 	assert.GreaterOrEqual(t, r.Took, between)
 }
 
+// A worker that comes when most of the time has passed, and does not reply, is not blamed with a timeout.
+func TestRequester_PersistWithLateWorkerEndsWithoutResponders(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	a := newRequester(t, nc)
+	for came := false; !came; { // on a busy machine the request may end before the worker comes
+		late := 0
+		q := newRequest("q", "", 400*time.Millisecond)
+		q.Persist = true
+		q.Message = func(left time.Duration) *nats.Msg {
+			if left < q.Timeout/2 {
+				late++
+			}
+			if late == 2 {
+				listen(t, nc, "q", silent)
+				came = true
+			}
+			return &nats.Msg{}
+		}
+		require.ErrorIs(t, replies(t.Context(), a, q)[0].Err, bus.ErrNoResponders)
+	}
+}
+
 // untilAnswered repeats the request until it ends without an attempt in flight. On a busy machine an
 // attempt may be in flight at the timeout.
 func untilAnswered(t *testing.T, a *bus.Requester, q bus.Request) (r bus.Reply) {

@@ -22,8 +22,9 @@ type Request struct {
 	// first of their replies without that code counts. Without responders on Retry the request goes to
 	// Subject again. Empty: no retry.
 	Retry string
-	// Persist makes the request repeat with backoff while Subject has no responders. Otherwise no
-	// responders ends the request at once.
+	// Persist makes the request repeat with backoff while Subject has no responders. If this is so for
+	// more than half of the timeout, the request ends without responders: a worker that came later
+	// had too little time. Otherwise no responders ends the request at once.
 	Persist bool
 	// Late is called with a reply that arrives after the timeout. Only the most recent attempts, about
 	// 16,000, are kept for this. Late must not block.
@@ -43,9 +44,6 @@ type Reply struct {
 const (
 	firstPersist = 5 * time.Millisecond
 	maxPersist   = 100 * time.Millisecond
-	// lastPersist is the least time left for another attempt. Without a reply to it the request would end as
-	// timed out, although there are no responders.
-	lastPersist = 25 * time.Millisecond
 )
 
 // Requests is a set of requests in flight. It is not safe for concurrent use.
@@ -77,7 +75,8 @@ type openRequest struct {
 	tokens  []string // attempts in flight
 	retry   string   // token of the attempt on Retry, as long as a reply to it is possible
 	retried bool
-	refusal *nats.Msg // the last reply with error code 503
+	absent  time.Duration // time from the start until the last attempt that no worker took
+	refusal *nats.Msg     // the last reply with error code 503
 }
 
 type endedRequest struct {
@@ -188,7 +187,7 @@ func (g *Requests) runDue(now time.Time) {
 		case q == nil:
 		case !now.Before(q.ends):
 			r := Reply{Err: ErrTimeout, Took: now.Sub(g.start)}
-			if len(q.tokens) == 0 {
+			if len(q.tokens) == 0 || q.absent > q.Timeout/2 {
 				r.Msg, r.Err = q.unanswered()
 			}
 			g.end(n, r)
@@ -263,10 +262,8 @@ func (g *Requests) receive(r received) {
 	switch {
 	case len(q.tokens) > 0: // another attempt is in flight
 	case q.Persist:
+		q.absent = r.at.Sub(g.start)
 		q.next, g.timerStale = r.at.Add(q.wait()), true
-		if q.ends.Sub(q.next) < lastPersist {
-			q.next = time.Time{}
-		}
 	case q.retry != "": // another worker may reply to the retry
 	default:
 		msg, err := q.unanswered()

@@ -49,6 +49,23 @@ func New(t testing.TB, cfg roomsvc.Config) *Bus {
 	return b
 }
 
+// BusOn is a bus without its own service.
+func BusOn(t testing.TB, server *embedded.Server) *Bus {
+	t.Helper()
+	b := BusAt(t, server.URL())
+	b.Server = server
+	return b
+}
+
+// BusAt is a bus that another process serves.
+func BusAt(t testing.TB, url string) *Bus {
+	t.Helper()
+	nc := ConnectTo(t, url)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return &Bus{NC: nc, JS: js, Client: roomclient.New(nc, roomclient.Config{})}
+}
+
 // Connect connects to the server over TCP, as another process would.
 func Connect(t testing.TB, server *embedded.Server) *nats.Conn {
 	t.Helper()
@@ -83,16 +100,25 @@ func Serve(t testing.TB, nc *nats.Conn, cfg roomsvc.Config) *roomsvc.Service {
 	if cfg.WorkerWait == 0 {
 		cfg.WorkerWait = -1
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), processTimeout)
 	defer cancel()
 	s, err := roomsvc.Start(ctx, nc, cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), processTimeout)
 		defer cancel()
 		_ = s.Stop(ctx) // a test may have closed its connection
 	})
 	return s
+}
+
+// ServeLogged starts a service and returns its log.
+func (b *Bus) ServeLogged(t testing.TB, cfg roomsvc.Config) *Output {
+	t.Helper()
+	log := NewOutput()
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	b.Service = Serve(t, Connect(t, b.Server), cfg)
+	return log
 }
 
 // Work runs a worker of the app until the test ends or stop is called. stop returns the result of
@@ -187,6 +213,32 @@ func Says(reply string) nats.MsgHandler {
 	return func(msg *nats.Msg) { _ = msg.Respond([]byte(reply)) }
 }
 
+// Request sends a request with those headers, each a key and a value, and returns the reply.
+func (b *Bus) Request(t testing.TB, subject, body string, headers ...string) *nats.Msg {
+	t.Helper()
+	msg := nats.NewMsg(subject)
+	msg.Data = []byte(body)
+	for n := 0; n < len(headers); n += 2 {
+		msg.Header.Set(headers[n], headers[n+1])
+	}
+	reply, err := b.NC.RequestMsg(msg, ReplyTime)
+	require.NoError(t, err)
+	return reply
+}
+
+// Send sends a request whose answer is awaited later.
+func (b *Bus) Send(t testing.TB, subject, body string) <-chan *nats.Msg {
+	t.Helper()
+	inbox := b.NC.NewInbox()
+	reply := make(chan *nats.Msg, 1)
+	sub, err := b.NC.ChanSubscribe(inbox, reply)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	require.NoError(t, b.NC.PublishRequest(subject, inbox, []byte(body)))
+	require.NoError(t, b.NC.Flush())
+	return reply
+}
+
 // Create makes a channel with that id, created by user "owner".
 func (b *Bus) Create(t testing.TB, id string) room.Result {
 	t.Helper()
@@ -239,7 +291,7 @@ func (b *Bus) Rejections(t testing.TB, n int) []room.Rejection {
 	require.Eventually(t, func() bool {
 		stored = b.Stored(t, subjects.Rejections)
 		return len(stored) >= n
-	}, 10*time.Second, 5*time.Millisecond, "rejections are written beside the command")
+	}, ReplyTime, Tick, "rejections are written beside the command")
 	var all []room.Rejection
 	for _, msg := range stored {
 		r, err := subjects.DecodeRejection(msg.Subject, msg.Header, msg.Data)

@@ -16,6 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Patience is how long a client tries one command. A replicated group that lost its leader takes
+// four to nine seconds to notice, and then has to elect another.
+const Patience = 40 * time.Second
+
 // Cluster is a set of NATS nodes, each a separate process.
 type Cluster struct{ Nodes []*Node }
 
@@ -124,6 +128,14 @@ func (n *Node) Start(t testing.TB) {
 func (n *Node) Kill() {
 	n.process.Signal(syscall.SIGKILL)
 	n.process.Wait()
+}
+
+// ServeOn starts a room service as a process on the cluster, and waits until it serves.
+func ServeOn(t testing.TB, c *Cluster, args ...string) *Process {
+	t.Helper()
+	p := Start(t, Binary(t), append([]string{"serve", "--nats", c.URL(), "--replicas", "3"}, args...)...)
+	p.Stderr.Await(t, `msg=serving`)
+	return p
 }
 
 // FreeAddress returns a free address on 127.0.0.1, for a server that is started more than once.

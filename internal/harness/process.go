@@ -3,11 +3,10 @@ package harness
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -16,53 +15,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
 // processTimeout bounds every wait for a process.
-const processTimeout = 60 * time.Second
-
-// binDir is the folder of the binary. Main creates and removes it.
-var binDir string
-
-var build = sync.OnceValues(func() (string, error) {
-	if binDir == "" {
-		return "", errors.New("the package's TestMain must call harness.Main")
-	}
-	binary := filepath.Join(binDir, "roombus")
-	args := append([]string{"build", "-o", binary}, BuildFlags()...)
-	out, err := exec.Command("go", append(args, "github.com/roombus/roombus/cmd/roombus")...).CombinedOutput()
-	if err != nil {
-		return binary, errors.New(string(out))
-	}
-	return binary, nil
-})
-
-// Main runs the tests of a package that uses Binary, then removes the binary. It fails if the tests
-// leak a goroutine.
-func Main(m *testing.M) {
-	dir, err := os.MkdirTemp("", "roombus-test-")
-	if err != nil {
-		panic(err)
-	}
-	binDir = dir
-	if os.Getenv("GORACE") == "" { // with the race detector, a program sleeps for a second before it exits
-		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(status)
-	}))
-}
-
-// Binary returns the roombus program, built once for all tests, with the race detector if the tests
-// use it.
-func Binary(t testing.TB) string {
-	t.Helper()
-	binary, err := build()
-	require.NoError(t, err)
-	return binary
-}
+const processTimeout = 2 * time.Minute
 
 // Process is a running program. It is killed when the test ends.
 type Process struct {
@@ -127,6 +83,17 @@ func (p *Process) CPU() time.Duration {
 func (p *Process) Signal(s syscall.Signal) {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(s))
+}
+
+// Stop stops the process with SIGSTOP, and returns when it has stopped. A signal alone is not delivered at
+// once: the process may serve one more request. Without the proc file system, Stop does not wait.
+func (p *Process) Stop() {
+	p.t.Helper()
+	p.Signal(syscall.SIGSTOP)
+	require.Eventually(p.t, func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+		return err != nil || strings.Contains(string(stat), ") T ")
+	}, processTimeout, time.Millisecond, "%s does not stop", p.cmd)
 }
 
 // Wait waits for the end and returns the exit status, -1 if a signal ended it.
