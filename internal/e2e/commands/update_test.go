@@ -1,4 +1,4 @@
-package e2e_test
+package commands_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roombus/roombus/internal/e2e/scene"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
@@ -34,7 +35,7 @@ func TestUpdate_OnTheWire(t *testing.T) {
 		asked <- msg
 		_ = msg.Respond([]byte(`{"verdict":"allow","warnings":["renamed"]}`))
 	})
-	reply := request(t, b, "room.svc.update",
+	reply := b.Request(t, "room.svc.update",
 		`{"roomId":"r1","patch":{"displayName":"Lounge","customFields":{"topic":"sofas"}},"updatedBy":{"id":"owner"},"ifVersion":1}`)
 	var result room.Result
 	require.NoError(t, json.Unmarshal(reply.Data, &result))
@@ -72,7 +73,7 @@ func TestUpdate_OnTheWire(t *testing.T) {
 		"no patch":        {`{"roomId":"r1"}`, `patch is required`},
 		"another kind":    {`{"roomId":"r1","patch":{"type":"live_chat"}}`, `a channel cannot become a live_chat`},
 	} {
-		assert.Contains(t, string(request(t, b, "room.svc.update", c.body).Data), c.says, name)
+		assert.Contains(t, string(b.Request(t, "room.svc.update", c.body).Data), c.says, name)
 	}
 	var e *room.Error
 	_, err := b.Client.Update(t.Context(), room.UpdateRequest{RoomID: "r1", Patch: room.Patch{"displayName": "x"}, IfVersion: 7})
@@ -93,12 +94,12 @@ func TestUpdateMember_OnTheWire(t *testing.T) {
 	})
 	b.Answer(t, room.PreRoomUserUpdatePrevent, "roles", harness.Says(`{"verdict":"deny","reason":"only the owner makes admins"}`))
 	update := func(user string) *nats.Msg {
-		return request(t, b, "room.svc.updatemember", `{"roomId":"r1","user":`+user+`,"updatedBy":{"id":"owner"}}`)
+		return b.Request(t, "room.svc.updatemember", `{"roomId":"r1","user":`+user+`,"updatedBy":{"id":"owner"}}`)
 	}
-	refused(t, update(`{"id":"bob","roles":["admin"]}`), room.CodePrevented)
+	scene.Refused(t, update(`{"id":"bob","roles":["admin"]}`), room.CodePrevented)
 	assert.Contains(t, string(update(`{"id":"bob","roles":["moderator"],"attributes":{"level":null,"badge":7}}`).Data), `"changed":true`)
-	refused(t, update(`{"id":"zoe","name":"Zoe"}`), room.CodeMemberNotFound)
-	refused(t, update(`{"name":"Zoe"}`), room.CodeInvalidRequest)
+	scene.Refused(t, update(`{"id":"zoe","name":"Zoe"}`), room.CodeMemberNotFound)
+	scene.Refused(t, update(`{"name":"Zoe"}`), room.CodeInvalidRequest)
 	assert.Contains(t, string(update(`{"id":"bob","name":"Bob"}`).Data), `"changed":false`)
 
 	want := room.User{ID: "bob", Name: "Bob", Roles: []string{"moderator"}, Attributes: map[string]any{"badge": json.Number("7")}}
@@ -166,7 +167,7 @@ func TestUpdate_WorkerAndRestart(t *testing.T) {
 	assert.Equal(t, []string{"name"}, member.Changed)
 	assert.EqualValues(t, 3, member.Room.Version)
 
-	hash := endpointData(t, b).ProjectionHash
+	hash := b.EndpointData(t).ProjectionHash
 	require.NoError(t, b.Service.Stop(t.Context()))
 	for _, from := range []string{"snapshot", "stream"} {
 		if from == "stream" {
@@ -176,7 +177,7 @@ func TestUpdate_WorkerAndRestart(t *testing.T) {
 		r, err := b.Client.Get(t.Context(), "r1")
 		require.NoError(t, err)
 		assert.True(t, r.IsReadOnly, from)
-		assert.Equal(t, hash, endpointData(t, b).ProjectionHash, from)
+		assert.Equal(t, hash, b.EndpointData(t).ProjectionHash, from)
 		require.NoError(t, service.Stop(t.Context()))
 	}
 }
