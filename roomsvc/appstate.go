@@ -12,7 +12,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/roomsvc/hooks"
+	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -160,7 +160,7 @@ func (s *Service) postFigures(ctx context.Context, app string) (map[room.Interfa
 
 // stateOf sums the stats of an app over the replicas.
 func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
-	all, each := hooks.NewSum(), make(map[room.Interface]*hooks.Sum)
+	all, each := hookstats.NewSum(), make(map[room.Interface]*hookstats.Sum)
 	reports = slices.DeleteFunc(slices.Clone(reports), func(r replicaReport) bool { return r.Revision == nil })
 	for _, report := range reports {
 		for _, f := range report.Figures {
@@ -168,7 +168,7 @@ func stateOf(m room.Manifest, reports []replicaReport) room.AppState {
 				continue
 			}
 			if each[f.Interface] == nil {
-				each[f.Interface] = hooks.NewSum()
+				each[f.Interface] = hookstats.NewSum()
 			}
 			all.Add(f)
 			each[f.Interface].Add(f)

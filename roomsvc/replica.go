@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/roomsvc/hooks"
+	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 )
 
 // replicaRequest asks every replica of the service about its state of the registry.
@@ -24,8 +24,8 @@ func (r replicaRequest) Validate() error {
 
 // replicaReport is the answer of one replica.
 type replicaReport struct {
-	Revision *uint64        `json:"revision"` // of the bucket, read so far; nil: unknown
-	Figures  []hooks.Report `json:"figures,omitempty"`
+	Revision *uint64            `json:"revision"` // of the bucket, read so far; nil: unknown
+	Figures  []hookstats.Report `json:"figures,omitempty"`
 }
 
 // overdue is the longest usual delay of a change of the bucket.
