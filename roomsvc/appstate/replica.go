@@ -1,4 +1,4 @@
-package roomsvc
+package appstate
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 )
 
-// replicaRequest asks every replica of the service about its state of the registry.
-type replicaRequest struct {
+// ReplicaRequest asks every replica of the service about its state of the registry.
+type ReplicaRequest struct {
 	Revision uint64 `json:"revision,omitempty"` // of the bucket, which the replica should have read
 	Alive    string `json:"alive,omitempty"`    // the app that has just registered
 	App      string `json:"app,omitempty"`      // stats of this app only
@@ -18,12 +18,12 @@ type replicaRequest struct {
 }
 
 // Validate returns an error if the request cannot be served.
-func (r replicaRequest) Validate() error {
+func (r ReplicaRequest) Validate() error {
 	return errors.Join(room.AppRequest{ID: r.App}.Validate(), room.AppRequest{ID: r.Alive}.Validate())
 }
 
-// replicaReport is the answer of one replica.
-type replicaReport struct {
+// ReplicaReport is the answer of one replica.
+type ReplicaReport struct {
 	Revision *uint64            `json:"revision"` // of the bucket, read so far; nil: unknown
 	Figures  []hookstats.Report `json:"figures,omitempty"`
 }
@@ -31,19 +31,18 @@ type replicaReport struct {
 // overdue is the longest usual delay of a change of the bucket.
 const overdue = 75 * time.Millisecond
 
-// reportReplica answers with the state of this replica. If the replica has not read the requested
-// revision within overdue, its watch may have failed with its server. Then it reads the bucket
-// again.
-func (s *Service) reportReplica(ctx context.Context, r replicaRequest) (any, error) {
+// Report answers with the state of this replica. If the replica has not read the requested revision
+// within overdue, its watch may have failed with its server. Then it reads the bucket again.
+func (a *Apps) Report(ctx context.Context, r ReplicaRequest) (ReplicaReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, overdue)
 	defer cancel()
-	synced := s.registry.CatchUp(ctx, r.Revision)
+	synced := a.cfg.Registry.CatchUp(ctx, r.Revision)
 	if r.Alive != "" {
-		s.hooks.Revive(r.Alive)
+		a.cfg.Hooks.Revive(r.Alive)
 	}
-	report := replicaReport{Revision: &synced}
+	report := ReplicaReport{Revision: &synced}
 	if r.Figures {
-		report.Figures = s.hooks.Reports(r.App)
+		report.Figures = a.cfg.Hooks.Reports(r.App)
 	}
 	return report, nil
 }
