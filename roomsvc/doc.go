@@ -25,10 +25,9 @@
 //	                  reached their max deliveries; janitor.go connects it
 //	streamhealth.go   records whether JetStream answers and the stream can be read
 //	(registry)        registration of apps and decisions of operators; the consumers of apps
-//	replica.go        answers for this replica; replicas.go asks and awaits all replicas
 //	dependencies.go   checks the streams, their events and the consumers of apps
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
-//	appstate.go       the state of the apps
+//	(appstate)        the state of the apps, and the requests between replicas about apps
 //	rejections.go     record rejections, on a best-effort basis
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
 //	provision.go      ensure the streams of streams.go

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomsvc/appstate"
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
@@ -97,7 +98,7 @@ func (s *Service) open(ctx context.Context) error {
 		JetStream: s.js, Events: s.stream, Replays: s.replays, AckWait: s.cfg.AckWait, NoProvision: s.cfg.NoProvision,
 		MaxBytes:      func() int { return eventBounds(int(s.nc.MaxPayload())).MaxBytes },
 		IsUnavailable: s.health.isUnavailable, CheckLosses: s.checkLosses, EnsureBucket: s.ensureRegistry,
-		Replicas: s.replicas, Changed: s.hooks.Set, Logger: s.log,
+		Replicas: appstate.NewReplicas(s.nc, s.log), Changed: s.hooks.Set, Logger: s.log,
 	})
 	if err != nil {
 		return err

@@ -191,7 +191,6 @@ type Service struct {
 	depends    dependencies
 	readiness  readiness
 	registry   *registry.Registry
-	replicas   *replicas
 	hooks      *hooks.Hooks
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
@@ -231,7 +230,6 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   projection.NewSnapshots(js),
-		replicas:    &replicas{nc: nc, log: cfg.Logger},
 		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),

@@ -1,4 +1,4 @@
-package roomsvc
+package appstate
 
 import (
 	"context"
@@ -14,35 +14,19 @@ import (
 	"github.com/roombus/roombus/subjects"
 )
 
-// replicas are all replicas of the service, including this one.
-type replicas struct {
+// Replicas are all replicas of the service, including this one.
+type Replicas struct {
 	nc  *nats.Conn
 	log *slog.Logger
 }
 
-// ask returns the reports of the replicas that answer.
-func (r *replicas) ask(ctx context.Context, request replicaRequest) ([]replicaReport, error) {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return nil, err
-	}
-	replies, err := bus.Broadcast(ctx, r.nc, subjects.App(subjects.Replica), body)
-	if err != nil {
-		return nil, err
-	}
-	var all []replicaReport
-	for _, msg := range replies {
-		var report replicaReport
-		_ = room.DecodeLenient(msg.Data, &report) // an error reply leaves the report empty
-		all = append(all, report)
-	}
-	return all, nil
-}
+// NewReplicas returns the replicas on the connection.
+func NewReplicas(nc *nats.Conn, log *slog.Logger) *Replicas { return &Replicas{nc: nc, log: log} }
 
 // AnnounceAlive tells every replica that an app has registered: a worker registers when it starts.
 // An older replica ignores the field.
-func (r *replicas) AnnounceAlive(app string) {
-	body, err := json.Marshal(replicaRequest{Alive: app})
+func (r *Replicas) AnnounceAlive(app string) {
+	body, err := json.Marshal(ReplicaRequest{Alive: app})
 	if err == nil {
 		err = r.nc.Publish(subjects.App(subjects.Replica), body)
 	}
@@ -58,11 +42,11 @@ const awaitReplicasTimeout = time.Second
 // that then asks any replica finds its change in force. Await waits for a replica that lags only
 // until its timeout, and does not wait for a replica that does not answer. Such a replica is cut
 // off, and decides nothing before it has read the bucket again.
-func (r *replicas) Await(ctx context.Context, revision uint64) {
+func (r *Replicas) Await(ctx context.Context, revision uint64) {
 	ctx, cancel := context.WithTimeout(ctx, awaitReplicasTimeout)
 	defer cancel()
 	for behind := 1; behind > 0; {
-		reports, err := r.ask(ctx, replicaRequest{Revision: revision})
+		reports, err := askReplicas(ctx, r.nc, ReplicaRequest{Revision: revision})
 		if err != nil || ctx.Err() != nil {
 			r.log.Warn("app change not confirmed by all replicas", "revision", revision, "behind", behind, "error", errors.Join(err, ctx.Err()))
 			return
@@ -74,4 +58,23 @@ func (r *replicas) Await(ctx context.Context, revision uint64) {
 			}
 		}
 	}
+}
+
+// askReplicas returns the reports of the replicas that answer.
+func askReplicas(ctx context.Context, nc *nats.Conn, request ReplicaRequest) ([]ReplicaReport, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	replies, err := bus.Broadcast(ctx, nc, subjects.App(subjects.Replica), body)
+	if err != nil {
+		return nil, err
+	}
+	var all []ReplicaReport
+	for _, msg := range replies {
+		var report ReplicaReport
+		_ = room.DecodeLenient(msg.Data, &report) // an error reply leaves the report empty
+		all = append(all, report)
+	}
+	return all, nil
 }

@@ -1,4 +1,4 @@
-package roomsvc
+package appstate
 
 import (
 	"cmp"
@@ -25,8 +25,8 @@ type queue struct {
 }
 
 // queues returns the queue of each app, or of a single app.
-func (s *Service) queues(ctx context.Context, only string) (map[string]queue, error) {
-	infos, err := s.durables(ctx, only)
+func (a *Apps) queues(ctx context.Context, only string) (map[string]queue, error) {
+	infos, err := a.durables(ctx, only)
 	if err != nil {
 		return nil, err
 	}
@@ -35,11 +35,11 @@ func (s *Service) queues(ctx context.Context, only string) (map[string]queue, er
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(oldestAsked)
 	for _, info := range infos {
-		if _, isApp := s.registry.Get(info.Name); !isApp {
+		if _, isApp := a.cfg.Registry.Get(info.Name); !isApp {
 			continue
 		}
 		asking.Go(func() error {
-			w, err := s.waiting(ctx, info)
+			w, err := a.waiting(ctx, info)
 			mu.Lock()
 			defer mu.Unlock()
 			all[info.Name] = queue{Waiting: w, pulled: info.NumWaiting > 0}
@@ -50,9 +50,9 @@ func (s *Service) queues(ctx context.Context, only string) (map[string]queue, er
 }
 
 // durables lists the consumers of the stream, or the consumer of a single app.
-func (s *Service) durables(ctx context.Context, only string) ([]*jetstream.ConsumerInfo, error) {
+func (a *Apps) durables(ctx context.Context, only string) ([]*jetstream.ConsumerInfo, error) {
 	if only != "" {
-		consumer, err := s.stream.Consumer(ctx, subjects.Durable(only))
+		consumer, err := a.cfg.Events.Consumer(ctx, subjects.Durable(only))
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, nil
 		}
@@ -62,7 +62,7 @@ func (s *Service) durables(ctx context.Context, only string) ([]*jetstream.Consu
 		return []*jetstream.ConsumerInfo{consumer.CachedInfo()}, nil
 	}
 	var infos []*jetstream.ConsumerInfo
-	consumers := s.stream.ListConsumers(ctx)
+	consumers := a.cfg.Events.ListConsumers(ctx)
 	for info := range consumers.Info() {
 		infos = append(infos, info)
 	}
@@ -72,7 +72,7 @@ func (s *Service) durables(ctx context.Context, only string) ([]*jetstream.Consu
 	return infos, nil
 }
 
-func (s *Service) waiting(ctx context.Context, info *jetstream.ConsumerInfo) (room.Waiting, error) {
+func (a *Apps) waiting(ctx context.Context, info *jetstream.ConsumerInfo) (room.Waiting, error) {
 	w := room.Waiting{
 		Backlog:       new(info.NumPending + uint64(info.NumAckPending)),
 		AckPending:    info.NumAckPending,
@@ -82,21 +82,21 @@ func (s *Service) waiting(ctx context.Context, info *jetstream.ConsumerInfo) (ro
 		return w, nil
 	}
 	var err error
-	w.Oldest, err = s.oldest(ctx, info)
+	w.Oldest, err = a.oldest(ctx, info)
 	w.Stuck = w.IsStuck(time.Now(), info.Config.AckWait)
 	return w, err
 }
 
 // oldest returns the first event behind the consumer's ack floor that its filters match, nil if it
 // has been acknowledged meanwhile.
-func (s *Service) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*room.WaitingEvent, error) {
+func (a *Apps) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*room.WaitingEvent, error) {
 	var oldest *room.WaitingEvent
 	filters := info.Config.FilterSubjects
 	if len(filters) == 0 { // a consumer with one filter has it in FilterSubject
 		filters = []string{info.Config.FilterSubject}
 	}
 	for _, filter := range filters {
-		msg, err := s.stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(cmp.Or(filter, subjects.AllEvents)))
+		msg, err := a.cfg.Events.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(cmp.Or(filter, subjects.AllEvents)))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}
@@ -112,8 +112,8 @@ func (s *Service) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*ro
 }
 
 // messagesByApp counts the messages of a stream that match the filter, by app.
-func (s *Service) messagesByApp(ctx context.Context, stream, filter string) (map[string]uint64, error) {
-	there, err := s.js.Stream(ctx, stream)
+func (a *Apps) messagesByApp(ctx context.Context, stream, filter string) (map[string]uint64, error) {
+	there, err := a.cfg.JetStream.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil // the rest of the state is still useful
 	}
