@@ -48,7 +48,7 @@ func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d r
 		}
 		if errors.Is(err, bus.ErrConflict) && o.fate == moved { // a conflict alone may be spurious
 			s.conflicts.Add(1)
-			s.peers.handovers.meet(e.Room, s.id, o.by)
+			s.peers.Met(e.Room, o.by)
 		}
 		return o
 	}

@@ -167,7 +167,7 @@ func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 	_, s := twoServices(t)
 	createRoom(t, s)
 	replies := make(chan *nats.Msg, 1)
-	_, err := s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
+	_, err := s.nc.Subscribe(subjects.Handover("0", room.EventUserJoin), func(msg *nats.Msg) {
 		assert.NoError(t, msg.RespondMsg(<-replies))
 	})
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 		"changed":   {&nats.Msg{Data: []byte(`{"changed":true,"event":{"seq":99}}`)}, ""},
 		"refused":   {refused, "99"},
 	} {
-		s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+		s.peers.Met("r", "0")
 		replies <- c.reply
 		reply, err := ask(t.Context(), s, "join", `{"roomId":"r","user":{"id":"alice"}}`, "")
 		assert.Equal(t, name == "refused", err != nil, name)
@@ -211,7 +211,7 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
-	second.peers.handovers.meet("r", second.id, first.id)
+	second.peers.Met("r", first.id)
 	body, err := json.Marshal(joinOf("alice"))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

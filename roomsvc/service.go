@@ -19,8 +19,11 @@ import (
 	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/hooks"
+	"github.com/roombus/roombus/roomsvc/lanes"
+	"github.com/roombus/roombus/roomsvc/peers"
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/roomsvc/registry"
+	"github.com/roombus/roombus/roomsvc/rejections"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -168,6 +171,10 @@ func (c Config) validate() error {
 // startTimeout bounds the start. Reading a long stream takes time.
 const startTimeout = 10 * time.Minute
 
+// rejectionWriters is the number of rejections that are written concurrently. With a single writer
+// each rejection would wait for JetStream's ack of the one before.
+const rejectionWriters = 16
+
 // Service is a running room service.
 type Service struct {
 	cfg    Config
@@ -195,9 +202,9 @@ type Service struct {
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
 	id         string // of this service among all replicas
-	lanes      *lanes
-	peers      peers
-	recorder   *recorder
+	lanes      *lanes.Lanes
+	peers      *peers.Peers
+	recorder   *rejections.Recorder
 
 	reconnected chan nats.Status // gets a status when a lost connection is back
 	ctx         context.Context
@@ -230,11 +237,11 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   projection.NewSnapshots(js),
-		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
-		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
+		lanes:       lanes.New(max(1, cfg.MaxInFlight/4)),
+		recorder:    rejections.New(rejections.Config{To: js, AckWait: cfg.AckWait, Writers: rejectionWriters, Logger: cfg.Logger}),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
-	s.peers = peers{self: s.id, nc: nc, ackWait: cfg.AckWait}
+	s.peers = peers.New(peers.Config{ID: s.id, Conn: nc, AckWait: cfg.AckWait})
 	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
@@ -259,7 +266,7 @@ func (s *Service) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.snapshots.Restore(ctx, s.projection)
-	s.running.Go(func() { s.recorder.run(s.ctx) })
+	s.running.Go(func() { s.recorder.Run(s.ctx) })
 	s.running.Go(func() { s.projection.Run(s.ctx) })
 	s.running.Go(func() { s.registry.Run(s.ctx) })
 	if err := s.registry.AwaitSync(ctx); err != nil {
@@ -314,7 +321,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := s.micro.Stop(ctx)
-	s.recorder.finish(ctx)
+	s.recorder.Finish(ctx)
 	if s.ctx.Err() == nil { // else the service was stopped before
 		s.snapshots.TakeLast(ctx, s.projection)
 	}
@@ -350,7 +357,7 @@ func (s *Service) openInboxes() (err error) {
 		Conn: s.nc, Requester: s.requester, Budget: s.cfg.Budget, MaxAbandoned: s.cfg.MaxInFlight,
 		BreakerFailures: s.cfg.BreakerFailures, BreakerPause: s.cfg.BreakerPause, Logger: s.log,
 	})
-	if err = s.peers.subscribe(); err != nil {
+	if err = s.peers.Subscribe(); err != nil {
 		return fmt.Errorf("listening to the other replicas: %w", err)
 	}
 	s.append = s.commits.Append

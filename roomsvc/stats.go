@@ -81,6 +81,6 @@ func (s *Service) endpointData(endpoint string) any {
 		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.registry.Remade(),
 		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.hooks.Late(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
-		RejectionsDropped: s.recorder.dropped.Load(),
+		RejectionsDropped: s.recorder.Dropped(),
 	}
 }

@@ -1,4 +1,4 @@
-package roomsvc
+package peers
 
 import (
 	"context"
@@ -61,10 +61,10 @@ func (u *undecided) receive(n decidingNotice) {
 
 // of returns the replica that is deciding an earlier command of the same user in the room, empty if
 // none is known.
-func (u *undecided) of(c rules.Command) string {
+func (u *undecided) of(roomID, user string) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	d, ok := u.by[userInRoom{c.Request.Target(), rules.UserID(c.Request)}]
+	d, ok := u.by[userInRoom{roomID, user}]
 	if !ok || time.Now().After(d.until) {
 		return ""
 	}
@@ -78,22 +78,23 @@ func (u *undecided) drop(replica string) {
 	maps.DeleteFunc(u.by, func(_ userInRoom, d decider) bool { return d.replica == replica })
 }
 
-// subscribe receives the notices of other replicas.
-func (p *peers) subscribe() error {
-	_, err := p.nc.Subscribe(subjects.Deciding, func(msg *nats.Msg) {
+// Subscribe receives the notices of other replicas while the connection is open.
+func (p *Peers) Subscribe() error {
+	_, err := p.cfg.Conn.Subscribe(subjects.Deciding, func(msg *nats.Msg) {
 		var n decidingNotice
-		if json.Unmarshal(msg.Data, &n) == nil && n.Replica != p.self {
+		if json.Unmarshal(msg.Data, &n) == nil && n.Replica != p.cfg.ID {
 			p.undecided.receive(n)
 		}
 	})
 	return err
 }
 
-// announceWhenSlow sends a notice to the other replicas if apps are asked about the command for
-// longer than announceAfter. The caller calls decided when the command is decided.
-func (p *peers) announceWhenSlow(ctx context.Context, c rules.Command, place *ticket) (decided func()) {
-	n := decidingNotice{Replica: p.self, Room: c.Request.Target(), User: rules.UserID(c.Request)}
-	if place == nil || n.User == "" {
+// AnnounceWhenSlow sends a notice to the other replicas if apps are asked about the command for
+// longer than announceAfter. isAsking reports whether they are, and is called concurrently. The
+// caller calls decided when the command is decided.
+func (p *Peers) AnnounceWhenSlow(ctx context.Context, c rules.Command, isAsking func() bool) (decided func()) {
+	n := decidingNotice{Replica: p.cfg.ID, Room: c.Request.Target(), User: rules.UserID(c.Request)}
+	if n.User == "" {
 		return func() {}
 	}
 	var mu sync.Mutex
@@ -105,7 +106,7 @@ func (p *peers) announceWhenSlow(ctx context.Context, c rules.Command, place *ti
 		defer mu.Unlock()
 		switch {
 		case ended:
-		case !place.isAsking():
+		case !isAsking():
 			timer.Reset(announceAfter)
 		default:
 			announced = true
@@ -128,8 +129,8 @@ func (p *peers) announceWhenSlow(ctx context.Context, c rules.Command, place *ti
 
 // publishDeciding publishes a notice on a best-effort basis: a replica that misses it answers from
 // its own state.
-func (p *peers) publishDeciding(n decidingNotice) {
+func (p *Peers) publishDeciding(n decidingNotice) {
 	if body, err := json.Marshal(n); err == nil {
-		_ = p.nc.Publish(subjects.Deciding, body)
+		_ = p.cfg.Conn.Publish(subjects.Deciding, body)
 	}
 }

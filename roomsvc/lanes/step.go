@@ -1,53 +1,51 @@
-package roomsvc
+package lanes
 
 import (
 	"fmt"
 	"strings"
 
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
-// step is what a command in progress waits for. A command behind it names the step in its error if
+// Step is what a command in progress waits for. A command behind it names the step in its error if
 // its time runs out.
-type step struct {
-	asked    *hooks.Round // the apps that are asked
-	storeErr error        // why JetStream has not stored the event so far; nil if there was no error
+type Step struct {
+	apps     func() []string // names the apps that are asked
+	storeErr error           // why JetStream has not stored the event so far; nil if there was no error
 }
 
-// committing is the step of a command while its event is published.
-var committing = &step{}
+var committing = &Step{}
+
+// Asking is the step of a command while the apps with these names are asked.
+func Asking(apps func() []string) *Step { return &Step{apps: apps} }
+
+// Committing is the step of a command while its event is published.
+func Committing() *Step { return committing }
+
+// StoreFailing is the step of a command whose event JetStream has not stored so far.
+func StoreFailing(err error) *Step { return &Step{storeErr: err} }
 
 // maxNamed bounds the apps that an error names.
 const maxNamed = 3
 
-func (s *step) String() string {
+func (s *Step) String() string {
 	switch {
 	case s.storeErr != nil:
 		return fmt.Sprintf("JetStream cannot store its event: %v", s.storeErr)
-	case s.asked == nil:
+	case s.apps == nil:
 		return "JetStream has not yet stored its event"
 	}
-	names := s.asked.Apps()
+	names := s.apps()
 	return "it waits for apps: " + strings.Join(names[:min(len(names), maxNamed)], ", ")
 }
 
-// at records the step of the command, nil for none.
-func (t *ticket) at(s *step) {
-	if t != nil {
-		t.step.Store(s)
-	}
-}
-
-// isAsking reports whether the command is waiting for apps.
-func (t *ticket) isAsking() bool {
-	s := t.step.Load()
-	return s != nil && s.asked != nil
-}
+// TooLate is the error of a command that has too little time left after the wait for its turn. Its
+// code is deadline_exceeded.
+func TooLate(roomID string) error { return tooLate(roomID, nil) }
 
 // tooLate is the error of a command whose time ran out while it waited for its turn. front is the
 // step of the command in front, nil if unknown.
-func tooLate(roomID string, front *step) *room.Error {
+func tooLate(roomID string, front *Step) *room.Error {
 	switch {
 	case front == nil:
 		return room.Errorf(room.CodeDeadlineExceeded, "the command's time ran out behind other commands of room %q; send it again with the same id", roomID)
