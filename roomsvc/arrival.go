@@ -40,7 +40,7 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 	if a.c, a.err = s.decode(e, msg); a.err != nil {
 		return a
 	}
-	if err := s.health.streamError(); err != nil {
+	if err := s.health.StreamError(); err != nil {
 		a.err = s.recorder.Rejected(a.c, err)
 		return a
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/health"
 	"github.com/roombus/roombus/roomsvc/lanes"
 )
 
@@ -152,7 +153,7 @@ func (a *attempts) cause(ctx context.Context) *room.Error {
 	case a.last.fate == tooLarge:
 		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last.err)
 	case a.last.fate == gone:
-		return streamGone()
+		return health.StreamGone()
 	case a.uncertainSeq != nil:
 		return unknown()
 	case a.unable != nil && a.unable.fate == behind:

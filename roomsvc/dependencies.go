@@ -9,14 +9,12 @@ import (
 	"sync/atomic"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/subjects"
 )
 
 // dependencies is the state of the streams that the service depends on, as of the last look.
 // Operators may change them, and servers may lose them.
 type dependencies struct {
 	misconfigured atomic.Uint64 // streams that differ
-	missing       atomic.Uint64 // events of live rooms
 
 	logged map[string][]string // the logged findings by log message; only checkDependencies uses it
 }
@@ -26,7 +24,7 @@ type dependencies struct {
 func (s *Service) checkDependencies(ctx context.Context) {
 	for {
 		s.checkStreams(ctx)
-		s.checkEvents(ctx)
+		s.health.CheckEvents(ctx)
 		s.registry.MendConsumers(ctx)
 		if !bus.Sleep(ctx, s.cfg.StreamCheck) {
 			return
@@ -75,19 +73,4 @@ func (s *Service) checkStreams(ctx context.Context) {
 	s.depends.misconfigured.Store(uint64(len(found)))
 	s.depends.finding(s, "streams are not as they must be", found,
 		"remedy", fmt.Sprintf("roombus streams --apply --replicas %d", s.cfg.Replicas))
-}
-
-// checkEvents checks whether the stream has all events of the live rooms.
-func (s *Service) checkEvents(ctx context.Context) {
-	missing, known := s.projection.MissingEvents(ctx)
-	if !known {
-		return
-	}
-	s.depends.missing.Store(missing)
-	var found []string
-	if missing > 0 {
-		found = []string{"events of live rooms were purged, deleted, or removed by a limit"}
-	}
-	s.depends.finding(s, "events of rooms missing from the stream", found, "stream", subjects.Events, "missing", missing,
-		"remedy", "restore the stream from a backup")
 }

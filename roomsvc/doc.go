@@ -23,7 +23,7 @@
 //	(projection)      read the stream into memory, and write snapshots of the rooms
 //	(janitor)         remove the histories of deleted rooms, and write dead letters of events that
 //	                  reached their max deliveries; janitor.go connects it
-//	streamhealth.go   records whether JetStream answers and the stream can be read
+//	(health)          whether the service can commit, and the log lines of outages
 //	(registry)        registration of apps and decisions of operators; the consumers of apps
 //	dependencies.go   checks the streams, their events and the consumers of apps
 //	(hooks)           which apps are asked, in which order and for how long; their breakers

@@ -76,7 +76,7 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 				result, err := do(ctx, msg)
 				if err != nil {
 					if errors.Is(err, jetstream.ErrStreamNotFound) {
-						err = errors.Join(s.health.streamError(), err)
+						err = errors.Join(s.health.StreamError(), err)
 					}
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply

@@ -10,7 +10,7 @@ import (
 func (s *Service) newJanitor() *janitor.Janitor {
 	return janitor.New(janitor.Config{
 		JetStream: s.js, Events: s.stream, Replays: s.replays, RetainDeleted: *s.cfg.RetainDeleted,
-		Rooms: s.projection, IsRegistered: s.isRegistered, IsUnavailable: s.health.isUnavailable,
+		Rooms: s.projection, IsRegistered: s.isRegistered, IsUnavailable: s.health.IsUnavailable,
 		Logger: s.log,
 	})
 }

@@ -97,7 +97,7 @@ func (s *Service) open(ctx context.Context) error {
 	s.registry, err = registry.Open(ctx, registry.Config{
 		JetStream: s.js, Events: s.stream, Replays: s.replays, AckWait: s.cfg.AckWait, NoProvision: s.cfg.NoProvision,
 		MaxBytes:      func() int { return eventBounds(int(s.nc.MaxPayload())).MaxBytes },
-		IsUnavailable: s.health.isUnavailable, CheckLosses: s.checkLosses, EnsureBucket: s.ensureRegistry,
+		IsUnavailable: s.health.IsUnavailable, CheckLosses: s.checkLosses, EnsureBucket: s.ensureRegistry,
 		Replicas: appstate.NewReplicas(s.nc, s.log), Changed: s.hooks.Set, Logger: s.log,
 	})
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/health"
 	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/roomsvc/lanes"
 	"github.com/roombus/roombus/roomsvc/peers"
@@ -191,12 +191,10 @@ type Service struct {
 	commits   *bus.Requester
 	errors    errorCounts
 	// conflicts counts the commits that lost to another service.
-	conflicts   atomic.Uint64
-	behindLines logs.Lines // about rooms with events missing from the stream
+	conflicts atomic.Uint64
 
-	health     *streamHealth
+	health     *health.Health
 	depends    dependencies
-	readiness  readiness
 	registry   *registry.Registry
 	hooks      *hooks.Hooks
 	projection *projection.Projection
@@ -242,7 +240,11 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
 	s.peers = peers.New(peers.Config{ID: s.id, Conn: nc, AckWait: cfg.AckWait})
-	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
+	s.health = health.New(health.Config{
+		Conn: nc, JetStream: js, AckWait: cfg.AckWait, OnReadiness: cfg.OnReadiness, Logger: cfg.Logger,
+		Rooms:     func() health.Rooms { return s.projection },
+		AwaitApps: func(ctx context.Context) error { return s.registry.AwaitSync(ctx) },
+	})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.end()
@@ -255,14 +257,14 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
-	s.reportReadiness()
+	s.health.Report()
 	if err := s.openInboxes(); err != nil {
 		return err
 	}
 	if err := s.provisionOrStandBy(ctx); err != nil {
 		return err
 	}
-	s.reportReadiness()
+	s.health.Report()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.snapshots.Restore(ctx, s.projection)
@@ -287,7 +289,7 @@ func (s *Service) start(ctx context.Context) error {
 			return err
 		}
 	}
-	s.readiness.started.Store(true)
+	s.health.Started()
 	var err error
 	s.micro, err = bus.NewService(s.out, bus.ServiceConfig{
 		Name:          subjects.Service,
@@ -308,7 +310,7 @@ func (s *Service) start(ctx context.Context) error {
 		return fmt.Errorf("starting to serve: %w", err)
 	}
 	s.running.Go(func() { s.snapshots.Run(s.ctx, s.projection) })
-	s.running.Go(func() { s.watchReadiness(s.ctx) })
+	s.running.Go(func() { s.health.Run(s.ctx) })
 	n := s.projection.Stats()
 	s.log.Info("serving", "rooms", n.Rooms, "apps", len(s.registry.List()), "last_seq", n.LastSeq, "quarantined", n.Quarantined)
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,14 +39,16 @@ func (s *Service) provisionOrStandBy(ctx context.Context) error {
 // standBy answers every request with the loss until it is restored, or returns an error when the
 // context ends.
 func (s *Service) standBy(ctx context.Context, lost *lostError) error {
-	current := &s.readiness.lost
-	defer current.Store(nil)
+	var current atomic.Pointer[lostError]
+	defer s.health.Lost(nil)
 	report := func(e *lostError) {
 		s.log.Error("unavailable until the lost stream is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
 		current.Store(e)
-		s.reportReadiness()
+		s.health.Lost(e)
+		s.health.Report()
 	}
 	current.Store(lost)
+	s.health.Lost(lost)
 	// Replicas ask each other about the apps. This replica knows none, and does not answer.
 	endpoints := slices.DeleteFunc(s.endpoints(), func(e bus.Endpoint) bool { return e.Always })
 	for n := range endpoints {
@@ -58,7 +61,7 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
 		Refuse:        func(string, error) *nats.Msg { return lostFailure(current.Load()) },
-		Data:          func(string) any { return s.isReady(time.Now()) },
+		Data:          func(string) any { return s.health.Readiness(time.Now()) },
 		Logger:        s.log,
 	}, endpoints...)
 	if err != nil {

@@ -44,7 +44,7 @@ type Observer interface {
 	// ReadStarted is called when reading has begun.
 	ReadStarted()
 	// ReadFailed is called when reading has failed. It is tried again. reading is false if it could
-	// not begin. The error wraps ErrReconnected if the connection was lost and is back.
+	// not begin. It is not called if reading starts over because a lost connection is back.
 	ReadFailed(reading bool, err error)
 }
 
