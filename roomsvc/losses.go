@@ -13,7 +13,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -175,7 +174,7 @@ func (s *Service) lostRegistry(ctx context.Context, events, bucket *jetstream.St
 			remedy: "back it up, remove it, and restore it with file storage",
 		}, nil
 	}
-	if record, ok := registry.RecordOf(events.Config); ok {
+	if record, ok := subjects.RegistryRecordOf(events.Config.Metadata); ok {
 		if len(record.Apps) == 0 || endOf(bucket) >= record.Revision {
 			return nil, nil
 		}
@@ -202,7 +201,7 @@ func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]s
 	if events.State.Consumers > 0 {
 		list := stream.ListConsumers(ctx)
 		for c := range list.Info() {
-			if c.Name == c.Config.Durable && c.Config.Description == registry.EventsDescription(c.Name) {
+			if c.Name == c.Config.Durable && c.Config.Description == subjects.DurableDescription(c.Name) {
 				apps[c.Name] = true
 			}
 		}

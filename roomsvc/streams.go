@@ -6,7 +6,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -48,7 +47,7 @@ func Streams(replicas int) []jetstream.StreamConfig {
 }
 
 // dedupeWindow is how long JetStream remembers the id of a message.
-const dedupeWindow = projection.DedupeFor
+const dedupeWindow = subjects.DedupeFor
 
 // maxConsumers bounds the consumers of a stream on which each app has one. The default of the
 // server is a thousand.
