@@ -52,7 +52,7 @@ func (s *Service) queues(ctx context.Context, only string) (map[string]queue, er
 // durables lists the consumers of the stream, or the consumer of a single app.
 func (s *Service) durables(ctx context.Context, only string) ([]*jetstream.ConsumerInfo, error) {
 	if only != "" {
-		consumer, err := s.stream.Consumer(ctx, subjects.Durable(only))
+		consumer, err := s.streams.Events().Consumer(ctx, subjects.Durable(only))
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, nil
 		}
@@ -62,7 +62,7 @@ func (s *Service) durables(ctx context.Context, only string) ([]*jetstream.Consu
 		return []*jetstream.ConsumerInfo{consumer.CachedInfo()}, nil
 	}
 	var infos []*jetstream.ConsumerInfo
-	consumers := s.stream.ListConsumers(ctx)
+	consumers := s.streams.Events().ListConsumers(ctx)
 	for info := range consumers.Info() {
 		infos = append(infos, info)
 	}
@@ -96,7 +96,7 @@ func (s *Service) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (*ro
 		filters = []string{info.Config.FilterSubject}
 	}
 	for _, filter := range filters {
-		msg, err := s.stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(cmp.Or(filter, subjects.AllEvents)))
+		msg, err := s.streams.Events().GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(cmp.Or(filter, subjects.AllEvents)))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}

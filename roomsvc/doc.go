@@ -26,12 +26,17 @@
 //	streamhealth.go   records whether JetStream answers and the stream can be read
 //	(registry)        registration of apps and decisions of operators; the consumers of apps
 //	replica.go        answers for this replica; replicas.go asks and awaits all replicas
-//	dependencies.go   checks the streams, their events and the consumers of apps
+//	dependencies.go   has the streams, their events and the consumers of apps checked
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
 //	appstate.go       the state of the apps
 //	rejections.go     record rejections, on a best-effort basis
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
-//	provision.go      ensure the streams of streams.go
+//
+// At the start:
+//
+//	(streams)         check the server, ensure the streams, and find those that are lost
+//	standby.go        answers requests while a stream is lost
+//	provision.go      opens the projection and the registry on the streams
 //
 // # Guarantees
 //

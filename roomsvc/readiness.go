@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -33,7 +34,7 @@ type Readiness struct {
 // facts determine the readiness of a service.
 type facts struct {
 	look
-	lost         *lostError // the service stands by
+	lost         *streams.LostError // the service stands by
 	starting     bool
 	disconnected bool
 	failure      *commitFailure // no commit has succeeded since
@@ -82,7 +83,7 @@ func (f facts) verdict(now time.Time) Readiness {
 
 // readiness collects the facts.
 type readiness struct {
-	lost    atomic.Pointer[lostError]
+	lost    atomic.Pointer[streams.LostError]
 	started atomic.Bool
 	found   atomic.Pointer[look]
 	failure atomic.Pointer[commitFailure]
@@ -165,7 +166,7 @@ func (s *Service) look(ctx context.Context) look {
 	}
 	asking, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
 	defer cancel()
-	info, err := s.stream.Info(asking)
+	info, err := s.streams.Events().Info(asking)
 	if err != nil {
 		return look{leader: err}
 	}

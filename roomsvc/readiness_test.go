@@ -18,6 +18,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -29,7 +30,7 @@ func TestReadiness_Verdict(t *testing.T) {
 		"":                               {failure: failed(failureFades)},
 		"the connection to NATS is down": {disconnected: true, look: look{leader: nats.ErrTimeout}},
 		"the service is starting":        {starting: true, disconnected: true},
-		"all is lost: restore it":        {starting: true, lost: &lostError{why: "all is lost", remedy: "restore it"}},
+		"all is lost: restore it":        {starting: true, lost: &streams.LostError{Why: "all is lost", Remedy: "restore it"}},
 		"the stream ROOM_EVENTS is gone": {look: look{leader: fmt.Errorf("looking: %w", jetstream.ErrStreamNotFound)}},
 		"the leader of stream ROOM_EVENTS does not answer: late":     {look: look{leader: errors.New("late"), full: true}},
 		"the JetStream account has no storage left":                  {look: look{full: true}, failure: failed(0)},

@@ -21,6 +21,7 @@ import (
 	"github.com/roombus/roombus/roomsvc/hooks"
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/roomsvc/registry"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -39,8 +40,9 @@ type Config struct {
 	OnReadiness func(Readiness)
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
-	// NoProvision says that an operator creates the streams and buckets, as Streams describes them.
-	// Then the service checks them and creates none. It still creates the consumers of apps.
+	// NoProvision says that an operator creates the streams and buckets, as streams.Configs
+	// returns them. Then the service checks them and creates none. It still creates the
+	// consumers of apps.
 	NoProvision bool
 	// NewRegistry lets the service start although the registry of apps is missing, empty, or older
 	// than recorded. Apps are not asked until they register again. Without it the service answers
@@ -170,14 +172,11 @@ const startTimeout = 10 * time.Minute
 
 // Service is a running room service.
 type Service struct {
-	cfg    Config
-	log    *slog.Logger
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	append appender
-	// replays is the stream of dead letters to deliver again.
-	replays   jetstream.Stream
+	cfg       Config
+	log       *slog.Logger
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	append    appender
 	micro     *bus.Service
 	out       *bus.Batcher
 	requester *bus.Requester
@@ -195,6 +194,7 @@ type Service struct {
 	hooks      *hooks.Hooks
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
+	streams    *streams.Streams
 	id         string // of this service among all replicas
 	lanes      *lanes
 	peers      peers
@@ -236,6 +236,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
+	s.streams = s.newStreams()
 	s.peers = peers{self: s.id, nc: nc, ackWait: cfg.AckWait}
 	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -154,7 +154,7 @@ func TestBench_ExternalNATS(t *testing.T) {
 	require.Zero(t, p.Wait())
 	js, err := jetstream.New(harness.Connect(t, server))
 	require.NoError(t, err)
-	assert.Zero(t, streams(t, js))
+	assert.Zero(t, streamCount(t, js))
 }
 
 // When the NATS server goes away, the benchmark ends at once and reports it.

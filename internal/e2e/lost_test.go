@@ -131,7 +131,7 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 			t.Parallel()
 			b := policed(t)
 			row.lose(t, b)
-			before := streams(t, b.JS)
+			before := streamCount(t, b.JS)
 			p := serveOnServer(t, b, row.args...)
 			p.Stderr.Await(t, `level=ERROR msg="unavailable until the lost stream is restored"`)
 			e := refused(t, request(t, b, "room.svc.join", `{"roomId":"r","user":{"id":"alice"}}`), room.CodeUnavailable)
@@ -142,7 +142,7 @@ func TestLostStream_ServiceThatStartsIsUnavailable(t *testing.T) {
 			is := figuresOf(t, b.NC).Readiness
 			assert.False(t, is.Ready)
 			assert.Regexp(t, row.says, is.NotReady)
-			assert.Equal(t, before, streams(t, b.JS), "nothing is created, so that a backup can be restored")
+			assert.Equal(t, before, streamCount(t, b.JS), "nothing is created, so that a backup can be restored")
 			assert.NotContains(t, p.Stderr.String(), "msg=serving")
 			p.Signal(syscall.SIGTERM)
 			assert.Equal(t, 130, p.Wait())

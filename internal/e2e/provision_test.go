@@ -14,6 +14,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -25,7 +26,7 @@ func TestProvision_StreamsFromCLI(t *testing.T) {
 	b := busOn(t, harness.NewServer(t))
 	c := cli{t, b.Server.URL()}
 	nats := harness.Tool(t, harness.NATSCLI)
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		file := filepath.Join(t.TempDir(), "config.json")
 		require.NoError(t, os.WriteFile(file, []byte(c.ok("streams", cfg.Name)), 0o600))
 		status, _, stderr := harness.RunProgram(t, nats, "--server", c.url, "stream", "add", "--config", file)
@@ -65,10 +66,10 @@ func TestProvision_NoProvisionCreatesNothing(t *testing.T) {
 		assert.Contains(t, said, part)
 	}
 	assert.NotContains(t, said, "ROOM_REJECTIONS", "it may be absent")
-	assert.Zero(t, streams(t, b.JS))
+	assert.Zero(t, streamCount(t, b.JS))
 }
 
-func streams(t *testing.T, js jetstream.JetStream) int {
+func streamCount(t *testing.T, js jetstream.JetStream) int {
 	t.Helper()
 	names := js.StreamNames(t.Context())
 	n := 0
@@ -82,7 +83,7 @@ func streams(t *testing.T, js jetstream.JetStream) int {
 func TestProvision_NoProvisionRefusesDifferingStream(t *testing.T) {
 	t.Parallel()
 	b := busOn(t, harness.NewServer(t))
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		if cfg.Name == subjects.Events {
 			cfg.DenyDelete = false
 		}
@@ -101,7 +102,7 @@ func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 	b := busOn(t, harness.NewServer(t))
 	c := cli{t, b.Server.URL()}
 	made := 0
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		if cfg.Name == subjects.Rejections {
 			continue
 		}
@@ -113,15 +114,15 @@ func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 	p.Stderr.Await(t, `level=WARN msg="optional stream missing.*stream=ROOM_REJECTIONS lost=rejections error="stream ROOM_REJECTIONS does not exist"`)
 	p.Stderr.Await(t, `msg=serving`)
 	b.Create(t, "r")
-	assert.Equal(t, made, streams(t, b.JS))
+	assert.Equal(t, made, streamCount(t, b.JS))
 }
 
 func TestCLIStreams(t *testing.T) {
 	t.Parallel()
 	c := cli{t: t}
 	all := jsonLines[jetstream.StreamConfig](t, c.ok("streams", "--replicas", "3"))
-	require.Len(t, all, len(roomsvc.Streams(3)))
-	assert.Equal(t, roomsvc.Streams(3), all)
+	require.Len(t, all, len(streams.Configs(3)))
+	assert.Equal(t, streams.Configs(3), all)
 	assert.Equal(t, 3, all[0].Replicas)
 	var one jetstream.StreamConfig
 	require.NoError(t, json.Unmarshal([]byte(c.ok("streams", subjects.AppsStream)), &one))
