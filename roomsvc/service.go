@@ -172,11 +172,12 @@ const startTimeout = 10 * time.Minute
 
 // Service is a running room service.
 type Service struct {
-	cfg       Config
-	log       *slog.Logger
-	nc        *nats.Conn
-	js        jetstream.JetStream
-	append    appender
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	append appender
+
 	micro     *bus.Service
 	out       *bus.Batcher
 	requester *bus.Requester
