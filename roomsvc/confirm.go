@@ -47,6 +47,6 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 // isRemoved reports whether the retention has removed a room: the leader has no event of it, and is
 // not behind its deletion.
 func (s *Service) isRemoved(ctx context.Context, roomID string, deleted uint64) bool {
-	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsOf(roomID)))
+	info, err := s.streams.Events().Info(ctx, jetstream.WithSubjectFilter(subjects.PostsOf(roomID)))
 	return err == nil && info.State.LastSeq >= deleted && len(info.State.Subjects) == 0
 }

@@ -25,12 +25,17 @@
 //	                  reached their max deliveries; janitor.go connects it
 //	(health)          whether the service can commit, and the log lines of outages
 //	(registry)        registration of apps and decisions of operators; the consumers of apps
-//	dependencies.go   checks the streams, their events and the consumers of apps
+//	dependencies.go   has the streams, their events and the consumers of apps checked
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
 //	(appstate)        the state of the apps, and the requests between replicas about apps
 //	(rejections)      record rejections, on a best-effort basis
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
-//	provision.go      ensure the streams of streams.go
+//
+// At the start:
+//
+//	(streams)         check the server, ensure the streams, and find those that are lost
+//	standby.go        answers requests while a stream is lost
+//	provision.go      opens the projection and the registry on the streams
 //
 // # Guarantees
 //

@@ -25,7 +25,7 @@ type serve func(ctx context.Context, msg *nats.Msg) (any, error)
 // endpoints lists all endpoints of the service.
 func (s *Service) endpoints() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
-	apps := appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.stream, Registry: s.registry, Hooks: s.hooks})
+	apps := appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.streams.Events(), Registry: s.registry, Hooks: s.hooks})
 	all := []bus.Endpoint{
 		s.ordered("create", svc(subjects.Create), s.command(room.EventCreate, true)),
 		s.ordered("delete", svc(subjects.Delete), s.command(room.EventDelete, true)),

@@ -23,18 +23,18 @@ import (
 func holdBack(t *testing.T, s *Service) (release func()) {
 	t.Helper()
 	var names []string
-	for c := range s.stream.ListConsumers(t.Context()).Info() {
+	for c := range s.streams.Events().ListConsumers(t.Context()).Info() {
 		names = append(names, c.Name)
 	}
 	require.NotEmpty(t, names)
 	for _, name := range names {
-		p, err := s.stream.PauseConsumer(t.Context(), name, time.Now().Add(time.Hour))
+		p, err := s.streams.Events().PauseConsumer(t.Context(), name, time.Now().Add(time.Hour))
 		require.NoError(t, err)
 		require.True(t, p.Paused)
 	}
 	release = sync.OnceFunc(func() {
 		for _, name := range names {
-			_, err := s.stream.ResumeConsumer(context.Background(), name)
+			_, err := s.streams.Events().ResumeConsumer(context.Background(), name)
 			assert.NoError(t, err)
 		}
 	})
@@ -218,7 +218,7 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	defer cancel()
 	_, err = second.do(ctx, room.EventUserJoin, &nats.Msg{Header: chain(2), Data: body})
 	require.NoError(t, err)
-	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
+	msg, err := second.streams.Events().GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
 	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 	assert.Equal(t, "c0,c1", msg.Header.Get("Room-Caused-By"))

@@ -61,7 +61,7 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 	if r.Event == nil {
 		return r, "", nil
 	}
-	msg, err := s.stream.GetMsg(ctx, r.Event.Seq)
+	msg, err := s.streams.Events().GetMsg(ctx, r.Event.Seq)
 	require.NoError(t, err)
 	require.Equal(t, id, msg.Header.Get(subjects.ID))
 	return r, subjects.Committer(msg.Header), nil
@@ -220,7 +220,7 @@ func TestHandover_CommandInProgress(t *testing.T) {
 	second.peers.Met("r", first.id)
 	busy.Leave()
 	require.NoError(t, <-done)
-	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
+	msg, err := second.streams.Events().GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
 	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 }

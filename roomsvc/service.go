@@ -24,6 +24,7 @@ import (
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/roomsvc/rejections"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -42,8 +43,9 @@ type Config struct {
 	OnReadiness func(Readiness)
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
-	// NoProvision says that an operator creates the streams and buckets, as Streams describes them.
-	// Then the service checks them and creates none. It still creates the consumers of apps.
+	// NoProvision says that an operator creates the streams and buckets, as streams.Configs
+	// returns them. Then the service checks them and creates none. It still creates the
+	// consumers of apps.
 	NoProvision bool
 	// NewRegistry lets the service start although the registry of apps is missing, empty, or older
 	// than recorded. Apps are not asked until they register again. Without it the service answers
@@ -181,10 +183,8 @@ type Service struct {
 	log    *slog.Logger
 	nc     *nats.Conn
 	js     jetstream.JetStream
-	stream jetstream.Stream
 	append appender
-	// replays is the stream of dead letters to deliver again.
-	replays   jetstream.Stream
+
 	micro     *bus.Service
 	out       *bus.Batcher
 	requester *bus.Requester
@@ -194,11 +194,11 @@ type Service struct {
 	conflicts atomic.Uint64
 
 	health     *health.Health
-	depends    dependencies
 	registry   *registry.Registry
 	hooks      *hooks.Hooks
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
+	streams    *streams.Streams
 	id         string // of this service among all replicas
 	lanes      *lanes.Lanes
 	peers      *peers.Peers
@@ -239,6 +239,7 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		recorder:    rejections.New(rejections.Config{To: js, AckWait: cfg.AckWait, Writers: rejectionWriters, Logger: cfg.Logger}),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
+	s.streams = s.newStreams()
 	s.peers = peers.New(peers.Config{ID: s.id, Conn: nc, AckWait: cfg.AckWait})
 	s.health = health.New(health.Config{
 		Conn: nc, JetStream: js, AckWait: cfg.AckWait, OnReadiness: cfg.OnReadiness, Logger: cfg.Logger,

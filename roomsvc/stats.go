@@ -82,7 +82,7 @@ func (s *Service) endpointData(endpoint string) any {
 	return EndpointData{
 		Errors: s.errors.of(endpoint).snapshot(), Readiness: s.health.Readiness(time.Now()),
 		Rooms: n.Rooms, Deleted: n.Deleted, LastSeq: n.LastSeq, ProjectionHash: n.Hash, Quarantined: n.Quarantined, Lost: n.Lost,
-		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.health.EventsMissing(), ConsumersRemade: s.registry.Remade(),
+		Misconfigured: s.streams.Misconfigured(), EventsMissing: s.health.EventsMissing(), ConsumersRemade: s.registry.Remade(),
 		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.hooks.Late(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.Dropped(),

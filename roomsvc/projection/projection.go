@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/subjects"
 )
 
 // Config configures a projection. Every field but Reconnected is required.
@@ -81,7 +82,7 @@ func (p *Projection) Run(ctx context.Context) {
 	var reading sync.WaitGroup
 	reading.Go(func() { (&follower{p}).run(ctx) })
 	defer reading.Wait()
-	tick := time.NewTicker(DedupeFor)
+	tick := time.NewTicker(subjects.DedupeFor)
 	defer tick.Stop()
 	for {
 		select {

@@ -1,4 +1,4 @@
-package roomsvc
+package streams
 
 import (
 	"time"
@@ -6,7 +6,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -21,7 +20,7 @@ type requirement struct {
 //
 // A stream that a guarantee rests on must be on disk and have its copies. Its limits belong to its
 // operator, except for the limits of the stream of events.
-func requirements(replicas int) []requirement {
+func requirements(copies int) []requirement {
 	all := []requirement{
 		{config: eventsConfig(), demand: bus.Exact},
 		{config: bucketConfig(subjects.AppsBucket, "the manifests of the registered apps, by id", 5), demand: bus.Durable},
@@ -32,23 +31,20 @@ func requirements(replicas int) []requirement {
 		{config: snapshotsConfig(), lost: "snapshots"},
 	}
 	for n := range all {
-		all[n].config.Replicas = replicas
+		all[n].config.Replicas = copies
 	}
 	return all
 }
 
-// Streams returns the configurations of the streams that a service needs, including the streams of
-// buckets, with so many copies of each.
-func Streams(replicas int) []jetstream.StreamConfig {
+// Configs returns the required configurations of the streams of a service, including the streams of
+// buckets, with so many copies of each. The stream of events is the first.
+func Configs(copies int) []jetstream.StreamConfig {
 	var all []jetstream.StreamConfig
-	for _, n := range requirements(replicas) {
+	for _, n := range requirements(copies) {
 		all = append(all, n.config)
 	}
 	return all
 }
-
-// dedupeWindow is how long JetStream remembers the id of a message.
-const dedupeWindow = projection.DedupeFor
 
 // maxConsumers bounds the consumers of a stream on which each app has one. The default of the
 // server is a thousand.
@@ -125,6 +121,6 @@ func unlimited(name, description string, of ...string) jetstream.StreamConfig {
 		MaxMsgsPerSubject: -1,
 		MaxConsumers:      -1,
 		MaxMsgSize:        -1,
-		Duplicates:        dedupeWindow,
+		Duplicates:        subjects.DedupeFor,
 	}
 }

@@ -1,21 +1,17 @@
-package roomsvc
+package streams
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/subjects"
 )
 
-// StreamCheck compares a stream with its required configuration.
-type StreamCheck struct {
+// Comparison says how a stream differs from its required configuration.
+type Comparison struct {
 	Stream  string `json:"stream"`
 	Copies  int    `json:"copies"` // required number
 	Missing bool   `json:"missing,omitempty"`
@@ -25,60 +21,46 @@ type StreamCheck struct {
 	InMemory    bool     `json:"inMemory,omitempty"`    // JetStream cannot change the storage
 	// Lost says that the content of the stream is lost: it must be restored, not created.
 	Lost string `json:"lost,omitempty"`
-	// Created and Changed say what ApplyStreams did. Failed says why it could not do everything.
+	// Created and Changed say what Apply did. Failed says why it could not do everything.
 	Created bool   `json:"created,omitempty"`
 	Changed bool   `json:"changed,omitempty"`
 	Failed  string `json:"failed,omitempty"`
 }
 
 // OK reports whether the service can rely on the stream.
-func (c StreamCheck) OK() bool {
+func (c Comparison) OK() bool {
 	return c.Lost == "" && (c.Optional || !c.Missing && len(c.Differences) == 0)
 }
 
-// CheckStreams compares the streams with their required configuration, with so many copies. 0
-// stands for the number of copies of the stream of events, or 1.
-func CheckStreams(ctx context.Context, nc *nats.Conn, replicas int) ([]StreamCheck, error) {
-	return compareStreams(ctx, nc, replicas, false)
-}
+// Compare compares the streams with their required configuration.
+func (s *Streams) Compare(ctx context.Context) ([]Comparison, error) { return s.compare(ctx, false) }
 
-// ApplyStreams creates the missing streams and changes the streams that differ, as far as JetStream
-// can change them. It never lowers the number of copies, and creates no stream whose content is
-// lost.
-func ApplyStreams(ctx context.Context, nc *nats.Conn, replicas int) ([]StreamCheck, error) {
-	return compareStreams(ctx, nc, replicas, true)
-}
+// Apply creates the missing streams and changes the streams that differ, as far as JetStream can
+// change them. It never lowers the number of copies, and creates no stream whose content is lost.
+// It returns how the streams differ then.
+func (s *Streams) Apply(ctx context.Context) ([]Comparison, error) { return s.compare(ctx, true) }
 
-func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool) ([]StreamCheck, error) {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, fmt.Errorf("using JetStream: %w", err)
-	}
-	if err := bus.CheckServer(ctx, nc, js); err != nil {
+func (s *Streams) compare(ctx context.Context, apply bool) ([]Comparison, error) {
+	js := s.cfg.JetStream
+	if err := bus.CheckServer(ctx, s.cfg.Conn, js); err != nil {
 		return nil, err
 	}
-	s := &Service{js: js, nc: nc, log: slog.New(slog.DiscardHandler), snapshots: projection.NewSnapshots(js)}
-	lost, err := s.losses(ctx)
+	lost, err := s.losses.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if replicas == 0 {
-		events, err := bus.StreamInfo(ctx, s.js, subjects.Events)
-		if err != nil {
-			return nil, err
-		}
-		if replicas = 1; events != nil {
-			replicas = events.Config.Replicas
-		}
+	copies, err := s.copies(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var all []StreamCheck
-	for _, n := range requirements(replicas) {
-		c, err := checkStream(ctx, js, n)
+	var all []Comparison
+	for _, n := range requirements(copies) {
+		c, err := compareStream(ctx, js, n)
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range lost {
-			if l.stream == c.Stream {
+			if l.Stream == c.Stream {
 				c.Lost = l.Error()
 			}
 		}
@@ -92,8 +74,23 @@ func compareStreams(ctx context.Context, nc *nats.Conn, replicas int, apply bool
 	return all, nil
 }
 
-func checkStream(ctx context.Context, js jetstream.JetStream, n requirement) (StreamCheck, error) {
-	c := StreamCheck{Stream: n.config.Name, Copies: n.config.Replicas, Optional: n.lost != ""}
+// copies returns the required number of copies.
+func (s *Streams) copies(ctx context.Context) (int, error) {
+	if s.cfg.Copies > 0 {
+		return s.cfg.Copies, nil
+	}
+	events, err := bus.StreamInfo(ctx, s.cfg.JetStream, subjects.Events)
+	if err != nil {
+		return 0, err
+	}
+	if events == nil {
+		return 1, nil
+	}
+	return events.Config.Replicas, nil
+}
+
+func compareStream(ctx context.Context, js jetstream.JetStream, n requirement) (Comparison, error) {
+	c := Comparison{Stream: n.config.Name, Copies: n.config.Replicas, Optional: n.lost != ""}
 	err := bus.CheckStream(ctx, js, n.config, max(n.demand, bus.Durable))
 	var differs *bus.StreamDiffersError
 	var missing *bus.StreamMissingError
@@ -109,7 +106,7 @@ func checkStream(ctx context.Context, js jetstream.JetStream, n requirement) (St
 }
 
 // apply creates or changes the stream, and records the remaining differences.
-func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n requirement) error {
+func (c *Comparison) apply(ctx context.Context, js jetstream.JetStream, n requirement) error {
 	var err error
 	if c.Missing {
 		_, err = js.CreateStream(ctx, n.config)
@@ -117,7 +114,7 @@ func (c *StreamCheck) apply(ctx context.Context, js jetstream.JetStream, n requi
 	} else {
 		err = bus.MendStream(ctx, js, n.config, n.demand)
 	}
-	now, checking := checkStream(ctx, js, n)
+	now, checking := compareStream(ctx, js, n)
 	if checking != nil {
 		return checking
 	}

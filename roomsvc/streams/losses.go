@@ -1,4 +1,4 @@
-package roomsvc
+package streams
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -30,18 +29,15 @@ import (
 //
 // An installation that never had an app has none of these signs.
 
-// lostError is returned when a stream has lost its content. No command may be decided until it is
+// LostError is returned when a stream has lost its content. No command may be decided until it is
 // restored.
-type lostError struct {
-	stream string
-	why    string
-	remedy string
+type LostError struct {
+	Stream string
+	Why    string
+	Remedy string // what an operator can do
 }
 
-func (e *lostError) Error() string { return e.why + ": " + e.remedy }
-
-// coded returns the error in its wire form.
-func (e *lostError) coded() *room.Error { return room.Errorf(room.CodeUnavailable, "%s", e.Error()) }
+func (e *LostError) Error() string { return e.Why + ": " + e.Remedy }
 
 // The new leader of a cluster may need a moment until it has the end of a stream.
 const (
@@ -49,15 +45,15 @@ const (
 	lossRetry = 250 * time.Millisecond
 )
 
-// checkLosses returns a *lostError if a stream is lost and the configuration does not allow to
-// begin without it.
-func (s *Service) checkLosses(ctx context.Context) error {
+// CheckLosses returns a *LostError if a stream is lost and the configuration does not allow to begin
+// without it.
+func (s *Streams) CheckLosses(ctx context.Context) error {
 	for look := 1; ; look++ {
-		lost, err := s.losses(ctx)
+		lost, err := s.losses.find(ctx)
 		if err != nil || len(lost) == 0 {
 			return err
 		}
-		n := slices.IndexFunc(lost, func(e *lostError) bool { return !s.mayBeginWithout(e.stream) })
+		n := slices.IndexFunc(lost, func(e *LostError) bool { return !s.mayBeginWithout(e.Stream) })
 		if n < 0 {
 			return s.beginWithout(ctx, lost)
 		}
@@ -70,17 +66,17 @@ func (s *Service) checkLosses(ctx context.Context) error {
 	}
 }
 
-func (s *Service) mayBeginWithout(stream string) bool {
+func (s *Streams) mayBeginWithout(stream string) bool {
 	return stream == subjects.Events && s.cfg.NewEvents || stream == subjects.AppsStream && s.cfg.NewRegistry
 }
 
 // beginWithout logs the lost streams that the service begins without. It removes the snapshot of a
 // lost stream, which would be a sign of the loss at every start.
-func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
+func (s *Streams) beginWithout(ctx context.Context, lost []*LostError) error {
 	for _, e := range lost {
-		s.log.Warn("starting without the lost stream", "stream", e.stream, "lost", e.why)
-		if e.stream == subjects.Events {
-			if err := s.snapshots.Discard(ctx); err != nil {
+		s.log.Warn("starting without the lost stream", "stream", e.Stream, "lost", e.Why)
+		if e.Stream == subjects.Events {
+			if err := s.cfg.Snapshots.Discard(ctx); err != nil {
 				return err
 			}
 		}
@@ -88,24 +84,30 @@ func (s *Service) beginWithout(ctx context.Context, lost []*lostError) error {
 	return nil
 }
 
-// losses returns the streams that are lost. It reads the record of the registry's revision before
+// losses looks for lost streams.
+type losses struct {
+	js        jetstream.JetStream
+	snapshots Snapshots
+}
+
+// find returns the streams that are lost. It reads the record of the registry's revision before
 // the registry, since services write them in the opposite order.
-func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
-	events, err := bus.StreamInfo(ctx, s.js, subjects.Events)
+func (l losses) find(ctx context.Context) ([]*LostError, error) {
+	events, err := bus.StreamInfo(ctx, l.js, subjects.Events)
 	if err != nil {
 		return nil, err
 	}
-	registry, err := bus.StreamInfo(ctx, s.js, subjects.AppsStream)
+	registry, err := bus.StreamInfo(ctx, l.js, subjects.AppsStream)
 	if err != nil {
 		return nil, err
 	}
-	var lost []*lostError
-	e, err := s.lostEvents(ctx, events, registry)
+	var lost []*LostError
+	e, err := l.events(ctx, events, registry)
 	if e != nil {
 		lost = append(lost, e)
 	}
 	if err == nil && events != nil {
-		e, err = s.lostRegistry(ctx, events, registry)
+		e, err = l.registry(ctx, events, registry)
 		if e != nil {
 			lost = append(lost, e)
 		}
@@ -113,12 +115,12 @@ func (s *Service) losses(ctx context.Context) ([]*lostError, error) {
 	return lost, err
 }
 
-func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.StreamInfo) (*lostError, error) {
+func (l losses) events(ctx context.Context, events, registry *jetstream.StreamInfo) (*LostError, error) {
 	if events != nil && events.Config.Metadata[subjects.Restoring] != "" {
-		return &lostError{
-			stream: subjects.Events,
-			why:    "a backup is being restored since " + events.Config.Metadata[subjects.Restoring],
-			remedy: "wait until roombus restore has ended; if it was interrupted, run it again with --force",
+		return &LostError{
+			Stream: subjects.Events,
+			Why:    "a backup is being restored since " + events.Config.Metadata[subjects.Restoring],
+			Remedy: "wait until roombus restore has ended; if it was interrupted, run it again with --force",
 		}, nil
 	}
 	if endOf(events) > 0 {
@@ -128,7 +130,7 @@ func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.St
 	if events == nil && registry != nil {
 		signs = append(signs, fmt.Sprintf("a registry of apps at revision %d", endOf(registry)))
 	}
-	seq, err := s.snapshots.End(ctx)
+	seq, err := l.snapshots.End(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,10 +144,10 @@ func (s *Service) lostEvents(ctx context.Context, events, registry *jetstream.St
 	if events == nil {
 		state = "is gone"
 	}
-	return &lostError{
-		stream: subjects.Events,
-		why:    fmt.Sprintf("the stream %s %s, but there is %s", subjects.Events, state, strings.Join(signs, " and ")),
-		remedy: "restore it from a backup, or start a room service with --new-events to begin with no rooms",
+	return &LostError{
+		Stream: subjects.Events,
+		Why:    fmt.Sprintf("the stream %s %s, but there is %s", subjects.Events, state, strings.Join(signs, " and ")),
+		Remedy: "restore it from a backup, or start a room service with --new-events to begin with no rooms",
 	}, nil
 }
 
@@ -160,22 +162,22 @@ func endOf(stream *jetstream.StreamInfo) uint64 {
 const registryRemedy = "remove what is left of stream " + subjects.AppsStream + " and restore it from a backup (nats stream restore), " +
 	"or start the room service with --new-registry: then apps are asked once their workers have registered again"
 
-func (s *Service) lostRegistry(ctx context.Context, events, bucket *jetstream.StreamInfo) (*lostError, error) {
-	lost := func(format string, args ...any) (*lostError, error) {
-		return &lostError{stream: subjects.AppsStream, why: "the registry of apps is lost: " + fmt.Sprintf(format, args...), remedy: registryRemedy}, nil
+func (l losses) registry(ctx context.Context, events, bucket *jetstream.StreamInfo) (*LostError, error) {
+	lost := func(format string, args ...any) (*LostError, error) {
+		return &LostError{Stream: subjects.AppsStream, Why: "the registry of apps is lost: " + fmt.Sprintf(format, args...), Remedy: registryRemedy}, nil
 	}
 	state := fmt.Sprintf("bucket %s ends at revision %d", subjects.AppsBucket, endOf(bucket))
 	switch {
 	case bucket == nil:
 		state = fmt.Sprintf("bucket %s is gone", subjects.AppsBucket)
 	case bucket.Config.Storage == jetstream.MemoryStorage:
-		return &lostError{
-			stream: subjects.AppsStream,
-			why:    fmt.Sprintf("the registry of apps does not outlast the server: stream %s has memory storage", subjects.AppsStream),
-			remedy: "back it up, remove it, and restore it with file storage",
+		return &LostError{
+			Stream: subjects.AppsStream,
+			Why:    fmt.Sprintf("the registry of apps does not outlast the server: stream %s has memory storage", subjects.AppsStream),
+			Remedy: "back it up, remove it, and restore it with file storage",
 		}, nil
 	}
-	if record, ok := registry.RecordOf(events.Config); ok {
+	if record, ok := subjects.RegistryRecordOf(events.Config.Metadata); ok {
 		if len(record.Apps) == 0 || endOf(bucket) >= record.Revision {
 			return nil, nil
 		}
@@ -184,17 +186,17 @@ func (s *Service) lostRegistry(ctx context.Context, events, bucket *jetstream.St
 	if endOf(bucket) > 0 {
 		return nil, nil
 	}
-	apps, err := s.appsOf(ctx, events)
+	apps, err := l.apps(ctx, events)
 	if err != nil || len(apps) == 0 {
 		return nil, err
 	}
 	return lost("%s, but stream %s has consumers of these apps, or they were asked about its last events: %s", state, subjects.Events, strings.Join(apps, ", "))
 }
 
-// appsOf lists the apps that have left a trace in the stream of events: a consumer, or an answer in
+// apps lists the apps that have left a trace in the stream of events: a consumer, or an answer in
 // the last event of each type.
-func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]string, error) {
-	stream, err := s.js.Stream(ctx, subjects.Events)
+func (l losses) apps(ctx context.Context, events *jetstream.StreamInfo) ([]string, error) {
+	stream, err := l.js.Stream(ctx, subjects.Events)
 	if err != nil {
 		return nil, fmt.Errorf("looking for apps in stream %s: %w", subjects.Events, err)
 	}
@@ -202,7 +204,7 @@ func (s *Service) appsOf(ctx context.Context, events *jetstream.StreamInfo) ([]s
 	if events.State.Consumers > 0 {
 		list := stream.ListConsumers(ctx)
 		for c := range list.Info() {
-			if c.Name == c.Config.Durable && c.Config.Description == registry.EventsDescription(c.Name) {
+			if c.Name == c.Config.Durable && c.Config.Description == subjects.DurableDescription(c.Name) {
 				apps[c.Name] = true
 			}
 		}
