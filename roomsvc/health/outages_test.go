@@ -47,12 +47,15 @@ func TestOutageLog_OneLineAtBeginAndEnd(t *testing.T) {
 	assert.Empty(t, out.String(), "the loss of the connection is logged")
 }
 
-// Commands are refused from when the stream is found to be gone until it is back.
+// Commands are refused from when the stream is found to be gone until it is back. That is logged
+// also if JetStream did not answer before.
 func TestOutageLog_StreamGone(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	h := health.New(config(t, harness.Connect(t, harness.NewServer(t)), &out))
 	require.NoError(t, h.StreamError())
+	h.ReadFailed(false, context.DeadlineExceeded)
+	require.NoError(t, h.StreamError(), "JetStream did not say so")
 	for range 3 {
 		h.ReadFailed(false, jetstream.ErrStreamNotFound)
 		require.ErrorIs(t, h.StreamError(), &room.Error{Code: room.CodeUnavailable})
