@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -268,4 +269,26 @@ func TestLanes_CommandHandedOverInVainWaitsForItsTurn(t *testing.T) {
 	away.leave()
 	other.leave()
 	assert.Zero(t, all.Rooms())
+}
+
+// A command that comes back waits in front of changes that arrived later.
+func TestLanes_CommandBroughtBackKeepsPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := lanes.New(100)
+		away := take(t.Context(), t, all, change("x"), never).await(t)
+		away.ticket.SendAway()
+		other := take(t.Context(), t, all, change("y"), never).await(t)
+		later := take(t.Context(), t, all, change("z"), never)
+		back := make(chan error, 1)
+		go func() { back <- away.ticket.BringBack(t.Context()) }()
+		synctest.Wait()
+		assert.Empty(t, back, "one change at a time")
+		other.leave()
+		require.NoError(t, <-back)
+		assert.False(t, later.ticket.HasBegun())
+		away.leave()
+		later.await(t).leave()
+		assert.Zero(t, all.Rooms())
+	})
 }
