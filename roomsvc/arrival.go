@@ -7,6 +7,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/lanes"
 )
 
 // maxOrdered is the size in bytes up to which a request enters its lane on arrival. A larger
@@ -16,7 +17,7 @@ const maxOrdered = 4 << 10
 // arrival is a command that has arrived, with its ticket, or the error that refuses it.
 type arrival struct {
 	c      rules.Command
-	ticket *ticket
+	ticket *lanes.Ticket
 	err    error
 }
 
@@ -39,8 +40,8 @@ func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
 	if a.c, a.err = s.decode(e, msg); a.err != nil {
 		return a
 	}
-	if err := s.health.streamError(); err != nil {
-		a.err = s.rejected(a.c, err)
+	if err := s.health.StreamError(); err != nil {
+		a.err = s.recorder.Rejected(a.c, err)
 		return a
 	}
 	a.ticket, a.err = s.enterLane(a.c)
@@ -59,25 +60,24 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	if a.err != nil {
 		return nil, a.err
 	}
-	release, err := s.awaitTurn(ctx, a.c, a.ticket)
-	if err != nil {
-		return nil, s.rejected(a.c, err)
+	if err := s.awaitTurn(ctx, a.c, a.ticket); err != nil {
+		return nil, s.recorder.Rejected(a.c, err)
 	}
-	defer release()
-	if len(s.hooks.Rounds(a.c.Request.Event())) > 0 {
-		defer s.peers.announceWhenSlow(ctx, a.c, a.ticket)()
+	defer a.ticket.Leave()
+	if a.ticket != nil && len(s.hooks.Rounds(a.c.Request.Event())) > 0 {
+		defer s.peers.AnnounceWhenSlow(ctx, a.c, a.ticket.IsAsking)()
 	}
 	for {
 		result, to, err := s.execute(ctx, a.c, a.ticket, mayHandOver)
 		if to == nil {
 			return result, err
 		}
-		s.lanes.sendAway(a.c.Request.Target(), a.ticket)
-		if result, done, err := s.peers.handOver(ctx, a.c, msg, to); done {
+		a.ticket.SendAway()
+		if result, done, err := s.peers.HandOver(ctx, a.c, msg, to); done {
 			return result, err
 		}
-		if err := s.lanes.bringBack(ctx, a.c.Request.Target(), a.ticket); err != nil {
-			return nil, s.rejected(a.c, err)
+		if err := a.ticket.BringBack(ctx); err != nil {
+			return nil, s.recorder.Rejected(a.c, err)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/health"
+	"github.com/roombus/roombus/roomsvc/lanes"
 )
 
 // attempts decides whether a command is tried again. A conflict is retried MaxConflicts times.
@@ -15,7 +17,7 @@ import (
 // Both end with the time of the command.
 type attempts struct {
 	cfg          Config
-	place        *ticket // of the command; nil if it has none
+	place        *lanes.Ticket // of the command; nil if it has none
 	n            int
 	conflicts    int
 	failingSince time.Time // when the first error of JetStream was; zero if none
@@ -30,8 +32,6 @@ type attempts struct {
 	// stored while the room is at that sequence.
 	uncertainSeq *uint64
 }
-
-func (s *Service) newAttempts(place *ticket) *attempts { return &attempts{cfg: s.cfg, place: place} }
 
 // next reports whether to try the command. After a failed try it backs off first.
 func (a *attempts) next(ctx context.Context) bool {
@@ -104,7 +104,7 @@ func (a *attempts) record(o outcome) {
 	}
 	if o.unavailable {
 		a.unavailable = &o
-		a.place.at(&step{storeErr: o.err})
+		a.place.At(lanes.StoreFailing(o.err))
 	}
 	if a.failingSince.IsZero() {
 		a.failingSince = time.Now()
@@ -134,8 +134,8 @@ func unknown() *room.Error {
 // unavailable, the commands behind this one that arrived meanwhile are not tried.
 func (a *attempts) exhausted(ctx context.Context) error {
 	// A command with little time says nothing about JetStream, unless JetStream did not answer it.
-	if a.place != nil && a.unavailable != nil && (ctx.Err() == nil || a.unavailable.fate == silent) {
-		a.place.storeErr = a.unavailable.err
+	if a.unavailable != nil && (ctx.Err() == nil || a.unavailable.fate == silent) {
+		a.place.StoreFailed(a.unavailable.err)
 	}
 	if a.uncertainSeq == nil && a.refusal != nil {
 		return a.refusal
@@ -153,7 +153,7 @@ func (a *attempts) cause(ctx context.Context) *room.Error {
 	case a.last.fate == tooLarge:
 		return room.Errorf(room.CodeTooLarge, "the event is larger than a message may be: %v", a.last.err)
 	case a.last.fate == gone:
-		return streamGone()
+		return health.StreamGone()
 	case a.uncertainSeq != nil:
 		return unknown()
 	case a.unable != nil && a.unable.fate == behind:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/lanes"
 )
 
 const (
@@ -133,7 +134,12 @@ func TestAttempts_CommandsBehindBlockedIfJetStreamUnavailable(t *testing.T) {
 	} {
 		for hurried, blocks := range map[bool]bool{false: c.patient, true: c.hurried} {
 			ctx, cancel := context.WithCancel(t.Context())
-			a := &attempts{cfg: Config{}.withDefaults(), place: &ticket{}}
+			all := lanes.New(2)
+			front, err := all.Enter(lanes.Command{Room: "r", Changes: true})
+			require.NoError(t, err)
+			behind, err := all.Enter(lanes.Command{Room: "r", Changes: true})
+			require.NoError(t, err)
+			a := &attempts{cfg: Config{}.withDefaults(), place: front}
 			for _, o := range c.tries {
 				a.record(o)
 			}
@@ -141,7 +147,8 @@ func TestAttempts_CommandsBehindBlockedIfJetStreamUnavailable(t *testing.T) {
 				cancel()
 			}
 			require.Error(t, a.exhausted(ctx))
-			assert.Equal(t, blocks, a.place.storeErr != nil, "%s, hurried: %t", name, hurried)
+			front.Leave()
+			assert.Equal(t, blocks, behind.Wait(t.Context(), nil) != nil, "%s, hurried: %t", name, hurried)
 			cancel()
 		}
 	}

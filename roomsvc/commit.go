@@ -44,15 +44,15 @@ func (s *Service) commit(ctx context.Context, c rules.Command, v rules.View, d r
 	if err != nil {
 		o := s.confirm(ctx, c, v).afterPublish(err)
 		if o.fate != moved {
-			s.readiness.notCommitted(err, time.Now())
+			s.health.NotCommitted(err)
 		}
 		if errors.Is(err, bus.ErrConflict) && o.fate == moved { // a conflict alone may be spurious
 			s.conflicts.Add(1)
-			s.peers.handovers.meet(e.Room, s.id, o.by)
+			s.peers.Met(e.Room, o.by)
 		}
 		return o
 	}
-	s.readiness.committed()
+	s.health.Committed()
 	s.projection.Commit(e)
 	return answer(e.Result(), nil)
 }

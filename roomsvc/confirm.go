@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,7 +24,7 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 		o.fate, o.err = gone, err
 	case err != nil:
 		if command.Err() == nil { // else the command had no time left
-			s.health.leaderSilent(s.ctx, &s.running, err)
+			s.health.LeaderSilent(err)
 		}
 		o.fate, o.err = silent, fmt.Errorf("the stream's leader does not answer: %w", err)
 	case last.Seq == v.Seq:
@@ -33,9 +32,7 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 		s.projection.Forget(c.Request.Target(), v.Seq) // another service was faster
 		o.fate = moved
 	case last.Seq < v.Seq:
-		if leftOut, log := s.behindLines.Admit(c.Request.Target(), time.Now()); log {
-			s.log.Error("events of a room missing from the stream", "room", c.Request.Target(), "has", last.Seq, "seen", v.Seq, "left_out", leftOut)
-		}
+		s.health.RoomBehind(c.Request.Target(), last.Seq, v.Seq)
 		o.fate, o.unavailable = behind, true
 		o.err = behindError(c.Request.Target(), last.Seq, v.Seq)
 	default:
@@ -50,6 +47,6 @@ func (s *Service) confirm(command context.Context, c rules.Command, v rules.View
 // isRemoved reports whether the retention has removed a room: the leader has no event of it, and is
 // not behind its deletion.
 func (s *Service) isRemoved(ctx context.Context, roomID string, deleted uint64) bool {
-	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(subjects.PostsOf(roomID)))
+	info, err := s.streams.Events().Info(ctx, jetstream.WithSubjectFilter(subjects.PostsOf(roomID)))
 	return err == nil && info.State.LastSeq >= deleted && len(info.State.Subjects) == 0
 }

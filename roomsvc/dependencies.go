@@ -2,92 +2,19 @@ package roomsvc
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
-	"sync/atomic"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/subjects"
 )
 
-// dependencies is the state of the streams that the service depends on, as of the last look.
-// Operators may change them, and servers may lose them.
-type dependencies struct {
-	misconfigured atomic.Uint64 // streams that differ
-	missing       atomic.Uint64 // events of live rooms
-
-	logged map[string][]string // the logged findings by log message; only checkDependencies uses it
-}
-
 // checkDependencies checks the streams, their events and the consumers of apps periodically until
-// the context ends.
+// the context ends. Operators may change them, and servers may lose them.
 func (s *Service) checkDependencies(ctx context.Context) {
 	for {
-		s.checkStreams(ctx)
-		s.checkEvents(ctx)
+		s.streams.Check(ctx)
+		s.health.CheckEvents(ctx)
 		s.registry.MendConsumers(ctx)
 		if !bus.Sleep(ctx, s.cfg.StreamCheck) {
 			return
 		}
 	}
-}
-
-// finding logs an error when there is a new finding, and information when one is gone.
-func (d *dependencies) finding(s *Service, message string, found []string, attrs ...any) {
-	was := d.logged[message]
-	if d.logged == nil {
-		d.logged = make(map[string][]string)
-	}
-	d.logged[message] = found
-	if len(without(found, was)) > 0 {
-		s.log.Error(message, append([]any{"found", strings.Join(found, "; ")}, attrs...)...)
-	} else if mended := without(was, found); len(mended) > 0 {
-		s.log.Info("no longer: "+message, "was", strings.Join(mended, "; "), "still", strings.Join(found, "; "))
-	}
-}
-
-func without(all, some []string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(some, one) })
-}
-
-// checkStreams compares the streams that a guarantee rests on with their required configuration. If
-// a stream cannot be looked at, the last findings stay.
-func (s *Service) checkStreams(ctx context.Context) {
-	var found []string
-	for _, n := range requirements(s.cfg.Replicas) {
-		if n.lost != "" {
-			continue
-		}
-		look, cancel := context.WithTimeout(ctx, s.cfg.AckWait)
-		err := bus.CheckStream(look, s.js, n.config, n.demand)
-		cancel()
-		var differs *bus.StreamDiffersError
-		var missing *bus.StreamMissingError
-		switch {
-		case errors.As(err, &differs), errors.As(err, &missing):
-			found = append(found, err.Error())
-		case err != nil:
-			return
-		}
-	}
-	s.depends.misconfigured.Store(uint64(len(found)))
-	s.depends.finding(s, "streams are not as they must be", found,
-		"remedy", fmt.Sprintf("roombus streams --apply --replicas %d", s.cfg.Replicas))
-}
-
-// checkEvents checks whether the stream has all events of the live rooms.
-func (s *Service) checkEvents(ctx context.Context) {
-	missing, known := s.projection.MissingEvents(ctx)
-	if !known {
-		return
-	}
-	s.depends.missing.Store(missing)
-	var found []string
-	if missing > 0 {
-		found = []string{"events of live rooms were purged, deleted, or removed by a limit"}
-	}
-	s.depends.finding(s, "events of rooms missing from the stream", found, "stream", subjects.Events, "missing", missing,
-		"remedy", "restore the stream from a backup")
 }

@@ -4,7 +4,8 @@
 //
 //	endpoints.go   the requests of the service, admission, and replies
 //	arrival.go     decode and validate a command, and enter its lane
-//	lanes.go       commands of one room, and of one user, go in order; lane.go is one room's queue
+//	turn.go        wait for its turn
+//	  (lanes)        commands of one room, and of one user, go in order
 //	retry.go       try the command until it is answered; attempts.go knows when to stop
 //	handle.go      one try, in five steps:
 //	  load.go        1 load     the room from the projection
@@ -14,24 +15,27 @@
 //	  commit.go      5 commit   publish the post-event, guarded
 //	confirm.go     ask the leader whether the room is unchanged, if there is nothing to commit
 //	outcome.go     how a try ended
-//	peers.go       the other replicas:
-//	  handover.go    hand the commands of a room over to another replica
-//	  undecided.go   which commands other replicas are deciding
+//	(peers)        hand the commands of a room over to another replica; which commands others are
+//	               deciding
 //
 // In the background run:
 //
 //	(projection)      read the stream into memory, and write snapshots of the rooms
 //	(janitor)         remove the histories of deleted rooms, and write dead letters of events that
 //	                  reached their max deliveries; janitor.go connects it
-//	streamhealth.go   records whether JetStream answers and the stream can be read
+//	(health)          whether the service can commit, and the log lines of outages
 //	(registry)        registration of apps and decisions of operators; the consumers of apps
-//	replica.go        answers for this replica; replicas.go asks and awaits all replicas
-//	dependencies.go   checks the streams, their events and the consumers of apps
+//	dependencies.go   has the streams, their events and the consumers of apps checked
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
-//	appstate.go       the state of the apps
-//	rejections.go     record rejections, on a best-effort basis
+//	(appstate)        the state of the apps, and the requests between replicas about apps
+//	(rejections)      record rejections, on a best-effort basis
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
-//	provision.go      ensure the streams of streams.go
+//
+// At the start:
+//
+//	(streams)         check the server, ensure the streams, and find those that are lost
+//	standby.go        answers requests while a stream is lost
+//	provision.go      opens the projection and the registry on the streams
 //
 // # Guarantees
 //

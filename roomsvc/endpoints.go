@@ -15,6 +15,7 @@ import (
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/appstate"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -24,6 +25,7 @@ type serve func(ctx context.Context, msg *nats.Msg) (any, error)
 // endpoints lists all endpoints of the service.
 func (s *Service) endpoints() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
+	apps := appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.streams.Events(), Registry: s.registry, Hooks: s.hooks})
 	all := []bus.Endpoint{
 		s.ordered("create", svc(subjects.Create), s.command(room.EventCreate, true)),
 		s.ordered("update", svc(subjects.Update), s.command(room.EventUpdate, true)),
@@ -35,14 +37,14 @@ func (s *Service) endpoints() []bus.Endpoint {
 		s.endpoint("list", svc(subjects.List), s.fresh(query(s.listRooms))),
 		s.endpoint("members", svc(subjects.Members), s.fresh(query(s.listMembers))),
 		s.endpoint("app-register", app(subjects.Register), query(s.registry.Register)),
-		s.endpoint("app-list", app(subjects.List), query(s.listApps)),
-		s.endpoint("app-info", app(subjects.Info), query(s.appInfo)),
+		s.endpoint("app-list", app(subjects.List), query(apps.List)),
+		s.endpoint("app-info", app(subjects.Info), query(apps.Info)),
 		s.endpoint("app-enable", app(subjects.Enable), query(s.registry.Enable)),
 		s.endpoint("app-disable", app(subjects.Disable), query(s.registry.Disable)),
 		s.endpoint("app-shadow", app(subjects.Shadow), query(s.registry.Shadow)),
 		s.endpoint("app-rollback", app(subjects.Rollback), query(s.registry.RollBack)),
 		s.endpoint("app-remove", app(subjects.Remove), query(s.registry.Remove)),
-		everyReplica(s.endpoint("app-replica", app(subjects.Replica), query(s.reportReplica))),
+		everyReplica(s.endpoint("app-replica", app(subjects.Replica), query(apps.Report))),
 	}
 	for _, e := range room.EventTypes() {
 		all = append(all, s.ordered("handover-"+e.Command(), subjects.Handover(s.id, e), s.command(e, false)))
@@ -76,7 +78,7 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 				result, err := do(ctx, msg)
 				if err != nil {
 					if errors.Is(err, jetstream.ErrStreamNotFound) {
-						err = errors.Join(s.health.streamError(), err)
+						err = errors.Join(s.health.StreamError(), err)
 					}
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply

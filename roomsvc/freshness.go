@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/peers"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -49,11 +50,11 @@ func (s *Service) seqHeader(reply any) nats.Header {
 		if r.Event != nil {
 			return nil
 		}
-	case relayed:
-		return r.header
+	case peers.Result:
+		return r.Header
 	case error:
-		if other := (*relayedError)(nil); errors.As(r, &other) {
-			return other.header
+		if other := (*peers.Error)(nil); errors.As(r, &other) {
+			return other.Header
 		}
 	case room.Room, room.Page, room.MemberPage:
 	default:

@@ -23,18 +23,18 @@ import (
 func holdBack(t *testing.T, s *Service) (release func()) {
 	t.Helper()
 	var names []string
-	for c := range s.stream.ListConsumers(t.Context()).Info() {
+	for c := range s.streams.Events().ListConsumers(t.Context()).Info() {
 		names = append(names, c.Name)
 	}
 	require.NotEmpty(t, names)
 	for _, name := range names {
-		p, err := s.stream.PauseConsumer(t.Context(), name, time.Now().Add(time.Hour))
+		p, err := s.streams.Events().PauseConsumer(t.Context(), name, time.Now().Add(time.Hour))
 		require.NoError(t, err)
 		require.True(t, p.Paused)
 	}
 	release = sync.OnceFunc(func() {
 		for _, name := range names {
-			_, err := s.stream.ResumeConsumer(context.Background(), name)
+			_, err := s.streams.Events().ResumeConsumer(context.Background(), name)
 			assert.NoError(t, err)
 		}
 	})
@@ -167,7 +167,7 @@ func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 	_, s := twoServices(t)
 	createRoom(t, s)
 	replies := make(chan *nats.Msg, 1)
-	_, err := s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
+	_, err := s.nc.Subscribe(subjects.Handover("0", room.EventUserJoin), func(msg *nats.Msg) {
 		assert.NoError(t, msg.RespondMsg(<-replies))
 	})
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 		"changed":   {&nats.Msg{Data: []byte(`{"changed":true,"event":{"seq":99}}`)}, ""},
 		"refused":   {refused, "99"},
 	} {
-		s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+		s.peers.Met("r", "0")
 		replies <- c.reply
 		reply, err := ask(t.Context(), s, "join", `{"roomId":"r","user":{"id":"alice"}}`, "")
 		assert.Equal(t, name == "refused", err != nil, name)
@@ -211,14 +211,14 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
-	second.peers.handovers.meet("r", second.id, first.id)
+	second.peers.Met("r", first.id)
 	body, err := json.Marshal(joinOf("alice"))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err = second.do(ctx, room.EventUserJoin, &nats.Msg{Header: chain(2), Data: body})
 	require.NoError(t, err)
-	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
+	msg, err := second.streams.Events().GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
 	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 	assert.Equal(t, "c0,c1", msg.Header.Get("Room-Caused-By"))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -41,7 +42,7 @@ func newGrown(b *testing.B, rooms int) *grown {
 	}
 	js, err := jetstream.New(g.nc, jetstream.WithPublishAsyncMaxPending(2000))
 	require.NoError(b, err)
-	_, err = js.CreateStream(b.Context(), eventsConfig())
+	_, err = js.CreateStream(b.Context(), streams.Configs(1)[0])
 	require.NoError(b, err)
 	g.fill(b, js)
 	return g

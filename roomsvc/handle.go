@@ -6,11 +6,12 @@ import (
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomsvc/hooks"
+	"github.com/roombus/roombus/roomsvc/lanes"
 )
 
 // handle tries a command once, from load to commit. Earlier tries of the command may have left a
 // denial that stands. The stream's leader confirms an answer that commits nothing.
-func (s *Service) handle(ctx context.Context, c rules.Command, place *ticket, earlier *attempts) outcome {
+func (s *Service) handle(ctx context.Context, c rules.Command, place *lanes.Ticket, earlier *attempts) outcome {
 	view, done, err := s.load(ctx, c) // 1
 	switch {
 	case err != nil:
@@ -27,16 +28,16 @@ func (s *Service) handle(ctx context.Context, c rules.Command, place *ticket, ea
 		if confirmed.fate != unchanged {
 			return confirmed
 		}
-		return answer(room.Result{Room: view.Room}, s.rejected(c, earlier.finalError(refusal, view.Seq)))
+		return answer(room.Result{Room: view.Room}, s.recorder.Rejected(c, earlier.finalError(refusal, view.Seq)))
 	}
-	place.at(committing)
+	place.At(lanes.Committing())
 	return s.commit(ctx, c, view, *draft) // 5
 }
 
 // consult asks the apps about the draft, round by round, and combines their answers into it. The
 // error blocks the change.
-func (s *Service) consult(ctx context.Context, c rules.Command, place *ticket, draft *rules.Draft) error {
-	defer place.at(nil)
+func (s *Service) consult(ctx context.Context, c rules.Command, place *lanes.Ticket, draft *rules.Draft) error {
+	defer place.At(nil)
 	first := *draft
 	var without []hooks.FailedOpen
 	rounds := s.hooks.Rounds(draft.Event)
@@ -45,7 +46,7 @@ func (s *Service) consult(ctx context.Context, c rules.Command, place *ticket, d
 		if round.Again && !draft.Differs(first) {
 			continue
 		}
-		place.at(&step{asked: round})
+		place.At(lanes.Asking(round.Apps))
 		asked := s.hooks.Gather(ctx, c, *draft, round) // 3
 		var refusal error
 		*draft, asked.Answers, refusal = rules.Combine(*draft, round.Interface, asked.Answers) // 4

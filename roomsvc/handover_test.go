@@ -16,32 +16,10 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/lanes"
+	"github.com/roombus/roombus/roomsvc/peers"
 	"github.com/roombus/roombus/subjects"
 )
-
-func TestHandovers_RoomGoesToServiceWithLowerID(t *testing.T) {
-	t.Parallel()
-	var h handovers
-	h.meet("r", "b", "c")
-	assert.Empty(t, h.of("r"), "c hands the room over to b")
-	h.meet("r", "b", "b")
-	h.meet("r", "b", "")
-	assert.Empty(t, h.of("r"), "a conflict with itself or with an unknown service")
-	h.meet("r", "b", "a")
-	assert.Equal(t, "a", h.of("r"))
-	assert.Empty(t, h.of("another"))
-	h.avoid("a")
-	assert.Empty(t, h.of("r"))
-	h.meet("r", "b", "a")
-	assert.Empty(t, h.of("r"), "a does not take them")
-
-	h.avoided["a"] = time.Now().Add(-time.Millisecond)
-	h.meet("r", "b", "a")
-	h.to["r"] = handover{service: "a", until: time.Now().Add(-time.Millisecond)}
-	assert.Empty(t, h.of("r"), "it is tried here again in time")
-	h.meet("s", "b", "a")
-	assert.NotContains(t, h.to, "r", "what is over is forgotten")
-}
 
 // twoServices starts two services on one server. The first has the lower id.
 func twoServices(t *testing.T) (first, second *Service) {
@@ -83,7 +61,7 @@ func send(t *testing.T, s *Service, e room.EventType, id string, request room.Re
 	if r.Event == nil {
 		return r, "", nil
 	}
-	msg, err := s.stream.GetMsg(ctx, r.Event.Seq)
+	msg, err := s.streams.Events().GetMsg(ctx, r.Event.Seq)
 	require.NoError(t, err)
 	require.Equal(t, id, msg.Header.Get(subjects.ID))
 	return r, subjects.Committer(msg.Header), nil
@@ -112,6 +90,9 @@ func requireJoin(t *testing.T, through, by *Service, id, user string) room.Resul
 	return r
 }
 
+// change enters the lane of the room "r" to change it.
+var change = lanes.Command{Room: "r", User: "x", Changes: true}
+
 func aliceJoins() *nats.Msg {
 	return &nats.Msg{Header: nats.Header{subjects.CommandID: {"j1"}}, Data: []byte(`{"roomId":"r","user":{"id":"alice"}}`)}
 }
@@ -121,20 +102,28 @@ func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 
-	second.peers.handovers.meet("r", second.id, first.id)
+	second.peers.Met("r", first.id)
 	r := requireJoin(t, second, first, "j1", "alice")
 	assert.True(t, r.Changed)
 	assert.Equal(t, 2, r.Room.MemberCount)
 	_, _, err := send(t, second, room.EventCreate, "c2", creation)
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeRoomExists}, "an error comes back as it is")
 
-	// Two services that hand the room over to each other do not send a command back and forth.
-	first.peers.handovers.to = map[string]handover{"r": {service: second.id, until: time.Now().Add(time.Hour)}}
+	// A command that was handed over is not handed over again.
+	third, err := first.nc.SubscribeSync(subjects.Handover("0", room.EventUserJoin))
+	require.NoError(t, err)
+	first.peers.Met("r", "0")
+	second.peers.Met("r", first.id)
 	requireJoin(t, second, first, "j2", "bob")
+	require.Equal(t, "0", first.peers.Having("r"))
+	pending, _, err := third.Pending()
+	require.NoError(t, err)
+	assert.Zero(t, pending)
 
 	require.NoError(t, first.Stop(t.Context()))
+	second.peers.Met("r", first.id)
 	requireJoin(t, second, second, "j3", "carol") // the other service is gone
-	assert.Empty(t, second.peers.handovers.of("r"))
+	assert.Empty(t, second.peers.Having("r"))
 }
 
 // A service that does not answer may still execute the command. It gets no further commands, unless
@@ -143,11 +132,11 @@ func TestHandover_SilentServiceIsAvoided(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
-	silent, err := s.nc.SubscribeSync(subjects.Handover("a", room.EventUserJoin))
+	silent, err := s.nc.SubscribeSync(subjects.Handover("0", room.EventUserJoin))
 	require.NoError(t, err)
-	s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
 	for _, budget := range []time.Duration{100 * time.Millisecond, 3 * time.Second} {
-		require.Equal(t, "a", s.peers.handovers.of("r"))
+		s.peers.Met("r", "0")
+		require.Equal(t, "0", s.peers.Having("r"))
 		ctx, cancel := context.WithTimeout(t.Context(), budget)
 		defer cancel()
 		_, err = s.do(ctx, room.EventUserJoin, aliceJoins())
@@ -165,13 +154,13 @@ func TestHandover_CommandRefusedAsOverloadedIsDoneHere(t *testing.T) {
 	t.Parallel()
 	_, s := twoServices(t)
 	createRoom(t, s)
-	_, err := s.nc.Subscribe(subjects.Handover("a", room.EventUserJoin), func(msg *nats.Msg) {
+	_, err := s.nc.Subscribe(subjects.Handover("0", room.EventUserJoin), func(msg *nats.Msg) {
 		no := s.refuse("", room.Errorf(room.CodeOverloaded, "too much"))
 		no.Subject = msg.Reply
 		assert.NoError(t, s.nc.PublishMsg(no))
 	})
 	require.NoError(t, err)
-	s.peers.handovers.to = map[string]handover{"r": {service: "a", until: time.Now().Add(time.Hour)}}
+	s.peers.Met("r", "0")
 	requireJoin(t, s, s, "j1", "alice")
 }
 
@@ -182,14 +171,16 @@ func TestHandover_DeadlineAtOtherServiceLeavesTimeToRetry(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
-	require.NoError(t, first.lanes.enter("r", change("x"), nil)) // the room is busy there
-	second.peers.handovers.meet("r", second.id, first.id)
+	_, err := first.lanes.Enter(change) // the room is busy there
+	require.NoError(t, err)
+	second.peers.Met("r", first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
+	_, err = second.do(ctx, room.EventUserJoin, aliceJoins())
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 	require.NoError(t, ctx.Err())
-	assert.Empty(t, second.peers.handovers.avoided, "it is in order")
+	second.peers.Met("r", first.id)
+	assert.Equal(t, first.id, second.peers.Having("r"), "it is in order, and is not avoided")
 }
 
 // Two services that conflict learn which of them has the room.
@@ -205,7 +196,7 @@ func TestHandover_ConflictNamesServiceWithRoom(t *testing.T) {
 	draft, err := rules.Decide(old, c)
 	require.NoError(t, err)
 	require.Equal(t, moved, second.commit(t.Context(), c, old, *draft).fate)
-	assert.Equal(t, first.id, second.peers.handovers.of("r"))
+	assert.Equal(t, first.id, second.peers.Having("r"))
 	assert.Equal(t, uint64(1), second.conflicts.Load())
 	requireJoin(t, second, first, "j1", "alice")
 }
@@ -216,8 +207,8 @@ func TestHandover_CommandInProgress(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	busy := change("x")
-	require.NoError(t, second.lanes.enter("r", busy, nil))
+	busy, err := second.lanes.Enter(change)
+	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
@@ -225,11 +216,11 @@ func TestHandover_CommandInProgress(t *testing.T) {
 		_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return second.lanes.inLane("r") == 2 }, patience, tick)
-	second.peers.handovers.meet("r", second.id, first.id)
-	second.lanes.leave("r", busy)
+	require.Eventually(t, func() bool { return second.lanes.Len("r") == 2 }, patience, tick)
+	second.peers.Met("r", first.id)
+	busy.Leave()
 	require.NoError(t, <-done)
-	msg, err := second.stream.GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
+	msg, err := second.streams.Events().GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
 	assert.Equal(t, first.id, subjects.Committer(msg.Header))
 }
@@ -251,7 +242,7 @@ func TestHandover_SpuriousConflictIsIgnored(t *testing.T) {
 	}
 	requireJoin(t, second, second, "j1", "alice")
 	assert.Zero(t, second.conflicts.Load())
-	assert.Empty(t, second.peers.handovers.of("r"))
+	assert.Empty(t, second.peers.Having("r"))
 }
 
 // Commands of one user that are handed over take effect in the order of arrival.
@@ -259,7 +250,6 @@ func TestHandover_KeepsOrderOfUser(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	second.peers.handovers.to = map[string]handover{"r": {service: first.id, until: time.Now().Add(time.Hour)}}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var commands sync.WaitGroup
@@ -271,6 +261,7 @@ func TestHandover_KeepsOrderOfUser(t *testing.T) {
 			}
 			serve := second.command(e, true)(msg) // in the order in which they came
 			commands.Go(func() {
+				second.peers.Met("r", first.id)
 				_, err := serve(ctx, msg)
 				assert.NoError(t, err)
 			})
@@ -294,7 +285,7 @@ func TestHandover_OnlyWithFairTimeForApps(t *testing.T) {
 	_, err = first.nc.Subscribe(subjects.Pre(room.PreRoomUserJoined, "hangs"), func(*nats.Msg) {})
 	require.NoError(t, err)
 	require.NoError(t, first.nc.Flush())
-	second.peers.handovers.meet("r", second.id, first.id)
+	second.peers.Met("r", first.id)
 	ctx, cancel := context.WithTimeout(t.Context(), second.cfg.Budget)
 	defer cancel()
 	_, err = second.do(ctx, room.EventUserJoin, aliceJoins())
@@ -315,7 +306,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 	sub, err := second.nc.ChanSubscribe(subjects.Handover("0", room.EventUserJoin), over)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	second.peers.handovers.meet("r", second.id, "0")
+	second.peers.Met("r", "0")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -329,7 +320,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 	// The service refuses at once, as its clock is ahead, and gets no further commands.
 	require.NoError(t, msg.RespondMsg(first.refuse("", room.Errorf(room.CodeDeadlineExceeded, "late"))))
 	require.ErrorIs(t, <-ended, &room.Error{Code: room.CodeUnavailable})
-	assert.Empty(t, second.peers.handovers.of("r"))
+	assert.Empty(t, second.peers.Having("r"))
 }
 
 // holdAnswers registers an app for every join and leave, and returns the requests that it gets and
@@ -380,20 +371,19 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			}
 			earlier := do(first, c.first)
 			held := <-asked
-			command := rules.Command{Request: room.JoinRequest{RoomID: "r", User: room.User{ID: c.user}}}
-			require.Eventually(t, func() bool { return second.peers.undecided.of(command) == first.id }, patience, tick)
+			require.Eventually(t, func() bool { return second.peers.Deciding("r", c.user) == first.id }, patience, tick)
 			later := do(second, c.later)
-			require.Eventually(t, func() bool { return first.lanes.inLane("r") == 2 }, patience, tick)
+			require.Eventually(t, func() bool { return first.lanes.Len("r") == 2 }, patience, tick)
 			assert.Empty(t, later)
 			assert.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
 			assert.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))
 			assert.True(t, (<-earlier).(room.Result).Changed)
-			assert.Contains(t, string((<-later).(relayed).RawMessage), `"changed":true`)
+			assert.Contains(t, string((<-later).(peers.Result).RawMessage), `"changed":true`)
 			require.NoError(t, first.projection.CatchUp(t.Context()))
 			members, err := first.projection.MembersAfter("r", "", 10)
 			require.NoError(t, err)
 			assert.Len(t, members, c.members)
-			require.Eventually(t, func() bool { return second.peers.undecided.of(command) == "" }, patience, tick, "it has been decided")
+			require.Eventually(t, func() bool { return second.peers.Deciding("r", c.user) == "" }, patience, tick, "it has been decided")
 		})
 	}
 }
@@ -403,7 +393,8 @@ func TestUndecided_GoneReplicaIsNotAwaited(t *testing.T) {
 	t.Parallel()
 	s, _ := twoServices(t)
 	createRoom(t, s)
-	s.peers.undecided.receive(decidingNotice{Replica: "gone", Room: "r", User: "owner", ForMs: 60_000})
+	require.NoError(t, s.nc.Publish(subjects.Deciding, []byte(`{"replica":"gone","room":"r","user":"owner","forMs":60000}`)))
+	require.Eventually(t, func() bool { return s.peers.Deciding("r", "owner") == "gone" }, patience, tick)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	result, err := s.do(ctx, room.EventUserJoin, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"owner"}}`)})

@@ -9,8 +9,8 @@ import (
 // newJanitor returns the janitor of this service, once its streams are open.
 func (s *Service) newJanitor() *janitor.Janitor {
 	return janitor.New(janitor.Config{
-		JetStream: s.js, Events: s.stream, Replays: s.replays, RetainDeleted: *s.cfg.RetainDeleted,
-		Rooms: s.projection, IsRegistered: s.isRegistered, IsUnavailable: s.health.isUnavailable,
+		JetStream: s.js, Events: s.streams.Events(), Replays: s.streams.Replays(), RetainDeleted: *s.cfg.RetainDeleted,
+		Rooms: s.projection, IsRegistered: s.isRegistered, IsUnavailable: s.health.IsUnavailable,
 		Logger: s.log,
 	})
 }

@@ -22,7 +22,7 @@ func (s *Service) load(ctx context.Context, c rules.Command) (rules.View, *room.
 	if seq == 0 {
 		return view, nil, nil
 	}
-	msg, err := s.stream.GetMsg(ctx, seq)
+	msg, err := s.streams.Events().GetMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) && (!view.Exists || view.Latest.Create > seq) {
 		return view, nil, room.Errorf(room.CodeRoomNotFound,
 			"command %s was done, but its room has been deleted since and the history removed", c.ID)

@@ -2,16 +2,20 @@ package roomsvc
 
 import (
 	"context"
+	"time"
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/roomsvc/hooks"
+	"github.com/roombus/roombus/roomsvc/lanes"
+	"github.com/roombus/roombus/roomsvc/peers"
 )
 
 // execute tries a command until it is answered or the attempts are used up. It returns the service
 // that is to execute the command instead, nil if there is none. A change that an app blocks, or
 // that cannot be committed, is recorded as a rejection. It must be the command's turn.
-func (s *Service) execute(ctx context.Context, c rules.Command, place *ticket, mayHandOver bool) (room.Result, *elsewhere, error) {
-	try := s.newAttempts(place)
+func (s *Service) execute(ctx context.Context, c rules.Command, place *lanes.Ticket, mayHandOver bool) (room.Result, *peers.Peer, error) {
+	try := &attempts{cfg: s.cfg, place: place}
 	for try.next(ctx) {
 		if mayHandOver && try.isFresh() {
 			if to := s.elsewhere(ctx, c); to != nil {
@@ -27,7 +31,30 @@ func (s *Service) execute(ctx context.Context, c rules.Command, place *ticket, m
 	if done := s.resolve(c, try); done != nil {
 		return *done, nil, nil
 	}
-	return room.Result{}, nil, s.rejected(c, try.exhausted(ctx))
+	return room.Result{}, nil, s.recorder.Rejected(c, try.exhausted(ctx))
+}
+
+// elsewhere returns the service that has the command's room for now, or that is deciding an earlier
+// command of the same user if this one would change nothing. It returns nil if there is none.
+func (s *Service) elsewhere(ctx context.Context, c rules.Command) *peers.Peer {
+	roomID := c.Request.Target()
+	if to := s.peers.Having(roomID); to != "" && timeToHandOver(ctx, s.hooks.FairTime(c.Request.Event())) {
+		return &peers.Peer{ID: to}
+	}
+	if to := s.peers.Deciding(roomID, rules.UserID(c.Request)); to != "" {
+		if view, committed := s.projection.View(c); committed == 0 && !view.Changes(c.Request) {
+			return &peers.Peer{ID: to, Waits: true}
+		}
+	}
+	return nil
+}
+
+// timeToHandOver reports whether the apps have the time that they need in the other service's part
+// of the command's time, or do not have it here either.
+func timeToHandOver(ctx context.Context, needed time.Duration) bool {
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
+	return hooks.ForApps(left/2*9/10) >= needed || hooks.ForApps(left) < needed
 }
 
 // resolve looks for the outcome of a publish that was not acknowledged, for a command that has no

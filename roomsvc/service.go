@@ -16,11 +16,15 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/health"
 	"github.com/roombus/roombus/roomsvc/hooks"
+	"github.com/roombus/roombus/roomsvc/lanes"
+	"github.com/roombus/roombus/roomsvc/peers"
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/roomsvc/registry"
+	"github.com/roombus/roombus/roomsvc/rejections"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -39,8 +43,9 @@ type Config struct {
 	OnReadiness func(Readiness)
 	// Replicas is the number of copies of the stream and the bucket. Default 1.
 	Replicas int
-	// NoProvision says that an operator creates the streams and buckets, as Streams describes them.
-	// Then the service checks them and creates none. It still creates the consumers of apps.
+	// NoProvision says that an operator creates the streams and buckets, as streams.Configs
+	// returns them. Then the service checks them and creates none. It still creates the
+	// consumers of apps.
 	NoProvision bool
 	// NewRegistry lets the service start although the registry of apps is missing, empty, or older
 	// than recorded. Apps are not asked until they register again. Without it the service answers
@@ -168,37 +173,36 @@ func (c Config) validate() error {
 // startTimeout bounds the start. Reading a long stream takes time.
 const startTimeout = 10 * time.Minute
 
+// rejectionWriters is the number of rejections that are written concurrently. With a single writer
+// each rejection would wait for JetStream's ack of the one before.
+const rejectionWriters = 16
+
 // Service is a running room service.
 type Service struct {
 	cfg    Config
 	log    *slog.Logger
 	nc     *nats.Conn
 	js     jetstream.JetStream
-	stream jetstream.Stream
 	append appender
-	// replays is the stream of dead letters to deliver again.
-	replays   jetstream.Stream
+
 	micro     *bus.Service
 	out       *bus.Batcher
 	requester *bus.Requester
 	commits   *bus.Requester
 	errors    errorCounts
 	// conflicts counts the commits that lost to another service.
-	conflicts   atomic.Uint64
-	behindLines logs.Lines // about rooms with events missing from the stream
+	conflicts atomic.Uint64
 
-	health     *streamHealth
-	depends    dependencies
-	readiness  readiness
+	health     *health.Health
 	registry   *registry.Registry
-	replicas   *replicas
 	hooks      *hooks.Hooks
 	projection *projection.Projection
 	snapshots  *projection.Snapshots
+	streams    *streams.Streams
 	id         string // of this service among all replicas
-	lanes      *lanes
-	peers      peers
-	recorder   *recorder
+	lanes      *lanes.Lanes
+	peers      *peers.Peers
+	recorder   *rejections.Recorder
 
 	reconnected chan nats.Status // gets a status when a lost connection is back
 	ctx         context.Context
@@ -231,13 +235,17 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, out: bus.NewBatcher(nc),
 		id:          cmp.Or(cfg.ID, nuid.Next()),
 		snapshots:   projection.NewSnapshots(js),
-		replicas:    &replicas{nc: nc, log: cfg.Logger},
-		lanes:       newLanes(max(1, cfg.MaxInFlight/4)),
-		recorder:    newRecorder(js, cfg.AckWait, writers, cfg.Logger),
+		lanes:       lanes.New(max(1, cfg.MaxInFlight/4)),
+		recorder:    rejections.New(rejections.Config{To: js, AckWait: cfg.AckWait, Writers: rejectionWriters, Logger: cfg.Logger}),
 		reconnected: nc.StatusChanged(nats.CONNECTED),
 	}
-	s.peers = peers{self: s.id, nc: nc, ackWait: cfg.AckWait}
-	s.health = &streamHealth{log: cfg.Logger, nc: nc, ackWait: cfg.AckWait, last: func() uint64 { return s.projection.Last() }}
+	s.streams = s.newStreams()
+	s.peers = peers.New(peers.Config{ID: s.id, Conn: nc, AckWait: cfg.AckWait})
+	s.health = health.New(health.Config{
+		Conn: nc, JetStream: js, AckWait: cfg.AckWait, OnReadiness: cfg.OnReadiness, Logger: cfg.Logger,
+		Rooms:     func() health.Rooms { return s.projection },
+		AwaitApps: func(ctx context.Context) error { return s.registry.AwaitSync(ctx) },
+	})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.end()
@@ -250,18 +258,18 @@ func Start(ctx context.Context, nc *nats.Conn, cfg Config) (*Service, error) {
 }
 
 func (s *Service) start(ctx context.Context) error {
-	s.reportReadiness()
+	s.health.Report()
 	if err := s.openInboxes(); err != nil {
 		return err
 	}
 	if err := s.provisionOrStandBy(ctx); err != nil {
 		return err
 	}
-	s.reportReadiness()
+	s.health.Report()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.snapshots.Restore(ctx, s.projection)
-	s.running.Go(func() { s.recorder.run(s.ctx) })
+	s.running.Go(func() { s.recorder.Run(s.ctx) })
 	s.running.Go(func() { s.projection.Run(s.ctx) })
 	s.running.Go(func() { s.registry.Run(s.ctx) })
 	if err := s.registry.AwaitSync(ctx); err != nil {
@@ -282,7 +290,7 @@ func (s *Service) start(ctx context.Context) error {
 			return err
 		}
 	}
-	s.readiness.started.Store(true)
+	s.health.Started()
 	var err error
 	s.micro, err = bus.NewService(s.out, bus.ServiceConfig{
 		Name:          subjects.Service,
@@ -303,7 +311,7 @@ func (s *Service) start(ctx context.Context) error {
 		return fmt.Errorf("starting to serve: %w", err)
 	}
 	s.running.Go(func() { s.snapshots.Run(s.ctx, s.projection) })
-	s.running.Go(func() { s.watchReadiness(s.ctx) })
+	s.running.Go(func() { s.health.Run(s.ctx) })
 	n := s.projection.Stats()
 	s.log.Info("serving", "rooms", n.Rooms, "apps", len(s.registry.List()), "last_seq", n.LastSeq, "quarantined", n.Quarantined)
 	return nil
@@ -316,7 +324,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := s.micro.Stop(ctx)
-	s.recorder.finish(ctx)
+	s.recorder.Finish(ctx)
 	if s.ctx.Err() == nil { // else the service was stopped before
 		s.snapshots.TakeLast(ctx, s.projection)
 	}
@@ -352,7 +360,7 @@ func (s *Service) openInboxes() (err error) {
 		Conn: s.nc, Requester: s.requester, Budget: s.cfg.Budget, MaxAbandoned: s.cfg.MaxInFlight,
 		BreakerFailures: s.cfg.BreakerFailures, BreakerPause: s.cfg.BreakerPause, Logger: s.log,
 	})
-	if err = s.peers.subscribe(); err != nil {
+	if err = s.peers.Subscribe(); err != nil {
 		return fmt.Errorf("listening to the other replicas: %w", err)
 	}
 	s.append = s.commits.Append

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -20,8 +23,8 @@ const standByLook = time.Second
 // provisionOrStandBy provisions the streams. It stands by as long as one of them is lost.
 func (s *Service) provisionOrStandBy(ctx context.Context) error {
 	for {
-		err := s.provision(ctx)
-		var lost *lostError
+		err := s.streams.Provision(ctx, s.open)
+		var lost *streams.LostError
 		if !errors.As(err, &lost) {
 			if err == nil && (s.cfg.NewRegistry || s.cfg.NewEvents) {
 				s.log.Warn("started with an option that gives up lost data; remove it before the next start",
@@ -37,15 +40,17 @@ func (s *Service) provisionOrStandBy(ctx context.Context) error {
 
 // standBy answers every request with the loss until it is restored, or returns an error when the
 // context ends.
-func (s *Service) standBy(ctx context.Context, lost *lostError) error {
-	current := &s.readiness.lost
-	defer current.Store(nil)
-	report := func(e *lostError) {
-		s.log.Error("unavailable until the lost stream is restored", "stream", e.stream, "lost", e.why, "remedy", e.remedy)
+func (s *Service) standBy(ctx context.Context, lost *streams.LostError) error {
+	var current atomic.Pointer[streams.LostError]
+	defer s.health.Lost(nil)
+	report := func(e *streams.LostError) {
+		s.log.Error("unavailable until the lost stream is restored", "stream", e.Stream, "lost", e.Why, "remedy", e.Remedy)
 		current.Store(e)
-		s.reportReadiness()
+		s.health.Lost(e)
+		s.health.Report()
 	}
 	current.Store(lost)
+	s.health.Lost(lost)
 	// Replicas ask each other about the apps. This replica knows none, and does not answer.
 	endpoints := slices.DeleteFunc(s.endpoints(), func(e bus.Endpoint) bool { return e.Always })
 	for n := range endpoints {
@@ -54,11 +59,11 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	}
 	service, err := bus.NewService(s.out, bus.ServiceConfig{
 		Name: subjects.Service, ID: s.id, Version: Version, Metadata: s.cfg.Metadata,
-		Description:   "roombus room service, unavailable: " + lost.why,
+		Description:   "roombus room service, unavailable: " + lost.Why,
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
 		Refuse:        func(string, error) *nats.Msg { return lostFailure(current.Load()) },
-		Data:          func(string) any { return s.isReady(time.Now()) },
+		Data:          func(string) any { return s.health.Readiness(time.Now()) },
 		Logger:        s.log,
 	}, endpoints...)
 	if err != nil {
@@ -72,22 +77,27 @@ func (s *Service) standBy(ctx context.Context, lost *lostError) error {
 	_ = s.nc.FlushTimeout(s.cfg.AckWait) // without a connection the client subscribes when it is back
 	report(lost)
 	for bus.Sleep(ctx, standByLook) {
-		err := s.checkLosses(ctx)
-		var other *lostError
+		err := s.streams.CheckLosses(ctx)
+		var other *streams.LostError
 		switch {
 		case err == nil:
-			s.log.Info("lost stream restored; starting", "stream", current.Load().stream)
+			s.log.Info("lost stream restored; starting", "stream", current.Load().Stream)
 			return nil
 		case errors.As(err, &other) && *other != *current.Load():
 			report(other)
 		}
 	}
-	return fmt.Errorf("%w (%w)", ctx.Err(), current.Load().coded())
+	return fmt.Errorf("%w (%w)", ctx.Err(), lostCoded(current.Load()))
+}
+
+// lostCoded returns the loss as the error of a command.
+func lostCoded(lost *streams.LostError) *room.Error {
+	return room.Errorf(room.CodeUnavailable, "%s", lost.Error())
 }
 
 // lostFailure is the reply to a request while the service stands by.
-func lostFailure(lost *lostError) *nats.Msg {
-	e := lost.coded()
+func lostFailure(lost *streams.LostError) *nats.Msg {
+	e := lostCoded(lost)
 	body, _ := json.Marshal(e) // an error with only text does not fail
 	return bus.Failure(e.Code.Status(), e.Error(), body)
 }

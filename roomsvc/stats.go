@@ -6,7 +6,11 @@ import (
 	"time"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/health"
 )
+
+// Readiness says whether a service can commit.
+type Readiness = health.Readiness
 
 // EndpointData is shown by "nats micro stats" for an endpoint, beside its requests, errors and
 // times. It has the errors by code, and the state of the service, which is the same for every
@@ -76,11 +80,11 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 func (s *Service) endpointData(endpoint string) any {
 	n := s.projection.Stats()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(), Readiness: s.isReady(time.Now()),
+		Errors: s.errors.of(endpoint).snapshot(), Readiness: s.health.Readiness(time.Now()),
 		Rooms: n.Rooms, Deleted: n.Deleted, LastSeq: n.LastSeq, ProjectionHash: n.Hash, Quarantined: n.Quarantined, Lost: n.Lost,
-		Misconfigured: s.depends.misconfigured.Load(), EventsMissing: s.depends.missing.Load(), ConsumersRemade: s.registry.Remade(),
+		Misconfigured: s.streams.Misconfigured(), EventsMissing: s.health.EventsMissing(), ConsumersRemade: s.registry.Remade(),
 		Conflicts:    s.conflicts.Load(),
 		LateVerdicts: s.hooks.Late(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
-		RejectionsDropped: s.recorder.dropped.Load(),
+		RejectionsDropped: s.recorder.Dropped(),
 	}
 }

@@ -23,6 +23,10 @@ const (
 	ExpectedSeqSubject = "Nats-Expected-Last-Subject-Sequence-Subject"
 )
 
+// DedupeFor is the minimum time for which the service and the stream ROOM_EVENTS remember the id of
+// a command.
+const DedupeFor = 2 * time.Minute
+
 // CloudEvents 1.0, NATS binding, binary mode, and W3C Trace Context.
 const (
 	SpecVersion     = "ce-specversion"

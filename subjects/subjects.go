@@ -111,6 +111,10 @@ func AppQueue(app string) string { return app }
 // Durable is the name of an app's consumers of post-events and of replays.
 func Durable(app string) string { return app }
 
+// DurableDescription is the description of an app's consumer of post-events. It tells the consumer from
+// consumers of others.
+func DurableDescription(app string) string { return "post-events for the workers of app " + app }
+
 // BehindKey is a key in the metadata of an app's consumer, for a type of event that was added to its
 // filters later. The value is the sequence after which the consumer delivers events of that type.
 func BehindKey(e room.EventType) string { return "roombus.behind." + string(e) }

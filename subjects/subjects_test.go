@@ -144,3 +144,19 @@ func TestRejection_EncodeDecode(t *testing.T) {
 	_, err = subjects.DecodeRejection(subject, h, data)
 	require.Error(t, err)
 }
+
+func TestRegistryRecord_ReadsWhatItWrites(t *testing.T) {
+	t.Parallel()
+	theirs := map[string]string{"theirs": "kept"}
+	for _, r := range []subjects.RegistryRecord{{Revision: 7, Apps: []string{"guard", "ledger"}}, {Revision: 7}} {
+		metadata := r.In(theirs)
+		assert.Equal(t, "kept", metadata["theirs"])
+		read, ok := subjects.RegistryRecordOf(metadata)
+		assert.True(t, ok)
+		assert.True(t, read.Equal(r), "%v is read as %v", r, read)
+	}
+	assert.Len(t, theirs, 1, "the metadata stay as they were")
+	_, ok := subjects.RegistryRecordOf(theirs)
+	assert.False(t, ok)
+	assert.NotEmpty(t, subjects.RegistryRecord{Revision: 1}.In(nil))
+}

@@ -6,13 +6,16 @@ import (
 	"io"
 	"strings"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/projection"
+	"github.com/roombus/roombus/roomsvc/streams"
 )
 
-// streams shows the required configuration of the streams, and how the existing streams differ.
-type streams struct {
+// streamsCommand shows the required configuration of the streams, and how the existing streams differ.
+type streamsCommand struct {
 	conn     connection
 	out      output
 	replicas int
@@ -25,7 +28,7 @@ type streams struct {
 var errStreamsDiffer = errors.New("the streams are not as they must be")
 
 func newStreams() *cobra.Command {
-	s := &streams{}
+	s := &streamsCommand{}
 	c := &cobra.Command{
 		Use:   "streams [STREAM]",
 		Short: "Show the required configuration of the streams, compare them with it, and repair them",
@@ -55,7 +58,7 @@ roombus serve creates missing streams itself, unless it is started with --no-pro
 	return c
 }
 
-func (s *streams) run(c *cobra.Command, args []string) error {
+func (s *streamsCommand) run(c *cobra.Command, args []string) error {
 	if err := checkReplicas(s.replicas); err != nil {
 		return usage(c, "%v", err)
 	}
@@ -66,7 +69,7 @@ func (s *streams) run(c *cobra.Command, args []string) error {
 		return s.compare(c)
 	}
 	found := false
-	for _, cfg := range roomsvc.Streams(s.replicas) {
+	for _, cfg := range streams.Configs(s.replicas) {
 		if len(args) > 0 && cfg.Name != args[0] {
 			continue
 		}
@@ -83,21 +86,26 @@ func (s *streams) run(c *cobra.Command, args []string) error {
 
 // compare compares the streams on NATS with the required configuration. With --apply it first
 // changes them.
-func (s *streams) compare(c *cobra.Command) error {
+func (s *streamsCommand) compare(c *cobra.Command) error {
 	nc, err := s.conn.connect()
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	replicas := s.replicas
+	copies := s.replicas
 	if !c.Flags().Changed("replicas") {
-		replicas = 0
+		copies = 0 // as the stream of events has
 	}
-	look := roomsvc.CheckStreams
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("using JetStream: %w", err)
+	}
+	there := streams.New(streams.Config{Conn: nc, JetStream: js, Snapshots: projection.NewSnapshots(js), Copies: copies})
+	look := there.Compare
 	if s.apply {
-		look = roomsvc.ApplyStreams
+		look = there.Apply
 	}
-	all, err := look(c.Context(), nc, replicas)
+	all, err := look(c.Context())
 	if err != nil {
 		return err
 	}
@@ -112,7 +120,7 @@ func (s *streams) compare(c *cobra.Command) error {
 	return nil
 }
 
-func (s *streams) show(w io.Writer, all []roomsvc.StreamCheck) error {
+func (s *streamsCommand) show(w io.Writer, all []streams.Comparison) error {
 	if s.out.json {
 		for _, check := range all {
 			if err := writeJSON(w, check); err != nil {
@@ -131,7 +139,7 @@ func (s *streams) show(w io.Writer, all []roomsvc.StreamCheck) error {
 // storageRemedy is the remedy for a stream in memory.
 const storageRemedy = "its storage cannot be changed: stop the services, back it up, remove it, and restore it with file storage"
 
-func stateOfStream(c roomsvc.StreamCheck) string {
+func stateOfStream(c streams.Comparison) string {
 	var parts []string
 	add := func(holds bool, part string) {
 		if holds {

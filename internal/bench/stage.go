@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -84,7 +84,7 @@ var ErrInUse = errors.New("this NATS account is in use; a benchmark needs one of
 // streams lists the streams of a benchmark.
 func (st *stage) streams() []string {
 	all := []string{floorStream}
-	for _, c := range roomsvc.Streams(1) {
+	for _, c := range streams.Configs(1) {
 		all = append(all, c.Name)
 	}
 	return all

@@ -10,7 +10,7 @@ import (
 
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -26,7 +26,7 @@ func BenchmarkPurge(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			js, err := jetstream.New(harness.Connect(b, harness.NewServer(b)), jetstream.WithPublishAsyncMaxPending(2000))
 			require.NoError(b, err)
-			stream, err := js.CreateStream(b.Context(), roomsvc.Streams(1)[0])
+			stream, err := js.CreateStream(b.Context(), streams.Configs(1)[0])
 			require.NoError(b, err)
 			deleted := make([]uint64, rooms)
 			for n := range rooms * len(types) {

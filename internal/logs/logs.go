@@ -1,5 +1,6 @@
 // Package logs makes the logger of a program from its environment, so that the room service and the
 // workers of apps log in the same form. [Lines] bounds the lines about one fault.
+// [Findings] logs what a repeated check finds.
 package logs
 
 import (

@@ -15,6 +15,7 @@ import (
 	"github.com/roombus/roombus/condition"
 	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -172,8 +173,8 @@ func (h *Hooks) Revive(app string) {
 func (h *Hooks) Late() uint64 { return h.late.Load() }
 
 // Reports returns the stats of the hooks of an app, or of all apps if it is empty.
-func (h *Hooks) Reports(app string) []Report {
-	var all []Report
+func (h *Hooks) Reports(app string) []hookstats.Report {
+	var all []hookstats.Report
 	for _, k := range h.hooks() {
 		if app == "" || app == k.manifest.ID {
 			all = append(all, k.report())

@@ -44,6 +44,17 @@ func works(t *testing.T, nc *nats.Conn, subject string, answer nats.MsgHandler) 
 	require.NoError(t, nc.Flush())
 }
 
+// Apps names neither shadows nor apps that are disabled: no command waits for them.
+func TestRound_AppsWhoseVerdictCounts(t *testing.T) {
+	t.Parallel()
+	h := hooks.New(hooks.Config{Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(h.Close)
+	shadow, off, guard := app("a-shadow", room.PreRoomUserJoined), app("off", room.PreRoomUserJoined), app("guard", room.PreRoomUserJoined)
+	shadow.Operator.Shadow, off.Operator.Enabled = new(true), new(false)
+	h.Set([]*room.Registration{shadow, off, guard})
+	assert.Equal(t, []string{"guard"}, h.Rounds(room.EventUserJoin)[0].Apps())
+}
+
 // join asks the apps of the only round about a join.
 func join(t *testing.T, h *hooks.Hooks, user string) hooks.Result {
 	t.Helper()

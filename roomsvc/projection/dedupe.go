@@ -4,11 +4,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// DedupeFor is the minimum time for which the id of a command is remembered. The stream must
-// remember ids for the same time.
-const DedupeFor = 2 * time.Minute
+	"github.com/roombus/roombus/subjects"
+)
 
 // clockSkew is the allowed difference between the clocks of the server and of this service.
 const clockSkew = 10 * time.Minute
@@ -25,10 +23,10 @@ type generation struct {
 
 func (d *dedupe) add(id string, seq uint64, stored time.Time) {
 	now := time.Now()
-	if now.Sub(stored) > DedupeFor+clockSkew {
+	if now.Sub(stored) > subjects.DedupeFor+clockSkew {
 		return
 	}
-	if n := len(d.generations); n == 0 || now.Sub(d.generations[n-1].since) > DedupeFor {
+	if n := len(d.generations); n == 0 || now.Sub(d.generations[n-1].since) > subjects.DedupeFor {
 		d.begin(now, make(map[string]uint64))
 	}
 	d.generations[len(d.generations)-1].seqs[strings.Clone(id)] = seq // the id is part of the headers, which must not stay in memory
@@ -42,7 +40,7 @@ func (d *dedupe) begin(now time.Time, seqs map[string]uint64) {
 
 // expire drops the generations whose newest ids are old enough.
 func (d *dedupe) expire(now time.Time) {
-	for len(d.generations) > 0 && now.Sub(d.generations[0].since) > 2*DedupeFor {
+	for len(d.generations) > 0 && now.Sub(d.generations[0].since) > 2*subjects.DedupeFor {
 		d.generations = d.generations[1:]
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/roombus/roombus/subjects"
 )
 
 // A command is remembered for at least DedupeFor, and not much longer if no other command comes.
@@ -14,19 +16,19 @@ func TestDedupe_CommandsExpire(t *testing.T) {
 	now := time.Now()
 	var r dedupe
 	r.add("a", 1, now)
-	for _, later := range []time.Duration{0, DedupeFor, 2*DedupeFor - time.Second} {
+	for _, later := range []time.Duration{0, subjects.DedupeFor, 2*subjects.DedupeFor - time.Second} {
 		r.expire(now.Add(later))
 		assert.Equal(t, uint64(1), r.find("a"), later)
 	}
-	r.expire(now.Add(2*DedupeFor + time.Minute))
+	r.expire(now.Add(2*subjects.DedupeFor + time.Minute))
 	assert.Zero(t, r.find("a"))
 	assert.Empty(t, r.generations)
 	r.add("b", 2, now)
 	assert.Equal(t, uint64(2), r.find("b"))
-	r.generations[0].since = now.Add(-3 * DedupeFor)
+	r.generations[0].since = now.Add(-3 * subjects.DedupeFor)
 	r.add("c", 3, now)
 	assert.Zero(t, r.find("b"), "a new generation ends old ones")
-	r.add("old", 4, now.Add(-DedupeFor-2*clockSkew))
+	r.add("old", 4, now.Add(-subjects.DedupeFor-2*clockSkew))
 	assert.Zero(t, r.find("old"), "an id that JetStream has forgotten is not remembered")
 }
 

@@ -28,7 +28,7 @@
 // deleted rooms, have the same rooms and the same hash. A snapshot with the events behind it gives
 // the same projection as the whole stream.
 //
-// A command that is sent again within [DedupeFor] is found by its id.
+// A command that is sent again within [subjects.DedupeFor] is found by its id.
 //
 // # When something fails
 //

@@ -30,7 +30,7 @@ type follower struct{ p *Projection }
 // the same, and goes on behind the last sequence of the projection.
 func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if reading, err := f.read(ctx); err != nil && ctx.Err() == nil {
+		if reading, err := f.read(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errReconnected) {
 			f.p.cfg.Observer.ReadFailed(reading, err)
 		}
 		select {
@@ -75,7 +75,7 @@ func (f *follower) read(ctx context.Context) (reading bool, err error) {
 	go func() {
 		select {
 		case <-f.p.cfg.Reconnected:
-			cancel(ErrReconnected)
+			cancel(errReconnected)
 		case <-ctx.Done():
 		}
 	}()
@@ -154,9 +154,9 @@ func (f *follower) consume(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 	}
 }
 
-// ErrReconnected is passed to [Observer.ReadFailed] after a lost connection is back. The stream is
-// then read again, since the server or the stream may have been replaced.
-var ErrReconnected = errors.New("the connection was lost and is back")
+// errReconnected ends the reading when a lost connection is back. The stream is then read again,
+// since the server or the stream may have been replaced.
+var errReconnected = errors.New("the connection was lost and is back")
 
 // resetIfRecreated checks whether the stream is the one that the projection was read from. A
 // recreated stream, or a stream that lost its end in a power failure, gives known sequences to

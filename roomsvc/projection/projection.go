@@ -13,6 +13,7 @@ import (
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/subjects"
 )
 
 // Config configures a projection. Every field but Reconnected is required.
@@ -44,7 +45,7 @@ type Observer interface {
 	// ReadStarted is called when reading has begun.
 	ReadStarted()
 	// ReadFailed is called when reading has failed. It is tried again. reading is false if it could
-	// not begin. The error wraps ErrReconnected if the connection was lost and is back.
+	// not begin. It is not called if reading starts over because a lost connection is back.
 	ReadFailed(reading bool, err error)
 }
 
@@ -81,7 +82,7 @@ func (p *Projection) Run(ctx context.Context) {
 	var reading sync.WaitGroup
 	reading.Go(func() { (&follower{p}).run(ctx) })
 	defer reading.Wait()
-	tick := time.NewTicker(DedupeFor)
+	tick := time.NewTicker(subjects.DedupeFor)
 	defer tick.Stop()
 	for {
 		select {

@@ -3,6 +3,7 @@ package projection_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,15 +32,22 @@ func (r *reads) add(call string) {
 	r.calls = append(r.calls, call)
 }
 
+func (r *reads) list() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
 func (r *reads) StreamFound()                 { r.add("found") }
 func (r *reads) ReadStarted()                 { r.add("started") }
 func (r *reads) ReadFailed(_ bool, err error) { r.add("failed: " + err.Error()) }
 
 // server is a NATS server with the streams of a projection.
 type server struct {
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
+	nc          *nats.Conn
+	js          jetstream.JetStream
+	stream      jetstream.Stream
+	reconnected chan nats.Status
 }
 
 func newServer(t *testing.T) *server {
@@ -47,7 +55,7 @@ func newServer(t *testing.T) *server {
 	started, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(started.Shutdown)
-	s := &server{}
+	s := &server{reconnected: make(chan nats.Status)}
 	s.nc, err = started.Connect()
 	require.NoError(t, err)
 	t.Cleanup(s.nc.Close)
@@ -63,7 +71,7 @@ func newServer(t *testing.T) *server {
 func (s *server) start(t *testing.T, snapshots *projection.Snapshots, o projection.Observer) (p *projection.Projection, restored uint64) {
 	t.Helper()
 	p = projection.New(projection.Config{
-		ID: "a", Conn: s.nc, Stream: s.stream, AckWait: 2 * time.Second, SnapshotEvery: -1, Observer: o,
+		ID: "a", Conn: s.nc, Stream: s.stream, AckWait: 2 * time.Second, SnapshotEvery: -1, Observer: o, Reconnected: s.reconnected,
 		EnsureSnapshots: func(ctx context.Context) error {
 			_, err := s.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: subjects.Snapshots})
 			return err
@@ -128,9 +136,18 @@ func TestProjection_RestoredEqualsWholeStream(t *testing.T) {
 		_, committed := next.View(rules.Command{ID: id, Request: create})
 		assert.Equal(t, seq, committed, "the event of command %s", id)
 	}
-	observed.mu.Lock()
-	defer observed.mu.Unlock()
-	assert.Equal(t, []string{"found", "started"}, observed.calls)
+	assert.Equal(t, []string{"found", "started"}, observed.list())
+}
+
+// When a lost connection is back the stream is read again. That is no failure.
+func TestProjection_ReconnectionIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	var observed reads
+	s.start(t, projection.NewSnapshots(s.js), &observed)
+	s.reconnected <- nats.CONNECTED
+	require.Eventually(t, func() bool { return len(observed.list()) >= 4 }, 10*time.Second, 10*time.Millisecond)
+	assert.Equal(t, []string{"found", "started", "found", "started"}, observed.list())
 }
 
 // Events of live rooms that were purged are counted.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,7 +160,10 @@ func (w *writing) Write(b []byte) (int, error) {
 func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
 	w := newSnapshot(r.p)
 	w.batch = 1
+	var mu sync.Mutex // of the replica: a reader that was woken goes on while the rest is consumed
 	file := writing{each: func() {
+		mu.Lock()
+		defer mu.Unlock()
 		if len(plan) > 1 {
 			r.commit(plan[0])
 			r.consume(plan[1])
@@ -179,7 +183,9 @@ func snapshotOf(t *rapid.T, r *replica, plan []int) []byte {
 		waits := len(r.p.progress.waiting) > 0
 		r.p.mu.RUnlock()
 		if waits { // for what it has committed to come from the stream
+			mu.Lock()
 			r.consume(r.commits - r.consumed)
+			mu.Unlock()
 		}
 		runtime.Gosched()
 	}

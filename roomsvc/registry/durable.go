@@ -20,7 +20,7 @@ const (
 // workers. Its filters are those of the implemented interfaces.
 func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
 	c := durable(m)
-	c.Description = EventsDescription(m.ID)
+	c.Description = subjects.DurableDescription(m.ID)
 	c.FilterSubjects = postFilters(m)
 	switch m.Deliver {
 	case room.DeliverAll:
@@ -32,10 +32,6 @@ func eventsDurable(m room.Manifest) jetstream.ConsumerConfig {
 	}
 	return c
 }
-
-// EventsDescription is the description of an app's consumer of post-events. It tells the consumer
-// from consumers of others.
-func EventsDescription(app string) string { return "post-events for the workers of app " + app }
 
 // replaysDurable is the configuration of the consumer that delivers replayed dead letters to the
 // app's workers.

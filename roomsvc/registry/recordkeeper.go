@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,8 +53,8 @@ func (k *recordKeeper) recordKnown(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
 		}
-		is, _ := RecordOf(info.Config)
-		if is.Revision > known.Revision || is.equal(known) {
+		is, _ := subjects.RegistryRecordOf(info.Config.Metadata)
+		if is.Revision > known.Revision || is.Equal(known) {
 			return nil
 		}
 		// Another service may overwrite it with an earlier revision at the same time, so it is checked again.
@@ -68,13 +65,8 @@ func (k *recordKeeper) recordKnown(ctx context.Context) error {
 }
 
 // write replaces the record.
-func (k *recordKeeper) write(ctx context.Context, events jetstream.StreamConfig, r Record) error {
-	events.Metadata = maps.Clone(events.Metadata)
-	if events.Metadata == nil {
-		events.Metadata = make(map[string]string)
-	}
-	events.Metadata[subjects.RegistryRevision] = strconv.FormatUint(r.Revision, 10)
-	events.Metadata[subjects.RegistryApps] = strings.Join(r.Apps, ",")
+func (k *recordKeeper) write(ctx context.Context, events jetstream.StreamConfig, r subjects.RegistryRecord) error {
+	events.Metadata = r.In(events.Metadata)
 	if _, err := k.cfg.JetStream.UpdateStream(ctx, events); err != nil {
 		return fmt.Errorf("updating the metadata of stream %s: %w", subjects.Events, err)
 	}
@@ -94,10 +86,10 @@ func (k *recordKeeper) accept(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
 	}
-	if is, ok := RecordOf(info.Config); ok && is.Revision <= endOf(registry) {
+	if is, ok := subjects.RegistryRecordOf(info.Config.Metadata); ok && is.Revision <= endOf(registry) {
 		return nil
 	}
-	return k.write(ctx, info.Config, Record{Revision: endOf(registry)})
+	return k.write(ctx, info.Config, subjects.RegistryRecord{Revision: endOf(registry)})
 }
 
 // replace records the revision at which a bucket ends that replaces an earlier one. The record
@@ -111,5 +103,5 @@ func (k *recordKeeper) replace(ctx context.Context, revision uint64) error {
 		return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
 	}
 	known, _ := k.entries.record()
-	return k.write(ctx, info.Config, Record{Revision: revision, Apps: known.Apps})
+	return k.write(ctx, info.Config, subjects.RegistryRecord{Revision: revision, Apps: known.Apps})
 }

@@ -127,9 +127,9 @@ func TestRegistry_ChangesAreRecorded(t *testing.T) {
 	}
 	info, err := s.events.Info(t.Context())
 	require.NoError(t, err)
-	record, ok := registry.RecordOf(info.Config)
+	record, ok := subjects.RegistryRecordOf(info.Config.Metadata)
 	require.True(t, ok)
-	assert.Equal(t, registry.Record{Revision: r.CatchUp(t.Context(), 0), Apps: []string{"guard"}}, record)
+	assert.Equal(t, subjects.RegistryRecord{Revision: r.CatchUp(t.Context(), 0), Apps: []string{"guard"}}, record)
 }
 
 // A registry that reads the bucket again, since it may have missed a change, finds that the bucket

@@ -14,6 +14,7 @@ import (
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -25,7 +26,7 @@ func TestProvision_StreamsFromCLI(t *testing.T) {
 	b := harness.BusOn(t, harness.NewServer(t))
 	c := harness.NewCLI(t, b.Server.URL())
 	nats := harness.Tool(t, harness.NATSCLI)
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		file := filepath.Join(t.TempDir(), "config.json")
 		require.NoError(t, os.WriteFile(file, []byte(c.OK("streams", cfg.Name)), 0o600))
 		status, _, stderr := harness.RunProgram(t, nats, "--server", c.URL, "stream", "add", "--config", file)
@@ -71,7 +72,7 @@ func TestProvision_NoProvisionCreatesNothing(t *testing.T) {
 func TestProvision_NoProvisionRefusesDifferingStream(t *testing.T) {
 	t.Parallel()
 	b := harness.BusOn(t, harness.NewServer(t))
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		if cfg.Name == subjects.Events {
 			cfg.DenyDelete = false
 		}
@@ -90,7 +91,7 @@ func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 	b := harness.BusOn(t, harness.NewServer(t))
 	c := harness.NewCLI(t, b.Server.URL())
 	made := 0
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		if cfg.Name == subjects.Rejections {
 			continue
 		}
@@ -109,8 +110,8 @@ func TestCLIStreams(t *testing.T) {
 	t.Parallel()
 	c := harness.NewCLI(t, "")
 	all := harness.JSONLines[jetstream.StreamConfig](t, c.OK("streams", "--replicas", "3"))
-	require.Len(t, all, len(roomsvc.Streams(3)))
-	assert.Equal(t, roomsvc.Streams(3), all)
+	require.Len(t, all, len(streams.Configs(3)))
+	assert.Equal(t, streams.Configs(3), all)
 	assert.Equal(t, 3, all[0].Replicas)
 	var one jetstream.StreamConfig
 	require.NoError(t, json.Unmarshal([]byte(c.OK("streams", subjects.AppsStream)), &one))

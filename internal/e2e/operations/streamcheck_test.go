@@ -10,6 +10,7 @@ import (
 
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -18,7 +19,7 @@ func TestStreams_MemoryStorageIsRefused(t *testing.T) {
 	t.Parallel()
 	b := harness.BusOn(t, harness.NewServer(t))
 	memory := map[string]bool{subjects.DeadLetters: true, subjects.Replays: true, subjects.GivenUp: true}
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		if memory[cfg.Name] {
 			cfg.Storage = jetstream.MemoryStorage
 		}
@@ -48,7 +49,7 @@ func TestStreams_ApplyCreatesAndChanges(t *testing.T) {
 	t.Parallel()
 	b := harness.BusOn(t, harness.NewServer(t))
 	c := harness.NewCLI(t, b.Server.URL())
-	for _, cfg := range roomsvc.Streams(1) {
+	for _, cfg := range streams.Configs(1) {
 		switch cfg.Name {
 		case subjects.Events:
 			cfg.MaxAge, cfg.DenyDelete = time.Hour, false
@@ -67,7 +68,7 @@ func TestStreams_ApplyCreatesAndChanges(t *testing.T) {
 	assert.Regexp(t, `(?m)^ROOM_EVENTS +1 +max_age is 1h0m0s, must be 0s; deny_delete is false, must be true$`, list)
 	assert.Regexp(t, `(?m)^ROOM_GIVEN_UP +1 +missing$`, list)
 	assert.Regexp(t, `(?m)^ROOM_DEAD_LETTERS +1 +ok$`, list)
-	assert.Equal(t, len(roomsvc.Streams(1))-2, harness.CountStreams(t, b.JS), "--check changes nothing")
+	assert.Equal(t, len(streams.Configs(1))-2, harness.CountStreams(t, b.JS), "--check changes nothing")
 
 	list = c.OK("streams", "--apply")
 	assert.Regexp(t, `(?m)^ROOM_EVENTS +1 +changed$`, list)
@@ -76,8 +77,8 @@ func TestStreams_ApplyCreatesAndChanges(t *testing.T) {
 	assert.Zero(t, events.MaxAge)
 	assert.Equal(t, "kept", events.Metadata["theirs"])
 	assert.Equal(t, time.Hour, configOf(t, b.JS, subjects.DeadLetters).MaxAge)
-	for _, check := range harness.JSONLines[roomsvc.StreamCheck](t, c.OK("streams", "--check", "--json")) {
-		assert.Equal(t, roomsvc.StreamCheck{Stream: check.Stream, Copies: 1, Optional: check.Optional}, check)
+	for _, check := range harness.JSONLines[streams.Comparison](t, c.OK("streams", "--check", "--json")) {
+		assert.Equal(t, streams.Comparison{Stream: check.Stream, Copies: 1, Optional: check.Optional}, check)
 	}
 	harness.Serve(t, harness.Connect(t, b.Server), roomsvc.Config{NoProvision: true})
 }
@@ -115,7 +116,7 @@ func TestStreams_OneCopyOnCluster(t *testing.T) {
 	c.OK("streams", "--apply", "--replicas", "3")
 	js, err := jetstream.New(cluster.Connect(t, 0))
 	require.NoError(t, err)
-	for _, cfg := range roomsvc.Streams(3) {
+	for _, cfg := range streams.Configs(3) {
 		assert.Equal(t, 3, configOf(t, js, cfg.Name).Replicas, cfg.Name)
 	}
 	c.OK("streams", "--check")

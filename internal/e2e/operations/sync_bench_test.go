@@ -17,6 +17,7 @@ import (
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 	"github.com/roombus/roombus/roomsvc"
+	"github.com/roombus/roombus/roomsvc/streams"
 	"github.com/roombus/roombus/subjects"
 )
 
@@ -92,7 +93,7 @@ func publishesOn(b *testing.B, server *embedded.Server) func(user int) {
 	nc := harness.Connect(b, server)
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	require.NoError(b, err)
-	for _, c := range roomsvc.Streams(1) {
+	for _, c := range streams.Configs(1) {
 		if c.Name == subjects.Events {
 			_, err = js.CreateStream(b.Context(), c)
 			require.NoError(b, err)

@@ -1,0 +1,4 @@
+package rejections
+
+// MaxQueued is the number of rejections that wait to be written at most.
+const MaxQueued = maxQueued
