@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -111,6 +112,25 @@ func TestState_EncodeDecode(t *testing.T) {
 		_, err = rules.DecodeState("r", append(data[len("before"):], 0))
 		require.Error(t, err, name)
 	}
+}
+
+// A state that was written before there were updates is read as it is, and has the same hash.
+func TestDecodeState_BeforeUpdates(t *testing.T) {
+	t.Parallel()
+	const (
+		written = "FRUHAA4VAJEBAwFSAXIHY2hhbm5lbAFkAXACGzIwMjYtMDEtMDJUMTU6MDQ6MDUuNjc4OTAxWgZ6b8OrIHo/A3pvZQhab8OrIDwmPgEFYWRtaW4qeyJiYWRnZSI6OTAwNzE5OTI1NDc0MDk5" +
+			"Mywib2YiOnsiYSI6bnVsbH19G3sibGlzdCI6WyJhIix0cnVlXSwibiI6MS4wfQI2YWxpY2UAB2FsaWNlLmEFQWxpY2UBBWFkbWluGnsiYmFkZ2UiOjkwMDcxOTkyNTQ3NDA5OTN9Rnpvw6sgegADem9l" +
+			"CFpvw6sgPCY+AQVhZG1pbip7ImJhZGdlIjo5MDA3MTk5MjU0NzQwOTkzLCJvZiI6eyJhIjpudWxsfX21/ouqkO2RAw=="
+		hash = 6319541761151988189
+	)
+	data, err := base64.StdEncoding.DecodeString(written)
+	require.NoError(t, err)
+	read, err := rules.DecodeState("r", data)
+	require.NoError(t, err)
+	assert.EqualValues(t, hash, read.Hash("r"))
+	now := evolved(t, created(zoe, bob), joined(alice), left(bob))
+	assert.EqualValues(t, hash, now.Hash("r"))
+	assert.Equal(t, data, must(now.AppendBinary(nil)), "an older service can read it too")
 }
 
 func must(b []byte, _ error) []byte { return b }
