@@ -28,7 +28,7 @@
 // # What a handler returns
 //
 //	pre-events    nil                       allow
-//	              room.Prevented(reason)    deny a creation or deletion
+//	              room.Prevented(reason)    deny a creation, update or deletion
 //	              room.UserNotAllowed(...)  deny a join or leave
 //	              ErrSkip                   not this app's business
 //	              any other error, a panic  a failure: recorded, and blocking if essential

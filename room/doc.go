@@ -1,4 +1,4 @@
-// Package room is the vocabulary of roombus: rooms and users, the requests of clients, the ten
+// Package room is the vocabulary of roombus: rooms and users, the requests of clients, the
 // interfaces of apps with their events and verdicts, manifests, results and errors.
 //
 // All data on the wire has a type in this package, with its decoding, its validation and a golden
