@@ -52,7 +52,7 @@ number of commands in progress.`,
   roombus bench --commands join --apps 0,1,5,20 --concurrency 1,16,64,256 --html bench.html
   roombus bench --commands join --rooms 1,1000,100000 --duration 10s --json
   roombus bench --trace trace.csv.gz --limit 20000 --apps 3 --concurrency 64
-  roombus bench --nats nats://nats.example.org --replicas 3`,
+  roombus bench --nats nats://nats.example.org --stream-replicas 3`,
 		Args: none("give the NATS server with --nats"),
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c) },
 	}
@@ -70,7 +70,7 @@ number of commands in progress.`,
 	f.BoolVar(&b.chart, "chart", false, "draw the distribution of the latencies, also if the output is not a terminal")
 	f.StringVar(&b.html, "html", "", "file to write a page with plots to")
 	f.IntVar(&b.cfg.Services, "services", 1, "room services that share the commands")
-	f.IntVar(&b.cfg.Replicas, "replicas", 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.IntVar(&b.cfg.Replicas, streamReplicas, 1, "copies of the streams, on a NATS cluster: 1, 3 or 5")
 	f.StringVar(&b.storeDir, "store-dir", os.TempDir(), "parent of the temporary folder of the embedded NATS server")
 	f.StringVar(&b.sync, "sync", "interval", "when the embedded NATS server syncs to disk: always or interval")
 	f.StringVar(&b.cfg.Profile, "profile", "", "folder for CPU, allocation, mutex and block profiles of every process")
@@ -92,7 +92,7 @@ func newBenchPart() *cobra.Command {
 	f := c.Flags()
 	f.StringVar((*string)(&p.Role), "role", "", "which")
 	f.StringVar(&p.Name, "name", "", "of the process")
-	f.IntVar(&p.Replicas, "replicas", 1, "copies of the streams")
+	f.IntVar(&p.Replicas, streamReplicas, 1, "copies of the streams")
 	f.BoolVar(&p.Synced, "synced", false, "the NATS server syncs each commit")
 	f.StringVar(&p.Profile, "profile", "", "folder for profiles")
 	return c
@@ -103,7 +103,7 @@ func partArgs(program string) func(bench.Part) []string {
 	return func(p bench.Part) []string {
 		return []string{
 			program, "bench", "part", "--role", string(p.Role), "--name", p.Name,
-			"--replicas", strconv.Itoa(p.Replicas), "--synced=" + strconv.FormatBool(p.Synced), "--profile", p.Profile,
+			"--stream-replicas", strconv.Itoa(p.Replicas), "--synced=" + strconv.FormatBool(p.Synced), "--profile", p.Profile,
 		}
 	}
 }

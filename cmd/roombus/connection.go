@@ -76,7 +76,7 @@ func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync strin
 		return mistakes
 	}
 	if replicas > 1 {
-		say("--replicas %d needs a NATS cluster: give its address with --nats", replicas)
+		say("--stream-replicas %d needs a NATS cluster: give its address with --nats", replicas)
 	}
 	if ignored := c.withoutServer(cmd); len(ignored) > 0 {
 		say("%s: that has no effect with the embedded NATS server; give the address of another server with --nats, or leave it out", strings.Join(ignored, ", "))
@@ -102,7 +102,7 @@ func (c *connection) withoutServer(cmd *cobra.Command) []string {
 
 func checkReplicas(n int) error {
 	if n != 1 && n != 3 && n != 5 {
-		return fmt.Errorf("--replicas must be 1, 3 or 5, not %d", n)
+		return fmt.Errorf("--stream-replicas must be 1, 3 or 5, not %d", n)
 	}
 	return nil
 }

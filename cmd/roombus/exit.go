@@ -158,7 +158,7 @@ func hint(err error) string {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return "start the room service with roombus serve"
 	case errors.Is(err, bus.ErrNoCluster):
-		return "this NATS server is in no cluster: leave --replicas out, or give the address of the cluster with --nats"
+		return "this NATS server is in no cluster: leave --stream-replicas out, or give the address of the cluster with --nats"
 	case errors.As(err, &api) && api.ErrorCode == codeOverlap:
 		return "another stream takes some of its subjects, which begin with room.: find it with nats stream ls --subject 'room.>' and change or remove it"
 	case errors.Is(err, nats.ErrAuthorization):
@@ -185,7 +185,7 @@ func mend(differs *bus.StreamDiffersError) string {
 		return storageRemedy
 	}
 	if differs.Copies > differs.WantCopies {
-		return fmt.Sprintf("to keep that number of copies, start with --replicas %d", differs.Copies)
+		return fmt.Sprintf("to keep that number of copies, start with --stream-replicas %d", differs.Copies)
 	}
-	return fmt.Sprintf("repair the settings that can be changed with: roombus streams --apply --replicas %d", differs.WantCopies)
+	return fmt.Sprintf("repair the settings that can be changed with: roombus streams --apply --stream-replicas %d", differs.WantCopies)
 }

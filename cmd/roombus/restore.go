@@ -25,7 +25,7 @@ type restoring struct {
 func newRestore() *cobra.Command {
 	r := &restoring{}
 	c := &cobra.Command{
-		Use:   "restore DIR --replicas N",
+		Use:   "restore DIR --stream-replicas N",
 		Short: "Restore a backup, with so many copies of each stream",
 		Long: `restore restores the backup in DIR, made on one node or more, with N copies of each stream: 1 on a
 lone NATS server, 3 or 5 on a cluster. It then compares the result with the manifest.
@@ -42,15 +42,15 @@ not run.`,
 	r.conn.addFlags(c)
 	r.out.addFlags(c)
 	f := c.Flags()
-	f.IntVar(&r.replicas, "replicas", 0, "copies of each stream: 1, or 3 or 5 on a cluster")
+	f.IntVar(&r.replicas, streamReplicas, 0, "copies of each stream: 1, or 3 or 5 on a cluster")
 	f.StringVar(&r.storeDir, "store-dir", "", "folder of the embedded NATS server of roombus serve, to restore without a running server (default of serve: "+defaultStoreDir()+")")
 	f.BoolVar(&r.force, "force", false, "remove existing streams, with all their messages")
 	return c
 }
 
 func (r *restoring) run(c *cobra.Command, dir string) error {
-	if !c.Flags().Changed("replicas") {
-		return usage(c, "--replicas is missing: say 1 for a lone NATS server, 3 or 5 for a cluster")
+	if !c.Flags().Changed(streamReplicas) {
+		return usage(c, "--stream-replicas is missing: say 1 for a lone NATS server, 3 or 5 for a cluster")
 	}
 	if err := checkReplicas(r.replicas); err != nil {
 		return usage(c, "%v", err)
@@ -68,7 +68,7 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 	defer stop()
 	clustered := nc.ConnectedClusterName() != ""
 	if r.replicas > 1 && !clustered {
-		return usage(c, "--replicas %d needs a NATS cluster, and %s is a lone server", r.replicas, nc.ConnectedUrlRedacted())
+		return usage(c, "--stream-replicas %d needs a NATS cluster, and %s is a lone server", r.replicas, nc.ConnectedUrlRedacted())
 	}
 	if r.replicas == 1 && clustered {
 		fmt.Fprintln(c.ErrOrStderr(), "roombus: the cluster will have one copy of each stream, which is lost with its node")

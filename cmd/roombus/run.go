@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/roombus/roombus/internal/identity"
 	"github.com/roombus/roombus/roomsvc"
@@ -51,9 +52,21 @@ Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 n
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetGlobalNormalizationFunc(formerNames)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
 	group(root, newServe(), newHealth(), newDemo(), newRoom(), newApp(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newBackup(), newRestore(), newVersion())
 	return root
+}
+
+// streamReplicas is the flag for the number of copies of the streams.
+const streamReplicas = "stream-replicas"
+
+// formerNames accepts the former names of flags.
+func formerNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if name == "replicas" {
+		name = streamReplicas
+	}
+	return pflag.NormalizedName(name)
 }
 
 // group makes a command that only holds subcommands. Without one of them it shows its help.

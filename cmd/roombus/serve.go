@@ -61,7 +61,7 @@ unavailable until it is restored. --new-events and --new-registry start the serv
 	f.Var((*filled)(&s.listen), "listen", "address of the embedded NATS server; port 0 takes a free one")
 	f.Var((*filled)(&s.storeDir), "store-dir", "folder of the embedded NATS server (default "+defaultStoreDir()+")")
 	f.StringVar(&s.sync, "sync", "interval", "when the embedded NATS server syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
-	f.IntVar(&s.service.Replicas, "replicas", def.Replicas, "copies of each stream, on a NATS cluster: 1, 3 or 5")
+	f.IntVar(&s.service.Replicas, streamReplicas, def.Replicas, "copies of each stream, on a NATS cluster: 1, 3 or 5")
 	f.BoolVar(&s.service.NoProvision, "no-provision", false, "create no streams and buckets, only check the existing ones; roombus streams shows them")
 	f.BoolVar(&s.service.NewRegistry, "new-registry", false, "start although the registry of apps is missing, empty or older than the events record; for one start only")
 	f.BoolVar(&s.service.NewEvents, "new-events", false, "start with no rooms although the stream of events is missing and a registry or a snapshot exists; for one start only")

@@ -36,14 +36,14 @@ func newStreams() *cobra.Command {
 as one line of JSON each. A bucket is a stream too, named KV_ and the bucket's name. The
 configuration has the format of nats stream add:
 
-  roombus streams ROOM_EVENTS --replicas 3 >events.json
+  roombus streams ROOM_EVENTS --stream-replicas 3 >events.json
   nats stream add --config events.json
 
 With --check it compares the streams on NATS with the required configuration. It exits with status 1
 if a stream that the service needs is missing, lost, in memory, without its copies, or configured
 differently. With --apply it first creates missing streams and changes the settings that can be
 changed. It never lowers the number of copies, and does not create a stream whose content is lost:
-restore that stream. Without --replicas, both use the number of copies that ROOM_EVENTS has.
+restore that stream. Without --stream-replicas, both use the number of copies that ROOM_EVENTS has.
 
 roombus serve creates missing streams itself, unless it is started with --no-provision.`,
 		Args: between(0, "STREAM"),
@@ -52,7 +52,7 @@ roombus serve creates missing streams itself, unless it is started with --no-pro
 	s.conn.addFlags(c)
 	s.out.addFlags(c)
 	f := c.Flags()
-	f.IntVar(&s.replicas, "replicas", roomsvc.Defaults().Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
+	f.IntVar(&s.replicas, streamReplicas, roomsvc.Defaults().Replicas, "copies of the streams, on a NATS cluster: 1, 3 or 5")
 	f.BoolVar(&s.check, "check", false, "compare the streams on NATS with the required configuration")
 	f.BoolVar(&s.apply, "apply", false, "create and change streams on NATS to match the required configuration")
 	return c
@@ -93,7 +93,7 @@ func (s *streamsCommand) compare(c *cobra.Command) error {
 	}
 	defer nc.Close()
 	copies := s.replicas
-	if !c.Flags().Changed("replicas") {
+	if !c.Flags().Changed(streamReplicas) {
 		copies = 0 // as the stream of events has
 	}
 	js, err := jetstream.New(nc)

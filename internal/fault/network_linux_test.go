@@ -56,7 +56,7 @@ func newCluster(t *testing.T) *cluster {
 		require.Eventually(t, func() bool { return healthy(h) }, 2*waiting, 50*time.Millisecond, h.IP)
 	}
 	for _, h := range c.services {
-		cmd := exec.Command(harness.Binary(t), "serve", "--replicas", "3", "--nats", c.url)
+		cmd := exec.Command(harness.Binary(t), "serve", "--stream-replicas", "3", "--nats", c.url)
 		cmd.Env = harness.Env(t.TempDir())
 		h.Start(t, cmd).Stderr.Await(t, "msg=serving")
 	}

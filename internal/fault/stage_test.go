@@ -62,7 +62,7 @@ func keepService(t *testing.T, url, replicas string) *victim {
 	t.Helper()
 	program, env := harness.Binary(t), harness.Env(t.TempDir())
 	v := keep(t, "room service", func() *exec.Cmd {
-		cmd := exec.Command(program, "serve", "--nats", url, "--replicas", replicas, "--breaker-pause", "500ms", "--snapshot-every", "200")
+		cmd := exec.Command(program, "serve", "--nats", url, "--stream-replicas", replicas, "--breaker-pause", "500ms", "--snapshot-every", "200")
 		cmd.Env = env
 		return cmd
 	})

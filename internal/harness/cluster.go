@@ -133,7 +133,7 @@ func (n *Node) Kill() {
 // ServeOn starts a room service as a process on the cluster, and waits until it serves.
 func ServeOn(t testing.TB, c *Cluster, args ...string) *Process {
 	t.Helper()
-	p := Start(t, Binary(t), append([]string{"serve", "--nats", c.URL(), "--replicas", "3"}, args...)...)
+	p := Start(t, Binary(t), append([]string{"serve", "--nats", c.URL(), "--stream-replicas", "3"}, args...)...)
 	p.Stderr.Await(t, `msg=serving`)
 	return p
 }

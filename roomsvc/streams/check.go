@@ -31,7 +31,7 @@ func (s *Streams) Check(ctx context.Context) {
 	}
 	s.misconfigured.Store(uint64(len(found)))
 	s.findings.Log(s.log, "streams are not as they must be", found,
-		"remedy", fmt.Sprintf("roombus streams --apply --replicas %d", s.cfg.Copies))
+		"remedy", fmt.Sprintf("roombus streams --apply --stream-replicas %d", s.cfg.Copies))
 }
 
 // Misconfigured returns the number of streams that were missing or differed at the last Check.

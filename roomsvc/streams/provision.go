@@ -74,7 +74,7 @@ func (s *Streams) open(ctx context.Context) error {
 	}
 	if info := s.events.CachedInfo(); s.cfg.Copies == 1 && info.Cluster != nil && info.Cluster.Name != "" {
 		s.log.Warn("streams have one copy on a NATS cluster: if its node fails, commands are unavailable; if its disk fails, the data is lost",
-			"cluster", info.Cluster.Name, "remedy", "roombus streams --apply --replicas 3, then roombus serve --replicas 3")
+			"cluster", info.Cluster.Name, "remedy", "roombus streams --apply --stream-replicas 3, then roombus serve --stream-replicas 3")
 	}
 	if err = s.allowBatches(ctx); err != nil {
 		return fmt.Errorf("allowing batches in the stream %s: %w", subjects.Events, err)

@@ -236,10 +236,10 @@ func TestBenchUsage(t *testing.T) {
 		{"--duration 0s", "--duration must be more than 0"},
 		{"--sync never", "--sync must be"},
 		{"--sync always", "--sync is about the embedded NATS server"},
-		{"--replicas 3 --sync always", "--sync is about the embedded NATS server"},
+		{"--stream-replicas 3 --sync always", "--sync is about the embedded NATS server"},
 		{"--store-dir /tmp", "--store-dir is about the embedded NATS server"},
-		{"--replicas 2", "--replicas must be 1, 3 or 5"},
-		{"--replicas 0", "--replicas must be 1, 3 or 5"},
+		{"--stream-replicas 2", "--stream-replicas must be 1, 3 or 5"},
+		{"--stream-replicas 0", "--stream-replicas must be 1, 3 or 5"},
 		{"--limit 5", "--limit goes with --trace"},
 		{"--trace t --limit -1", "--limit must not be negative"},
 		{"--trace t --commands join", "--commands does not go with --trace"},
@@ -253,5 +253,5 @@ func TestBenchUsage(t *testing.T) {
 	_, _, stderr := c.Run("bench", "--chart", "--json")
 	assert.Contains(t, stderr, "--chart does not go with --json")
 	c.Fails(5, "bench")
-	assert.Contains(t, harness.NewCLI(t, "").Fails(2, "bench", "--replicas", "3"), "--replicas 3 needs a NATS cluster")
+	assert.Contains(t, harness.NewCLI(t, "").Fails(2, "bench", "--stream-replicas", "3"), "--stream-replicas 3 needs a NATS cluster")
 }

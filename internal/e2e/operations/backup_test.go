@@ -62,12 +62,12 @@ func backedUp(t *testing.T) (*site, string) {
 
 func (s *site) serve() {
 	s.t.Helper()
-	s.service = harness.ServeOn(s.t, s.nats, "--replicas", s.replicas)
+	s.service = harness.ServeOn(s.t, s.nats, "--stream-replicas", s.replicas)
 }
 
 func (s *site) restore(dir string, args ...string) backup.Restored {
 	s.t.Helper()
-	out := s.OK(append([]string{"restore", dir, "--replicas", s.replicas, "--json"}, args...)...)
+	out := s.OK(append([]string{"restore", dir, "--stream-replicas", s.replicas, "--json"}, args...)...)
 	return harness.JSONLines[backup.Restored](s.t, out)[0]
 }
 
@@ -268,15 +268,15 @@ func TestRestore_Refused(t *testing.T) {
 	s.OK("backup", halved)
 	require.NoError(t, os.Remove(filepath.Join(halved, "manifest.json")))
 
-	assert.Regexp(t, `room services run: \S+; stop them`, s.Fails(6, "restore", dir, "--replicas", "1"))
-	assert.Regexp(t, `room services run`, s.Fails(6, "restore", dir, "--replicas", "1", "--force"))
+	assert.Regexp(t, `room services run: \S+; stop them`, s.Fails(6, "restore", dir, "--stream-replicas", "1"))
+	assert.Regexp(t, `room services run`, s.Fails(6, "restore", dir, "--stream-replicas", "1", "--force"))
 	stop(t, s.service)
 	before, created := harness.CountStreams(t, s.JS), createdAt(t, s.Bus)
-	assert.Regexp(t, `these streams exist: ROOM_EVENTS, KV_ROOM_APPS, .*OBJ_ROOM_SNAPSHOTS; .*--force`, s.Fails(6, "restore", dir, "--replicas", "1"))
-	assert.Regexp(t, `it has no manifest.json`, s.Fails(2, "restore", halved, "--replicas", "1", "--force"))
-	assert.Regexp(t, `ROOM_EVENTS/stream.arc.s2 is damaged`, s.Fails(2, "restore", damaged, "--replicas", "1", "--force"))
-	assert.Regexp(t, `--replicas is missing`, s.Fails(2, "restore", dir))
-	assert.Regexp(t, `--replicas 3 needs a NATS cluster`, s.Fails(2, "restore", dir, "--replicas", "3"))
+	assert.Regexp(t, `these streams exist: ROOM_EVENTS, KV_ROOM_APPS, .*OBJ_ROOM_SNAPSHOTS; .*--force`, s.Fails(6, "restore", dir, "--stream-replicas", "1"))
+	assert.Regexp(t, `it has no manifest.json`, s.Fails(2, "restore", halved, "--stream-replicas", "1", "--force"))
+	assert.Regexp(t, `ROOM_EVENTS/stream.arc.s2 is damaged`, s.Fails(2, "restore", damaged, "--stream-replicas", "1", "--force"))
+	assert.Regexp(t, `--stream-replicas is missing`, s.Fails(2, "restore", dir))
+	assert.Regexp(t, `--stream-replicas 3 needs a NATS cluster`, s.Fails(2, "restore", dir, "--stream-replicas", "3"))
 	assert.Regexp(t, `cannot write a backup in \S+: it is not empty`, s.Fails(2, "backup", dir))
 	assert.Equal(t, before, harness.CountStreams(t, s.JS))
 	assert.Equal(t, created, createdAt(t, s.Bus), "no stream has been replaced")
@@ -315,7 +315,7 @@ func TestRestore_DiffersFromManifest(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "manifest.json"), data, 0o600))
 	assert.Regexp(t, `the restore is not complete \(restored are ROOM_EVENTS, .*\): what is restored differs from the backup: the events make 1 rooms with hash \w+, not 1 with hash 0123456789abcdef; services stay unavailable`,
-		s.Fails(1, "restore", dir, "--replicas", "1", "--force"))
+		s.Fails(1, "restore", dir, "--stream-replicas", "1", "--force"))
 	p := harness.Start(t, harness.Binary(t), "serve", "--nats", s.URL)
 	p.Stderr.Await(t, `a backup is being restored since`)
 }
@@ -476,7 +476,7 @@ func TestRestore_StoreDirOfServerInside(t *testing.T) {
 	harness.NewCLI(t, url).OK("backup", dir)
 	stop(t, p)
 	store := t.TempDir()
-	out := harness.NewCLI(t, "").OK("restore", dir, "--replicas", "1", "--store-dir", store)
+	out := harness.NewCLI(t, "").OK("restore", dir, "--stream-replicas", "1", "--store-dir", store)
 	assert.Regexp(t, `(?m)^rooms +1 +1$`, out)
 	assert.Regexp(t, `(?m)^ROOM_EVENTS +messages 1, last seq 1, copies 1 +messages 1, last seq 1, copies 1$`, out)
 	p, _ = harness.ServeProcess(t, "--store-dir", store)

@@ -109,7 +109,7 @@ func TestProvision_RejectionsMayBeMissing(t *testing.T) {
 func TestCLIStreams(t *testing.T) {
 	t.Parallel()
 	c := harness.NewCLI(t, "")
-	all := harness.JSONLines[jetstream.StreamConfig](t, c.OK("streams", "--replicas", "3"))
+	all := harness.JSONLines[jetstream.StreamConfig](t, c.OK("streams", "--stream-replicas", "3"))
 	require.Len(t, all, len(streams.Configs(3)))
 	assert.Equal(t, streams.Configs(3), all)
 	assert.Equal(t, 3, all[0].Replicas)
@@ -117,7 +117,7 @@ func TestCLIStreams(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(c.OK("streams", subjects.AppsStream)), &one))
 	assert.Equal(t, subjects.AppsStream, one.Name)
 	assert.Contains(t, c.Fails(2, "streams", "NOPE"), `no stream "NOPE"`)
-	assert.Contains(t, c.Fails(2, "streams", "--replicas", "2"), "1, 3 or 5")
+	assert.Contains(t, c.Fails(2, "streams", "--stream-replicas", "2"), "1, 3 or 5")
 	assert.Contains(t, c.OK("streams", "--help"), "nats stream add --config")
 }
 

@@ -39,8 +39,8 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"store folder empty":                  {args: []string{"--store-dir", ""}, says: []string{`"--store-dir" flag: it is empty`}},
 		"store folder is a file":              {args: []string{"--store-dir", path("text")}, says: []string{"--store-dir must be a folder, and " + path("text") + " is a file"}},
 		"sync unknown":                        {args: []string{"--sync", "never"}, says: []string{`--sync must be always or interval, not "never"`}},
-		"copies even":                         {args: []string{"--replicas", "2"}, at: elsewhere, says: []string{"--replicas must be 1, 3 or 5, not 2"}},
-		"copies without a cluster":            {args: []string{"--replicas", "3"}, says: []string{"--replicas 3 needs a NATS cluster: give its address with --nats"}},
+		"copies even":                         {args: []string{"--stream-replicas", "2"}, at: elsewhere, says: []string{"--stream-replicas must be 1, 3 or 5, not 2"}},
+		"copies without a cluster":            {args: []string{"--stream-replicas", "3"}, says: []string{"--stream-replicas 3 needs a NATS cluster: give its address with --nats"}},
 		"budget zero":                         {args: []string{"--budget", "0s"}, says: []string{"--budget must be 100ms to 2m0s, not 0s"}},
 		"budget too short for any app":        {args: []string{"--budget", "99ms"}, says: []string{"--budget must be"}},
 		"budget longer than an id is known":   {args: []string{"--budget", "121s"}, says: []string{"--budget must be 100ms to 2m0s, not 2m1s"}},
@@ -90,8 +90,8 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"context of half a pair":        {at: []string{"--context", "half"}, says: []string{"--tlscert (NATS_CERT) is given without --tlskey", `the settings of context "half" count too`}},
 
 		"several with the server inside": {
-			args: []string{"--listen", "nowhere", "--replicas", "4", "--sync", "never", "--budget", "1h", "--snapshot-every", "0", "--token", "t"},
-			says: []string{"--sync must", "--replicas must", "--token: that has no effect", "--budget must", "--snapshot-every must", "--listen must"},
+			args: []string{"--listen", "nowhere", "--stream-replicas", "4", "--sync", "never", "--budget", "1h", "--snapshot-every", "0", "--token", "t"},
+			says: []string{"--sync must", "--stream-replicas must", "--token: that has no effect", "--budget must", "--snapshot-every must", "--listen must"},
 		},
 		"several with a server elsewhere": {
 			args: []string{"--listen", "127.0.0.1:0", "--tlscert", "x", "--password", "p", "--creds", path("none"), "--nkey", path("text"), "--max-in-flight", "1"},

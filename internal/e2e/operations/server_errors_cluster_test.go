@@ -44,7 +44,7 @@ func TestServe_UnfitServer(t *testing.T) {
 		"with another stream of that name": {
 			url:    streamThatForgets,
 			status: 1,
-			says:   []string{"stream ROOM_EVENTS", "max_age is 1h0m0s, must be 0s", "roombus streams --apply --replicas 1"},
+			says:   []string{"stream ROOM_EVENTS", "max_age is 1h0m0s, must be 0s", "roombus streams --apply --stream-replicas 1"},
 		},
 		"with a stream of that name in memory": {
 			url:    streamInMemory,
@@ -53,9 +53,9 @@ func TestServe_UnfitServer(t *testing.T) {
 		},
 		"alone, asked for three copies": {
 			url:    func(t *testing.T) string { return harness.NewServer(t).URL() },
-			args:   []string{"--replicas", "3"},
+			args:   []string{"--stream-replicas", "3"},
 			status: 2,
-			says:   []string{"creating stream", "with 3 copies: a NATS server alone keeps no copies; this NATS server is in no cluster: leave --replicas out"},
+			says:   []string{"creating stream", "with 3 copies: a NATS server alone keeps no copies; this NATS server is in no cluster: leave --stream-replicas out"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

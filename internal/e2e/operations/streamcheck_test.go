@@ -96,31 +96,31 @@ func TestStreams_ApplyDoesNotCreateLostStreams(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 }
 
-// A service that was started once without --replicas leaves every stream with one copy. One message
+// A service that was started once without --stream-replicas leaves every stream with one copy. One message
 // names them all, one command repairs them all.
 func TestStreams_OneCopyOnCluster(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../../deploy/nats/node.conf")
 	p := harness.Start(t, harness.Binary(t), "serve", "--nats", cluster.URL())
-	p.Stderr.Await(t, `level=WARN msg="streams have one copy on a NATS cluster.*roombus streams --apply --replicas 3`)
+	p.Stderr.Await(t, `level=WARN msg="streams have one copy on a NATS cluster.*roombus streams --apply --stream-replicas 3`)
 	p.Stderr.Await(t, `msg=serving`)
 	c := harness.NewCLI(t, cluster.URL())
-	status, _, stderr := c.Run("serve", "--nats", c.URL, "--replicas", "3")
+	status, _, stderr := c.Run("serve", "--nats", c.URL, "--stream-replicas", "3")
 	assert.Equal(t, 1, status)
 	line := complaint(t, stderr)
 	for _, stream := range []string{"ROOM_EVENTS", "KV_ROOM_APPS", "ROOM_DEAD_LETTERS", "ROOM_REPLAYS", "ROOM_GIVEN_UP"} {
 		assert.Contains(t, line, "stream "+stream+" is configured differently: num_replicas is 1, must be 3")
 	}
-	assert.Contains(t, line, "roombus streams --apply --replicas 3")
+	assert.Contains(t, line, "roombus streams --apply --stream-replicas 3")
 
-	c.OK("streams", "--apply", "--replicas", "3")
+	c.OK("streams", "--apply", "--stream-replicas", "3")
 	js, err := jetstream.New(cluster.Connect(t, 0))
 	require.NoError(t, err)
 	for _, cfg := range streams.Configs(3) {
 		assert.Equal(t, 3, configOf(t, js, cfg.Name).Replicas, cfg.Name)
 	}
 	c.OK("streams", "--check")
-	status, list, _ := c.Run("streams", "--apply", "--replicas", "1")
+	status, list, _ := c.Run("streams", "--apply", "--stream-replicas", "1")
 	assert.Equal(t, 1, status)
 	assert.Contains(t, list, "num_replicas is 3, must be 1")
 	assert.Equal(t, 3, configOf(t, js, subjects.AppsStream).Replicas, "copies are not taken away")

@@ -16,7 +16,7 @@ func TestClusterRetention_RoomsRecreatedDuringPurges(t *testing.T) {
 	t.Parallel()
 	cluster := harness.NewCluster(t, "../../../deploy/nats/node.conf")
 	for range 2 {
-		p := harness.Start(t, harness.Binary(t), "serve", "--nats", cluster.URL(), "--replicas", "3", "--retain-deleted", "0s")
+		p := harness.Start(t, harness.Binary(t), "serve", "--nats", cluster.URL(), "--stream-replicas", "3", "--retain-deleted", "0s")
 		p.Stderr.Await(t, `msg=serving`)
 	}
 	nc := cluster.Connect(t, 0)
@@ -29,6 +29,6 @@ func TestClusterRetention_RoomsRecreatedDuringPurges(t *testing.T) {
 	c.run(t, 2, 2*time.Minute)
 	awaitStored(t, c.b, 2*uint64(len(c.clients)))
 
-	p := harness.Start(t, harness.Binary(t), "serve", "--nats", cluster.URL(), "--replicas", "3", "--retain-deleted", "0s")
+	p := harness.Start(t, harness.Binary(t), "serve", "--nats", cluster.URL(), "--stream-replicas", "3", "--retain-deleted", "0s")
 	p.Stderr.Await(t, `msg=serving.* rooms=9 .* quarantined=0`)
 }
