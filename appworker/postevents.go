@@ -50,13 +50,13 @@ func (w *worker) Registered(ctx context.Context) (room.Manifest, error) {
 
 // Restore implements consumer.App.
 func (w *worker) Restore(ctx context.Context, removed bool) bool {
-	if w.registration(ctx) == registrationRemoved {
+	if w.registrar.state(ctx) == registrationRemoved {
 		if !removed {
-			w.logRemoved()
+			w.registrar.logRemoved()
 		}
 		return true
 	}
-	if err := w.register(ctx); err != nil && ctx.Err() == nil {
+	if err := w.registrar.register(ctx); err != nil && ctx.Err() == nil {
 		w.log.Error("registration failed", "error", err)
 	}
 	return false

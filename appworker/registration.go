@@ -4,17 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomclient"
 )
 
+// registrar registers the app, and keeps it registered.
+type registrar struct {
+	rooms       *roomclient.Client
+	nc          *nats.Conn
+	log         *slog.Logger
+	manifest    Manifest
+	check       time.Duration // average interval between checks
+	logsRemoval bool          // false: Restore logs a removal when the consumer is missing
+	outage      bus.Outage    // registering fails
+	registered  atomic.Value  // the registered version, from the room service's last reply
+}
+
+func (w *worker) newRegistrar() *registrar {
+	return &registrar{
+		rooms: w.rooms, nc: w.nc, log: w.log, manifest: w.app.Manifest,
+		check: w.cfg.RegistrationCheck, logsRemoval: len(w.app.tells) == 0,
+	}
+}
+
 // register registers the app. It retries until the room service answers or the context ends.
-func (w *worker) register(ctx context.Context) error {
+func (r *registrar) register(ctx context.Context) error {
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval = 100*time.Millisecond, 5*time.Second
 	timeout := firstRegisterTimeout
@@ -22,24 +45,24 @@ func (w *worker) register(ctx context.Context) error {
 		attempt, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		timeout = registerTimeout
-		m, err := w.rooms.RegisterApp(attempt, w.app.Manifest)
+		m, err := r.rooms.RegisterApp(attempt, r.manifest)
 		switch {
 		case errors.Is(err, &room.Error{Code: room.CodeInvalidRequest}):
 			return m, backoff.Permanent(fmt.Errorf("the room service refuses the app: %w", err))
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return m, backoff.Permanent(err)
-		case err == nil && w.registered.Swap(m.Version) != m.Version && m.Version != w.app.Manifest.Version:
-			w.log.Warn("another version of the app is registered; this worker continues with that manifest", "registered", m.Version)
+		case err == nil && r.registered.Swap(m.Version) != m.Version && m.Version != r.manifest.Version:
+			r.log.Warn("another version of the app is registered; this worker continues with that manifest", "registered", m.Version)
 		}
 		return m, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
-		if w.nc.IsConnected() && w.registerOutage.Failed(time.Now()) {
-			w.log.Warn("cannot register yet; retrying", "error", err)
+		if r.nc.IsConnected() && r.outage.Failed(time.Now()) {
+			r.log.Warn("cannot register yet; retrying", "error", err)
 		}
 	}))
 	if err == nil {
-		if lasted, log := w.registerOutage.Ended(time.Now()); log {
-			w.log.Info("registered", "outage", lasted.Round(time.Millisecond))
+		if lasted, log := r.outage.Ended(time.Now()); log {
+			r.log.Info("registered", "outage", lasted.Round(time.Millisecond))
 		}
 	}
 	return err
@@ -52,32 +75,32 @@ const (
 	registerTimeout      = 5 * time.Second
 )
 
-// keepRegistration checks periodically whether the app is still registered, until the context ends. If the registry
+// keep checks periodically whether the app is still registered, until the context ends. If the registry
 // was lost, it registers the app again. It does not register an app that an operator has removed.
-func (w *worker) keepRegistration(ctx context.Context) {
+func (r *registrar) keep(ctx context.Context) {
 	for removed := false; ; {
 		select {
-		case <-time.After(w.cfg.RegistrationCheck*2/3 + rand.N(w.cfg.RegistrationCheck*2/3)): // jitter, so that not all workers check at once
+		case <-time.After(r.check*2/3 + rand.N(r.check*2/3)): // jitter, so that not all workers check at once
 		case <-ctx.Done():
 			return
 		}
-		switch w.registration(ctx) {
+		switch r.state(ctx) {
 		case registrationPresent:
 			removed = false
 		case registrationRemoved:
-			if !removed && len(w.app.tells) == 0 { // otherwise Restore logs it when the consumer is missing
-				w.logRemoved()
+			if !removed && r.logsRemoval {
+				r.logRemoved()
 			}
 			removed = true
 		case registrationLost:
-			w.log.Warn("registration lost; registering again")
-			if err := w.register(ctx); err != nil {
+			r.log.Warn("registration lost; registering again")
+			if err := r.register(ctx); err != nil {
 				if ctx.Err() == nil {
-					w.log.Error("registration failed", "error", err)
+					r.log.Error("registration failed", "error", err)
 				}
 				continue
 			}
-			w.log.Info("registered again")
+			r.log.Info("registered again")
 		}
 	}
 }
@@ -92,10 +115,10 @@ const (
 	registrationLost
 )
 
-func (w *worker) registration(ctx context.Context) registrationState {
+func (r *registrar) state(ctx context.Context) registrationState {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	_, err := w.rooms.App(ctx, w.app.Manifest.ID)
+	_, err := r.rooms.App(ctx, r.manifest.ID)
 	var e *room.Error
 	switch {
 	case err == nil:
@@ -108,6 +131,6 @@ func (w *worker) registration(ctx context.Context) registrationState {
 	return registrationRemoved
 }
 
-func (w *worker) logRemoved() {
-	w.log.Warn("app removed; restart a worker to register it again")
+func (r *registrar) logRemoved() {
+	r.log.Warn("app removed; restart a worker to register it again")
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -27,10 +26,9 @@ type worker struct {
 	nc    *nats.Conn
 	rooms *roomclient.Client
 
-	handlers       *running.Handlers
-	consumer       *consumer.Consumer // of post-events
-	registerOutage bus.Outage         // registering fails
-	registered     atomic.Value       // the registered version, from the room service's last reply
+	registrar *registrar
+	handlers  *running.Handlers
+	consumer  *consumer.Consumer // of post-events
 
 	stopping context.Context // ends when handlers must end
 }
@@ -60,6 +58,7 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 
 func (w *worker) run(ctx context.Context) error {
 	w.rooms = roomclient.New(w.nc, roomclient.Config{})
+	w.registrar = w.newRegistrar()
 	w.handlers = running.New(w.log, w.cfg.Concurrency)
 	var err error
 	if w.consumer, err = w.newConsumer(); err != nil {
@@ -80,7 +79,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	changes := w.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer w.nc.RemoveStatusListener(changes)
-	err = w.register(ctx)
+	err = w.registrar.register(ctx)
 	switch {
 	case ctx.Err() != nil:
 		err = nil // asked to stop while waiting for the room service
@@ -102,7 +101,7 @@ func (w *worker) serve(ctx context.Context, changes <-chan nats.Status) error {
 		receiving.Wait()
 	}()
 	receiving.Go(func() { w.consumer.Run(ended, w.stopping) })
-	receiving.Go(func() { w.keepRegistration(ended) })
+	receiving.Go(func() { w.registrar.keep(ended) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,7 +110,7 @@ func (w *worker) serve(ctx context.Context, changes <-chan nats.Status) error {
 			if !open || status == nats.CLOSED {
 				return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(w.nc.LastError(), nats.ErrConnectionClosed))
 			}
-			if err := w.register(ctx); err != nil && ctx.Err() == nil {
+			if err := w.registrar.register(ctx); err != nil && ctx.Err() == nil {
 				w.log.Error("registration failed", "error", err)
 			}
 		}

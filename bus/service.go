@@ -26,18 +26,23 @@ type Service struct {
 	identity  micro.ServiceIdentity
 	started   time.Time
 	endpoints []*endpoint
-	bySub     map[*nats.Subscription]*endpoint
 	verbs     []*nats.Subscription
 	admission chan struct{} // nil: unlimited
-	requests  chan *nats.Msg
-	arriving  sync.Mutex // held by the reader that receives the next request
+	readers   readers
 	out       *Batcher
-	open      sync.WaitGroup // subscriptions of endpoints
-	readers   sync.WaitGroup
-	waiting   atomic.Int64 // number of idle readers
 	stop      sync.Once
 	stopped   chan struct{}
 	refused   atomic.Uint64
+}
+
+// readers are the goroutines that take requests in the order of arrival.
+type readers struct {
+	requests chan *nats.Msg // of all endpoints
+	bySub    map[*nats.Subscription]*endpoint
+	open     sync.WaitGroup // subscriptions of endpoints
+	arriving sync.Mutex     // held by the reader that receives the next request
+	running  sync.WaitGroup
+	idle     atomic.Int64
 }
 
 // ServiceConfig configures a Service.
@@ -99,7 +104,8 @@ func NewService(out *Batcher, cfg ServiceConfig, endpoints ...Endpoint) (*Servic
 	}
 	s := &Service{
 		nc: out.nc, out: out, cfg: cfg, started: time.Now().UTC(),
-		bySub: make(map[*nats.Subscription]*endpoint), requests: make(chan *nats.Msg, maxUnread), stopped: make(chan struct{}),
+		readers:  readers{requests: make(chan *nats.Msg, maxUnread), bySub: make(map[*nats.Subscription]*endpoint)},
+		stopped:  make(chan struct{}),
 		identity: micro.ServiceIdentity{Name: cfg.Name, ID: cmp.Or(cfg.ID, nuid.Next()), Version: cfg.Version, Metadata: cfg.Metadata},
 	}
 	if out.nc.Opts.InboxPrefix != "" {
@@ -112,8 +118,8 @@ func NewService(out *Batcher, cfg ServiceConfig, endpoints ...Endpoint) (*Servic
 		s.unsubscribe()
 		return nil, err
 	}
-	s.waiting.Add(1)
-	s.readers.Go(s.read)
+	s.readers.idle.Add(1)
+	s.readers.running.Go(s.read)
 	return s, nil
 }
 
@@ -137,14 +143,14 @@ func (s *Service) subscribe(endpoints []Endpoint) error {
 
 func (s *Service) add(e *endpoint) error {
 	e.stats = micro.EndpointStats{Name: e.Name, Subject: e.Subject, QueueGroup: e.Queue}
-	sub, err := s.nc.ChanQueueSubscribe(e.Subject, e.Queue, s.requests)
+	sub, err := s.nc.ChanQueueSubscribe(e.Subject, e.Queue, s.readers.requests)
 	if err != nil {
 		return fmt.Errorf("subscribing to %s: %w", e.Subject, err)
 	}
-	e.sub, s.bySub[sub] = sub, e
+	e.sub, s.readers.bySub[sub] = sub, e
 	s.endpoints = append(s.endpoints, e)
-	s.open.Add(1)
-	ended := sync.OnceFunc(s.open.Done) // the library may call the handler twice
+	s.readers.open.Add(1)
+	ended := sync.OnceFunc(s.readers.open.Done) // the library may call the handler twice
 	sub.SetClosedHandler(func(string) { ended() })
 	if !sub.IsValid() {
 		ended() // the subscription ended before the handler was set
@@ -192,8 +198,8 @@ func (s *Service) answerable(msg *nats.Msg) bool {
 func (s *Service) RefusedReplies() uint64 { return s.refused.Load() }
 
 const (
-	maxUnread  = 1 << 16 // requests that no reader has received yet
-	maxWaiting = 256     // idle readers
+	maxUnread = 1 << 16 // requests that no reader has received yet
+	maxIdle   = 256     // idle readers
 )
 
 // read serves requests until the channel is closed. A reader that receives a request makes sure that
@@ -205,13 +211,13 @@ func (s *Service) read() {
 		if !open {
 			return
 		}
-		if s.waiting.Add(-1) == 0 {
-			s.waiting.Add(1)
-			s.readers.Go(s.read)
+		if s.readers.idle.Add(-1) == 0 {
+			s.readers.idle.Add(1)
+			s.readers.running.Go(s.read)
 		}
 		s.serve(r)
-		if s.waiting.Add(1) > maxWaiting {
-			s.waiting.Add(-1)
+		if s.readers.idle.Add(1) > maxIdle {
+			s.readers.idle.Add(-1)
 			return
 		}
 	}
@@ -228,10 +234,10 @@ type request struct {
 // next returns the next request to serve. One reader at a time receives requests, so that Arrive is
 // called in the order of arrival.
 func (s *Service) next() (r request, open bool) {
-	s.arriving.Lock()
-	defer s.arriving.Unlock()
-	for msg := range s.requests {
-		r := request{endpoint: s.bySub[msg.Sub], msg: msg, received: time.Now()}
+	s.readers.arriving.Lock()
+	defer s.readers.arriving.Unlock()
+	for msg := range s.readers.requests {
+		r := request{endpoint: s.readers.bySub[msg.Sub], msg: msg, received: time.Now()}
 		if !s.accept(r.endpoint, msg, r.received) {
 			continue
 		}
@@ -340,9 +346,9 @@ func (s *Service) drain() {
 		}
 	}
 	go func() {
-		s.open.Wait()
-		close(s.requests)
-		s.readers.Wait()
+		s.readers.open.Wait()
+		close(s.readers.requests)
+		s.readers.running.Wait()
 		s.out.wait()
 		close(s.stopped)
 	}()

@@ -23,35 +23,35 @@ type arrival struct {
 
 // command serves the commands that make events of type e. A command that was handed over to this
 // service is not handed over again, since the two services may disagree.
-func (s *Service) command(e room.EventType, mayHandOver bool) func(*nats.Msg) serve {
+func (cs *commands) command(e room.EventType, mayHandOver bool) func(*nats.Msg) serve {
 	return func(msg *nats.Msg) serve {
 		if len(msg.Data) > maxOrdered {
 			return func(ctx context.Context, msg *nats.Msg) (any, error) {
-				return s.perform(ctx, s.arrive(e, msg), msg, mayHandOver)
+				return cs.perform(ctx, cs.arrive(e, msg), msg, mayHandOver)
 			}
 		}
-		a := s.arrive(e, msg)
-		return func(ctx context.Context, msg *nats.Msg) (any, error) { return s.perform(ctx, a, msg, mayHandOver) }
+		a := cs.arrive(e, msg)
+		return func(ctx context.Context, msg *nats.Msg) (any, error) { return cs.perform(ctx, a, msg, mayHandOver) }
 	}
 }
 
 // arrive decodes a command and enters its lane, unless the stream of events is gone.
-func (s *Service) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
-	if a.c, a.err = s.decode(e, msg); a.err != nil {
+func (cs *commands) arrive(e room.EventType, msg *nats.Msg) (a arrival) {
+	if a.c, a.err = cs.decode(e, msg); a.err != nil {
 		return a
 	}
-	if err := s.health.StreamError(); err != nil {
-		a.err = s.recorder.Rejected(a.c, err)
+	if err := cs.health.StreamError(); err != nil {
+		a.err = cs.recorder.Rejected(a.c, err)
 		return a
 	}
-	a.ticket, a.err = s.enterLane(a.c)
+	a.ticket, a.err = cs.enterLane(a.c)
 	return a
 }
 
 // perform executes a command, here or at the service that has the room for now. A command that is
 // handed over keeps its place here, so that the next command of its user does not overtake it. The
 // commands of other users go on.
-func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (result any, err error) {
+func (cs *commands) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHandOver bool) (result any, err error) {
 	defer func() {
 		if err != nil && a.c.ID != "" {
 			err = &commandError{err, a.c.ID}
@@ -60,24 +60,24 @@ func (s *Service) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHand
 	if a.err != nil {
 		return nil, a.err
 	}
-	if err := s.awaitTurn(ctx, a.c, a.ticket); err != nil {
-		return nil, s.recorder.Rejected(a.c, err)
+	if err := cs.awaitTurn(ctx, a.c, a.ticket); err != nil {
+		return nil, cs.recorder.Rejected(a.c, err)
 	}
 	defer a.ticket.Leave()
-	if a.ticket != nil && len(s.hooks.Rounds(a.c.Request.Event())) > 0 {
-		defer s.peers.AnnounceWhenSlow(ctx, a.c, a.ticket.IsAsking)()
+	if a.ticket != nil && len(cs.hooks.Rounds(a.c.Request.Event())) > 0 {
+		defer cs.peers.AnnounceWhenSlow(ctx, a.c, a.ticket.IsAsking)()
 	}
 	for {
-		result, to, err := s.execute(ctx, a.c, a.ticket, mayHandOver)
+		result, to, err := cs.execute(ctx, a.c, a.ticket, mayHandOver)
 		if to == nil {
 			return result, err
 		}
 		a.ticket.SendAway()
-		if result, done, err := s.peers.HandOver(ctx, a.c, msg, to); done {
+		if result, done, err := cs.peers.HandOver(ctx, a.c, msg, to); done {
 			return result, err
 		}
 		if err := a.ticket.BringBack(ctx); err != nil {
-			return nil, s.recorder.Rejected(a.c, err)
+			return nil, cs.recorder.Rejected(a.c, err)
 		}
 	}
 }

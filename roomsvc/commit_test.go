@@ -28,8 +28,8 @@ func brieflyAsked(t *testing.T) (*Service, context.Context) {
 func TestCommit_PublishContinuesAfterDeadline(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
-	publish := s.append
-	s.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+	publish := s.commands.committer.append
+	s.commands.committer.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		<-ctx.Done()
 		return publish(waiting, msg, id, g)
 	}
@@ -42,8 +42,8 @@ func TestCommit_PublishContinuesAfterDeadline(t *testing.T) {
 func TestCommit_LostAckFoundAfterDeadline(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
-	publish := s.append
-	s.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+	publish := s.commands.committer.append
+	s.commands.committer.append = func(waiting context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		_, err := publish(waiting, msg, id, g)
 		assert.NoError(t, err)
 		<-ctx.Done()
@@ -58,7 +58,7 @@ func TestCommit_LostAckFoundAfterDeadline(t *testing.T) {
 func TestCommit_UnknownOutcomeIsUnavailable(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
-	s.append = func(context.Context, *nats.Msg, string, bus.Guard) (uint64, error) {
+	s.commands.committer.append = func(context.Context, *nats.Msg, string, bus.Guard) (uint64, error) {
 		<-ctx.Done()
 		return 0, bus.ErrUncertain
 	}
@@ -72,8 +72,8 @@ func TestCommit_ResentCommandUnavailableDuringFirstPublish(t *testing.T) {
 	s, _ := twoServices(t)
 	createRoom(t, s)
 	published, goOn := make(chan struct{}), make(chan struct{})
-	publish := s.append
-	s.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+	publish := s.commands.committer.append
+	s.commands.committer.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		close(published)
 		<-goOn
 		return publish(ctx, msg, id, g)

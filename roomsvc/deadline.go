@@ -15,8 +15,8 @@ import (
 // request, which may have waited in a reconnect buffer or in the socket of a stopped process. The
 // error is of code deadline_exceeded if the request came too late, invalid_request if the header is
 // no time.
-func (s *Service) deadline(h nats.Header, came time.Time) (time.Time, error) {
-	end := came.Add(min(subjects.TimeLeft(h, s.cfg.Budget), s.cfg.Budget))
+func (es *endpoints) deadline(h nats.Header, came time.Time) (time.Time, error) {
+	end := came.Add(min(subjects.TimeLeft(h, es.cfg.Budget), es.cfg.Budget))
 	latest, err := subjects.GetTime(h, subjects.Deadline)
 	switch {
 	case err != nil:

@@ -1,9 +1,15 @@
 // Package roomsvc is the room service: it owns rooms and their members.
 //
+// Three types share the work. endpoints has requests executed and makes the replies. commands
+// executes the commands that change rooms. committer publishes their events. Each has what it needs
+// of the components, which are the packages below this one. Service makes them, starts and stops
+// them.
+//
 // A command flows through the files of this package in this order:
 //
-//	endpoints.go   the requests of the service, admission, and replies
-//	arrival.go     decode and validate a command, and enter its lane
+//	endpoints.go   the requests of the service, admission, and replies; deadline.go limits their time
+//	commands.go    what a command needs of the components
+//	arrival.go     decode and validate a command (decode.go), and enter its lane
 //	turn.go        wait for its turn
 //	  (lanes)        commands of one room, and of one user, go in order
 //	retry.go       try the command until it is answered; attempts.go knows when to stop
@@ -29,10 +35,17 @@
 //	(hooks)           which apps are asked, in which order and for how long; their breakers
 //	(appstate)        the state of the apps, and the requests between replicas about apps
 //	(rejections)      record rejections, on a best-effort basis
+//
+// Other requests:
+//
 //	queries.go        get, list and members from the projection, as fresh as freshness.go requires
+//	stats.go          the figures of the service for operators
 //
 // At the start:
 //
+//	config.go         configures the service
+//	service.go        starts and stops it
+//	connection.go     what sends and receives over the connection
 //	(streams)         check the server, ensure the streams, and find those that are lost
 //	standby.go        answers requests while a stream is lost
 //	provision.go      opens the projection and the registry on the streams

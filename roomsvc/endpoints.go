@@ -8,63 +8,84 @@ import (
 	"maps"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomsvc/appstate"
+	"github.com/roombus/roombus/roomsvc/health"
+	"github.com/roombus/roombus/roomsvc/projection"
+	"github.com/roombus/roombus/roomsvc/registry"
 	"github.com/roombus/roombus/subjects"
 )
 
 // serve decodes, validates and executes a request.
 type serve func(ctx context.Context, msg *nats.Msg) (any, error)
 
-// endpoints lists all endpoints of the service.
-func (s *Service) endpoints() []bus.Endpoint {
+// endpoints decodes the requests of the service, has them executed and makes the replies.
+type endpoints struct {
+	cfg        Config
+	ctx        context.Context // ends with the service
+	commands   *commands
+	apps       *appstate.Apps
+	registry   *registry.Registry
+	projection *projection.Projection
+	health     *health.Health
+	errors     errorCounts
+}
+
+// newEndpoints returns the endpoints of this service, once it has commands.
+func (s *Service) newEndpoints() *endpoints {
+	return &endpoints{
+		cfg: s.cfg, ctx: s.ctx, commands: s.commands, registry: s.registry, projection: s.projection, health: s.health,
+		apps: appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.streams.Events(), Registry: s.registry, Hooks: s.hooks}),
+	}
+}
+
+// list lists all endpoints. Their names and subjects need only cfg.
+func (es *endpoints) list() []bus.Endpoint {
 	svc, app := subjects.Room, subjects.App
-	apps := appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.streams.Events(), Registry: s.registry, Hooks: s.hooks})
+	command := es.commands.command
 	all := []bus.Endpoint{
-		s.ordered("create", svc(subjects.Create), s.command(room.EventCreate, true)),
-		s.ordered("update", svc(subjects.Update), s.command(room.EventUpdate, true)),
-		s.ordered("delete", svc(subjects.Delete), s.command(room.EventDelete, true)),
-		s.ordered("join", svc(subjects.Join), s.command(room.EventUserJoin, true)),
-		s.ordered("leave", svc(subjects.Leave), s.command(room.EventUserLeave, true)),
-		s.ordered("updatemember", svc(subjects.UpdateMember), s.command(room.EventUserUpdate, true)),
-		s.endpoint("get", svc(subjects.Get), s.fresh(query(s.getRoom))),
-		s.endpoint("list", svc(subjects.List), s.fresh(query(s.listRooms))),
-		s.endpoint("members", svc(subjects.Members), s.fresh(query(s.listMembers))),
-		s.endpoint("app-register", app(subjects.Register), query(s.registry.Register)),
-		s.endpoint("app-list", app(subjects.List), query(apps.List)),
-		s.endpoint("app-info", app(subjects.Info), query(apps.Info)),
-		s.endpoint("app-enable", app(subjects.Enable), query(s.registry.Enable)),
-		s.endpoint("app-disable", app(subjects.Disable), query(s.registry.Disable)),
-		s.endpoint("app-shadow", app(subjects.Shadow), query(s.registry.Shadow)),
-		s.endpoint("app-rollback", app(subjects.Rollback), query(s.registry.RollBack)),
-		s.endpoint("app-remove", app(subjects.Remove), query(s.registry.Remove)),
-		everyReplica(s.endpoint("app-replica", app(subjects.Replica), query(apps.Report))),
+		es.ordered("create", svc(subjects.Create), command(room.EventCreate, true)),
+		es.ordered("update", svc(subjects.Update), command(room.EventUpdate, true)),
+		es.ordered("delete", svc(subjects.Delete), command(room.EventDelete, true)),
+		es.ordered("join", svc(subjects.Join), command(room.EventUserJoin, true)),
+		es.ordered("leave", svc(subjects.Leave), command(room.EventUserLeave, true)),
+		es.ordered("updatemember", svc(subjects.UpdateMember), command(room.EventUserUpdate, true)),
+		es.endpoint("get", svc(subjects.Get), es.fresh(query(es.getRoom))),
+		es.endpoint("list", svc(subjects.List), es.fresh(query(es.listRooms))),
+		es.endpoint("members", svc(subjects.Members), es.fresh(query(es.listMembers))),
+		es.endpoint("app-register", app(subjects.Register), query(es.registry.Register)),
+		es.endpoint("app-list", app(subjects.List), query(es.apps.List)),
+		es.endpoint("app-info", app(subjects.Info), query(es.apps.Info)),
+		es.endpoint("app-enable", app(subjects.Enable), query(es.registry.Enable)),
+		es.endpoint("app-disable", app(subjects.Disable), query(es.registry.Disable)),
+		es.endpoint("app-shadow", app(subjects.Shadow), query(es.registry.Shadow)),
+		es.endpoint("app-rollback", app(subjects.Rollback), query(es.registry.RollBack)),
+		es.endpoint("app-remove", app(subjects.Remove), query(es.registry.Remove)),
+		everyReplica(es.endpoint("app-replica", app(subjects.Replica), query(es.apps.Report))),
 	}
 	for _, e := range room.EventTypes() {
-		all = append(all, s.ordered("handover-"+e.Command(), subjects.Handover(s.id, e), s.command(e, false)))
+		all = append(all, es.ordered("handover-"+e.Command(), subjects.Handover(es.cfg.ID, e), command(e, false)))
 	}
 	return all
 }
 
 // endpoint serves requests in any order.
-func (s *Service) endpoint(name, subject string, do serve) bus.Endpoint {
-	return s.ordered(name, subject, func(*nats.Msg) serve { return do })
+func (es *endpoints) endpoint(name, subject string, do serve) bus.Endpoint {
+	return es.ordered(name, subject, func(*nats.Msg) serve { return do })
 }
 
 // ordered calls arrive for each request in the order of arrival. It applies the deadline of the
 // request and counts errors.
-func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bus.Endpoint {
-	errs := s.errors.of(name)
+func (es *endpoints) ordered(name, subject string, arrive func(*nats.Msg) serve) bus.Endpoint {
+	errs := es.errors.of(name)
 	return bus.Endpoint{
 		Name: name, Subject: subject, Queue: subjects.ServiceQueue,
 		Arrive: func(msg *nats.Msg, came time.Time) bus.Serving {
-			deadline, late := s.deadline(msg.Header, came)
+			deadline, late := es.deadline(msg.Header, came)
 			if late != nil {
 				return func() ([]byte, nats.Header, error) {
 					errs.count(coded(late))
@@ -73,18 +94,18 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 			}
 			do := arrive(msg)
 			return func() ([]byte, nats.Header, error) {
-				ctx, cancel := context.WithDeadline(s.ctx, deadline)
+				ctx, cancel := context.WithDeadline(es.ctx, deadline)
 				defer cancel()
 				result, err := do(ctx, msg)
 				if err != nil {
 					if errors.Is(err, jetstream.ErrStreamNotFound) {
-						err = errors.Join(s.health.StreamError(), err)
+						err = errors.Join(es.health.StreamError(), err)
 					}
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply
 				}
 				data, err := json.Marshal(result)
-				return data, s.seqHeader(result), err
+				return data, es.seqHeader(result), err
 			}
 		},
 	}
@@ -95,47 +116,6 @@ func (s *Service) ordered(name, subject string, arrive func(*nats.Msg) serve) bu
 func everyReplica(e bus.Endpoint) bus.Endpoint {
 	e.Queue, e.Always = "", true
 	return e
-}
-
-func (s *Service) decode(e room.EventType, msg *nats.Msg) (rules.Command, error) {
-	id := commandID(msg)
-	if err := room.ValidateToken(subjects.CommandID, id); err != nil {
-		return rules.Command{}, err
-	}
-	causes, err := subjects.Causes(msg.Header)
-	if err == nil {
-		err = room.ValidateCauses(id, causes)
-	}
-	if err != nil {
-		return rules.Command{}, err
-	}
-	r, err := room.DecodeRequest(e, id, msg.Data)
-	return rules.Command{
-		ID:          id,
-		Time:        now(),
-		TraceParent: bus.TraceParent(msg.Header, id),
-		Bounds:      eventBounds(int(s.nc.MaxPayload())),
-		Bytes:       len(msg.Data),
-		CausedBy:    causes,
-		Request:     r,
-	}, err
-}
-
-// Parts of a message that the body of an event must leave free: for headers, and for headers with
-// the answers of apps.
-const (
-	leastForHeaders = 2 << 10
-	mostForHeaders  = 8 << 10
-	headroom        = 64 << 10
-)
-
-// eventBounds returns the bounds of the body of an event for a maximum payload.
-func eventBounds(maxPayload int) rules.Bounds {
-	headers := max(leastForHeaders, min(mostForHeaders, maxPayload/16))
-	return rules.Bounds{
-		MaxBytes: max(1, maxPayload-max(headers, min(headroom, maxPayload/8))),
-		MaxWhole: max(1, maxPayload-headers),
-	}
 }
 
 // query serves requests of type R with a function. An empty body is an empty request.
@@ -152,14 +132,6 @@ func query[R interface{ Validate() error }, A any](do func(context.Context, R) (
 		}
 		return do(ctx, r)
 	}
-}
-
-// commandID returns the id in the request, or a new one.
-func commandID(msg *nats.Msg) string {
-	if id := msg.Header.Get(subjects.CommandID); id != "" {
-		return id
-	}
-	return uuid.Must(uuid.NewV7()).String()
 }
 
 // coded returns the error in its wire form.
@@ -189,14 +161,14 @@ func withCode(err error) *room.Error {
 
 // refuse turns an error into a reply: with code and details in the body, and in the headers of the
 // micro protocol. No other function does.
-func (s *Service) refuse(_ string, err error) *nats.Msg {
+func (es *endpoints) refuse(_ string, err error) *nats.Msg {
 	e := coded(err)
 	body, unwritable := json.Marshal(e)
 	if unwritable != nil {
 		body = fmt.Appendf(nil, `{"code":%q,"message":"the error cannot be written"}`, e.Code)
 	}
 	msg := bus.Failure(e.Code.Status(), e.Error(), body)
-	maps.Copy(msg.Header, s.seqHeader(err))
+	maps.Copy(msg.Header, es.seqHeader(err))
 	if e.Code == room.CodeDeadlineExceeded {
 		subjects.SetTime(msg.Header, subjects.Clock, time.Now())
 	}

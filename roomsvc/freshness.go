@@ -17,9 +17,9 @@ import (
 // a lower bound: the replica must have read the stream up to it.
 
 // fresh makes reads wait for the sequence that they ask for.
-func (s *Service) fresh(read serve) serve {
+func (es *endpoints) fresh(read serve) serve {
 	return func(ctx context.Context, msg *nats.Msg) (any, error) {
-		if err := s.awaitMinSeq(ctx, msg.Header); err != nil {
+		if err := es.awaitMinSeq(ctx, msg.Header); err != nil {
 			return nil, err
 		}
 		return read(ctx, msg)
@@ -29,7 +29,7 @@ func (s *Service) fresh(read serve) serve {
 // awaitMinSeq returns when the projection has the sequence that the header names. It returns an error
 // of code invalid_request if the header is not a whole number, conflict if the stream ends before the
 // sequence, and deadline_exceeded if the context ends first.
-func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
+func (es *endpoints) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	asked := h[subjects.MinSeq]
 	if len(asked) == 0 {
 		return nil
@@ -38,13 +38,13 @@ func (s *Service) awaitMinSeq(ctx context.Context, h nats.Header) error {
 	if err != nil {
 		return room.Errorf(room.CodeInvalidRequest, "header %s must be a whole number, not %.80q", subjects.MinSeq, asked[0])
 	}
-	return s.projection.AwaitMinSeq(ctx, seq)
+	return es.projection.AwaitMinSeq(ctx, seq)
 }
 
 // seqHeader returns the Room-Seq header of the reply with this result or error. It must be called
 // after the state was read. The result of a change has no header, since its body has the sequence.
 // Neither has an answer about apps.
-func (s *Service) seqHeader(reply any) nats.Header {
+func (es *endpoints) seqHeader(reply any) nats.Header {
 	switch r := reply.(type) {
 	case room.Result:
 		if r.Event != nil {
@@ -60,5 +60,5 @@ func (s *Service) seqHeader(reply any) nats.Header {
 	default:
 		return nil
 	}
-	return nats.Header{subjects.Seq: {strconv.FormatUint(s.projection.Highest(), 10)}}
+	return nats.Header{subjects.Seq: {strconv.FormatUint(es.projection.Highest(), 10)}}
 }

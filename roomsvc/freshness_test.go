@@ -44,7 +44,7 @@ func holdBack(t *testing.T, s *Service) (release func()) {
 
 // ask sends a request to an endpoint of a service and returns the reply.
 func ask(ctx context.Context, s *Service, name, body, minSeq string) (reply *nats.Msg, err error) {
-	endpoints := s.endpoints()
+	endpoints := s.endpoints.list()
 	at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == name })
 	msg := &nats.Msg{Header: nats.Header{}, Data: []byte(body)}
 	if minSeq != "" {
@@ -55,7 +55,7 @@ func ask(ctx context.Context, s *Service, name, body, minSeq string) (reply *nat
 	}
 	data, header, err := endpoints[at].Arrive(msg, time.Now())()
 	if err != nil {
-		return s.refuse("", err), coded(err)
+		return s.endpoints.refuse("", err), coded(err)
 	}
 	return &nats.Msg{Header: header, Data: data}, nil
 }
@@ -171,7 +171,7 @@ func TestHandover_ReplyNamesSequenceOfOtherService(t *testing.T) {
 		assert.NoError(t, msg.RespondMsg(<-replies))
 	})
 	require.NoError(t, err)
-	refused := s.refuse("", room.NotFound("r"))
+	refused := s.endpoints.refuse("", room.NotFound("r"))
 	refused.Header.Set("Room-Seq", "99")
 	for name, c := range map[string]struct {
 		reply *nats.Msg
@@ -211,7 +211,7 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
-	second.peers.Met("r", first.id)
+	second.peers.Met("r", first.cfg.ID)
 	body, err := json.Marshal(joinOf("alice"))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -220,6 +220,6 @@ func TestHandover_CommandKeepsCauses(t *testing.T) {
 	require.NoError(t, err)
 	msg, err := second.streams.Events().GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
-	assert.Equal(t, first.id, subjects.Committer(msg.Header))
+	assert.Equal(t, first.cfg.ID, subjects.Committer(msg.Header))
 	assert.Equal(t, "c0,c1", msg.Header.Get("Room-Caused-By"))
 }

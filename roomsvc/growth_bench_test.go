@@ -108,7 +108,7 @@ func report(b *testing.B, name string, took []time.Duration) {
 // turn, as the endpoints do but without the network.
 func (g *grown) reads(b *testing.B) {
 	took := make(map[string][]time.Duration)
-	endpoints := g.s.endpoints()
+	endpoints := g.s.endpoints.list()
 	for range growthReads {
 		id := growthRoom(rand.N(g.rooms))
 		for _, r := range []struct{ name, endpoint, request string }{
@@ -173,7 +173,7 @@ func (g *grown) commit(id string, u room.User) error {
 	if err != nil {
 		return err
 	}
-	if o := g.s.commit(context.Background(), c, view, *draft); o.fate != answered {
+	if o := g.s.commands.committer.commit(context.Background(), c, view, *draft); o.fate != answered {
 		return fmt.Errorf("committing: %w", o.err)
 	}
 	return nil

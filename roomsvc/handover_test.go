@@ -37,7 +37,7 @@ func twoServices(t *testing.T) (first, second *Service) {
 		return s
 	}
 	first, second = start(), start()
-	if first.id > second.id {
+	if first.cfg.ID > second.cfg.ID {
 		return second, first
 	}
 	return first, second
@@ -74,7 +74,7 @@ func createRoom(t *testing.T, s *Service) {
 	t.Helper()
 	_, by, err := send(t, s, room.EventCreate, "c1", creation)
 	require.NoError(t, err)
-	require.Equal(t, s.id, by)
+	require.Equal(t, s.cfg.ID, by)
 }
 
 func joinOf(user string) room.JoinRequest {
@@ -86,7 +86,7 @@ func requireJoin(t *testing.T, through, by *Service, id, user string) room.Resul
 	t.Helper()
 	r, committed, err := send(t, through, room.EventUserJoin, id, joinOf(user))
 	require.NoError(t, err)
-	require.Equal(t, by.id, committed)
+	require.Equal(t, by.cfg.ID, committed)
 	return r
 }
 
@@ -102,7 +102,7 @@ func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 
-	second.peers.Met("r", first.id)
+	second.peers.Met("r", first.cfg.ID)
 	r := requireJoin(t, second, first, "j1", "alice")
 	assert.True(t, r.Changed)
 	assert.Equal(t, 2, r.Room.MemberCount)
@@ -113,7 +113,7 @@ func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	third, err := first.nc.SubscribeSync(subjects.Handover("0", room.EventUserJoin))
 	require.NoError(t, err)
 	first.peers.Met("r", "0")
-	second.peers.Met("r", first.id)
+	second.peers.Met("r", first.cfg.ID)
 	requireJoin(t, second, first, "j2", "bob")
 	require.Equal(t, "0", first.peers.Having("r"))
 	pending, _, err := third.Pending()
@@ -121,7 +121,7 @@ func TestHandover_CommandsOfRoomGoToOtherService(t *testing.T) {
 	assert.Zero(t, pending)
 
 	require.NoError(t, first.Stop(t.Context()))
-	second.peers.Met("r", first.id)
+	second.peers.Met("r", first.cfg.ID)
 	requireJoin(t, second, second, "j3", "carol") // the other service is gone
 	assert.Empty(t, second.peers.Having("r"))
 }
@@ -155,7 +155,7 @@ func TestHandover_CommandRefusedAsOverloadedIsDoneHere(t *testing.T) {
 	_, s := twoServices(t)
 	createRoom(t, s)
 	_, err := s.nc.Subscribe(subjects.Handover("0", room.EventUserJoin), func(msg *nats.Msg) {
-		no := s.refuse("", room.Errorf(room.CodeOverloaded, "too much"))
+		no := s.endpoints.refuse("", room.Errorf(room.CodeOverloaded, "too much"))
 		no.Subject = msg.Reply
 		assert.NoError(t, s.nc.PublishMsg(no))
 	})
@@ -171,16 +171,16 @@ func TestHandover_DeadlineAtOtherServiceLeavesTimeToRetry(t *testing.T) {
 	first, second := twoServices(t)
 	createRoom(t, second)
 	require.NoError(t, first.projection.CatchUp(t.Context()))
-	_, err := first.lanes.Enter(change) // the room is busy there
+	_, err := first.commands.lanes.Enter(change) // the room is busy there
 	require.NoError(t, err)
-	second.peers.Met("r", first.id)
+	second.peers.Met("r", first.cfg.ID)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	_, err = second.do(ctx, room.EventUserJoin, aliceJoins())
 	require.ErrorIs(t, err, &room.Error{Code: room.CodeUnavailable})
 	require.NoError(t, ctx.Err())
-	second.peers.Met("r", first.id)
-	assert.Equal(t, first.id, second.peers.Having("r"), "it is in order, and is not avoided")
+	second.peers.Met("r", first.cfg.ID)
+	assert.Equal(t, first.cfg.ID, second.peers.Having("r"), "it is in order, and is not avoided")
 }
 
 // Two services that conflict learn which of them has the room.
@@ -188,16 +188,16 @@ func TestHandover_ConflictNamesServiceWithRoom(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, first)
-	c, err := second.decode(room.EventUserJoin, aliceJoins())
+	c, err := second.commands.decode(room.EventUserJoin, aliceJoins())
 	require.NoError(t, err)
 	require.NoError(t, second.projection.CatchUp(t.Context()))
 	old, _ := second.projection.View(c)
 	requireJoin(t, first, first, "j0", "zoe")
 	draft, err := rules.Decide(old, c)
 	require.NoError(t, err)
-	require.Equal(t, moved, second.commit(t.Context(), c, old, *draft).fate)
-	assert.Equal(t, first.id, second.peers.Having("r"))
-	assert.Equal(t, uint64(1), second.conflicts.Load())
+	require.Equal(t, moved, second.commands.committer.commit(t.Context(), c, old, *draft).fate)
+	assert.Equal(t, first.cfg.ID, second.peers.Having("r"))
+	assert.Equal(t, uint64(1), second.commands.committer.conflicts.Load())
 	requireJoin(t, second, first, "j1", "alice")
 }
 
@@ -207,7 +207,7 @@ func TestHandover_CommandInProgress(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	busy, err := second.lanes.Enter(change)
+	busy, err := second.commands.lanes.Enter(change)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -216,13 +216,13 @@ func TestHandover_CommandInProgress(t *testing.T) {
 		_, err := second.do(ctx, room.EventUserJoin, aliceJoins())
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return second.lanes.Len("r") == 2 }, patience, tick)
-	second.peers.Met("r", first.id)
+	require.Eventually(t, func() bool { return second.commands.lanes.Len("r") == 2 }, patience, tick)
+	second.peers.Met("r", first.cfg.ID)
 	busy.Leave()
 	require.NoError(t, <-done)
 	msg, err := second.streams.Events().GetLastMsgForSubject(t.Context(), subjects.PostsOf("r"))
 	require.NoError(t, err)
-	assert.Equal(t, first.id, subjects.Committer(msg.Header))
+	assert.Equal(t, first.cfg.ID, subjects.Committer(msg.Header))
 }
 
 // A new leader may report a conflict where there is none.
@@ -232,8 +232,8 @@ func TestHandover_SpuriousConflictIsIgnored(t *testing.T) {
 	createRoom(t, first)
 	require.NoError(t, second.projection.CatchUp(t.Context()))
 	claimed := false
-	stored := second.append
-	second.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+	stored := second.commands.committer.append
+	second.commands.committer.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		if !claimed {
 			claimed = true
 			return 0, bus.ErrConflict
@@ -241,7 +241,7 @@ func TestHandover_SpuriousConflictIsIgnored(t *testing.T) {
 		return stored(ctx, msg, id, g)
 	}
 	requireJoin(t, second, second, "j1", "alice")
-	assert.Zero(t, second.conflicts.Load())
+	assert.Zero(t, second.commands.committer.conflicts.Load())
 	assert.Empty(t, second.peers.Having("r"))
 }
 
@@ -259,9 +259,9 @@ func TestHandover_KeepsOrderOfUser(t *testing.T) {
 				Header: nats.Header{subjects.CommandID: {fmt.Sprintf("c%d-%d", n, k)}},
 				Data:   fmt.Appendf(nil, `{"roomId":"r","user":{"id":"u%d"}}`, n),
 			}
-			serve := second.command(e, true)(msg) // in the order in which they came
+			serve := second.commands.command(e, true)(msg) // in the order in which they came
 			commands.Go(func() {
-				second.peers.Met("r", first.id)
+				second.peers.Met("r", first.cfg.ID)
 				_, err := serve(ctx, msg)
 				assert.NoError(t, err)
 			})
@@ -285,7 +285,7 @@ func TestHandover_OnlyWithFairTimeForApps(t *testing.T) {
 	_, err = first.nc.Subscribe(subjects.Pre(room.PreRoomUserJoined, "hangs"), func(*nats.Msg) {})
 	require.NoError(t, err)
 	require.NoError(t, first.nc.Flush())
-	second.peers.Met("r", first.id)
+	second.peers.Met("r", first.cfg.ID)
 	ctx, cancel := context.WithTimeout(t.Context(), second.cfg.Budget)
 	defer cancel()
 	_, err = second.do(ctx, room.EventUserJoin, aliceJoins())
@@ -294,7 +294,7 @@ func TestHandover_OnlyWithFairTimeForApps(t *testing.T) {
 
 // do executes a command at the service.
 func (s *Service) do(ctx context.Context, e room.EventType, msg *nats.Msg) (any, error) {
-	return s.command(e, true)(msg)(ctx, msg)
+	return s.commands.command(e, true)(msg)(ctx, msg)
 }
 
 // A service that was stopped must not execute a command after the client has its answer.
@@ -318,7 +318,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 	assert.WithinRange(t, deadline, time.Now(), end.Add(-patience/4))
 
 	// The service refuses at once, as its clock is ahead, and gets no further commands.
-	require.NoError(t, msg.RespondMsg(first.refuse("", room.Errorf(room.CodeDeadlineExceeded, "late"))))
+	require.NoError(t, msg.RespondMsg(first.endpoints.refuse("", room.Errorf(room.CodeDeadlineExceeded, "late"))))
 	require.ErrorIs(t, <-ended, &room.Error{Code: room.CodeUnavailable})
 	assert.Empty(t, second.peers.Having("r"))
 }
@@ -371,9 +371,9 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			}
 			earlier := do(first, c.first)
 			held := <-asked
-			require.Eventually(t, func() bool { return second.peers.Deciding("r", c.user) == first.id }, patience, tick)
+			require.Eventually(t, func() bool { return second.peers.Deciding("r", c.user) == first.cfg.ID }, patience, tick)
 			later := do(second, c.later)
-			require.Eventually(t, func() bool { return first.lanes.Len("r") == 2 }, patience, tick)
+			require.Eventually(t, func() bool { return first.commands.lanes.Len("r") == 2 }, patience, tick)
 			assert.Empty(t, later)
 			assert.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
 			assert.NoError(t, (<-asked).Respond([]byte(`{"verdict":"allow"}`)))

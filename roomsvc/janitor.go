@@ -11,7 +11,7 @@ func (s *Service) newJanitor() *janitor.Janitor {
 	return janitor.New(janitor.Config{
 		JetStream: s.js, Events: s.streams.Events(), Replays: s.streams.Replays(), RetainDeleted: *s.cfg.RetainDeleted,
 		Rooms: s.projection, IsRegistered: s.isRegistered, IsUnavailable: s.health.IsUnavailable,
-		Logger: s.log,
+		Logger: s.cfg.Logger,
 	})
 }
 

@@ -14,15 +14,15 @@ import (
 
 // load returns the room from the projection once the registry is in sync. If the command is
 // committed already, it returns the first result.
-func (s *Service) load(ctx context.Context, c rules.Command) (rules.View, *room.Result, error) {
-	if err := s.registry.AwaitSync(ctx); err != nil {
+func (cs *commands) load(ctx context.Context, c rules.Command) (rules.View, *room.Result, error) {
+	if err := cs.registry.AwaitSync(ctx); err != nil {
 		return rules.View{}, nil, err
 	}
-	view, seq := s.projection.View(c)
+	view, seq := cs.projection.View(c)
 	if seq == 0 {
 		return view, nil, nil
 	}
-	msg, err := s.streams.Events().GetMsg(ctx, seq)
+	msg, err := cs.events.GetMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) && (!view.Exists || view.Latest.Create > seq) {
 		return view, nil, room.Errorf(room.CodeRoomNotFound,
 			"command %s was done, but its room has been deleted since and the history removed", c.ID)

@@ -10,13 +10,13 @@ import (
 // pageBytes is the size at which a page is full, below its limit too: a page must fit one message.
 const pageBytes = 512 << 10
 
-func (s *Service) getRoom(_ context.Context, r room.GetRequest) (any, error) {
-	return s.projection.Room(r.RoomID)
+func (es *endpoints) getRoom(_ context.Context, r room.GetRequest) (any, error) {
+	return es.projection.Room(r.RoomID)
 }
 
-func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) {
+func (es *endpoints) listRooms(_ context.Context, r room.ListRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
-	rooms, err := s.projection.RoomsAfter(r.Cursor, limit+1)
+	rooms, err := es.projection.RoomsAfter(r.Cursor, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -28,9 +28,9 @@ func (s *Service) listRooms(_ context.Context, r room.ListRequest) (any, error) 
 	return page, nil
 }
 
-func (s *Service) listMembers(_ context.Context, r room.MembersRequest) (any, error) {
+func (es *endpoints) listMembers(_ context.Context, r room.MembersRequest) (any, error) {
 	limit := room.PageSize(r.Limit)
-	members, err := s.projection.MembersAfter(r.RoomID, r.Cursor, limit+1)
+	members, err := es.projection.MembersAfter(r.RoomID, r.Cursor, limit+1)
 	if err != nil {
 		return nil, err
 	}

@@ -29,14 +29,14 @@ func TestReadiness_FailedCommitCountsUntilOneSucceeds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, ctx := brieflyAsked(t)
-			publish := s.append
-			s.append = func(context.Context, *nats.Msg, string, bus.Guard) (uint64, error) {
+			publish := s.commands.committer.append
+			s.commands.committer.append = func(context.Context, *nats.Msg, string, bus.Guard) (uint64, error) {
 				return 0, fmt.Errorf("%w: broken", row.err)
 			}
 			_, err := s.do(ctx, room.EventUserJoin, aliceJoins())
 			require.Error(t, err)
 			assert.Equal(t, row.ready, s.health.Readiness(time.Now()).Ready)
-			s.append = publish
+			s.commands.committer.append = publish
 			_, err = s.do(t.Context(), room.EventUserJoin, aliceJoins())
 			require.NoError(t, err)
 			assert.True(t, s.health.Readiness(time.Now()).Ready)
@@ -48,8 +48,8 @@ func TestReadiness_FailedCommitCountsUntilOneSucceeds(t *testing.T) {
 func TestReadiness_CommitFoundInStreamIsNoFailure(t *testing.T) {
 	t.Parallel()
 	s, ctx := brieflyAsked(t)
-	publish := s.append
-	s.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
+	publish := s.commands.committer.append
+	s.commands.committer.append = func(ctx context.Context, msg *nats.Msg, id string, g bus.Guard) (uint64, error) {
 		_, err := publish(ctx, msg, id, g)
 		assert.NoError(t, err)
 		return 0, bus.ErrUncertain
@@ -65,7 +65,7 @@ func TestReadiness_ProjectionAndRegistryBehind(t *testing.T) {
 	s.end() // it reads no more
 	createRoom(t, other)
 	cfg := health.Config{
-		Conn: s.nc, JetStream: s.js, AckWait: 100 * time.Millisecond, Logger: s.log,
+		Conn: s.nc, JetStream: s.js, AckWait: 100 * time.Millisecond, Logger: s.cfg.Logger,
 		Rooms: func() health.Rooms { return s.projection }, AwaitApps: s.registry.AwaitSync,
 	}
 	assert.Contains(t, firstReport(t, cfg), "the registry of apps is not in sync at the moment")

@@ -14,35 +14,35 @@ import (
 // execute tries a command until it is answered or the attempts are used up. It returns the service
 // that is to execute the command instead, nil if there is none. A change that an app blocks, or
 // that cannot be committed, is recorded as a rejection. It must be the command's turn.
-func (s *Service) execute(ctx context.Context, c rules.Command, place *lanes.Ticket, mayHandOver bool) (room.Result, *peers.Peer, error) {
-	try := &attempts{cfg: s.cfg, place: place}
+func (cs *commands) execute(ctx context.Context, c rules.Command, place *lanes.Ticket, mayHandOver bool) (room.Result, *peers.Peer, error) {
+	try := &attempts{cfg: cs.cfg, place: place}
 	for try.next(ctx) {
 		if mayHandOver && try.isFresh() {
-			if to := s.elsewhere(ctx, c); to != nil {
+			if to := cs.elsewhere(ctx, c); to != nil {
 				return room.Result{}, to, nil
 			}
 		}
-		o := s.handle(ctx, c, place, try)
+		o := cs.handle(ctx, c, place, try)
 		if o.fate == answered {
 			return o.result, nil, o.err
 		}
 		try.record(o)
 	}
-	if done := s.resolve(c, try); done != nil {
+	if done := cs.resolve(c, try); done != nil {
 		return *done, nil, nil
 	}
-	return room.Result{}, nil, s.recorder.Rejected(c, try.exhausted(ctx))
+	return room.Result{}, nil, cs.recorder.Rejected(c, try.exhausted(ctx))
 }
 
 // elsewhere returns the service that has the command's room for now, or that is deciding an earlier
 // command of the same user if this one would change nothing. It returns nil if there is none.
-func (s *Service) elsewhere(ctx context.Context, c rules.Command) *peers.Peer {
+func (cs *commands) elsewhere(ctx context.Context, c rules.Command) *peers.Peer {
 	roomID := c.Request.Target()
-	if to := s.peers.Having(roomID); to != "" && timeToHandOver(ctx, s.hooks.FairTime(c.Request.Event())) {
+	if to := cs.peers.Having(roomID); to != "" && timeToHandOver(ctx, cs.hooks.FairTime(c.Request.Event())) {
 		return &peers.Peer{ID: to}
 	}
-	if to := s.peers.Deciding(roomID, rules.UserID(c.Request)); to != "" {
-		if view, committed := s.projection.View(c); committed == 0 && !view.Changes(c.Request) {
+	if to := cs.peers.Deciding(roomID, rules.UserID(c.Request)); to != "" {
+		if view, committed := cs.projection.View(c); committed == 0 && !view.Changes(c.Request) {
 			return &peers.Peer{ID: to, Waits: true}
 		}
 	}
@@ -60,13 +60,13 @@ func timeToHandOver(ctx context.Context, needed time.Duration) bool {
 // resolve looks for the outcome of a publish that was not acknowledged, for a command that has no
 // time left. It returns the result if the event was stored. If the room has moved on without it, it
 // was not stored.
-func (s *Service) resolve(c rules.Command, try *attempts) *room.Result {
+func (cs *commands) resolve(c rules.Command, try *attempts) *room.Result {
 	if try.uncertainSeq == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.AckWait)
+	ctx, cancel := context.WithTimeout(cs.ctx, cs.cfg.AckWait)
 	defer cancel()
-	view, done, err := s.load(ctx, c)
+	view, done, err := cs.load(ctx, c)
 	if err == nil && view.Seq != *try.uncertainSeq {
 		try.uncertainSeq = nil
 	}

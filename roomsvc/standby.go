@@ -27,7 +27,7 @@ func (s *Service) provisionOrStandBy(ctx context.Context) error {
 		var lost *streams.LostError
 		if !errors.As(err, &lost) {
 			if err == nil && (s.cfg.NewRegistry || s.cfg.NewEvents) {
-				s.log.Warn("started with an option that gives up lost data; remove it before the next start",
+				s.cfg.Logger.Warn("started with an option that gives up lost data; remove it before the next start",
 					"new_registry", s.cfg.NewRegistry, "new_events", s.cfg.NewEvents)
 			}
 			return err
@@ -44,7 +44,7 @@ func (s *Service) standBy(ctx context.Context, lost *streams.LostError) error {
 	var current atomic.Pointer[streams.LostError]
 	defer s.health.Lost(nil)
 	report := func(e *streams.LostError) {
-		s.log.Error("unavailable until the lost stream is restored", "stream", e.Stream, "lost", e.Why, "remedy", e.Remedy)
+		s.cfg.Logger.Error("unavailable until the lost stream is restored", "stream", e.Stream, "lost", e.Why, "remedy", e.Remedy)
 		current.Store(e)
 		s.health.Lost(e)
 		s.health.Report()
@@ -52,19 +52,19 @@ func (s *Service) standBy(ctx context.Context, lost *streams.LostError) error {
 	current.Store(lost)
 	s.health.Lost(lost)
 	// Replicas ask each other about the apps. This replica knows none, and does not answer.
-	endpoints := slices.DeleteFunc(s.endpoints(), func(e bus.Endpoint) bool { return e.Always })
+	endpoints := slices.DeleteFunc((&endpoints{cfg: s.cfg}).list(), func(e bus.Endpoint) bool { return e.Always })
 	for n := range endpoints {
 		endpoints[n].Arrive = nil
 		endpoints[n].Serve = func(*nats.Msg, time.Time) ([]byte, nats.Header, error) { return nil, nil, current.Load() }
 	}
 	service, err := bus.NewService(s.out, bus.ServiceConfig{
-		Name: subjects.Service, ID: s.id, Version: Version, Metadata: s.cfg.Metadata,
+		Name: subjects.Service, ID: s.cfg.ID, Version: Version, Metadata: s.cfg.Metadata,
 		Description:   "roombus room service, unavailable: " + lost.Why,
 		MaxInFlight:   s.cfg.MaxInFlight,
 		ReplyPrefixes: s.cfg.ReplyPrefixes,
 		Refuse:        func(string, error) *nats.Msg { return lostFailure(current.Load()) },
 		Data:          func(string) any { return s.health.Readiness(time.Now()) },
-		Logger:        s.log,
+		Logger:        s.cfg.Logger,
 	}, endpoints...)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (s *Service) standBy(ctx context.Context, lost *streams.LostError) error {
 		var other *streams.LostError
 		switch {
 		case err == nil:
-			s.log.Info("lost stream restored; starting", "stream", current.Load().Stream)
+			s.cfg.Logger.Info("lost stream restored; starting", "stream", current.Load().Stream)
 			return nil
 		case errors.As(err, &other) && *other != *current.Load():
 			report(other)

@@ -80,11 +80,11 @@ func (c *codeCounts) snapshot() map[room.Code]uint64 {
 func (s *Service) endpointData(endpoint string) any {
 	n := s.projection.Stats()
 	return EndpointData{
-		Errors: s.errors.of(endpoint).snapshot(), Readiness: s.health.Readiness(time.Now()),
+		Errors: s.endpoints.errors.of(endpoint).snapshot(), Readiness: s.health.Readiness(time.Now()),
 		Rooms: n.Rooms, Deleted: n.Deleted, LastSeq: n.LastSeq, ProjectionHash: n.Hash, Quarantined: n.Quarantined, Lost: n.Lost,
 		Misconfigured: s.streams.Misconfigured(), EventsMissing: s.health.EventsMissing(), ConsumersRemade: s.registry.Remade(),
-		Conflicts:    s.conflicts.Load(),
-		LateVerdicts: s.hooks.Late(), Surplus: s.requester.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
+		Conflicts:    s.commands.committer.conflicts.Load(),
+		LateVerdicts: s.hooks.Late(), Surplus: s.verdicts.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.Dropped(),
 	}
 }

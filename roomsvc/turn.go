@@ -13,12 +13,12 @@ import (
 // for all earlier commands that would. Any command waits for the earlier commands of its own user.
 // A command that is already committed gets no ticket: it is answered with its first result. The
 // error is that of lanes.Enter.
-func (s *Service) enterLane(c rules.Command) (*lanes.Ticket, error) {
-	view, committed := s.projection.View(c)
+func (cs *commands) enterLane(c rules.Command) (*lanes.Ticket, error) {
+	view, committed := cs.projection.View(c)
 	if committed != 0 {
 		return nil, nil
 	}
-	return s.lanes.Enter(lanes.Command{
+	return cs.lanes.Enter(lanes.Command{
 		ID: c.ID, Room: c.Request.Target(), User: rules.UserID(c.Request), Changes: view.Changes(c.Request), CausedBy: c.CausedBy,
 	})
 }
@@ -27,12 +27,12 @@ func (s *Service) enterLane(c rules.Command) (*lanes.Ticket, error) {
 // is of code deadline_exceeded if the command's time runs out before, or leaves too little for an
 // app that hangs. It is of code unavailable if JetStream could not store the event of a command in
 // front.
-func (s *Service) awaitTurn(ctx context.Context, c rules.Command, t *lanes.Ticket) error {
+func (cs *commands) awaitTurn(ctx context.Context, c rules.Command, t *lanes.Ticket) error {
 	if !t.Queued() {
 		return nil
 	}
 	look := func() (changes, committed bool) {
-		view, seq := s.projection.View(c)
+		view, seq := cs.projection.View(c)
 		return seq == 0 && view.Changes(c.Request), seq != 0
 	}
 	err := t.Wait(ctx, func() bool { changes, _ := look(); return changes })
@@ -42,7 +42,7 @@ func (s *Service) awaitTurn(ctx context.Context, c rules.Command, t *lanes.Ticke
 		return nil // the command was sent twice, and its first copy is done
 	case err != nil && t.HasEarlierCopy():
 		err = unknown() // the first copy may still commit
-	case err == nil && changes && isTooLate(ctx, t.Waited(), s.hooks.FairTimeOfHanging(c.Request.Event())):
+	case err == nil && changes && isTooLate(ctx, t.Waited(), cs.hooks.FairTimeOfHanging(c.Request.Event())):
 		err = lanes.TooLate(c.Request.Target())
 	}
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 )
@@ -34,7 +36,7 @@ func (h *Hooks) Run(ctx context.Context) {
 				continue
 			}
 			looks.Go(func() {
-				if h.addNew(ctx, app, there) && looked {
+				if there.addNew(ctx, h.cfg.Conn, app) && looked {
 					h.log.Info("new worker of an app found; asking the app again", "app", app)
 					h.Revive(app)
 				}
@@ -48,13 +50,13 @@ func (h *Hooks) Run(ctx context.Context) {
 type instances map[string]bool
 
 // addNew adds the live workers of an app, and reports whether one of them is new.
-func (h *Hooks) addNew(ctx context.Context, app string, to instances) (found bool) {
+func (known instances) addNew(ctx context.Context, nc *nats.Conn, app string) (found bool) {
 	ctx, cancel := context.WithTimeout(ctx, newWorkerWait)
 	defer cancel()
-	workers, _ := bus.Ping(ctx, h.cfg.Conn, app) // a failed lookup finds none
+	workers, _ := bus.Ping(ctx, nc, app) // a failed lookup finds none
 	for _, w := range workers {
-		found = found || !to[w.ID]
-		to[w.ID] = true
+		found = found || !known[w.ID]
+		known[w.ID] = true
 	}
 	return found
 }

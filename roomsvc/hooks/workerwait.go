@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/subjects"
 )
@@ -44,7 +46,7 @@ func (h *Hooks) AwaitWorkers(ctx context.Context, atMost time.Duration) error {
 func (h *Hooks) withoutWorker(ctx context.Context) (ids []string) {
 	for _, k := range h.hooks() {
 		id := k.manifest.ID
-		if k.manifest.IsEnabled() && k.enforcedEssential() && !slices.Contains(ids, id) && !h.hasWorker(ctx, k) {
+		if k.manifest.IsEnabled() && k.enforcedEssential() && !slices.Contains(ids, id) && !k.hasWorker(ctx, h.cfg.Conn) {
 			ids = append(ids, id)
 		}
 	}
@@ -54,10 +56,10 @@ func (h *Hooks) withoutWorker(ctx context.Context) (ids []string) {
 // hasWorker reports whether the app has a live worker. It checks in two ways: not every worker
 // speaks the micro protocol, and the servers do not show every subscription, such as in another
 // account. A failed lookup finds none.
-func (h *Hooks) hasWorker(ctx context.Context, k *hook) bool {
-	if found, err := bus.HasQueue(ctx, h.cfg.Conn, k.subject, subjects.AppQueue(k.manifest.ID)); err == nil && found {
+func (k *hook) hasWorker(ctx context.Context, nc *nats.Conn) bool {
+	if found, err := bus.HasQueue(ctx, nc, k.subject, subjects.AppQueue(k.manifest.ID)); err == nil && found {
 		return true
 	}
-	workers, err := bus.Ping(ctx, h.cfg.Conn, k.manifest.ID)
+	workers, err := bus.Ping(ctx, nc, k.manifest.ID)
 	return err == nil && len(workers) > 0
 }

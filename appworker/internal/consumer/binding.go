@@ -75,7 +75,7 @@ func (s *source) apply(info *jetstream.ConsumerInfo) {
 
 // leaseTime is how long this worker owns an event after a delivery or a renewal. It is shorter than the ack
 // wait, after which JetStream redelivers the event.
-func (s *source) leaseTime() time.Duration { return s.bound.Load().ackWait * 9 / 10 }
+func (b *binding) leaseTime() time.Duration { return b.ackWait * 9 / 10 }
 
 // prefetchGrace is how long a prefetched event may wait before it is added to its line.
-func (s *source) prefetchGrace() time.Duration { return s.bound.Load().ackWait / 10 }
+func (b *binding) prefetchGrace() time.Duration { return b.ackWait / 10 }

@@ -54,7 +54,7 @@ func (s *source) pull(ctx context.Context) error {
 	for {
 		for s.isBusy() && ctx.Err() == nil {
 			if graceOver == nil {
-				graceOver = time.After(s.prefetchGrace())
+				graceOver = time.After(s.bound.Load().prefetchGrace())
 			}
 			select {
 			case <-s.ended:
@@ -92,7 +92,8 @@ func (s *source) add(msg jetstream.Msg) error {
 	} else {
 		d.ownLine()
 	}
-	d.extendLease(time.Now().Add(s.leaseTime() - s.prefetchGrace()))
+	bound := s.bound.Load()
+	d.extendLease(time.Now().Add(bound.leaseTime() - bound.prefetchGrace()))
 	begin, result := s.lines.Add(d)
 	if result == ordering.AlreadyDone {
 		return msg.Ack()

@@ -41,6 +41,6 @@ func (s *source) renewLease(ctx context.Context, d *delivery) {
 	defer cancel()
 	sent := time.Now()
 	if _, err := s.cfg.Conn.RequestWithContext(ctx, d.msg.Reply(), []byte("+WPI")); err == nil {
-		d.extendLease(sent.Add(s.leaseTime()))
+		d.extendLease(sent.Add(s.bound.Load().leaseTime()))
 	}
 }
