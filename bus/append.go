@@ -20,13 +20,9 @@ type Guard struct {
 	Filter string
 }
 
-// JetStream API error codes for a failed guard or a repeated message id. The client library
-// names only some of them.
-const (
-	codeConflict         = 10071 // with a stored message
-	codeConflictInFlight = 10164 // with a message in flight, in a replicated stream; may be spurious
-	codeIDInFlight       = 10158 // the same id is in flight, in a replicated stream
-)
+// codeIDInFlight is JetStream's code for a message whose id is in flight, in a replicated stream. The
+// client library has no name for it.
+const codeIDInFlight = 10158
 
 // Append publishes the message with the guard and the id, and waits until JetStream has
 // stored it. It returns the sequence, or one of the append errors. It does not retry. It sends
@@ -82,7 +78,8 @@ func (r *Requester) append(ctx context.Context, msg *nats.Msg) (uint64, error) {
 // IsConflict reports whether JetStream refused a message because the guard did not hold or may
 // not have held.
 func IsConflict(err *jetstream.APIError) bool {
-	return err.ErrorCode == codeConflict || err.ErrorCode == codeConflictInFlight
+	return err.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		err.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant // with a message in flight, in a replicated stream; may be spurious
 }
 
 func classifyAppendError(err error) error {
