@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -178,7 +179,15 @@ func explainType(e *jsonv2.SemanticError) *Error {
 	case e.Err != nil:
 		return invalid("%s: %v", field, e.Err)
 	}
-	return invalid("%s must be %s, not %s", field, e.GoType, kinds[e.JSONKind])
+	return invalid("%s must be %s, not %s", field, typeName(e.GoType), kinds[e.JSONKind])
+}
+
+// typeName names a type in an error. A patch is an object.
+func typeName(t reflect.Type) string {
+	if t == reflect.TypeFor[Patch]() {
+		return "object"
+	}
+	return t.String()
 }
 
 // kinds has the names of the kinds of JSON values.

@@ -6,6 +6,10 @@ import "slices"
 // in it is a patch of the object in the record. Any other value replaces the value in the record.
 type Patch map[string]any
 
+// MaxUpdatedFields bounds the fields that one update changes. Each custom field and each attribute is a
+// field.
+const MaxUpdatedFields = 1000
+
 // fixedFields are the fields of a room that no update changes.
 var fixedFields = []string{"id", "creator", "createdAt", "memberCount", "version"}
 
@@ -71,7 +75,7 @@ func (r Room) Patched(p Patch) (Room, error) {
 		return r, err
 	}
 	if from, to := r.Type, fields.Type; from != to && slices.Contains(Types(), to) &&
-		!(slices.Contains(changeable, from) && slices.Contains(changeable, to)) {
+		(!slices.Contains(changeable, from) || !slices.Contains(changeable, to)) {
 		return r, invalid("patch.type: a %s cannot become a %s; only a channel and a private_group can become each other", from, to)
 	}
 	after := fields.room()

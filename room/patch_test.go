@@ -45,6 +45,25 @@ func TestRoom_Patched(t *testing.T) {
 	}
 }
 
+// A room that was as large as it may be can be updated after many events.
+func TestRoom_PatchedAtItsBound(t *testing.T) {
+	t.Parallel()
+	r := full
+	r.Description, r.MemberCount, r.Version = "", 1, 0
+	for step := 1 << 16; step > 0; step /= 2 {
+		longer := r
+		longer.Description += strings.Repeat("x", step)
+		if longer.Validate() == nil {
+			r = longer
+		}
+	}
+	r.MemberCount, r.Version = 1_000_000, 1<<40
+	_, err := r.Patched(patch(t, `{"isReadOnly":true}`))
+	require.NoError(t, err)
+	_, err = r.Patched(patch(t, `{"slugifiedName":"longer than it was"}`))
+	require.ErrorIs(t, err, &room.Error{Code: room.CodeTooLarge})
+}
+
 func TestUpdate_RefusedPatches(t *testing.T) {
 	t.Parallel()
 	for document, says := range map[string]string{

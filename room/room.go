@@ -49,8 +49,9 @@ type Room struct {
 	Version               uint64         `json:"version"` // 1 for the creation, then +1 for each event
 }
 
-// longestTime has the longest encoding of a time. Validate uses it, so that the size of a record does
-// not depend on the time of the creation.
+// longestTime has the longest encoding of a time. Validate uses it, and no version and number of
+// members, so that the size of a record depends on what clients and apps give only. A room that could
+// be created can be updated.
 var longestTime = time.Date(2000, 1, 1, 0, 0, 0, 999999000, time.UTC)
 
 // Validate returns an error of code invalid_request or too_large that names the first invalid field.
@@ -72,7 +73,7 @@ func (r Room) Validate() error {
 	if err := r.Creator.Validate("creator"); err != nil {
 		return err
 	}
-	r.CreatedAt = longestTime
+	r.CreatedAt, r.MemberCount, r.Version = longestTime, 0, 0
 	record, err := json.Marshal(r)
 	if err != nil {
 		return invalid("room: %v", err)

@@ -327,7 +327,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 // does not answer.
 func holdAnswers(t *testing.T, s *Service) <-chan *nats.Msg {
 	t.Helper()
-	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave}
+	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave, room.PreRoomUpdatePrevent, room.PreRoomUserUpdatePrevent}
 	_, err := s.registry.Register(t.Context(), room.Manifest{ID: "slow", Version: "1.0.0", Implements: both, TimeoutMs: new(10_000)})
 	require.NoError(t, err)
 	asked := make(chan *nats.Msg, 10)
@@ -347,10 +347,14 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 	for name, c := range map[string]struct {
 		user         string
 		first, later room.EventType
-		members      int
+		then, last   string // the requests but for the room and the user
+		name, member string // of the room and of the only member
 	}{
-		"a leave behind a join": {"alice", room.EventUserJoin, room.EventUserLeave, 1},
-		"a join behind a leave": {"owner", room.EventUserLeave, room.EventUserJoin, 1},
+		"a leave behind a join":  {"alice", room.EventUserJoin, room.EventUserLeave, "", "", "", ""},
+		"a join behind a leave":  {"owner", room.EventUserLeave, room.EventUserJoin, "", "", "", ""},
+		"the name is taken back": {"owner", room.EventUpdate, room.EventUpdate, `,"patch":{"displayName":"B"}`, `,"patch":{"displayName":null}`, "", ""},
+		"two names of a room":    {"owner", room.EventUpdate, room.EventUpdate, `,"patch":{"displayName":"B"}`, `,"patch":{"displayName":"C"}`, "C", ""},
+		"two names of a member":  {"owner", room.EventUserUpdate, room.EventUserUpdate, `,"name":"B"`, `,"name":"C"`, "", "C"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -360,19 +364,23 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			asked := holdAnswers(t, first)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			do := func(s *Service, e room.EventType) <-chan any {
+			do := func(s *Service, e room.EventType, rest string) <-chan any {
 				done := make(chan any, 1)
+				body := `{"roomId":"r","user":{"id":"` + c.user + `"` + rest + `}}`
+				if e == room.EventUpdate {
+					body = `{"roomId":"r","updatedBy":{"id":"` + c.user + `"}` + rest + `}`
+				}
 				go func() {
-					result, err := s.do(ctx, e, &nats.Msg{Header: nats.Header{}, Data: []byte(`{"roomId":"r","user":{"id":"` + c.user + `"}}`)})
+					result, err := s.do(ctx, e, &nats.Msg{Header: nats.Header{}, Data: []byte(body)})
 					assert.NoError(t, err)
 					done <- result
 				}()
 				return done
 			}
-			earlier := do(first, c.first)
+			earlier := do(first, c.first, c.then)
 			held := <-asked
 			require.Eventually(t, func() bool { return second.peers.Deciding("r", c.user) == first.cfg.ID }, patience, tick)
-			later := do(second, c.later)
+			later := do(second, c.later, c.last)
 			require.Eventually(t, func() bool { return first.commands.lanes.Len("r") == 2 }, patience, tick)
 			assert.Empty(t, later)
 			assert.NoError(t, held.Respond([]byte(`{"verdict":"allow"}`)))
@@ -382,7 +390,11 @@ func TestUndecided_NextCommandOfUserWaitsForOtherReplica(t *testing.T) {
 			require.NoError(t, first.projection.CatchUp(t.Context()))
 			members, err := first.projection.MembersAfter("r", "", 10)
 			require.NoError(t, err)
-			assert.Len(t, members, c.members)
+			require.Len(t, members, 1)
+			assert.Equal(t, c.member, members[0].Name)
+			r, err := first.projection.Room("r")
+			require.NoError(t, err)
+			assert.Equal(t, c.name, r.DisplayName)
 			require.Eventually(t, func() bool { return second.peers.Deciding("r", c.user) == "" }, patience, tick, "it has been decided")
 		})
 	}

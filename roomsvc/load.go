@@ -40,7 +40,7 @@ func (cs *commands) load(ctx context.Context, c rules.Command) (rules.View, *roo
 	}
 	if !rules.Matches(e, c.Request) {
 		return view, nil, room.Errorf(room.CodeInvalidRequest,
-			"command id %s was used for another command, a %s of room %q; give every command an id of its own", c.ID, e.Type, e.Room)
+			"command id %s was used for another command, %s of room %q; give every command an id of its own", c.ID, e.Type, e.Room)
 	}
 	done := e.Result()
 	return view, &done, nil

@@ -18,7 +18,7 @@ func (cs *commands) execute(ctx context.Context, c rules.Command, place *lanes.T
 	try := &attempts{cfg: cs.cfg, place: place}
 	for try.next(ctx) {
 		if mayHandOver && try.isFresh() {
-			if to := cs.elsewhere(ctx, c); to != nil {
+			if to := cs.elsewhere(ctx, c, try.n == 1); to != nil {
 				return room.Result{}, to, nil
 			}
 		}
@@ -35,14 +35,16 @@ func (cs *commands) execute(ctx context.Context, c rules.Command, place *lanes.T
 }
 
 // elsewhere returns the service that has the command's room for now, or that is deciding an earlier
-// command of the same user if this one would change nothing. It returns nil if there is none.
-func (cs *commands) elsewhere(ctx context.Context, c rules.Command) *peers.Peer {
+// command of the same user. It returns nil if there is none. After the first try this service is
+// deciding the command too. If each of two services then sent its command to the other one, they
+// would wait for each other; so only a command that would change nothing goes there.
+func (cs *commands) elsewhere(ctx context.Context, c rules.Command, isFirst bool) *peers.Peer {
 	roomID := c.Request.Target()
 	if to := cs.peers.Having(roomID); to != "" && timeToHandOver(ctx, cs.hooks.FairTime(c.Request.Event())) {
 		return &peers.Peer{ID: to}
 	}
 	if to := cs.peers.Deciding(roomID, rules.UserID(c.Request)); to != "" {
-		if view, committed := cs.projection.View(c); committed == 0 && !view.Changes(c.Request) {
+		if view, committed := cs.projection.View(c); committed == 0 && (isFirst || !view.Changes(c.Request)) {
 			return &peers.Peer{ID: to, Waits: true}
 		}
 	}

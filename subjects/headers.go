@@ -38,7 +38,10 @@ const (
 	DataContentType = "ce-datacontenttype"
 	RoomVersion     = "ce-roomversion"
 	RoomPrevious    = "ce-roomprevious" // the room's latest earlier event of each type: create=1,userjoin=5
-	TraceParent     = "traceparent"
+	// RoomPreviousUpdates has the latest earlier updates of the room and of its members, if there are
+	// any: update=7,userupdate=9. Workers of earlier versions refuse these types in RoomPrevious.
+	RoomPreviousUpdates = "ce-roompreviousupdates"
+	TraceParent         = "traceparent"
 )
 
 // TimeLeft returns the time in the Room-Timeout-Ms header, or otherwise if the header is absent or not a

@@ -3,7 +3,6 @@ package subjects
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,7 +53,10 @@ func EncodePost(e room.Event, traceParent string) (subject string, h Headers, da
 	}
 	h = CloudEvents(PostType(e.Type), e.ID, e.Room, traceParent, e.Time)
 	h[RoomVersion] = []string{strconv.FormatUint(e.Version, 10)}
-	h[RoomPrevious] = []string{encodeLatest(e.Previous)}
+	h[RoomPrevious] = []string{encodeLatest(e.Previous, false)}
+	if e.Previous.Update > 0 || e.Previous.UserUpdate > 0 {
+		h[RoomPreviousUpdates] = []string{encodeLatest(e.Previous, true)}
+	}
 	if e.Replica != "" || e.Fingerprint != "" {
 		h[CommittedBy] = []string{e.Replica + committedWith + e.Fingerprint}
 	}
@@ -132,8 +134,10 @@ func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error
 	if e.Version, err = number(h, RoomVersion); err != nil {
 		return e, err
 	}
-	if e.Previous, err = decodeLatest(first(h, RoomPrevious)); err != nil {
-		return e, fmt.Errorf("header %s: %w", RoomPrevious, err)
+	for _, key := range []string{RoomPrevious, RoomPreviousUpdates} {
+		if err := decodeLatest(first(h, key), &e.Previous); err != nil {
+			return e, fmt.Errorf("header %s: %w", key, err)
+		}
 	}
 	if e.CausedBy, err = Causes(h); err != nil {
 		return e, err
@@ -144,10 +148,13 @@ func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error
 	return e, room.ValidateToken(ID, e.ID)
 }
 
-func encodeLatest(l room.Latest) string {
+func isUpdate(e room.EventType) bool { return e == room.EventUpdate || e == room.EventUserUpdate }
+
+// encodeLatest encodes the types of events that are, or are not, updates.
+func encodeLatest(l room.Latest, updates bool) string {
 	var b []byte
 	for _, e := range room.EventTypes() {
-		if seq := l.Of(e); seq > 0 {
+		if seq := l.Of(e); seq > 0 && isUpdate(e) == updates {
 			if len(b) > 0 {
 				b = append(b, ',')
 			}
@@ -158,20 +165,20 @@ func encodeLatest(l room.Latest) string {
 	return string(b)
 }
 
-func decodeLatest(s string) (room.Latest, error) {
-	var l room.Latest
+// decodeLatest reads the output of encodeLatest into l. It ignores a type that a later version has.
+func decodeLatest(s string, l *room.Latest) error {
+	if s == "" {
+		return nil
+	}
 	for part := range strings.SplitSeq(s, ",") {
-		if s == "" {
-			break
-		}
 		name, number, _ := strings.Cut(part, "=")
 		seq, err := strconv.ParseUint(number, 10, 64)
-		if err != nil || !slices.Contains(room.EventTypes(), room.EventType(name)) {
-			return l, fmt.Errorf("%q does not name a type of event and a sequence", part)
+		if err != nil || name == "" {
+			return fmt.Errorf("%q does not name a type of event and a sequence", part)
 		}
 		l.Set(room.EventType(name), seq)
 	}
-	return l, nil
+	return nil
 }
 
 func first(h Headers, key string) string {

@@ -107,13 +107,30 @@ func TestPost_HeaderHasLatestOfEveryType(t *testing.T) {
 	}, "trace")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"create=3,userjoin=12"}, h["ce-roomprevious"])
+	assert.NotContains(t, h, "ce-roompreviousupdates")
 	h[subjects.ExpectedSeq] = []string{"12"}
 	h[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf("r")}
-	for _, bad := range []string{"create", "create=", "create=x", "rename=1", "create=1,", "create=-1", "=1"} {
+	for _, bad := range []string{"create", "create=", "create=x", "create=1,", "create=-1", "=1"} {
 		h[subjects.RoomPrevious] = []string{bad}
 		_, err = subjects.DecodePost(subject, h, data, 13)
 		require.ErrorContains(t, err, "ce-roomprevious", bad)
 	}
+}
+
+// Workers of earlier versions know four types of events, and refuse others in ce-roomprevious.
+func TestPost_UpdatesHaveHeaderOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	previous := room.Latest{Create: 3, UserJoin: 12, Update: 13, UserUpdate: 14}
+	subject, h, data, err := subjects.EncodePost(room.Event{ID: "c", Type: room.EventUserJoin, Room: "r", Previous: previous}, "trace")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"create=3,userjoin=12"}, h["ce-roomprevious"])
+	assert.Equal(t, []string{"update=13,userupdate=14"}, h["ce-roompreviousupdates"])
+	h[subjects.ExpectedSeq] = []string{"14"}
+	h[subjects.ExpectedSeqSubject] = []string{subjects.PostsOf("r")}
+	h[subjects.RoomPrevious] = []string{"create=3,rename=7,userjoin=12"} // of a later version
+	e, err := subjects.DecodePost(subject, h, data, 15)
+	require.NoError(t, err)
+	assert.Equal(t, previous, e.Previous)
 }
 
 func TestRejection_EncodeDecode(t *testing.T) {

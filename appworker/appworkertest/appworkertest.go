@@ -87,7 +87,8 @@ func (a *App) Ask(i room.Interface, e any) (room.Verdict, error) {
 const handlerTimeout = 10 * time.Minute
 
 // Tell runs the handler of a post-event: a room.Created, room.Updated, room.Deleted, room.UserJoined,
-// room.UserUpdated or room.UserLeft. It returns the handler's error.
+// room.UserUpdated or room.UserLeft. In an update it fills in Changed if that is nil. It returns the
+// handler's error.
 func (a *App) Tell(e any) error {
 	a.t.Helper()
 	i, ref, err := postEvent(e)
@@ -96,7 +97,7 @@ func (a *App) Tell(e any) error {
 	}
 	ctx, cancel := context.WithTimeout(a.t.Context(), handlerTimeout)
 	defer cancel()
-	return a.app.Tell(ctx, a.rooms, i, a.encode(e), ref)
+	return a.app.Tell(ctx, a.rooms, i, a.encode(completed(e)), ref)
 }
 
 // ask runs the handler on the draft. An error means that there is no usable verdict; the outcome of the

@@ -38,13 +38,9 @@ func (a *App) draft(i room.Interface, e any) rules.Draft {
 		complete(&d.Data)
 	case room.EventUpdate:
 		d.Data.Room = *d.Data.Before
-		if d.Data.Changed == nil {
-			d.Data.Changed = rules.RoomChanges(*d.Data.Before, *d.Data.After)
-		}
+		d.Data.Changed = namesOr(d.Data.Changed, rules.RoomChanges(*d.Data.Before, *d.Data.After))
 	case room.EventUserUpdate:
-		if d.Data.Changed == nil {
-			d.Data.Changed = rules.UserChanges(*d.Data.UserBefore, *d.Data.UserAfter)
-		}
+		d.Data.Changed = namesOr(d.Data.Changed, rules.UserChanges(*d.Data.UserBefore, *d.Data.UserAfter))
 	}
 	return d
 }
@@ -77,6 +73,27 @@ func complete(d *room.Data) {
 		d.Members = append([]room.User{r.Creator}, d.Members...)
 	}
 	r.MemberCount = len(d.Members)
+}
+
+// namesOr returns the names that the test gives, or those that the service would give.
+func namesOr(given, changed []string) []string {
+	if given != nil {
+		return given
+	}
+	return changed
+}
+
+// completed fills in the fields of a post-event that the service sets.
+func completed(e any) any {
+	switch e := e.(type) {
+	case room.Updated:
+		e.Changed = namesOr(e.Changed, rules.RoomChanges(e.Before, e.After))
+		return e
+	case room.UserUpdated:
+		e.Changed = namesOr(e.Changed, rules.UserChanges(e.UserBefore, e.UserAfter))
+		return e
+	}
+	return e
 }
 
 func postEvent(e any) (room.Interface, room.EventRef, error) {

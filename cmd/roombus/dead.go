@@ -39,7 +39,7 @@ its manifest allows. The dead letter is kept until it is replayed or purged.`,
 	d.out.addFlags(c)
 	f := c.PersistentFlags()
 	f.StringVar(&d.app, "app", "", "only dead letters of this app")
-	f.StringVar(&d.event, "event", "", "only events of this type: create, delete, userjoin or userleave")
+	f.StringVar(&d.event, "event", "", "only events of this type: "+eventNames())
 	f.StringVar(&d.room, "room", "", "only events of this room")
 	return group(c,
 		d.command("ls", "List dead letters", "",
@@ -107,7 +107,7 @@ func (d *deadLetters) filter(c *cobra.Command, args []string) (dead.Filter, erro
 		}
 	}
 	if d.event != "" && !slices.Contains(room.EventTypes(), f.Event) {
-		return f, usage(c, "--event must be create, delete, userjoin or userleave, not %q", d.event)
+		return f, usage(c, "--event must be %s, not %q", eventNames(), d.event)
 	}
 	if len(args) == 0 {
 		return f, nil

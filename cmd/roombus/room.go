@@ -76,7 +76,7 @@ says another.` + userForms,
 			req.Creator.ID = currentUser()
 		}
 		req.Room.DisplaySystemMessages = new(!quiet)
-		req.Room.CustomFields, err = parseFields(c, fields)
+		req.Room.CustomFields, err = parseFields(c, "field", fields)
 		return err
 	}
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, _ []string, opts ...roomclient.Option) (room.Result, error) {
@@ -263,7 +263,7 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
-func parseFields(c *cobra.Command, fields []string) (map[string]any, error) {
+func parseFields(c *cobra.Command, flag string, fields []string) (map[string]any, error) {
 	if len(fields) == 0 {
 		return nil, nil
 	}
@@ -271,7 +271,7 @@ func parseFields(c *cobra.Command, fields []string) (map[string]any, error) {
 	for _, f := range fields {
 		key, value, ok := strings.Cut(f, "=")
 		if !ok || key == "" {
-			return nil, usage(c, "--field must be key=value, not %q", f)
+			return nil, usage(c, "--%s must be key=value, not %q", flag, f)
 		}
 		parsed[key] = value
 		if json.Valid([]byte(value)) {

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ const patchForms = `
 The other flags are added to it.`
 
 func (r *rooms) update() *cobra.Command {
-	p := patching{object: "customFields"}
+	p := patching{object: "customFields", flag: "field"}
 	var by room.User
 	var version uint64
 	c := &cobra.Command{
@@ -39,13 +38,13 @@ custom field with the value null is removed: --field topic=null.` + patchForms +
 	p.text(c, "display-name", "displayName", "display name")
 	p.text(c, "description", "description", "description")
 	p.text(c, "parent", "parentRoomId", "id of the parent room")
-	p.flag(c, "read-only", "isReadOnly", "make it read-only")
-	p.flag(c, "default", "isDefault", "make it a default room")
-	p.flag(c, "system-messages", "displaySystemMessages", "show system messages in it")
-	p.addFlags(c, "field", "custom field")
+	p.boolean(c, "read-only", "isReadOnly", "make it read-only")
+	p.boolean(c, "default", "isDefault", "make it a default room")
+	p.boolean(c, "system-messages", "displaySystemMessages", "show system messages in it")
+	p.addFlags(c, "custom field")
 	f.Var((*userValue)(&by), "by", "user that changes it")
 	f.Uint64Var(&version, "if-version", 0, "change the room only if it has this version; 0: any")
-	c.PreRunE = func(c *cobra.Command, _ []string) error { return p.read(c) }
+	c.PreRunE = func(c *cobra.Command, _ []string) error { return p.read(c, "") }
 	return r.command(c, func(ctx context.Context, client *roomclient.Client, args []string, opts ...roomclient.Option) (room.Result, error) {
 		return client.Update(ctx, room.UpdateRequest{RoomID: args[0], Patch: p.patch, UpdatedBy: optional(by), IfVersion: version}, opts...)
 	})
@@ -56,7 +55,7 @@ func (r *rooms) member() *cobra.Command {
 }
 
 func (r *rooms) updateMember() *cobra.Command {
-	p := patching{object: "attributes"}
+	p := patching{object: "attributes", flag: "attribute"}
 	var roles []string
 	var by room.User
 	c := &cobra.Command{
@@ -73,7 +72,7 @@ value null is removed: --attribute level=null.` + patchForms,
 	p.text(c, "username", "username", "user name")
 	p.text(c, "name", "name", "name")
 	f.StringArrayVar(&roles, "role", nil, "role of the member; may be repeated")
-	p.addFlags(c, "attribute", "attribute")
+	p.addFlags(c, "attribute")
 	f.Var((*userValue)(&by), "by", "user that changes the member")
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if strings.HasPrefix(args[1], "{") {
@@ -88,7 +87,7 @@ value null is removed: --attribute level=null.` + patchForms,
 			}
 			p.set("roles", given)
 		}
-		if err := p.read(c); err != nil {
+		if err := p.read(c, args[1]); err != nil {
 			return err
 		}
 		p.patch["id"] = args[1]
@@ -102,6 +101,7 @@ value null is removed: --attribute level=null.` + patchForms,
 // patching collects a patch from flags.
 type patching struct {
 	object   string // the field with arbitrary keys
+	flag     string // for one of the keys
 	document string
 	fields   []string
 	changes  map[string]any
@@ -119,7 +119,7 @@ func (p *patching) text(c *cobra.Command, name, field, says string) {
 	c.Flags().Func(name, says, func(s string) error { p.set(field, s); return nil })
 }
 
-func (p *patching) flag(c *cobra.Command, name, field, says string) {
+func (p *patching) boolean(c *cobra.Command, name, field, says string) {
 	c.Flags().BoolFunc(name, says, func(s string) error {
 		if s != "true" && s != "false" {
 			return errors.New("must be true or false")
@@ -129,37 +129,44 @@ func (p *patching) flag(c *cobra.Command, name, field, says string) {
 	})
 }
 
-func (p *patching) addFlags(c *cobra.Command, name, says string) {
-	c.Flags().StringArrayVar(&p.fields, name, nil, says+" as key=value, the value as JSON or else as text; may be repeated")
+func (p *patching) addFlags(c *cobra.Command, says string) {
+	c.Flags().StringArrayVar(&p.fields, p.flag, nil, says+" as key=value, the value as JSON or else as text; may be repeated")
 	c.Flags().StringVar(&p.document, "patch", "", "merge patch as JSON")
 }
 
-// read makes the patch.
-func (p *patching) read(c *cobra.Command) error {
+// read makes the patch of the room, or of the member with the id.
+func (p *patching) read(c *cobra.Command, id string) error {
 	p.patch = room.Patch{}
 	if p.document != "" {
-		d := json.NewDecoder(bytes.NewReader([]byte(p.document)))
-		d.UseNumber()
-		if err := d.Decode(&p.patch); err != nil || p.patch == nil {
-			return usage(c, "--patch must be a JSON object, such as '{\"description\":null}', not %q", p.document)
+		if err := room.Decode([]byte(p.document), &p.patch); err != nil {
+			var refused *room.Error
+			_ = errors.As(err, &refused) // Decode returns no other error
+			return usage(c, "--patch must be a JSON object, such as '{\"description\":null}': %s", refused.Message)
 		}
 	}
-	fields, err := parseFields(c, p.fields)
+	fields, err := parseFields(c, p.flag, p.fields)
 	if err != nil {
 		return err
 	}
 	if len(fields) > 0 {
-		within, _ := p.patch[p.object].(map[string]any)
+		within, isObject := p.patch[p.object].(map[string]any)
+		if _, given := p.patch[p.object]; given && !isObject {
+			return usage(c, "--patch sets or removes %s as a whole, so --%s has no effect: give one of them", p.object, p.flag)
+		}
 		if within == nil {
 			within = make(map[string]any)
 		}
-		for key, value := range fields {
-			within[key] = value
-		}
+		maps.Copy(within, fields)
 		p.patch[p.object] = within
 	}
 	for field, value := range p.changes {
 		p.patch[field] = value
+	}
+	if other, given := p.patch["id"]; given && id != "" {
+		if other != id {
+			return usage(c, "--patch names another user than USER: %v", other)
+		}
+		delete(p.patch, "id")
 	}
 	if len(p.patch) == 0 {
 		return usage(c, "nothing to change: give at least one field")

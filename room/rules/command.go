@@ -27,8 +27,10 @@ func (c Command) mayBeTooLarge() bool {
 	const names = 1 << 10 // of fields
 	stored := room.MaxRoomBytes + 2*room.MaxUserBytes
 	switch c.Request.(type) {
-	case room.UpdateRequest, room.UpdateMemberRequest:
-		stored += 2 * max(room.MaxRoomBytes, room.MaxUserBytes)
+	case room.UpdateRequest:
+		stored += 4 * room.MaxRoomBytes // before, after, and the names of the fields in both
+	case room.UpdateMemberRequest:
+		stored += 4 * room.MaxUserBytes // before, after, and the names of the fields in both
 	}
 	return c.Bytes == 0 || stored+6*c.Bytes+names > c.MaxBytes
 }

@@ -21,6 +21,9 @@ func update(v View, r room.UpdateRequest) (*Draft, error) {
 	if len(changed) == 0 {
 		return nil, nil
 	}
+	if err := fewEnough(changed); err != nil {
+		return nil, err
+	}
 	before := v.Room
 	return &Draft{Event: room.EventUpdate, Data: room.Data{
 		Room: before, Before: &before, After: &after, Changed: changed, UpdatedBy: cmp.Or(v.Actor, r.UpdatedBy),
@@ -40,7 +43,18 @@ func updateMember(v View, r room.UpdateMemberRequest) (*Draft, error) {
 	if len(changed) == 0 {
 		return nil, nil
 	}
+	if err := fewEnough(changed); err != nil {
+		return nil, err
+	}
 	return &Draft{Event: room.EventUserUpdate, Data: room.Data{
 		Room: v.Room, UserBefore: v.Subject, UserAfter: &after, Changed: changed, UpdatedBy: cmp.Or(v.Actor, r.UpdatedBy),
 	}}, nil
+}
+
+// fewEnough returns an error if an update changes too many fields at once: apps get their names.
+func fewEnough(changed []string) error {
+	if len(changed) > room.MaxUpdatedFields {
+		return room.Errorf(room.CodeTooLarge, "the update changes %d fields; at most %d are allowed at once", len(changed), room.MaxUpdatedFields)
+	}
+	return nil
 }

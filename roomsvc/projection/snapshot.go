@@ -37,8 +37,10 @@ import (
 // A snapshot is not compressed. The object store compresses on disk, and the transfer of a few
 // seconds is not worth a dependency.
 const (
-	snapshotFormat = 3
-	oldestFormat   = 2 // without the times of the last events of rooms
+	snapshotFormat = 4
+	updatesFormat  = 4 // the first whose writer knows the events of updates, and does not quarantine them
+	timesFormat    = 3 // the first with the times of the last events of rooms
+	oldestFormat   = 2
 )
 
 const (
@@ -216,12 +218,15 @@ func readSnapshot(r io.Reader) (*Projection, snapshotTail, error) {
 			if len(p.rooms.byID) != tail.Rooms || p.rooms.sum != tail.Sum || highest > tail.Seq || head.Seq > tail.Seq {
 				return nil, tail, fmt.Errorf("%w: its content does not match its tail", errDamaged)
 			}
+			if head.Format < updatesFormat && tail.Quarantined > 0 {
+				return nil, tail, fmt.Errorf("it is of an earlier version, which quarantined %d messages that may be updates", tail.Quarantined)
+			}
 			p.progress = progress{
 				consumed: head.Seq, committed: tail.Seq, newest: stamp{tail.ID, tail.Stored},
 				quarantined: tail.Quarantined, counted: tail.Seq,
 			}
 			p.rooms.dedupe.begin(time.Now(), commands)
-			if head.Format < snapshotFormat {
+			if head.Format < timesFormat {
 				for _, state := range p.rooms.byID {
 					state.NotBefore(tail.Stored)
 				}

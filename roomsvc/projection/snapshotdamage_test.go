@@ -115,6 +115,25 @@ func TestReadSnapshot_UnknownFormatIsRefused(t *testing.T) {
 	}
 }
 
+// Earlier versions quarantined updates. A snapshot that they wrote has rooms without them.
+func TestReadSnapshot_EarlierVersionThatQuarantinedMessagesIsNotUsed(t *testing.T) {
+	t.Parallel()
+	all := frames(smallSnapshot(t))
+	require.Contains(t, string(all[3]), `"quarantined":1`)
+	for quarantined, says := range map[string]string{`"quarantined":0`: "", `"quarantined":1`: "it is of an earlier version, which quarantined 1 messages that may be updates"} {
+		for format, refused := range map[int]bool{timesFormat: says != "", snapshotFormat: false} {
+			head := bytes.Replace(all[0], fmt.Appendf(nil, `"format":%d`, snapshotFormat), fmt.Appendf(nil, `"format":%d`, format), 1)
+			tail := bytes.Replace(all[3], []byte(`"quarantined":1`), []byte(quarantined), 1)
+			_, _, err := readSnapshot(bytes.NewReader(sealed(head, all[1], all[2], tail)))
+			if refused {
+				require.EqualError(t, err, says)
+			} else {
+				require.NoError(t, err)
+			}
+		}
+	}
+}
+
 // A snapshot with any content is read as it was written, or not at all. A snapshot of the
 // projection that was read has the same content.
 func FuzzReadSnapshot(f *testing.F) {
