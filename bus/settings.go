@@ -2,10 +2,8 @@ package bus
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -82,39 +80,6 @@ func (s *Settings) fill(o Settings) {
 	for n, v := range s.variables() {
 		*v.field = cmp.Or(*v.field, *others[n].field)
 	}
-}
-
-// The client reconnects after two consecutive pings without a pong. The NATS defaults detect a
-// network partition only after minutes. TCP retransmits with doubling pauses, so the old connection
-// can stay silent long after the partition has ended.
-const (
-	pingInterval = 2 * time.Second
-	maxPingsOut  = 2
-)
-
-// Connect connects to the first server that answers. The default is 127.0.0.1:4222 if neither a URL
-// nor a context is set. A publish while the connection is down fails at once instead of being buffered,
-// unless an option changes that. A context that is only selected in the nats CLI is not used, because a
-// program started on this machine should use this machine's server by default. Connect returns the
-// *SettingsError of Check, and ErrUnreachable if no server answers.
-func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	all, err := s.resolve()
-	if err == nil {
-		err = all.check(s.Context)
-	}
-	if err != nil {
-		return nil, err
-	}
-	given := all.options()
-	given = append(given, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut), nats.ReconnectBufSize(-1))
-	nc, err := nats.Connect(all.URL, append(given, opts...)...)
-	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, all.URL, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", all.URL, err)
-	}
-	return nc, nil
 }
 
 // resolved is Settings merged with their context and the defaults.

@@ -74,6 +74,8 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.Is(err, errNotReady):
+		return exitUnavailable // for any reason: health is a check
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return exitFailed
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
@@ -86,7 +88,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, backup.ErrDisconnected), errors.Is(err, backup.ErrStalled):
 		return exitUnavailable
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, errNotReady), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
 	return exitFailed

@@ -159,7 +159,7 @@ func (s *serve) run(c *cobra.Command) error {
 func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
 	opts := append(serviceOptions(log), nats.Name(name))
 	if s.conn.elsewhere() {
-		nc, err = s.conn.settings().Connect(opts...)
+		nc, err = s.conn.settings().Connect(ctx, opts...)
 		if err != nil {
 			return nil, nil, err
 		}
