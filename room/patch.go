@@ -71,7 +71,7 @@ func (r Room) Patched(p Patch) (Room, error) {
 		return r, err
 	}
 	if from, to := r.Type, fields.Type; from != to && slices.Contains(Types(), to) &&
-		!(slices.Contains(changeable, from) && slices.Contains(changeable, to)) {
+		(!slices.Contains(changeable, from) || !slices.Contains(changeable, to)) {
 		return r, invalid("patch.type: a %s cannot become a %s; only a channel and a private_group can become each other", from, to)
 	}
 	after := fields.room()
