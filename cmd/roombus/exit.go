@@ -43,6 +43,19 @@ func usage(c *cobra.Command, format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...) + fmt.Sprintf(" (see %s --help)", c.CommandPath())}
 }
 
+// interruptedError is returned when a command was interrupted after it was sent to the room service and
+// before its outcome was known.
+type interruptedError struct {
+	commandID string
+	err       error
+}
+
+func (e *interruptedError) Error() string {
+	return fmt.Sprintf("interrupted; command %s may still be done; for its outcome, send it again with --id %[1]s", e.commandID)
+}
+
+func (e *interruptedError) Unwrap() error { return e.err }
+
 var exitOf = map[room.Code]int{
 	room.CodeInvalidRequest:          exitUsage,
 	room.CodeTooLarge:                exitUsage,
