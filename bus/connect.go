@@ -50,6 +50,9 @@ func (s Settings) Connect(ctx context.Context, opts ...nats.Option) (*nats.Conn,
 // connect is nats.Connect until the context ends. The client library takes no context, and waits
 // two seconds for each server that accepts the connection and stays silent.
 func connect(ctx context.Context, servers string, opts []nats.Option) (*nats.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	var nc *nats.Conn
 	var err error
 	done := make(chan struct{})

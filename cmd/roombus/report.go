@@ -20,7 +20,7 @@ type failure struct {
 
 // report writes why a command line failed. As text it is one line, then the verdicts of the apps,
 // then the command to have the failure explained. With --json it is one object: the error of the
-// room service, or a failure.
+// room service, or a failure. A command that logs as JSON logs it.
 func report(w io.Writer, err error, c *cobra.Command) {
 	var e *room.Error
 	isCoded := errors.As(err, &e)
@@ -32,6 +32,9 @@ func report(w io.Writer, err error, c *cobra.Command) {
 	var commandID string
 	if sent := (*interruptedError)(nil); errors.As(err, &sent) {
 		says, commandID = plain(sent.Error()), sent.commandID
+	}
+	if logFailure(w, c, err, says) {
+		return
 	}
 	if f := c.Flag("json"); f != nil && f.Value.String() == "true" {
 		var object any = e

@@ -87,6 +87,9 @@ func TestWorkerLog_FollowsTheEnvironment(t *testing.T) {
 	wrong := start("ROOMBUS_LOG=xml", "ROOMBUS_LOG_LEVEL=loud")
 	assert.Equal(t, 1, wrong.Wait())
 	assert.Equal(t, "far: ROOMBUS_LOG must be text or json, not \"xml\"\nROOMBUS_LOG_LEVEL must be debug, info, warn or error, not \"loud\"\n", wrong.Stderr.String())
+	wrong = start("ROOMBUS_LOG=json", "ROOMBUS_LOG_LEVEL=loud")
+	assert.Equal(t, 1, wrong.Wait())
+	assert.Regexp(t, `^\{"time":"\S+","level":"ERROR","msg":"worker failed","app":"far","error":"ROOMBUS_LOG_LEVEL must be [^}]*"\}\n$`, wrong.Stderr.String())
 }
 
 // A handler that ignores its context is logged once while it still runs, and again when it ends.
