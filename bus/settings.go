@@ -88,9 +88,11 @@ type resolved struct {
 	context contextOnly
 }
 
-// resolve reads the context. It returns a *SettingsError if the context cannot be read.
+// resolve reads the context. It returns a *SettingsError if the context cannot be read, or
+// if it has a user and the settings have another one without a password.
 func (s Settings) resolve() (*resolved, error) {
-	if s.User != "" && s.Password == "" && s.Token == "" { // as in the nats CLI
+	userAlone := s.User != "" && s.Password == "" && s.Token == ""
+	if userAlone { // it is a token, as in the nats CLI
 		s.User, s.Token = "", s.User
 	}
 	r := &resolved{Settings: s}
@@ -98,6 +100,10 @@ func (s Settings) resolve() (*resolved, error) {
 		context, err := readContext(s.Context)
 		if err != nil {
 			return nil, &SettingsError{[]string{fmt.Sprintf("loading NATS context %q: %v", s.Context, err)}}
+		}
+		if userAlone && context.User != "" {
+			return nil, &SettingsError{[]string{fmt.Sprintf("--user (NATS_USER) is given without --password (NATS_PASSWORD), "+
+				"and NATS context %q has a user of its own: give the password too, or leave --user (NATS_USER) out", s.Context)}}
 		}
 		r.context = context.contextOnly
 		r.fill(context.Settings)
