@@ -100,30 +100,6 @@ func TestUsage_ExtraArgumentNamesTheRightPlace(t *testing.T) {
 	}
 }
 
-func TestUserValue(t *testing.T) {
-	t.Parallel()
-	for given, want := range map[string]room.User{
-		"bob":           {ID: "bob"},
-		`{"id":"{bob"}`: {ID: "{bob"},
-		`{"id":"bob","username":"bobby","name":"Bob","roles":["admin"],"attributes":{"age":7}}`: {
-			ID: "bob", Username: "bobby", Name: "Bob", Roles: []string{"admin"}, Attributes: map[string]any{"age": json.Number("7")},
-		},
-	} {
-		var u userValue
-		require.NoError(t, u.Set(given))
-		assert.Equal(t, want, room.User(u))
-	}
-	for given, says := range map[string]string{
-		`{bob`:                   `it must be an id, or JSON such as {"id":"bob","name":"Bob"}: the body is not JSON`,
-		`{"name":"Bob"}`:         "user.id is required",
-		`{"id":"bob","nick":""}`: `nick`,
-	} {
-		u := userValue{ID: "before"}
-		require.ErrorContains(t, u.Set(given), says)
-		assert.Equal(t, "before", u.ID)
-	}
-}
-
 func TestReport_InterruptedCommandShowsNoVerdicts(t *testing.T) {
 	t.Parallel()
 	denied := &room.Error{Code: room.CodePrevented, CommandID: "id", Apps: []room.AppOutcome{{App: "guard", Outcome: room.Denied}}}
