@@ -93,7 +93,11 @@ func (w *worker) run(ctx context.Context) error {
 		w.cfg.OnReady()
 		err = w.serve(ctx, changes) // until the context ends
 	}
-	return errors.Join(err, w.drain(service))
+	err = errors.Join(err, w.drain(service))
+	if err == nil {
+		w.log.Info("stopped")
+	}
+	return err
 }
 
 // serve serves until the context or the connection ends. After a reconnect it registers the app again,

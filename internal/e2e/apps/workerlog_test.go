@@ -158,6 +158,17 @@ func TestWorkerLog_PendingWorkWhenItStops(t *testing.T) {
 	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was running")
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=0s at_most=4s`)
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=3s at_most=4s`)
+	assert.NotContains(t, out.String(), "msg=stopped", "handlers are still running")
+}
+
+func TestWorkerLog_StoppedWhenDrained(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	out, log := logged()
+	stop := b.WorkWith(t, appworker.Config{Logger: log}, room.Manifest{ID: "guard"}, scene.AllowJoins)
+	assert.NotContains(t, out.String(), "msg=stopped")
+	require.NoError(t, stop())
+	assert.Regexp(t, `level=INFO msg=stopped app=guard\n$`, out.String())
 }
 
 // The reason of a panic has the position in the handler's code, and the log has the stack.
