@@ -13,12 +13,12 @@ import (
 func TestUserValue(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]room.User{
-		"bob":            {ID: "bob"},
-		"42":             {ID: "42"},
-		`"quoted"`:       {ID: `"quoted"`},
-		"nullify":        {ID: "nullify"},
-		`{"id":"{bob"}`:  {ID: "{bob"},
-		` {"id":"bob"} `: {ID: "bob"},
+		"bob":                 {ID: "bob"},
+		"42":                  {ID: "42"},
+		`"quoted"`:            {ID: `"quoted"`},
+		"nullify":             {ID: "nullify"},
+		`{"id":"{bob"}`:       {ID: "{bob"},
+		"\n" + `{"id":"bob"}`: {ID: "bob"},
 		`{"id":"bob","username":"bobby","name":"Bob","roles":["admin"],"attributes":{"age":7}}`: {
 			ID: "bob", Username: "bobby", Name: "Bob", Roles: []string{"admin"}, Attributes: map[string]any{"age": json.Number("7")},
 		},
