@@ -23,7 +23,11 @@ func Main(m Manifest, handlers ...any) {
 		err = run(m, handlers...)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", m.ID, err)
+		if settings.JSON { // as all other lines
+			settings.New(os.Stderr).Error("worker failed", "app", m.ID, "error", err)
+		} else {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", m.ID, err)
+		}
 		os.Exit(1)
 	}
 }

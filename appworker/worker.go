@@ -48,7 +48,11 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 		opts := append(bus.LogConnection(w.log, "this worker is not reached"),
 			nats.Name(fmt.Sprintf("%s %s %d", app.Manifest.ID, w.is.Host, w.is.PID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 			nats.ReconnectBufSize(nats.DefaultReconnectBufSize)) // for acknowledgements of events
-		if w.nc, err = bus.SettingsFromEnv().Connect(opts...); err != nil {
+		w.nc, err = bus.SettingsFromEnv().Connect(ctx, opts...)
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // asked to stop while connecting
+		}
+		if err != nil {
 			return err
 		}
 		defer w.nc.Close()
@@ -88,7 +92,11 @@ func (w *worker) run(ctx context.Context) error {
 		w.cfg.OnReady()
 		err = w.serve(ctx, changes) // until the context ends
 	}
-	return errors.Join(err, w.drain(service))
+	err = errors.Join(err, w.drain(service))
+	if err == nil {
+		w.log.Info("stopped")
+	}
+	return err
 }
 
 // serve serves until the context or the connection ends. After a reconnect it registers the app again,

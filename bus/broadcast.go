@@ -44,6 +44,9 @@ func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, 
 		}
 		all = append(all, msg)
 	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) { // the iterator may end without an error
+		return all, fmt.Errorf("requesting replies on %s: %w", subject, err)
+	}
 	return all, nil
 }
 

@@ -41,7 +41,16 @@ func readContext(name string) (*savedContext, error) {
 		}
 		config = filepath.Join(home, ".config")
 	}
-	data, err := os.ReadFile(filepath.Join(config, "nats", "context", name+".json")) //nolint:gosec // name is no path, config the user's own
+	path := filepath.Join(config, "nats", "context", name+".json")
+	c, err := readContextFile(path, home)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+func readContextFile(path, home string) (*savedContext, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the name of the context is no path, its folder the user's own
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("it does not exist: nats context ls lists the contexts")
 	}

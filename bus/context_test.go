@@ -3,6 +3,7 @@ package bus_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -84,9 +85,23 @@ func TestContext_Refused(t *testing.T) {
 		err := bus.Settings{Context: name}.Check()
 		var wrong *bus.SettingsError
 		require.ErrorAs(t, err, &wrong, name)
-		assert.Contains(t, err.Error(), `NATS context "`+name+`"`)
+		path := filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "nats", "context", name+".json")
+		assert.Contains(t, err.Error(), `NATS context "`+name+`": `+path+": ")
+		assert.Equal(t, 1, strings.Count(err.Error(), path), err)
 		assert.Contains(t, err.Error(), c.says)
 	}
 	assert.ErrorContains(t, bus.Settings{Context: "none"}.Check(), "nats context ls lists the contexts")
 	assert.ErrorContains(t, bus.Settings{Context: "../nsc"}.Check(), "not a path")
+}
+
+func TestContext_UserWithoutPasswordBesideIt(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	saveContext(t, "far", `{"user":"u","password":"p"}`)
+	saveContext(t, "open", `{"url":"nats://far:4222"}`)
+	err := bus.Settings{Context: "far", User: "other"}.Check()
+	require.EqualError(t, err, `--user (NATS_USER) is given without --password (NATS_PASSWORD), and NATS context "far" has a user of its own: `+
+		`give the password too, or leave --user (NATS_USER) out`)
+	o := optionsOf(t, bus.Settings{Context: "far", User: "other", Password: "q"})
+	assert.Equal(t, []string{"other", "q", ""}, []string{o.User, o.Password, o.Token})
+	assert.Equal(t, "other", optionsOf(t, bus.Settings{Context: "open", User: "other"}).Token)
 }

@@ -14,7 +14,7 @@ var (
 	ErrServerTooOld = errors.New("the NATS server is too old")
 	// ErrNoCluster is returned when a stream with several copies is created on a server outside a cluster.
 	ErrNoCluster = errors.New("a NATS server alone keeps no copies")
-	// ErrUnreachable is returned when no server answers at the address.
+	// ErrUnreachable is returned when no NATS server answers at the address.
 	ErrUnreachable = errors.New("cannot reach NATS")
 )
 

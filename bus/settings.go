@@ -2,10 +2,8 @@ package bus
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -84,48 +82,17 @@ func (s *Settings) fill(o Settings) {
 	}
 }
 
-// The client reconnects after two consecutive pings without a pong. The NATS defaults detect a
-// network partition only after minutes. TCP retransmits with doubling pauses, so the old connection
-// can stay silent long after the partition has ended.
-const (
-	pingInterval = 2 * time.Second
-	maxPingsOut  = 2
-)
-
-// Connect connects to the first server that answers. The default is 127.0.0.1:4222 if neither a URL
-// nor a context is set. A publish while the connection is down fails at once instead of being buffered,
-// unless an option changes that. A context that is only selected in the nats CLI is not used, because a
-// program started on this machine should use this machine's server by default. Connect returns the
-// *SettingsError of Check, and ErrUnreachable if no server answers.
-func (s Settings) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	all, err := s.resolve()
-	if err == nil {
-		err = all.check(s.Context)
-	}
-	if err != nil {
-		return nil, err
-	}
-	given := all.options()
-	given = append(given, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut), nats.ReconnectBufSize(-1))
-	nc, err := nats.Connect(all.URL, append(given, opts...)...)
-	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) {
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, all.URL, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", all.URL, err)
-	}
-	return nc, nil
-}
-
 // resolved is Settings merged with their context and the defaults.
 type resolved struct {
 	Settings
 	context contextOnly
 }
 
-// resolve reads the context. It returns a *SettingsError if the context cannot be read.
+// resolve reads the context. It returns a *SettingsError if the context cannot be read, or
+// if it has a user and the settings have another one without a password.
 func (s Settings) resolve() (*resolved, error) {
-	if s.User != "" && s.Password == "" && s.Token == "" { // as in the nats CLI
+	userAlone := s.User != "" && s.Password == "" && s.Token == ""
+	if userAlone { // it is a token, as in the nats CLI
 		s.User, s.Token = "", s.User
 	}
 	r := &resolved{Settings: s}
@@ -133,6 +100,10 @@ func (s Settings) resolve() (*resolved, error) {
 		context, err := readContext(s.Context)
 		if err != nil {
 			return nil, &SettingsError{[]string{fmt.Sprintf("loading NATS context %q: %v", s.Context, err)}}
+		}
+		if userAlone && context.User != "" {
+			return nil, &SettingsError{[]string{fmt.Sprintf("--user (NATS_USER) is given without --password (NATS_PASSWORD), "+
+				"and NATS context %q has a user of its own: give the password too, or leave --user (NATS_USER) out", s.Context)}}
 		}
 		r.context = context.contextOnly
 		r.fill(context.Settings)

@@ -63,10 +63,10 @@ func TestSettings_FromEnvAndContexts(t *testing.T) {
 	t.Setenv("NATS_CONTEXT", "far")
 	assert.Equal(t, "nats://far:4222", address())
 	t.Setenv("NATS_CONTEXT", "none")
-	_, err := bus.SettingsFromEnv().Connect()
+	_, err := bus.SettingsFromEnv().Connect(t.Context())
 	require.ErrorContains(t, err, `context "none"`)
 
-	_, err = bus.Settings{URL: "nats://127.0.0.1:1"}.Connect()
+	_, err = bus.Settings{URL: "nats://127.0.0.1:1"}.Connect(t.Context())
 	require.ErrorIs(t, err, bus.ErrUnreachable)
 	require.ErrorContains(t, err, "127.0.0.1:1")
 }
@@ -75,7 +75,7 @@ func TestSettings_ConnectionDoesNotBufferWhileDisconnected(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
-	nc, err := bus.Settings{URL: server.URL()}.Connect(nats.MaxReconnects(-1))
+	nc, err := bus.Settings{URL: server.URL()}.Connect(t.Context(), nats.MaxReconnects(-1))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	server.Shutdown()

@@ -43,7 +43,7 @@ can restore them.`,
 }
 
 func (b *backingUp) run(c *cobra.Command, dir string) error {
-	nc, err := b.conn.connect(nats.NoReconnect())
+	nc, err := b.conn.connect(c.Context(), nats.NoReconnect())
 	if err != nil {
 		return err
 	}

@@ -122,14 +122,20 @@ func (f *filled) Set(s string) error {
 
 func (*filled) Type() string { return "string" }
 
-func (c *connection) connect(opts ...nats.Option) (*nats.Conn, error) {
+// connect connects to NATS. It gives up when the context ends, or after --timeout if the command has it.
+func (c *connection) connect(ctx context.Context, opts ...nats.Option) (*nats.Conn, error) {
+	if c.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
 	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the command's own error says the same
-	return c.settings().Connect(append([]nats.Option{nats.Name("roombus CLI"), quiet}, opts...)...)
+	return c.settings().Connect(ctx, append([]nats.Option{nats.Name("roombus CLI"), quiet}, opts...)...)
 }
 
 // jetStream connects to NATS for commands that read streams. The caller closes the connection.
-func (c *connection) jetStream() (*nats.Conn, jetstream.JetStream, error) {
-	nc, err := c.connect()
+func (c *connection) jetStream(ctx context.Context) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := c.connect(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -147,7 +153,7 @@ func (c *connection) calling(do func(context.Context, *roomclient.Client, io.Wri
 		if c.timeout <= 0 {
 			return usage(cmd, "--timeout must be more than 0, not %s", c.timeout)
 		}
-		nc, err := c.connect()
+		nc, err := c.connect(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func (d *deadLetters) command(use, short, long string, args cobra.PositionalArgs
 			if err != nil {
 				return err
 			}
-			nc, js, err := d.conn.jetStream()
+			nc, js, err := d.conn.jetStream(c.Context())
 			if err != nil {
 				return err
 			}

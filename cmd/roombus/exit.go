@@ -43,6 +43,19 @@ func usage(c *cobra.Command, format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...) + fmt.Sprintf(" (see %s --help)", c.CommandPath())}
 }
 
+// interruptedError is returned when a command was interrupted after it was sent to the room service and
+// before its outcome was known.
+type interruptedError struct {
+	commandID string
+	err       error
+}
+
+func (e *interruptedError) Error() string {
+	return fmt.Sprintf("interrupted; command %s may still be done; for its outcome, send it again with --id %[1]s", e.commandID)
+}
+
+func (e *interruptedError) Unwrap() error { return e.err }
+
 var exitOf = map[room.Code]int{
 	room.CodeInvalidRequest:          exitUsage,
 	room.CodeTooLarge:                exitUsage,
@@ -74,6 +87,8 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.Is(err, errNotReady):
+		return exitUnavailable // for any reason: health is a check
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return exitFailed
 	case errors.As(err, &coded) && exitOf[coded.Code] != 0:
@@ -86,7 +101,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.Is(err, backup.ErrDisconnected), errors.Is(err, backup.ErrStalled):
 		return exitUnavailable
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, errNotReady), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, bus.ErrUnreachable), errors.Is(err, bench.ErrLost), errors.Is(err, bus.ErrNoJetStream), errors.Is(err, jetstream.ErrStreamNotFound), bus.NotReady(err):
 		return exitUnavailable
 	}
 	return exitFailed

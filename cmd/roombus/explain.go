@@ -42,7 +42,7 @@ everything if it finds none. With another id it reads both streams from the begi
 			if err != nil {
 				return err
 			}
-			nc, js, err := r.conn.jetStream()
+			nc, js, err := r.conn.jetStream(c.Context())
 			if err != nil {
 				return err
 			}

@@ -45,7 +45,8 @@ type serviceHealth struct {
 	roomsvc.Readiness
 }
 
-// errNotReady is returned when no room service answers, or when too few of them are ready.
+// errNotReady is returned when the room services cannot be asked, when none of them answers, or when
+// too few of them are ready.
 var errNotReady = errors.New("not ready")
 
 func newHealth() *cobra.Command {
@@ -82,21 +83,21 @@ func (h *health) run(c *cobra.Command) error {
 			return fmt.Errorf("finding the name of this host: %w", err)
 		}
 	}
-	nc, err := h.conn.connect()
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
 	ctx, cancel := context.WithTimeout(c.Context(), h.conn.timeout)
 	defer cancel()
+	nc, err := h.conn.connect(ctx)
+	if err != nil {
+		return unanswered(err)
+	}
+	defer nc.Close()
 	stats, err := bus.StatsWithin(ctx, nc, subjects.Service, healthStall)
 	if err != nil {
-		return denied(nc, err)
+		return denied(nc, unanswered(err))
 	}
 	services := healthOf(stats, h.host)
 	if len(services) == 0 && h.host != "" { // services on other hosts may have answered faster
 		if stats, err = bus.StatsWithin(ctx, nc, subjects.Service, h.conn.timeout); err != nil {
-			return denied(nc, err)
+			return denied(nc, unanswered(err))
 		}
 		services = healthOf(stats, h.host)
 	}
@@ -104,6 +105,16 @@ func (h *health) run(c *cobra.Command) error {
 		return err
 	}
 	return denied(nc, ready(services, h.host))
+}
+
+// unanswered turns an error of asking the services into errNotReady. Settings are not answers: an error
+// about them remains as it is.
+func unanswered(err error) error {
+	var wrong *bus.SettingsError
+	if errors.As(err, &wrong) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errNotReady, err)
 }
 
 // healthOf returns the health of the services, only those on the host unless host is empty.

@@ -50,7 +50,7 @@ func (r *rooms) then(c *cobra.Command, id, at string) (*rules.State, error) {
 	if err != nil {
 		return nil, usage(c, "%v", err)
 	}
-	nc, js, err := r.conn.jetStream()
+	nc, js, err := r.conn.jetStream(c.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	nc, js, err := r.conn.jetStream()
+	nc, js, err := r.conn.jetStream(c.Context())
 	if err != nil {
 		return 0, err
 	}

@@ -74,7 +74,7 @@ func (r *replaying) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return &usageError{fmt.Sprintf("%s: %v", path, err)}
 	}
-	nc, err := r.conn.connect()
+	nc, err := r.conn.connect(c.Context())
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 // connect connects to a server, or starts a server on the folder.
 func (r *restoring) connect(c *cobra.Command) (nc *nats.Conn, stop func(), err error) {
 	if r.storeDir == "" {
-		nc, err = r.conn.connect(nats.NoReconnect())
+		nc, err = r.conn.connect(c.Context(), nats.NoReconnect())
 		if err != nil {
 			return nil, nil, err
 		}

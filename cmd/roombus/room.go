@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -69,7 +70,7 @@ says another.` + userForms,
 		if len(args) > 0 {
 			req.Room.ID = args[0]
 		} else if r.id == "" {
-			r.id = uuid.Must(uuid.NewV7()).String()
+			r.id = newCommandID()
 		}
 		req.Room.SlugifiedName = cmp.Or(req.Room.SlugifiedName, req.Room.ID, r.id)
 		if req.Creator.ID == "" {
@@ -113,17 +114,21 @@ func (r *rooms) leave() *cobra.Command {
 	})
 }
 
+func newCommandID() string { return uuid.Must(uuid.NewV7()).String() }
+
 type change func(context.Context, *roomclient.Client, []string, ...roomclient.Option) (room.Result, error)
 
 // command makes a cobra command that sends a command to the room service and shows its result.
 func (r *rooms) command(c *cobra.Command, do change) *cobra.Command {
 	c.Flags().StringVar(&r.id, "id", "", "id of the command; a command that is sent twice with the same id takes effect once (default: a new id)")
 	c.RunE = r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, args []string) error {
-		var opts []roomclient.Option
-		if r.id != "" {
-			opts = append(opts, roomclient.WithID(r.id))
+		if r.id == "" {
+			r.id = newCommandID()
 		}
-		result, err := do(ctx, client, args, opts...)
+		result, err := do(ctx, client, args, roomclient.WithID(r.id))
+		if errors.Is(err, context.Canceled) {
+			return &interruptedError{commandID: r.id, err: err}
+		}
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
-	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 )
 
@@ -98,48 +97,6 @@ func TestUsage_ExtraArgumentNamesTheRightPlace(t *testing.T) {
 		var stderr bytes.Buffer
 		assert.Equal(t, exitUsage, Run(t.Context(), strings.Fields(command), strings.NewReader(""), io.Discard, &stderr), command)
 		assert.Contains(t, stderr.String(), says)
-	}
-}
-
-func TestServe_LogFlagsOverrideEnvironment(t *testing.T) {
-	t.Setenv("ROOMBUS_LOG", "json")
-	t.Setenv("ROOMBUS_LOG_LEVEL", "debug")
-	for flags, first := range map[string]string{
-		"":                                  `(?m)^\{"time":"[^"]+","level":"DEBUG","msg":"Starting nats-server"`,
-		"--log-json=false --log-level info": `(?m)^time=\S+ level=INFO msg="embedded NATS server started"`,
-	} {
-		ctx, cancel := context.WithCancel(t.Context())
-		stderr := harness.NewOutput()
-		args := append([]string{"serve", "--listen", "127.0.0.1:0", "--store-dir", t.TempDir()}, strings.Fields(flags)...)
-		ended := make(chan int)
-		go func() { ended <- Run(ctx, args, strings.NewReader(""), io.Discard, stderr) }()
-		stderr.Await(t, first)
-		cancel()
-		<-ended
-	}
-}
-
-func TestUserValue(t *testing.T) {
-	t.Parallel()
-	for given, want := range map[string]room.User{
-		"bob":           {ID: "bob"},
-		`{"id":"{bob"}`: {ID: "{bob"},
-		`{"id":"bob","username":"bobby","name":"Bob","roles":["admin"],"attributes":{"age":7}}`: {
-			ID: "bob", Username: "bobby", Name: "Bob", Roles: []string{"admin"}, Attributes: map[string]any{"age": json.Number("7")},
-		},
-	} {
-		var u userValue
-		require.NoError(t, u.Set(given))
-		assert.Equal(t, want, room.User(u))
-	}
-	for given, says := range map[string]string{
-		`{bob`:                   `it must be an id, or JSON such as {"id":"bob","name":"Bob"}: the body is not JSON`,
-		`{"name":"Bob"}`:         "user.id is required",
-		`{"id":"bob","nick":""}`: `nick`,
-	} {
-		u := userValue{ID: "before"}
-		require.ErrorContains(t, u.Set(given), says)
-		assert.Equal(t, "before", u.ID)
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/gcpace"
 	"github.com/roombus/roombus/internal/identity"
-	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/roomsvc"
 )
 
@@ -34,7 +33,6 @@ type serve struct {
 	storeDir string
 	sync     string
 	service  roomsvc.Config
-	logs     logs.Settings // as the flags say
 }
 
 func newServe() *cobra.Command {
@@ -74,8 +72,7 @@ unavailable until it is restored. --new-events and --new-registry start the serv
 	f.Var((*retention)(s.service.RetainDeleted), "retain-deleted", "minimum time to keep the history of a deleted room, or "+keepForever)
 	f.IntVar(&s.service.SnapshotEvery, "snapshot-every", def.SnapshotEvery, "events after which a snapshot is written, for a fast start; -1: only when the service ends")
 	f.StringArrayVar(&s.service.ReplyPrefixes, "reply-prefix", nil, "inbox prefix that clients may use in addition to _INBOX; may be repeated")
-	f.TextVar(&s.logs.Level, "log-level", s.logs.Level, "debug, info, warn or error ("+logs.LevelVar+")")
-	f.BoolVar(&s.logs.JSON, "log-json", false, "log as JSON ("+logs.FormVar+"=json)")
+	addLogFlags(c)
 	return c
 }
 
@@ -110,13 +107,14 @@ func defaultStoreDir() string { return filepath.Join(xdg.StateHome, "roombus") }
 
 func (s *serve) run(c *cobra.Command) error {
 	mistakes := s.mistakes(c)
-	log, err := s.logger(c)
+	logging, err := logSettings(c)
 	if err != nil {
 		mistakes = append(mistakes, strings.Split(err.Error(), "\n")...)
 	}
 	if len(mistakes) > 0 {
 		return usage(c, "%s", strings.Join(mistakes, "; "))
 	}
+	log := logging.New(c.ErrOrStderr())
 	s.service.GroupCommits = s.sync == "always"
 	me := identity.This()
 	s.service.ID, s.service.Metadata = nuid.Next(), me.Metadata()
@@ -159,7 +157,7 @@ func (s *serve) run(c *cobra.Command) error {
 func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *nats.Conn, stop func(), err error) {
 	opts := append(serviceOptions(log), nats.Name(name))
 	if s.conn.elsewhere() {
-		nc, err = s.conn.settings().Connect(opts...)
+		nc, err = s.conn.settings().Connect(ctx, opts...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -191,16 +189,4 @@ func serviceOptions(log *slog.Logger) []nats.Option {
 		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(nats.DefaultReconnectBufSize), // for replies; commands and pre-events are not buffered
 	)
-}
-
-// logger makes the logger that the flags, or else the environment, ask for.
-func (s *serve) logger(c *cobra.Command) (*slog.Logger, error) {
-	how, err := logs.FromEnv()
-	if c.Flags().Changed("log-level") {
-		how.Level = s.logs.Level
-	}
-	if c.Flags().Changed("log-json") {
-		how.JSON = s.logs.JSON
-	}
-	return how.New(c.ErrOrStderr()), err
 }

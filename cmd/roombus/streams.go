@@ -87,7 +87,7 @@ func (s *streamsCommand) run(c *cobra.Command, args []string) error {
 // compare compares the streams on NATS with the required configuration. With --apply it first
 // changes them.
 func (s *streamsCommand) compare(c *cobra.Command) error {
-	nc, err := s.conn.connect()
+	nc, err := s.conn.connect(c.Context())
 	if err != nil {
 		return err
 	}

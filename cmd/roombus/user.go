@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,13 +16,18 @@ const userForms = `
 
 A user is an id, or JSON to give more than the id: '{"id":"bob","name":"Bob","roles":["admin"]}'.`
 
-// userValue is a user as a flag or an argument. A value that begins with a brace is JSON.
+// userValue is a user as a flag or an argument. A value that begins with a brace is JSON. Other JSON is
+// refused, except numbers and strings: they are ids.
 type userValue room.User
 
 func (u *userValue) String() string { return u.ID }
 
 func (u *userValue) Set(s string) error {
-	if !strings.HasPrefix(s, "{") {
+	switch trimmed := strings.TrimSpace(s); {
+	case strings.HasPrefix(trimmed, "["), trimmed == "null", trimmed == "true", trimmed == "false":
+		asID, _ := json.Marshal(map[string]string{"id": s}) // a string
+		return fmt.Errorf(`it must be an id, or JSON such as {"id":"bob","name":"Bob"}, and is other JSON; if it is an id, give it as %s`, asID)
+	case !strings.HasPrefix(trimmed, "{"):
 		*u = userValue{ID: s}
 		return nil
 	}

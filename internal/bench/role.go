@@ -54,7 +54,7 @@ func Play(ctx context.Context, p Part, settings bus.Settings, in io.Reader, out 
 		return err
 	}
 	defer profiled()
-	nc, err := settings.Connect(nats.Name("roombus bench " + p.Name))
+	nc, err := settings.Connect(ctx, nats.Name("roombus bench "+p.Name))
 	if err != nil {
 		return err
 	}

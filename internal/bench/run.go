@@ -108,7 +108,7 @@ func Run(ctx context.Context, cfg Config) (results []*Result, err error) {
 		cfg.Report = func(Step) {}
 	}
 	alive, giveUp := context.WithCancelCause(ctx)
-	nc, err := cfg.Settings.Connect(nats.Name("roombus bench"), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { giveUp(ErrLost) }))
+	nc, err := cfg.Settings.Connect(ctx, nats.Name("roombus bench"), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { giveUp(ErrLost) }))
 	if err != nil {
 		return nil, err
 	}

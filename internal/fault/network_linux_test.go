@@ -86,7 +86,7 @@ func healthy(h *harness.Host) bool {
 // connect connects from the host, as the programs of roombus do.
 func (c *cluster) connect(t *testing.T, h *harness.Host) *nats.Conn {
 	t.Helper()
-	nc, err := bus.Settings{URL: c.url}.Connect(nats.SetCustomDialer(h), nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond))
+	nc, err := bus.Settings{URL: c.url}.Connect(t.Context(), nats.SetCustomDialer(h), nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	return nc

@@ -17,6 +17,9 @@ const (
 	LevelVar = "ROOMBUS_LOG_LEVEL"
 )
 
+// Levels lists the allowed levels, for messages.
+const Levels = "debug, info, warn or error"
+
 // Settings configure the logger of a program. The zero Settings are text and info.
 type Settings struct {
 	JSON  bool
@@ -37,7 +40,7 @@ func FromEnv() (Settings, error) {
 		form = fmt.Errorf("%s must be text or json, not %q", FormVar, is)
 	}
 	if is := os.Getenv(LevelVar); is != "" && s.Level.UnmarshalText([]byte(is)) != nil {
-		level = fmt.Errorf("%s must be debug, info, warn or error, not %q", LevelVar, is)
+		level = fmt.Errorf("%s must be %s, not %q", LevelVar, Levels, is)
 	}
 	return s, errors.Join(form, level)
 }

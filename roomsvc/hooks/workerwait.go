@@ -35,7 +35,7 @@ func (h *Hooks) AwaitWorkers(ctx context.Context, atMost time.Duration) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("waiting for workers of essential apps: %w", ctx.Err())
 	case len(missing) > 0:
-		h.log.Info("essential apps have no worker: their commands are refused", "apps", missing, "waited", waited)
+		h.log.Warn("essential apps have no worker: their commands are refused", "apps", missing, "waited", waited)
 	default:
 		h.log.Info("workers of essential apps found", "waited", waited)
 	}

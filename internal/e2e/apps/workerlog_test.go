@@ -87,6 +87,9 @@ func TestWorkerLog_FollowsTheEnvironment(t *testing.T) {
 	wrong := start("ROOMBUS_LOG=xml", "ROOMBUS_LOG_LEVEL=loud")
 	assert.Equal(t, 1, wrong.Wait())
 	assert.Equal(t, "far: ROOMBUS_LOG must be text or json, not \"xml\"\nROOMBUS_LOG_LEVEL must be debug, info, warn or error, not \"loud\"\n", wrong.Stderr.String())
+	wrong = start("ROOMBUS_LOG=json", "ROOMBUS_LOG_LEVEL=loud")
+	assert.Equal(t, 1, wrong.Wait())
+	assert.Regexp(t, `^\{"time":"\S+","level":"ERROR","msg":"worker failed","app":"far","error":"ROOMBUS_LOG_LEVEL must be [^}]*"\}\n$`, wrong.Stderr.String())
 }
 
 // A handler that ignores its context is logged once while it still runs, and again when it ends.
@@ -155,6 +158,17 @@ func TestWorkerLog_PendingWorkWhenItStops(t *testing.T) {
 	require.EqualError(t, err, "pre-event handlers were still running after 4s: PreRoomUserJoined 2", "no post-event handler was running")
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=0s at_most=4s`)
 	out.Await(t, `level=INFO msg="stopping: waiting for handlers" app=stuck running="PreRoomUserJoined 2" waited=3s at_most=4s`)
+	assert.NotContains(t, out.String(), "msg=stopped", "handlers are still running")
+}
+
+func TestWorkerLog_StoppedWhenDrained(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	out, log := logged()
+	stop := b.WorkWith(t, appworker.Config{Logger: log}, room.Manifest{ID: "guard"}, scene.AllowJoins)
+	assert.NotContains(t, out.String(), "msg=stopped")
+	require.NoError(t, stop())
+	assert.Regexp(t, `level=INFO msg=stopped app=guard\n$`, out.String())
 }
 
 // The reason of a panic has the position in the handler's code, and the log has the stack.

@@ -103,7 +103,7 @@ func TestStart_WaitForWorkersIsBounded(t *testing.T) {
 	t.Parallel()
 	_, log, started := startOnRegistry(t, 100*time.Millisecond, guardOfJoins())
 	require.NoError(t, <-started)
-	assert.Regexp(t, `INFO msg="essential apps have no worker: their commands are refused" apps=\[guard\] waited=`, log.String())
+	assert.Regexp(t, `WARN msg="essential apps have no worker: their commands are refused" apps=\[guard\] waited=`, log.String())
 }
 
 func TestStart_DoesNotWaitForAppsThatBlockNothing(t *testing.T) {
