@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,10 +41,10 @@ func (s Settings) Connect(ctx context.Context, opts ...nats.Option) (*nats.Conn,
 	given = append(given, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPingsOut), nats.ReconnectBufSize(-1))
 	nc, err := connect(ctx, all.URL, append(given, opts...))
 	if isUnreachable(err) {
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, all.URL, err)
+		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, redacted(all.URL), err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", all.URL, err)
+		return nil, fmt.Errorf("connecting to %s: %w", redacted(all.URL), err)
 	}
 	return nc, nil
 }
@@ -71,6 +73,19 @@ func connect(ctx context.Context, servers string, opts []nats.Option) (*nats.Con
 		}()
 		return nil, ctx.Err()
 	}
+}
+
+// redacted returns the addresses of servers without users, passwords and tokens.
+func redacted(servers string) string {
+	var all []string
+	for server := range strings.SplitSeq(servers, ",") {
+		if u, err := url.Parse(strings.TrimSpace(server)); err == nil && u.User != nil {
+			u.User = url.User("xxxxx")
+			server = u.String()
+		}
+		all = append(all, server)
+	}
+	return strings.Join(all, ",")
 }
 
 // isUnreachable reports whether connecting failed because no NATS server answers at the address.
