@@ -10,6 +10,27 @@ import (
 // Evolve applies a committed event to the state of its room. It changes the state in place. If the event
 // cannot follow, Evolve returns an error and leaves the state unchanged. It is deterministic.
 func Evolve(s *State, e room.Event) error {
+	if err := s.follows(e); err != nil {
+		return err
+	}
+	if e.Type == room.EventCreate {
+		return s.create(e)
+	}
+	if s.Room == nil {
+		return fmt.Errorf("%s of a room that does not live", e.Type)
+	}
+	if e.Version != s.Room.Version+1 {
+		return fmt.Errorf("version %d does not follow on %d", e.Version, s.Room.Version)
+	}
+	if err := s.apply(e); err != nil {
+		return err
+	}
+	s.advance(e)
+	return nil
+}
+
+// follows returns an error if the event is not the next one of the room.
+func (s *State) follows(e room.Event) error {
 	if e.Seq <= s.Seq {
 		return fmt.Errorf("sequence %d does not come after the room's last, %d", e.Seq, s.Seq)
 	}
@@ -21,16 +42,14 @@ func Evolve(s *State, e room.Event) error {
 	if e.Data.Room.ID != e.Room {
 		return fmt.Errorf("the event of room %q carries room %q", e.Room, e.Data.Room.ID)
 	}
-	if e.Type == room.EventCreate {
-		return s.create(e)
-	}
-	if s.Room == nil {
-		return fmt.Errorf("%s of a room that does not live", e.Type)
-	}
-	if e.Version != s.Room.Version+1 {
-		return fmt.Errorf("version %d does not follow on %d", e.Version, s.Room.Version)
-	}
+	return nil
+}
+
+// apply changes a room that lives.
+func (s *State) apply(e room.Event) error {
 	switch e.Type {
+	case room.EventUpdate:
+		s.update(e.Data.Room)
 	case room.EventDelete:
 		*s = State{Latest: s.Latest, DeletedAt: e.Time, latestAt: s.latestAt}
 	case room.EventUserJoin:
@@ -38,28 +57,22 @@ func Evolve(s *State, e room.Event) error {
 		if u == nil || s.IsMember(u.ID) {
 			return errors.New("join without a user, or of a member")
 		}
-		if err := s.join(*e.Data.JoiningUser); err != nil {
-			return err
-		}
-	case room.EventUserLeave:
-		if e.Data.LeavingUser == nil || !s.IsMember(e.Data.LeavingUser.ID) {
-			return errors.New("leave without a user, or of a user that is not a member")
-		}
-		s.leave(e.Data.LeavingUser.ID)
-	case room.EventUpdate:
-		s.update(e.Data.Room)
+		return s.join(*u)
 	case room.EventUserUpdate:
 		u := e.Data.UserAfter
 		if u == nil || !s.IsMember(u.ID) {
 			return errors.New("update without a user, or of a user that is not a member")
 		}
-		if err := s.join(*u); err != nil {
-			return err
+		return s.join(*u)
+	case room.EventUserLeave:
+		u := e.Data.LeavingUser
+		if u == nil || !s.IsMember(u.ID) {
+			return errors.New("leave without a user, or of a user that is not a member")
 		}
+		s.leave(u.ID)
 	default:
 		return fmt.Errorf("unknown event %q", e.Type)
 	}
-	s.advance(e)
 	return nil
 }
 
