@@ -145,7 +145,7 @@ func requireGoodCommand(t *testing.T, name string, args []string) {
 	p := harness.StartCmd(t, cmd)
 	status, stderr := p.Wait(), p.Stderr.String()
 	assert.Equal(t, 5, status, "%s: %s", name, stderr)
-	assert.Contains(t, stderr, "roombus: cannot reach NATS", name)
+	assert.Contains(t, stderr, "cannot reach NATS", name)
 }
 
 func TestUnitRunsRoombusWithFlagsThatItHas(t *testing.T) {
