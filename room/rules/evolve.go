@@ -10,7 +10,7 @@ import (
 // Evolve applies a committed event to the state of its room. It changes the state in place. If the event
 // cannot follow, Evolve returns an error and leaves the state unchanged. It is deterministic.
 func Evolve(s *State, e room.Event) error {
-	if err := s.follows(e); err != nil {
+	if err := follows(s, e); err != nil {
 		return err
 	}
 	if e.Type == room.EventCreate {
@@ -22,7 +22,7 @@ func Evolve(s *State, e room.Event) error {
 	if e.Version != s.Room.Version+1 {
 		return fmt.Errorf("version %d does not follow on %d", e.Version, s.Room.Version)
 	}
-	if err := s.apply(e); err != nil {
+	if err := apply(s, e); err != nil {
 		return err
 	}
 	s.advance(e)
@@ -30,7 +30,7 @@ func Evolve(s *State, e room.Event) error {
 }
 
 // follows returns an error if the event is not the next one of the room.
-func (s *State) follows(e room.Event) error {
+func follows(s *State, e room.Event) error {
 	if e.Seq <= s.Seq {
 		return fmt.Errorf("sequence %d does not come after the room's last, %d", e.Seq, s.Seq)
 	}
@@ -46,7 +46,7 @@ func (s *State) follows(e room.Event) error {
 }
 
 // apply changes a room that lives.
-func (s *State) apply(e room.Event) error {
+func apply(s *State, e room.Event) error {
 	switch e.Type {
 	case room.EventUpdate:
 		s.update(e.Data.Room)
