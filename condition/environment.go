@@ -53,11 +53,17 @@ var environments = sync.OnceValue(func() languages {
 	if err != nil {
 		panic(err) // only if the declarations above are wrong
 	}
-	return languages{
+	all := languages{
 		common:     env,
 		roomUpdate: withChange(env, roomKind.of),
 		userUpdate: withChange(env, userKind.of),
 	}
+	// The library makes a list of all names at the first unknown name, and other compilations read it
+	// without a lock. An unknown name here makes it.
+	for _, e := range []*cel.Env{all.common, all.roomUpdate, all.userUpdate} {
+		_, _ = e.Compile("unknown")
+	}
+	return all
 })
 
 // withChange adds the variables before and after.
