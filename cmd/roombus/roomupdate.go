@@ -143,6 +143,9 @@ func (p *patching) read(c *cobra.Command, id string) error {
 			_ = errors.As(err, &refused) // Decode returns no other error
 			return usage(c, "--patch must be a JSON object, such as '{\"description\":null}': %s", refused.Message)
 		}
+		if p.patch == nil {
+			return usage(c, "--patch must be a JSON object, such as '{\"description\":null}', not null")
+		}
 	}
 	fields, err := parseFields(c, p.flag, p.fields)
 	if err != nil {
@@ -159,9 +162,7 @@ func (p *patching) read(c *cobra.Command, id string) error {
 		maps.Copy(within, fields)
 		p.patch[p.object] = within
 	}
-	for field, value := range p.changes {
-		p.patch[field] = value
-	}
+	maps.Copy(p.patch, p.changes)
 	if other, given := p.patch["id"]; given && id != "" {
 		if other != id {
 			return usage(c, "--patch names another user than USER: %v", other)

@@ -33,6 +33,7 @@ func TestCLI_Updates(t *testing.T) {
 	assert.Contains(t, said, `conflict: room "lobby" has version 3, not 2: read it again`)
 	assert.NotContains(t, said, "explain", "it leaves no rejection")
 	assert.Contains(t, c.Fails(2, "room", "update", "lobby"), "nothing to change: give at least one field")
+	assert.Contains(t, c.Fails(2, "room", "update", "lobby", "--patch", "null", "--slug", "x"), "not null")
 	assert.Contains(t, c.Fails(2, "room", "update", "lobby", "--patch", "[1]"), "--patch must be a JSON object")
 	assert.Contains(t, c.Fails(2, "room", "update", "lobby", "--patch", `{"slugifiedName":"x"} more`), "goes on after the end")
 	assert.Contains(t, c.Fails(2, "room", "update", "lobby", "--patch", `{"customFields":null}`, "--field", "b=2"), "--field has no effect")
