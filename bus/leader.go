@@ -65,3 +65,11 @@ func StreamInfo(ctx context.Context, js jetstream.JetStream, name string) (*jets
 	}
 	return stream.CachedInfo(), nil
 }
+
+// LastSeq returns the sequence of the last message of the stream, 0 if the stream does not exist.
+func LastSeq(stream *jetstream.StreamInfo) uint64 {
+	if stream == nil {
+		return 0
+	}
+	return stream.State.LastSeq
+}

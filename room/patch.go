@@ -1,6 +1,9 @@
 package room
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Patch is an RFC 7396 merge patch: the fields to set, and null for the fields to remove. An object
 // in it is a patch of the object in the record. Any other value replaces the value in the record.
@@ -55,12 +58,7 @@ func (p Patch) userID() string {
 
 // fields returns the names of the fields, sorted.
 func (p Patch) fields() []string {
-	names := make([]string, 0, len(p))
-	for name := range p {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(p))
 }
 
 // changeable are the types of rooms that an update can change into each other. The other types say

@@ -102,7 +102,7 @@ func (a *attempts) record(o outcome) {
 		a.unavailable = nil
 		return
 	}
-	if o.unavailable {
+	if o.unavailable || o.fate == behind {
 		a.unavailable = &o
 		a.place.At(lanes.StoreFailing(o.err))
 	}

@@ -33,7 +33,7 @@ func (cm *committer) confirm(command context.Context, c rules.Command, v rules.V
 		o.fate = moved
 	case last.Seq < v.Seq:
 		cm.health.RoomBehind(c.Request.Target(), last.Seq, v.Seq)
-		o.fate, o.unavailable = behind, true
+		o.fate = behind
 		o.err = behindError(c.Request.Target(), last.Seq, v.Seq)
 	default:
 		o.fate, o.by = moved, subjects.Committer(last.Header())

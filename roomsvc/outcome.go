@@ -35,8 +35,8 @@ type outcome struct {
 	// unacknowledged: the event was published, and may still be stored while the room is at seq.
 	unacknowledged bool
 	refused        bool // JetStream refused the event, but not because of the guard
-	// unavailable: JetStream cannot store events at the moment. A lost acknowledgement alone does
-	// not show that.
+	// unavailable: JetStream said, or its silence shows, that it cannot store events at the moment. A
+	// lost acknowledgement alone does not show that.
 	unavailable bool
 }
 
@@ -47,7 +47,7 @@ func (o outcome) afterPublish(err error) outcome {
 	var said *jetstream.APIError
 	o.unacknowledged = errors.Is(err, bus.ErrUncertain) || errors.Is(err, bus.ErrStored)
 	o.refused = errors.Is(err, bus.ErrRefused)
-	o.unavailable = o.refused || o.fate == behind || errors.Is(err, bus.ErrUncertain) && (o.fate == silent || errors.As(err, &said))
+	o.unavailable = o.refused || errors.Is(err, bus.ErrUncertain) && (o.fate == silent || errors.As(err, &said))
 	switch {
 	case errors.Is(err, bus.ErrTooLarge):
 		o.fate, o.err = tooLarge, err

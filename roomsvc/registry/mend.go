@@ -37,7 +37,7 @@ func (w *watcher) mend(ctx context.Context) error {
 	} else if !w.lost {
 		w.lost = true
 		w.cfg.Logger.Error("registry of apps lost known registrations; writing them back before deciding commands",
-			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", endOf(bucket), "known", revision, "apps", len(known))
+			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", bus.LastSeq(bucket), "known", revision, "apps", len(known))
 	}
 	if bucket == nil {
 		if err := w.cfg.EnsureBucket(ctx); err != nil {
@@ -55,7 +55,7 @@ func (w *watcher) mend(ctx context.Context) error {
 		return jetstream.ErrBucketNotFound
 	}
 	if len(known) > 0 {
-		if err := w.record.replace(ctx, endOf(bucket)); err != nil {
+		if err := w.record.replace(ctx, bus.LastSeq(bucket)); err != nil {
 			return err
 		}
 	}
@@ -92,12 +92,4 @@ func (w *watcher) writeBack(ctx context.Context, known map[string]entry) (writte
 		}
 	}
 	return written, nil
-}
-
-// endOf returns the last revision of the bucket, 0 if it does not exist.
-func endOf(bucket *jetstream.StreamInfo) uint64 {
-	if bucket == nil {
-		return 0
-	}
-	return bucket.State.LastSeq
 }

@@ -86,10 +86,10 @@ func (k *recordKeeper) accept(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
 	}
-	if is, ok := subjects.RegistryRecordOf(info.Config.Metadata); ok && is.Revision <= endOf(registry) {
+	if is, ok := subjects.RegistryRecordOf(info.Config.Metadata); ok && is.Revision <= bus.LastSeq(registry) {
 		return nil
 	}
-	return k.write(ctx, info.Config, subjects.RegistryRecord{Revision: endOf(registry)})
+	return k.write(ctx, info.Config, subjects.RegistryRecord{Revision: bus.LastSeq(registry)})
 }
 
 // replace records the revision at which a bucket ends that replaces an earlier one. The record

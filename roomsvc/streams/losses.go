@@ -123,12 +123,12 @@ func (l losses) events(ctx context.Context, events, registry *jetstream.StreamIn
 			Remedy: "wait until roombus restore has ended; if it was interrupted, run it again with --force",
 		}, nil
 	}
-	if endOf(events) > 0 {
+	if bus.LastSeq(events) > 0 {
 		return nil, nil
 	}
 	var signs []string
 	if events == nil && registry != nil {
-		signs = append(signs, fmt.Sprintf("a registry of apps at revision %d", endOf(registry)))
+		signs = append(signs, fmt.Sprintf("a registry of apps at revision %d", bus.LastSeq(registry)))
 	}
 	seq, err := l.snapshots.End(ctx)
 	if err != nil {
@@ -151,13 +151,6 @@ func (l losses) events(ctx context.Context, events, registry *jetstream.StreamIn
 	}, nil
 }
 
-func endOf(stream *jetstream.StreamInfo) uint64 {
-	if stream == nil {
-		return 0
-	}
-	return stream.State.LastSeq
-}
-
 // registryRemedy is what an operator can do about a registry that is lost.
 const registryRemedy = "remove what is left of stream " + subjects.AppsStream + " and restore it from a backup (nats stream restore), " +
 	"or start the room service with --new-registry: then apps are asked once their workers have registered again"
@@ -166,7 +159,7 @@ func (l losses) registry(ctx context.Context, events, bucket *jetstream.StreamIn
 	lost := func(format string, args ...any) (*LostError, error) {
 		return &LostError{Stream: subjects.AppsStream, Why: "the registry of apps is lost: " + fmt.Sprintf(format, args...), Remedy: registryRemedy}, nil
 	}
-	state := fmt.Sprintf("bucket %s ends at revision %d", subjects.AppsBucket, endOf(bucket))
+	state := fmt.Sprintf("bucket %s ends at revision %d", subjects.AppsBucket, bus.LastSeq(bucket))
 	switch {
 	case bucket == nil:
 		state = fmt.Sprintf("bucket %s is gone", subjects.AppsBucket)
@@ -178,12 +171,12 @@ func (l losses) registry(ctx context.Context, events, bucket *jetstream.StreamIn
 		}, nil
 	}
 	if record, ok := subjects.RegistryRecordOf(events.Config.Metadata); ok {
-		if len(record.Apps) == 0 || endOf(bucket) >= record.Revision {
+		if len(record.Apps) == 0 || bus.LastSeq(bucket) >= record.Revision {
 			return nil, nil
 		}
 		return lost("%s, revision %d is known, with the apps %s", state, record.Revision, strings.Join(record.Apps, ", "))
 	}
-	if endOf(bucket) > 0 {
+	if bus.LastSeq(bucket) > 0 {
 		return nil, nil
 	}
 	apps, err := l.apps(ctx, events)

@@ -31,7 +31,7 @@ func RequireChained(t testing.TB, events []room.Event) {
 func DeadLetters(t testing.TB, b *harness.Bus, n int) (letters []room.DeadLetter, stored []*jetstream.RawStreamMsg) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		stored = b.Stored(t, "ROOM_DEAD_LETTERS")
+		stored = b.Stored(t, subjects.DeadLetters)
 		return len(stored) >= n
 	}, 4*harness.ReplyTime, harness.Tick, "some come after several retries")
 	for _, msg := range stored {
