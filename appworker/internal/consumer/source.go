@@ -98,7 +98,7 @@ func (s *source) end(d *delivery, done bool) {
 		signal(s.floorStale)
 	}
 	begin, answered := s.lines.End(d, done)
-	s.peers.Answer(answered)
+	s.peers.Answer(answered, d.Attempt)
 	s.begin(begin)
 	s.peers.Wake()
 }

@@ -6,3 +6,15 @@ func (l *Lines[E]) Len() int {
 	defer l.mu.Unlock()
 	return len(l.rooms)
 }
+
+// Used returns the number of lines that hold events or know of done ones.
+func (l *Lines[E]) Used() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.rooms {
+		if !ln.isEmpty() {
+			n++
+		}
+	}
+	return n
+}

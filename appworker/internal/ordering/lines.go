@@ -85,6 +85,7 @@ func (l *Lines[E]) End(e E, done bool) (begin []E, answered []Query) {
 	ln.running = none
 	if done {
 		ln.markDone(d.Seq)
+		ln.rememberRedelivered(d.Seq, d.Attempt)
 		for _, w := range ln.waiting {
 			w.Order().Untried = w.Order().Attempt - 1 // the previous event was not done at the earlier deliveries
 		}
@@ -94,6 +95,8 @@ func (l *Lines[E]) End(e E, done bool) (begin []E, answered []Query) {
 			}
 			return q.Seq == d.Seq
 		})
+	} else if ln.redelivered.seq == d.Previous {
+		ln.redelivered = redelivered{} // the next delivery of this event is no longer its first try
 	}
 	return l.next(d.Line, ln), answered
 }
@@ -129,15 +132,16 @@ func (l *Lines[E]) SetFloor(to Floor) (begin []E) {
 	for id, ln := range l.rooms {
 		ln.queries = slices.DeleteFunc(ln.queries, func(q Query) bool { return q.Seq <= to.Stream })
 		ln.done = slices.Delete(ln.done, 0, ln.before(to.Stream+1))
-		if ln.isEmpty() {
+		if ln.isEmpty() && !ln.remembers() {
 			delete(l.rooms, id)
 		}
 	}
 	return begin
 }
 
-// MarkDone records that another worker has reported the event as done. It returns the events that can begin.
-func (l *Lines[E]) MarkDone(room string, seq uint64) (begin []E) {
+// MarkDone records that another worker has reported the event as done, at the given delivery, or 0 if that
+// is unknown. It returns the events that can begin.
+func (l *Lines[E]) MarkDone(room string, seq, attempt uint64) (begin []E) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln, ok := l.rooms[room]
@@ -145,6 +149,7 @@ func (l *Lines[E]) MarkDone(room string, seq uint64) (begin []E) {
 		return nil // no event waits for it any more
 	}
 	ln.markDone(seq)
+	ln.rememberRedelivered(seq, attempt)
 	return l.next(room, ln)
 }
 
@@ -157,20 +162,27 @@ func (l *Lines[E]) MarkHeld(room string, seq uint64) {
 	}
 }
 
-// Lookup answers the query of another worker: the event is done, or held by this worker. If the event is
-// not known to be done, Lookup keeps the query, because the event may be delivered to this worker.
-func (l *Lines[E]) Lookup(q Query) (done, held bool) {
+// Known is what a worker knows of an event.
+type Known struct {
+	Done    bool
+	Attempt uint64 // number of deliveries when it was done; 0 if unknown
+	Held    bool   // the worker holds it
+}
+
+// Lookup answers the query of another worker. If the event is not known to be done, Lookup keeps the query,
+// because the event may be delivered to this worker.
+func (l *Lines[E]) Lookup(q Query) Known {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := l.line(q.Room)
 	if ln.isDone(q.Seq) {
-		return true, false
+		return Known{Done: true, Attempt: ln.attemptOf(q.Seq)}
 	}
 	if !slices.Contains(ln.queries, q) {
 		ln.queries = append(ln.queries, q)
 	}
 	is := func(e E) bool { return e.Order().Seq == q.Seq }
-	return false, ln.isRunning() && is(ln.running) || slices.ContainsFunc(ln.waiting, is)
+	return Known{Held: ln.isRunning() && is(ln.running) || slices.ContainsFunc(ln.waiting, is)}
 }
 
 // OpenQueries returns a query for each blocked line. An answer of another worker unblocks the line.
@@ -228,6 +240,9 @@ func (l *Lines[E]) next(id string, ln *line[E]) []E {
 			l.blocked[id] = ln
 			return nil
 		}
+	}
+	if d.Untried == 0 {
+		d.Untried = ln.untried(d)
 	}
 	ln.running = e
 	ln.waiting = slices.Delete(ln.waiting, 0, 1)

@@ -102,7 +102,7 @@ func TestLines_KeepRoomOrder(t *testing.T) {
 			more, answered := w.End(d, done)
 			for _, q := range answered {
 				n, _ := strconv.Atoi(q.Reply)
-				begin(workers[n], workers[n].MarkDone(q.Room, q.Seq))
+				begin(workers[n], workers[n].MarkDone(q.Room, q.Seq, d.Attempt))
 			}
 			begin(w, more)
 		}
@@ -122,9 +122,9 @@ func TestLines_KeepRoomOrder(t *testing.T) {
 					if o == w {
 						continue
 					}
-					if done, held := o.Lookup(q); done {
-						begin(w, w.MarkDone(q.Room, q.Seq))
-					} else if held {
+					if k := o.Lookup(q); k.Done {
+						begin(w, w.MarkDone(q.Room, q.Seq, k.Attempt))
+					} else if k.Held {
 						w.MarkHeld(q.Room, q.Seq)
 					}
 				}
@@ -165,7 +165,7 @@ func TestLines_KeepRoomOrder(t *testing.T) {
 		require.Equal(t, len(server.events), server.next)
 		for _, w := range workers {
 			w.SetFloor(server.floor())
-			require.Zero(t, w.Len(), "done events are deleted")
+			require.Zero(t, w.Used(), "done events are deleted")
 		}
 	})
 }
@@ -203,8 +203,7 @@ func TestLines_DoneEventImpliesNothingAboutEarlierEvents(t *testing.T) {
 	require.Len(t, begin, 1)
 	l.End(begin[0], true)
 	for seq, want := range map[uint64]bool{3: true, 2: false} {
-		done, _ := l.Lookup(ordering.Query{Room: "r", Seq: seq})
-		require.Equal(t, want, done, seq)
+		require.Equal(t, want, l.Lookup(ordering.Query{Room: "r", Seq: seq}).Done, seq)
 	}
 	begin, result := l.Add(&ordering.Position{Line: "r", Seq: 2, Attempt: 2})
 	require.Equal(t, ordering.Added, result)
@@ -241,7 +240,84 @@ func TestLines_LookupFindsHeldEvent(t *testing.T) {
 	t.Parallel()
 	other := ordering.New[*ordering.Position]()
 	other.Add(&ordering.Position{Line: "r", Seq: 4, Attempt: 1, ConsumerSeq: 4})
-	done, holds := other.Lookup(ordering.Query{Room: "r", Seq: 4})
-	require.False(t, done)
-	require.True(t, holds)
+	require.Equal(t, ordering.Known{Held: true}, other.Lookup(ordering.Query{Room: "r", Seq: 4}))
+}
+
+// Workers died with an event, and with the next event of its room, which waited for it. The tries of the
+// next event begin when the first is done, whichever of them arrives first, and at whichever worker.
+func TestLines_EventBehindRedeliveredOneIsUntried(t *testing.T) {
+	t.Parallel()
+	const deliveries = 9
+	first := func() *ordering.Position {
+		return &ordering.Position{Line: "r", Seq: 4, Attempt: deliveries}
+	}
+	next := func() *ordering.Position {
+		return &ordering.Position{Line: "r", Seq: 5, Previous: 4, Attempt: deliveries}
+	}
+	add := func(l *ordering.Lines[*ordering.Position], e *ordering.Position) []*ordering.Position {
+		begin, _ := l.Add(e)
+		return begin
+	}
+	for name, run := range map[string]func(l, other *ordering.Lines[*ordering.Position]) []*ordering.Position{
+		"next arrives first": func(l, _ *ordering.Lines[*ordering.Position]) []*ordering.Position {
+			add(l, next())
+			begin, _ := l.End(add(l, first())[0], true)
+			return begin
+		},
+		"next arrives after the first is done": func(l, _ *ordering.Lines[*ordering.Position]) []*ordering.Position {
+			l.End(add(l, first())[0], true)
+			l.SetFloor(ordering.Floor{Stream: 4})
+			return add(l, next())
+		},
+		"next at another worker, which asks": func(l, other *ordering.Lines[*ordering.Position]) []*ordering.Position {
+			add(l, next())
+			other.End(add(other, first())[0], true)
+			known := other.Lookup(l.OpenQueries()[0])
+			return l.MarkDone("r", 4, known.Attempt)
+		},
+		"next at another worker, which is answered later": func(l, other *ordering.Lines[*ordering.Position]) []*ordering.Position {
+			add(l, next())
+			running := add(other, first())[0]
+			other.Lookup(l.OpenQueries()[0])
+			_, answered := other.End(running, true)
+			require.Len(t, answered, 1)
+			return l.MarkDone("r", answered[0].Seq, running.Attempt)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := run(ordering.New[*ordering.Position](), ordering.New[*ordering.Position]())
+			require.Len(t, begin, 1)
+			require.Equal(t, uint64(5), begin[0].Seq)
+			require.Equal(t, uint64(deliveries-1), begin[0].Untried)
+		})
+	}
+}
+
+// A delivery at which the handler has run counts as a try, although an event before it was redelivered.
+func TestLines_FailedEventBehindRedeliveredOneIsTried(t *testing.T) {
+	t.Parallel()
+	l := ordering.New[*ordering.Position]()
+	begin, _ := l.Add(&ordering.Position{Line: "r", Seq: 4, Attempt: 3})
+	l.End(begin[0], true)
+	begin, _ = l.Add(&ordering.Position{Line: "r", Seq: 5, Previous: 4, Attempt: 1})
+	l.End(begin[0], false)
+	begin, _ = l.Add(&ordering.Position{Line: "r", Seq: 5, Previous: 4, Attempt: 2})
+	require.Len(t, begin, 1)
+	require.Zero(t, begin[0].Untried)
+}
+
+// A line that has nothing but a redelivered event is deleted after some seconds.
+func TestLines_ForgetRedeliveredEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := ordering.New[*ordering.Position]()
+		begin, _ := l.Add(&ordering.Position{Line: "r", Seq: 4, Attempt: 2})
+		l.End(begin[0], true)
+		l.SetFloor(ordering.Floor{Stream: 4})
+		require.Equal(t, 1, l.Len())
+		<-time.After(time.Minute)
+		l.SetFloor(ordering.Floor{Stream: 4})
+		require.Zero(t, l.Len())
+	})
 }

@@ -25,9 +25,10 @@ const manyBlocked = 8
 // whether the event is done. As an answer it says that the event is done or, with Held, that the sender
 // holds it.
 type orderQuery struct {
-	Room string `json:"room"`
-	Seq  uint64 `json:"seq"`
-	Held bool   `json:"held,omitempty"`
+	Room    string `json:"room"`
+	Seq     uint64 `json:"seq"`
+	Held    bool   `json:"held,omitempty"`
+	Attempt uint64 `json:"attempt,omitempty"` // number of deliveries when the event was done, if known
 }
 
 // PeersConfig configures Peers. All fields but ReplyPrefixes are required.
@@ -87,7 +88,7 @@ func (p *Peers[E]) receiveAnswer(msg *nats.Msg) {
 	case a.Held:
 		p.cfg.Lines.MarkHeld(a.Room, a.Seq)
 	default:
-		p.cfg.Begin(p.cfg.Lines.MarkDone(a.Room, a.Seq))
+		p.cfg.Begin(p.cfg.Lines.MarkDone(a.Room, a.Seq, a.Attempt))
 	}
 }
 
@@ -96,8 +97,8 @@ func (p *Peers[E]) receiveQuery(msg *nats.Msg) {
 	if msg.Reply == p.inbox || !bus.IsInbox(msg.Reply, p.cfg.ReplyPrefixes...) || json.Unmarshal(msg.Data, &q) != nil {
 		return
 	}
-	if done, held := p.cfg.Lines.Lookup(Query{Room: q.Room, Seq: q.Seq, Reply: msg.Reply}); done || held {
-		p.send(msg.Reply, "", orderQuery{Room: q.Room, Seq: q.Seq, Held: held})
+	if k := p.cfg.Lines.Lookup(Query{Room: q.Room, Seq: q.Seq, Reply: msg.Reply}); k.Done || k.Held {
+		p.send(msg.Reply, "", orderQuery{Room: q.Room, Seq: q.Seq, Held: k.Held, Attempt: k.Attempt})
 	}
 }
 
@@ -161,10 +162,10 @@ func (p *Peers[E]) resolve(ctx context.Context) {
 	}
 }
 
-// Answer tells other workers that the events of their queries are done.
-func (p *Peers[E]) Answer(all []Query) {
+// Answer tells other workers that the event of their queries is done, at the given delivery.
+func (p *Peers[E]) Answer(all []Query, attempt uint64) {
 	for _, q := range all {
-		p.send(q.Reply, "", orderQuery{Room: q.Room, Seq: q.Seq})
+		p.send(q.Reply, "", orderQuery{Room: q.Room, Seq: q.Seq, Attempt: attempt})
 	}
 }
 
