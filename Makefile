@@ -48,7 +48,7 @@ soak: ## run each fault test for ROOMBUS_SOAK (10m), one after the other
 
 .PHONY: bench
 bench: ## run the Go benchmarks of the pure packages COUNT (6) times, for benchstat
-	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room/... ./condition
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room/... ./internal/expression
 
 .PHONY: lint
 lint: $(LINT) words ## check formatting, the module file, the code and the words

@@ -3,6 +3,7 @@ package room
 import (
 	"cmp"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"time"
@@ -13,7 +14,6 @@ const (
 	DefaultOrder     = 100
 	DefaultTimeoutMs = 1000
 	MaxTimeoutMs     = 60_000
-	MaxConditionSize = 2048 // bytes of an expression in When
 	MaxDescription   = 1024 // bytes
 
 	DefaultMaxAttempts = 5
@@ -57,6 +57,11 @@ type Manifest struct {
 	// ReinvocationPolicy if_needed: an app that implements PreRoomCreatePrevent is asked again about the
 	// final draft if an extension or a modification has changed it.
 	ReinvocationPolicy ReinvocationPolicy `json:"reinvocationPolicy,omitempty"`
+
+	// Rules make the app a policy: the room service evaluates them, in their order, and asks no worker.
+	Rules map[Interface][]Rule `json:"rules,omitempty"`
+	// Params are the names of the documents that the rules read.
+	Params []string `json:"params,omitempty"`
 
 	Shadow  bool  `json:"shadow,omitempty"`  // asked and recorded, never enforced
 	Enabled *bool `json:"enabled,omitempty"` // default true
@@ -124,7 +129,10 @@ func (m Manifest) Validate() error {
 	if err := m.validateDelivery(); err != nil {
 		return err
 	}
-	return m.validateWhen()
+	if err := m.validateWhen(); err != nil {
+		return err
+	}
+	return m.validateRules()
 }
 
 func (m Manifest) validateReinvocation() error {
@@ -178,8 +186,8 @@ func (m Manifest) validateWhen() error {
 			return invalid("when: %.80q is not among implements", string(i))
 		case !i.Pre():
 			return invalid("when: %s comes after the change: the app's handler decides what concerns it", i)
-		case len(expression) > MaxConditionSize:
-			return invalid("when: the expression for %s has %d bytes; at most %d are allowed", i, len(expression), MaxConditionSize)
+		case len(expression) > MaxExpressionBytes:
+			return invalid("when: the expression for %s has %d bytes; at most %d are allowed", i, len(expression), MaxExpressionBytes)
 		}
 	}
 	return nil
@@ -188,7 +196,9 @@ func (m Manifest) validateWhen() error {
 // WithDefaults returns the manifest with the defaults of its empty fields.
 func (m Manifest) WithDefaults() Manifest {
 	m.Order = cmp.Or(m.Order, new(DefaultOrder))
-	m.TimeoutMs = cmp.Or(m.TimeoutMs, new(DefaultTimeoutMs))
+	if !m.IsPolicy() {
+		m.TimeoutMs = cmp.Or(m.TimeoutMs, new(DefaultTimeoutMs))
+	}
 	m.Enabled = cmp.Or(m.Enabled, new(true))
 	if m.Essentials == nil {
 		m.Essentials = []Interface{}
@@ -209,13 +219,15 @@ func (m Manifest) Differences(o Manifest) []string {
 		{"implements", sameSet(a.Implements, b.Implements)},
 		{"essentials", sameSet(a.Essentials, b.Essentials)},
 		{"order", *a.Order == *b.Order},
-		{"timeoutMs", *a.TimeoutMs == *b.TimeoutMs},
+		{"timeoutMs", a.Timeout() == b.Timeout()},
 		{"when", maps.Equal(a.When, b.When)},
 		{"shadow", a.Shadow == b.Shadow},
 		{"enabled", *a.Enabled == *b.Enabled},
 		{"reinvocationPolicy", cmp.Or(a.ReinvocationPolicy, ReinvokeNever) == cmp.Or(b.ReinvocationPolicy, ReinvokeNever)},
 		{"maxAttempts", a.Attempts() == b.Attempts()},
 		{"unordered", a.Unordered == b.Unordered},
+		{"rules", sameRules(a.Rules, b.Rules)},
+		{"params", slices.Equal(a.Params, b.Params)},
 	} {
 		if !f.same {
 			d = append(d, f.name)
@@ -229,6 +241,12 @@ func sameSet(a, b []Interface) bool {
 	return slices.Equal(sorted(a), sorted(b))
 }
 
+func sameRules(a, b map[Interface][]Rule) bool {
+	return maps.EqualFunc(a, b, func(a, b []Rule) bool {
+		return slices.EqualFunc(a, b, func(a, b Rule) bool { return reflect.DeepEqual(a, b) })
+	})
+}
+
 // Has reports whether the app implements i.
 func (m Manifest) Has(i Interface) bool { return slices.Contains(m.Implements, i) }
 
@@ -240,8 +258,11 @@ func (m Manifest) HasPost() bool {
 // Essential reports whether an action is blocked when the app cannot answer for i.
 func (m Manifest) Essential(i Interface) bool { return slices.Contains(m.Essentials, i) }
 
-// Timeout is the app's timeout for one pre-event.
+// Timeout is the app's timeout for one pre-event, 0 for a policy.
 func (m Manifest) Timeout() time.Duration {
+	if m.IsPolicy() {
+		return 0
+	}
 	if m.TimeoutMs == nil {
 		return DefaultTimeoutMs * time.Millisecond
 	}

@@ -26,9 +26,11 @@ type AppOutcome struct {
 	Interface Interface `json:"interface"`
 	Outcome   Outcome   `json:"outcome"`
 	Reason    string    `json:"reason,omitempty"`
-	Ms        float64   `json:"ms"`                // latency in milliseconds
-	Changed   []string  `json:"changed,omitempty"` // fields of the draft that the app changed, at most MaxChanged
-	Shadow    bool      `json:"shadow,omitempty"`  // recorded only, not enforced
+	// Rule is the rule of a policy that denied or failed, from 1.
+	Rule    int      `json:"rule,omitempty"`
+	Ms      float64  `json:"ms"`                // latency in milliseconds
+	Changed []string `json:"changed,omitempty"` // fields of the draft that the app changed, at most MaxChanged
+	Shadow  bool     `json:"shadow,omitempty"`  // recorded only, not enforced
 	// Reinvoked is set if the app was asked again, about the final draft.
 	Reinvoked bool `json:"reinvoked,omitempty"`
 }

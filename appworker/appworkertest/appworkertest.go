@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/roombus/roombus/appworker"
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 )
@@ -27,7 +27,7 @@ import (
 type App struct {
 	t          testing.TB
 	app        *appworker.App
-	conditions map[room.Interface]*condition.Condition
+	conditions map[room.Interface]*expression.Condition
 	rooms      appworker.RoomService
 }
 
@@ -46,7 +46,7 @@ func NewWith(t testing.TB, m appworker.Manifest, handlers ...any) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conditions, err := condition.CompileAll(app.Manifest)
+	conditions, err := expression.CompileAll(app.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func (a *App) ask(i room.Interface, d rules.Draft) (rules.Answer, error) {
 	m := a.app.Manifest
 	answer := rules.Answer{App: m.ID, Essential: m.Essential(i), Shadow: m.Shadow}
 	if c := a.conditions[i]; c != nil {
-		switch holds, err := c.Holds(condition.Event{ID: commandID, Time: time.Now(), Data: d.Data}); {
+		switch holds, err := c.Holds(expression.Event{ID: commandID, Time: time.Now(), Data: d.Data}); {
 		case err != nil:
 			err = fmt.Errorf("its condition cannot be evaluated: %w", err)
 			answer.Outcome, answer.Reason = room.Failed, err.Error()

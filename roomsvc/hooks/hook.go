@@ -3,7 +3,7 @@ package hooks
 import (
 	"fmt"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 )
@@ -14,7 +14,7 @@ type hook struct {
 	iface     room.Interface
 	subject   string               // of its requests
 	retry     string               // of a retried request
-	condition *condition.Condition // nil: the app is asked about every event
+	condition *expression.Condition // nil: the app is asked about every event
 	broken    error                // why the condition does not compile
 	breaker   *breaker
 	stats     *hookStats
@@ -45,7 +45,7 @@ func (k *hook) concerned(c rules.Command, d *rules.Draft) (bool, error) {
 	if k.condition == nil {
 		return true, k.broken
 	}
-	return k.condition.Holds(condition.Event{ID: c.ID, Time: c.Time, Data: d.Data})
+	return k.condition.Holds(expression.Event{ID: c.ID, Time: c.Time, Data: d.Data})
 }
 
 // enforcedEssential reports whether the action is blocked if the app cannot answer.

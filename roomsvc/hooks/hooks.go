@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/roombus/roombus/bus"
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
@@ -52,7 +52,7 @@ type Hooks struct {
 // app is what is kept of one registration until another one replaces it.
 type app struct {
 	registration *room.Registration
-	conditions   map[room.Interface]*condition.Condition
+	conditions   map[room.Interface]*expression.Condition
 	broken       error // why the conditions do not compile
 	breakers     map[room.Interface]*breaker
 }
@@ -118,7 +118,7 @@ func (h *Hooks) Set(registered []*room.Registration) {
 
 func (h *Hooks) newApp(r *room.Registration) *app {
 	a := &app{registration: r, breakers: make(map[room.Interface]*breaker)}
-	if a.conditions, a.broken = condition.CompileAll(r.Manifest); a.broken != nil {
+	if a.conditions, a.broken = expression.CompileAll(r.Manifest); a.broken != nil {
 		// Another version of the service has accepted the registration. Skipping an essential app
 		// because of it would let through changes that the app may deny.
 		h.log.Error("conditions of app unusable; the app fails where it has one", "app", r.ID, "error", a.broken)

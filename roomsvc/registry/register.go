@@ -7,7 +7,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -15,7 +15,7 @@ import (
 // that is not later changes nothing. The error is of code invalid_request if the same version is
 // registered with another manifest.
 func (r *Registry) Register(ctx context.Context, m room.Manifest) (room.Manifest, error) {
-	if _, err := condition.CompileAll(m); err != nil {
+	if _, err := expression.CompileAll(m); err != nil {
 		return room.Manifest{}, err
 	}
 	var changed bool

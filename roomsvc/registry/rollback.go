@@ -3,7 +3,7 @@ package registry
 import (
 	"context"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -18,7 +18,7 @@ func (r *Registry) RollBack(ctx context.Context, req room.RollbackRequest) (room
 		from = was.Version
 		next, changed, err := was.RollBack(req.Version)
 		if err == nil && changed {
-			_, err = condition.CompileAll(next.Manifest)
+			_, err = expression.CompileAll(next.Manifest)
 		}
 		return next, changed, err
 	})

@@ -1,11 +1,11 @@
-package condition_test
+package expression_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -14,7 +14,7 @@ const simple = `room.type == "private_group" && user.id.startsWith("bot-")`
 func BenchmarkCompile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := condition.Compile(room.PreRoomUserJoined, simple); err != nil {
+		if _, err := expression.Compile(room.PreRoomUserJoined, simple); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -23,8 +23,8 @@ func BenchmarkCompile(b *testing.B) {
 func BenchmarkHolds(b *testing.B) {
 	small, large := event(b, join), crowded()
 	for _, c := range []struct {
-		name, expression string
-		on               condition.Event
+		name, source string
+		on           expression.Event
 	}{
 		{"simple", simple, small},
 		{"simple-of-a-large-room", simple, large},
@@ -38,7 +38,7 @@ func BenchmarkHolds(b *testing.B) {
 		{"each-of-10000-numbers", `room.customFields.ones.exists(x, x > 1)`, large},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			condition := compiled(b, room.PreRoomUserJoined, c.expression)
+			condition := compiled(b, room.PreRoomUserJoined, c.source)
 			b.ReportAllocs()
 			for b.Loop() {
 				_, err := condition.Holds(c.on)
@@ -51,7 +51,7 @@ func BenchmarkHolds(b *testing.B) {
 // BenchmarkGivenUp measures an evaluation that is cancelled at MaxCost.
 func BenchmarkGivenUp(b *testing.B) {
 	e := crowded()
-	for name, expression := range map[string]string{
+	for name, source := range map[string]string{
 		"numbers":    `room.customFields.ones.exists(x, room.customFields.ones.exists(y, x + y == 3))`,
 		"search":     `room.customFields.ones.exists(x, 2 in room.customFields.ones)`,
 		"comparison": `room.customFields.ones.all(x, room.customFields.deep == room.customFields.deep)`,
@@ -62,10 +62,10 @@ func BenchmarkGivenUp(b *testing.B) {
 		"time-zones": `room.customFields.ones.exists(x, event.time.getHours("Europe/Berlin") == 7)`,
 	} {
 		b.Run(name, func(b *testing.B) {
-			c := compiled(b, room.PreRoomCreatePrevent, expression)
+			c := compiled(b, room.PreRoomCreatePrevent, source)
 			for b.Loop() {
 				_, err := c.Holds(e)
-				require.ErrorIs(b, err, condition.ErrTooCostly)
+				require.ErrorIs(b, err, expression.ErrTooCostly)
 			}
 		})
 	}

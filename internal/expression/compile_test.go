@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"strings"
@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
 func TestCompile_Refuses(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ expression, says string }{
+	for name, c := range map[string]struct{ source, says string }{
 		"nothing":                   {``, `the expression is empty; leave it out for an app that is always to be asked`},
 		"blanks":                    {" \n\t ", `the expression is empty; leave it out for an app that is always to be asked`},
 		"a variable":                {`roon.type == "channel"`, `1:1: undeclared reference to 'roon' (did you mean 'room'?)`},
@@ -55,7 +55,7 @@ func TestCompile_Refuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			compiled, err := condition.Compile(room.PreRoomUserJoined, c.expression)
+			compiled, err := expression.Compile(room.PreRoomUserJoined, c.source)
 			require.Nil(t, compiled)
 			require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest})
 			assert.EqualError(t, err, "invalid_request: when: PreRoomUserJoined: "+c.says)
@@ -65,31 +65,31 @@ func TestCompile_Refuses(t *testing.T) {
 
 func TestCompile_AcceptsUpToLimits(t *testing.T) {
 	t.Parallel()
-	for _, expression := range []string{
+	for _, source := range []string{
 		strings.Repeat("(", 40) + "true" + strings.Repeat(")", 40),
 		strings.Repeat("true && ", 250) + "true",
 		strings.Repeat("!", 2000) + "true",
 		`room.description.matches("^(?i)(support|sales|help|billing|legal)-[0-9]+$")`,
 	} {
-		compiled(t, room.PreRoomUserJoined, expression)
+		compiled(t, room.PreRoomUserJoined, source)
 	}
 }
 
 func TestCompileAll(t *testing.T) {
 	t.Parallel()
-	all, err := condition.CompileAll(room.Manifest{When: map[room.Interface]string{
+	all, err := expression.CompileAll(room.Manifest{When: map[room.Interface]string{
 		room.PreRoomUserJoined: `event.interface == "PreRoomUserJoined"`,
 		room.PreRoomUserLeave:  `event.interface == "PreRoomUserLeave"`,
 	}})
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	for i, c := range all {
-		holds, err := c.Holds(condition.Event{})
+		holds, err := c.Holds(expression.Event{})
 		require.NoError(t, err)
 		assert.True(t, holds, i)
 	}
 
-	none, err := condition.CompileAll(room.Manifest{})
+	none, err := expression.CompileAll(room.Manifest{})
 	require.NoError(t, err)
 	assert.Empty(t, none)
 }
@@ -97,7 +97,7 @@ func TestCompileAll(t *testing.T) {
 func TestCompileAll_ReportsFirstInvalid(t *testing.T) {
 	t.Parallel()
 	for range 10 { // the order of a map is random
-		_, err := condition.CompileAll(room.Manifest{When: map[room.Interface]string{
+		_, err := expression.CompileAll(room.Manifest{When: map[room.Interface]string{
 			room.PreRoomUserLeave:     `1`,
 			room.PreRoomUserJoined:    `1`,
 			room.PreRoomDeletePrevent: `1`,

@@ -1,4 +1,4 @@
-package condition
+package expression
 
 import (
 	"cel.dev/cel-go/common/operators"
@@ -66,6 +66,9 @@ func comparing(a, b ref.Val) uint64 {
 }
 
 func searching(what, in ref.Val) uint64 {
+	if _, is := in.(*set); is {
+		return 0
+	}
 	list, ok := in.(traits.Lister)
 	switch {
 	case !ok:

@@ -1,4 +1,5 @@
-// Package condition evaluates the conditions of app manifests. A condition is an expression in CEL, the
+// Package expression evaluates the CEL expressions of manifests: conditions, and the rules of policies. A
+// condition is an expression in CEL, the
 // Common Expression Language (https://cel.dev), that decides whether the app is asked for a
 // pre-interface.
 //
@@ -56,7 +57,7 @@
 //
 // # Limits
 //
-//	expression   2,048 bytes (room.MaxConditionSize), nested 50 deep
+//	expression   2,048 bytes (room.MaxExpressionBytes), nested 50 deep
 //	pattern      100 instructions when compiled
 //	evaluation   MaxCost steps; then it is cancelled, after some milliseconds
 //
@@ -66,4 +67,4 @@
 //
 // A failed evaluation is neither true nor false: the caller decides how to treat the app. An evaluation
 // never panics, for any event.
-package condition
+package expression

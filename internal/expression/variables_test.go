@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"reflect"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -38,7 +38,7 @@ func TestVariables_EachEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := event(t, c.body)
-			for expression, want := range map[string]string{
+			for source, want := range map[string]string{
 				"user.id":                           c.user,
 				"actor.id":                          c.actor,
 				"event.type":                        c.kind,
@@ -50,9 +50,9 @@ func TestVariables_EachEvent(t *testing.T) {
 				`(event.members + [user])[0].id`:    firstOf(c.firstMember, c.user),
 				`string(event.members.size() == 0)`: map[bool]string{true: "true", false: "false"}[c.firstMember == ""],
 			} {
-				holds, err := compiled(t, c.on, expression+` == "`+want+`"`).Holds(e)
-				require.NoError(t, err, expression)
-				assert.True(t, holds, "%s is not %q", expression, want)
+				holds, err := compiled(t, c.on, source+` == "`+want+`"`).Holds(e)
+				require.NoError(t, err, source)
+				assert.True(t, holds, "%s is not %q", source, want)
 			}
 		})
 	}
@@ -70,7 +70,7 @@ func TestVariables_MissingUsersAreEmpty(t *testing.T) {
 	for _, i := range []room.Interface{
 		room.PreRoomDeletePrevent, room.PreRoomUserJoined, room.PreRoomUserLeave, room.PreRoomUpdatePrevent, room.PreRoomUserUpdatePrevent,
 	} {
-		holds, err := compiled(t, i, `user.id == "" && actor == user && user.roles.size() == 0 && user.attributes.size() == 0`).Holds(condition.Event{})
+		holds, err := compiled(t, i, `user.id == "" && actor == user && user.roles.size() == 0 && user.attributes.size() == 0`).Holds(expression.Event{})
 		require.NoError(t, err)
 		assert.True(t, holds, i)
 	}
@@ -83,19 +83,19 @@ func TestVariables_BeforeAndAfterAnUpdate(t *testing.T) {
 		"before": {"id":"r1","type":"channel"}, "after": {"id":"r1","type":"private_group","customFields":{"level":2}},
 		"userBefore": {"id":"erin"}, "userAfter": {"id":"erin","roles":["admin"]}, "changed": ["type"]
 	}`)
-	for expression, i := range map[string]room.Interface{
+	for source, i := range map[string]room.Interface{
 		`before.type == "channel" && after.type == "private_group" && after.customFields.level == 2`: room.PreRoomUpdatePrevent,
 		`"type" in event.changed && !has(before.customFields) && before == after`:                    room.PreRoomUpdatePrevent,
 		`!("admin" in before.roles) && "admin" in after.roles && user == before`:                     room.PreRoomUserUpdatePrevent,
 	} {
-		holds, err := compiled(t, i, expression).Holds(e)
-		require.NoError(t, err, expression)
-		assert.True(t, holds, expression)
-		empty, err := compiled(t, i, `before.id == "" && after.id == "" && event.changed == []`).Holds(condition.Event{})
+		holds, err := compiled(t, i, source).Holds(e)
+		require.NoError(t, err, source)
+		assert.True(t, holds, source)
+		empty, err := compiled(t, i, `before.id == "" && after.id == "" && event.changed == []`).Holds(expression.Event{})
 		require.NoError(t, err)
 		assert.True(t, empty, "an absent room or user is empty")
 	}
-	for expression, refused := range map[string]struct {
+	for source, refused := range map[string]struct {
 		on   room.Interface
 		says string
 	}{
@@ -104,8 +104,8 @@ func TestVariables_BeforeAndAfterAnUpdate(t *testing.T) {
 		`before.id == "r1"`:   {room.PreRoomUserJoined, "undeclared reference to 'before'"},
 		`after.id == user.id`: {room.PreRoomCreateModify, "undeclared reference to 'after'"},
 	} {
-		_, err := condition.Compile(refused.on, expression)
-		require.ErrorContains(t, err, refused.says, expression)
+		_, err := expression.Compile(refused.on, source)
+		require.ErrorContains(t, err, refused.says, source)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestVariables_EveryFieldIsReadable(t *testing.T) {
 		for n := range wire.NumField() {
 			name, _, _ := strings.Cut(wire.Field(n).Tag.Get("json"), ",")
 			c := compiled(t, room.PreRoomUserJoined, "has("+variable+"."+name+")")
-			holds, err := c.Holds(condition.Event{})
+			holds, err := c.Holds(expression.Event{})
 			require.NoError(t, err)
 			assert.False(t, holds, "%s.%s is there, and empty", variable, name)
 			if variable == "room.creator" && name != "id" {

@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"strings"
@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	for expression, says := range map[string]string{
+	for source, says := range map[string]string{
 		`room.customFields.rank == "gold"`:                  `1:18: no such key: rank`,
 		"true &&\n room.customFields.owner.boss == 1":       `2:25: no such key: boss`,
 		`room.customFields.tier.name == "gold"`:             `1:23: no such key: name`,
@@ -35,16 +35,16 @@ func TestFailures(t *testing.T) {
 		`room.customFields["a\nb"] == 1`:                    `1:18: no such key: a b`,
 		`event.members.all(m, m.attributes.team == "blue")`: ``, // there are no members
 	} {
-		t.Run(expression, func(t *testing.T) {
+		t.Run(source, func(t *testing.T) {
 			t.Parallel()
-			holds, err := compiled(t, room.PreRoomUserJoined, expression).Holds(event(t, join))
+			holds, err := compiled(t, room.PreRoomUserJoined, source).Holds(event(t, join))
 			if says == "" {
 				require.NoError(t, err)
 				assert.True(t, holds)
 				return
 			}
 			require.EqualError(t, err, "when: PreRoomUserJoined: "+says)
-			require.NotErrorIs(t, err, condition.ErrTooCostly)
+			require.NotErrorIs(t, err, expression.ErrTooCostly)
 			assert.False(t, holds)
 		})
 	}
@@ -59,7 +59,7 @@ func TestFailures_HaveOneShortLine(t *testing.T) {
 		strings.Repeat("ü", 1000): "no such key: " + strings.Repeat("ü", 140) + "…",
 		strings.Repeat("日", 1000): "no such key: " + strings.Repeat("日", 93) + "…",
 	} {
-		_, err := c.Holds(condition.Event{Data: room.Data{JoiningUser: &room.User{ID: id}}})
+		_, err := c.Holds(expression.Event{Data: room.Data{JoiningUser: &room.User{ID: id}}})
 		require.EqualError(t, err, "when: PreRoomUserJoined: 1:18: "+says)
 		requireOneLine(t, err)
 	}

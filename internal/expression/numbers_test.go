@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -66,8 +66,8 @@ func TestNumbers_CustomFields(t *testing.T) {
 			t.Run(fmt.Sprintf("%.80s %s", fields, c.holds), func(t *testing.T) {
 				t.Parallel()
 				e := event(t, `{"room":{"id":"r","customFields":`+fields+`},"joiningUser":{"id":"u","attributes":`+fields+`}}`)
-				expression := fmt.Sprintf(`[%s].exists(n, %s)`, path, c.holds)
-				holds, err := compiled(t, room.PreRoomUserJoined, expression).Holds(e)
+				source := fmt.Sprintf(`[%s].exists(n, %s)`, path, c.holds)
+				holds, err := compiled(t, room.PreRoomUserJoined, source).Holds(e)
 				require.NoError(t, err)
 				assert.True(t, holds)
 			})
@@ -101,12 +101,12 @@ func TestNumbers_KeepValue(t *testing.T) {
 		case want.Num().IsUint64():
 			literal = want.Num().String() + "u"
 		}
-		e := condition.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number(text)}}}}
+		e := expression.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number(text)}}}}
 		if literal == "" {
 			literal = "0"
 		}
-		expression := fmt.Sprintf(`room.customFields.n == %[1]s && type(room.customFields.n) == type(%[1]s)`, literal)
-		c, err := condition.Compile(room.PreRoomUserJoined, expression)
+		source := fmt.Sprintf(`room.customFields.n == %[1]s && type(room.customFields.n) == type(%[1]s)`, literal)
+		c, err := expression.Compile(room.PreRoomUserJoined, source)
 		require.NoError(t, err)
 		holds, err := c.Holds(e)
 		if want.IsInt() && !want.Num().IsInt64() && !want.Num().IsUint64() {
@@ -114,7 +114,7 @@ func TestNumbers_KeepValue(t *testing.T) {
 			return
 		}
 		require.NoError(t, err)
-		require.True(t, holds, expression)
+		require.True(t, holds, source)
 	})
 }
 
@@ -135,7 +135,7 @@ func TestNumbers_BeyondAllTypesFail(t *testing.T) {
 		`1` + strings.Repeat("0", 310) + `.1`: "is too large for a double",
 	} {
 		e := event(t, `{"room":{"id":"r","customFields":{"n":`+number+`,"l":[1,`+number+`],"m":[1,`+number+`],"o":{"a":{"n":`+number+`}}}},"joiningUser":{"id":"u","attributes":{"l":[1,2]}}}`)
-		for _, expression := range []string{
+		for _, source := range []string{
 			`room.customFields.n == 5`,
 			`room.customFields.n != 5`,
 			`room.customFields.n > 5`,
@@ -157,26 +157,26 @@ func TestNumbers_BeyondAllTypesFail(t *testing.T) {
 			`room.customFields.o == {"a": {"n": 5}}`,
 			`{"a": {"n": 5}} != room.customFields.o`,
 		} {
-			holds, err := compiled(t, room.PreRoomUserJoined, expression).Holds(e)
-			require.ErrorContains(t, err, says, expression)
+			holds, err := compiled(t, room.PreRoomUserJoined, source).Holds(e)
+			require.ErrorContains(t, err, says, source)
 			assert.False(t, holds)
 		}
-		for _, expression := range []string{
+		for _, source := range []string{
 			`has(room.customFields.n)`,
 			`room.customFields.l[0] == 1`,
 			`1 in room.customFields.l`,
 			`room.customFields.size() == 4`,
 		} {
-			holds, err := compiled(t, room.PreRoomUserJoined, expression).Holds(e)
-			require.NoError(t, err, expression)
-			assert.True(t, holds, expression)
+			holds, err := compiled(t, room.PreRoomUserJoined, source).Holds(e)
+			require.NoError(t, err, source)
+			assert.True(t, holds, source)
 		}
 	}
 }
 
 func TestNumbers_InvalidNumberFails(t *testing.T) {
 	t.Parallel()
-	e := condition.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number("five")}}}}
+	e := expression.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number("five")}}}}
 	_, err := compiled(t, room.PreRoomUserJoined, `room.customFields.n == 5`).Holds(e)
 	assert.ErrorContains(t, err, `"five" is no number`)
 }

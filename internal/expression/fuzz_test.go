@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -33,8 +33,8 @@ func FuzzCompile(f *testing.F) {
 		f.Add(seed)
 	}
 	e := event(f, join)
-	f.Fuzz(func(t *testing.T, expression string) {
-		c, err := condition.Compile(room.PreRoomUserJoined, expression)
+	f.Fuzz(func(t *testing.T, source string) {
+		c, err := expression.Compile(room.PreRoomUserJoined, source)
 		if err == nil {
 			_, err = c.Holds(e)
 		} else {
@@ -54,8 +54,8 @@ func requireOneLine(t require.TestingT, err error) {
 
 func TestHolds_OddDataDoesNotPanic(t *testing.T) {
 	t.Parallel()
-	var conditions []*condition.Condition
-	for _, expression := range []string{
+	var conditions []*expression.Condition
+	for _, source := range []string{
 		`room.customFields.a == user.attributes.a`, `room.customFields.a < user.attributes.a`,
 		`room.customFields.a in user.attributes.a`, `room.customFields.a + user.attributes.a == room.customFields.b`,
 		`room.customFields == user.attributes`, `room.customFields.a.b.a == 1`, `has(room.customFields.a.b)`,
@@ -70,10 +70,10 @@ func TestHolds_OddDataDoesNotPanic(t *testing.T) {
 		`room.createdAt.getFullYear() + room.memberCount > room.version`, `string(room.createdAt) == room.id`,
 		`event.members.exists_one(m, m == actor || m.attributes == room.customFields)`,
 	} {
-		conditions = append(conditions, compiled(t, room.PreRoomUserJoined, expression))
+		conditions = append(conditions, compiled(t, room.PreRoomUserJoined, source))
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		e := condition.Event{ID: text(t), Time: moment(t), Data: room.Data{
+		e := expression.Event{ID: text(t), Time: moment(t), Data: room.Data{
 			Room: room.Room{
 				ID: text(t), Type: room.Type(text(t)), CreatedAt: moment(t), CustomFields: object(t, 3),
 				MemberCount: rapid.Int().Draw(t, "count"), Version: rapid.Uint64().Draw(t, "version"),

@@ -1,4 +1,4 @@
-package condition
+package expression
 
 import (
 	"encoding/json"
@@ -163,6 +163,9 @@ func mustCompare(function string, args []ref.Val, result ref.Val) {
 			return
 		}
 	case operators.In:
+		if _, is := args[1].(*set); is {
+			return // it has no such number
+		}
 		if _, list := args[1].(traits.Lister); !list || result == types.True && !isContainer(args[0]) {
 			return
 		}

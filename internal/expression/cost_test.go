@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"encoding/json"
@@ -11,18 +11,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
 // crowded is the creation of a room of about the maximum size.
-func crowded() condition.Event {
+func crowded() expression.Event {
 	members := make([]room.User, room.MaxNewMembers+1)
 	for n := range members {
 		members[n] = room.User{ID: fmt.Sprintf("user-%d", n), Roles: []string{"user"}, Attributes: map[string]any{"age": json.Number("30")}}
 	}
 	ones := slices.Repeat([]any{json.Number("1")}, 10_000)
-	return condition.Event{ID: "c1", Time: at, Data: room.Data{
+	return expression.Event{ID: "c1", Time: at, Data: room.Data{
 		Members: members,
 		Room: room.Room{
 			ID: "r1", Creator: members[0], MemberCount: len(members),
@@ -38,7 +38,7 @@ func crowded() condition.Event {
 func TestCost_LargestRoomIsWithinLimit(t *testing.T) {
 	t.Parallel()
 	e := crowded()
-	for expression, holds := range map[string]bool{
+	for source, holds := range map[string]bool{
 		`event.members.exists(m, m.id.startsWith("bot-"))`:                       false,
 		`event.members.exists(m, m.id.startsWith("bot-") || "admin" in m.roles)`: false,
 		`event.members.exists(m, m.id.matches("^bot-[0-9]+$"))`:                  false,
@@ -52,9 +52,9 @@ func TestCost_LargestRoomIsWithinLimit(t *testing.T) {
 		`room.description.matches("xy")`:                        false,
 		`room.description.contains("xy") || room.description.size() > 40000 || room.description + "y" == "x"`: false,
 	} {
-		t.Run(expression, func(t *testing.T) {
+		t.Run(source, func(t *testing.T) {
 			t.Parallel()
-			got, err := compiled(t, room.PreRoomCreatePrevent, expression).Holds(e)
+			got, err := compiled(t, room.PreRoomCreatePrevent, source).Holds(e)
 			require.NoError(t, err)
 			assert.Equal(t, holds, got)
 		})
@@ -66,7 +66,7 @@ func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 	t.Parallel()
 	e := crowded()
 	chain := func(start, link, end string) string { return start + strings.Repeat(link, 40) + end }
-	for name, expression := range map[string]string{
+	for name, source := range map[string]string{
 		"each with each":               `room.customFields.ones.exists(x, room.customFields.ones.exists(y, x + y == 3))`,
 		"search for each":              `room.customFields.ones.exists(x, 2 in room.customFields.ones)`,
 		"search for a list":            `room.customFields.ones.exists(x, room.customFields.two in room.customFields.lists)`,
@@ -88,9 +88,9 @@ func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			holds, err := compiled(t, room.PreRoomCreatePrevent, expression).Holds(e)
+			holds, err := compiled(t, room.PreRoomCreatePrevent, source).Holds(e)
 			assert.Less(t, time.Since(began), 5*time.Second, "a thousand times the expected time")
-			require.ErrorIs(t, err, condition.ErrTooCostly)
+			require.ErrorIs(t, err, expression.ErrTooCostly)
 			require.EqualError(t, err, "when: PreRoomCreatePrevent: given up: it costs more than 150000 steps")
 			assert.False(t, holds)
 		})
@@ -99,11 +99,11 @@ func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 
 func TestCost_ExcessiveEstimateIsRefused(t *testing.T) {
 	t.Parallel()
-	for expression, says := range map[string]string{
+	for source, says := range map[string]string{
 		`event.members.exists(m, event.members.exists(n, m.name == n.name))`:       `may cost 15007003 steps for a room with 1000 members; at most 150000 are allowed`,
 		`event.members.all(m, room.customFields.rows.all(r, r.all(c, c != m.id)))`: `may cost 2`,
 	} {
-		_, err := condition.Compile(room.PreRoomCreatePrevent, expression)
+		_, err := expression.Compile(room.PreRoomCreatePrevent, source)
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest})
 		assert.ErrorContains(t, err, "when: PreRoomCreatePrevent: "+says)
 	}
@@ -113,8 +113,8 @@ func TestCost_ExcessiveEstimateIsRefused(t *testing.T) {
 // allocations cannot be counted while other tests run.
 func TestCost_UnreadValuesCostNothing(t *testing.T) {
 	c := compiled(t, room.PreRoomCreatePrevent, `room.type == "channel" && user.id.startsWith("bot-")`)
-	allocations := func(e condition.Event) float64 {
+	allocations := func(e expression.Event) float64 {
 		return testing.AllocsPerRun(100, func() { _, _ = c.Holds(e) })
 	}
-	assert.InDelta(t, allocations(condition.Event{}), allocations(crowded()), 5)
+	assert.InDelta(t, allocations(expression.Event{}), allocations(crowded()), 5)
 }

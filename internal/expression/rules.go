@@ -1,4 +1,4 @@
-package condition
+package expression
 
 import (
 	"cel.dev/cel-go/cel"

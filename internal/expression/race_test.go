@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"sync"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -17,11 +17,11 @@ func TestCompile_Concurrently(t *testing.T) {
 	for _, i := range []room.Interface{room.PreRoomUserJoined, room.PreRoomUpdatePrevent, room.PreRoomUserUpdatePrevent} {
 		for range 4 {
 			compiling.Go(func() {
-				_, err := condition.Compile(i, `nothing.of.it`)
+				_, err := expression.Compile(i, `nothing.of.it`)
 				assert.ErrorContains(t, err, "undeclared reference")
 			})
 			compiling.Go(func() {
-				_, err := condition.Compile(i, `event.members.exists(m, m.id == "a")`)
+				_, err := expression.Compile(i, `event.members.exists(m, m.id == "a")`)
 				assert.NoError(t, err)
 			})
 		}

@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"sync"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -16,16 +16,16 @@ import (
 var at = time.Date(2026, 3, 6, 21, 30, 0, 0, time.UTC)
 
 // event decodes a pre-event as the room service does.
-func event(t testing.TB, body string) condition.Event {
+func event(t testing.TB, body string) expression.Event {
 	t.Helper()
-	e := condition.Event{ID: "c1", Time: at}
+	e := expression.Event{ID: "c1", Time: at}
 	require.NoError(t, room.DecodeLenient([]byte(body), &e.Data))
 	return e
 }
 
-func compiled(t testing.TB, i room.Interface, expression string) *condition.Condition {
+func compiled(t testing.TB, i room.Interface, source string) *expression.Condition {
 	t.Helper()
-	c, err := condition.Compile(i, expression)
+	c, err := expression.Compile(i, source)
 	require.NoError(t, err)
 	return c
 }
@@ -48,7 +48,7 @@ const join = `{
 func TestHolds(t *testing.T) {
 	t.Parallel()
 	e := event(t, join)
-	for expression, holds := range map[string]bool{
+	for source, holds := range map[string]bool{
 		`true`:  true,
 		`false`: false,
 		`room.type == "private_group" && user.id.startsWith("bot-")`: true,
@@ -97,9 +97,9 @@ func TestHolds(t *testing.T) {
 		`type(user) == type(actor) && type(room.customFields.tier) == string`:      true,
 		`[dyn(room), dyn(user), dyn(event)].filter(x, x == dyn(user)).size() == 1`: true,
 	} {
-		t.Run(expression, func(t *testing.T) {
+		t.Run(source, func(t *testing.T) {
 			t.Parallel()
-			got, err := compiled(t, room.PreRoomUserJoined, expression).Holds(e)
+			got, err := compiled(t, room.PreRoomUserJoined, source).Holds(e)
 			require.NoError(t, err)
 			assert.Equal(t, holds, got)
 		})
@@ -109,7 +109,7 @@ func TestHolds(t *testing.T) {
 func TestHolds_Concurrent(t *testing.T) {
 	t.Parallel()
 	e := event(t, join)
-	for _, expression := range []string{
+	for _, source := range []string{
 		`room.customFields.tags.exists(t, t == "b") && room.customFields.owner == {"team": {"name": "blue"}}`,
 		`actor.roles.map(r, r + "!").size() == 2 && user.attributes == {"team": "blue"}`,
 		`room.customFields.limit.matches("5") && room.isReadOnly`,         // fails
@@ -118,9 +118,9 @@ func TestHolds_Concurrent(t *testing.T) {
 		`room.customFields.tags.all(t, t.matches("a|b")) && true`,         // one pattern for all
 		`room.customFields.nothing.matches("5") || 1 / 0 == room.version`, // fails
 	} {
-		t.Run(expression, func(t *testing.T) {
+		t.Run(source, func(t *testing.T) {
 			t.Parallel()
-			c := compiled(t, room.PreRoomUserJoined, expression)
+			c := compiled(t, room.PreRoomUserJoined, source)
 			var holds [4]bool
 			var failures [4]error
 			var all sync.WaitGroup

@@ -1,25 +1,25 @@
-package condition_test
+package expression_test
 
 import (
 	"fmt"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
 func Example() {
-	c, err := condition.Compile(room.PreRoomUserJoined, `room.type == "private_group" && !("admin" in actor.roles)`)
+	c, err := expression.Compile(room.PreRoomUserJoined, `room.type == "private_group" && !("admin" in actor.roles)`)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	holds, err := c.Holds(condition.Event{Data: room.Data{
+	holds, err := c.Holds(expression.Event{Data: room.Data{
 		Room:        room.Room{ID: "r1", Type: room.PrivateGroup},
 		JoiningUser: &room.User{ID: "erin", Roles: []string{"user"}},
 	}})
 	fmt.Println(holds, err)
 
-	_, err = condition.Compile(room.PreRoomUserJoined, `room.typ == "private_group"`)
+	_, err = expression.Compile(room.PreRoomUserJoined, `room.typ == "private_group"`)
 	fmt.Println(err)
 	// Output:
 	// true <nil>

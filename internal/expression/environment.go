@@ -1,4 +1,4 @@
-package condition
+package expression
 
 import (
 	"sync"
@@ -46,7 +46,7 @@ var environments = sync.OnceValue(func() languages {
 		cel.Variable("actor", userKind.of),
 		cel.Variable("event", eventKind.of),
 		cel.CrossTypeNumericComparisons(true),
-		cel.ParserExpressionSizeLimit(room.MaxConditionSize),
+		cel.ParserExpressionSizeLimit(room.MaxExpressionBytes),
 		cel.ParserRecursionLimit(maxDepth),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), rules{}),
 	)

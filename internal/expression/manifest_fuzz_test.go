@@ -1,4 +1,4 @@
-package condition_test
+package expression_test
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/roombus/roombus/condition"
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -15,7 +15,7 @@ import (
 // decoded, and its conditions still compile.
 func FuzzManifest(f *testing.F) {
 	for _, file := range []string{"manifest", "registration", "app"} {
-		document, err := os.ReadFile("../room/testdata/" + file + ".json")
+		document, err := os.ReadFile("../../room/testdata/" + file + ".json")
 		require.NoError(f, err)
 		f.Add(document)
 	}
@@ -29,7 +29,7 @@ func FuzzManifest(f *testing.F) {
 		require.LessOrEqual(t, len(m.Description), room.MaxDescription)
 		require.Positive(t, m.Timeout())
 		require.LessOrEqual(t, m.Timeout().Milliseconds(), int64(room.MaxTimeoutMs))
-		conditions, refusal := condition.CompileAll(m)
+		conditions, refusal := expression.CompileAll(m)
 
 		kept, err := json.Marshal(room.Registration{Manifest: m.WithDefaults()})
 		require.NoError(t, err)
@@ -37,7 +37,7 @@ func FuzzManifest(f *testing.F) {
 		require.NoError(t, room.DecodeLenient(kept, &again))
 		require.NoError(t, again.Validate())
 		require.Empty(t, m.Differences(again.Manifest))
-		same, refusedAgain := condition.CompileAll(again.Manifest)
+		same, refusedAgain := expression.CompileAll(again.Manifest)
 		require.Equal(t, refusal == nil, refusedAgain == nil)
 		require.Len(t, same, len(conditions))
 	})

@@ -1,0 +1,56 @@
+package room
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// MaxParamBytes bounds a document for policies. With the default max_payload of a NATS server the bound
+// is some kilobytes lower, because a document is sent in one message.
+const MaxParamBytes = 1 << 20
+
+// Param is a named JSON document that policies read.
+type Param struct {
+	Name     string          `json:"name"`
+	Revision uint64          `json:"revision"` // of the registry, when the document was put
+	Time     time.Time       `json:"time"`
+	Bytes    int             `json:"bytes"`
+	Readers  []string        `json:"readers"` // the policies that read it, by id
+	Document json.RawMessage `json:"document,omitempty"`
+}
+
+// ParamPut is the request to put a document.
+type ParamPut struct {
+	Name     string          `json:"name"`
+	Document json.RawMessage `json:"document"`
+	// IfRevision refuses the document with conflict if the stored one has another revision. 0: there must
+	// be none.
+	IfRevision *uint64 `json:"ifRevision,omitempty"`
+}
+
+// ParamRequest names a document. An empty name means all documents where that is possible.
+type ParamRequest struct {
+	Name string `json:"name,omitempty"`
+}
+
+// Validate returns an error of code invalid_request or too_large if the request cannot be served.
+func (r ParamPut) Validate() error {
+	if err := ValidateParamName("name", r.Name); err != nil {
+		return err
+	}
+	switch size := len(r.Document); {
+	case size == 0:
+		return invalid("document is required")
+	case size > MaxParamBytes:
+		return Errorf(CodeTooLarge, "document has %d bytes; at most %d are allowed", size, MaxParamBytes)
+	}
+	return nil
+}
+
+// Validate returns an error of code invalid_request if the request cannot be served.
+func (r ParamRequest) Validate() error {
+	if r.Name == "" {
+		return nil
+	}
+	return ValidateParamName("name", r.Name)
+}
