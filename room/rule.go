@@ -85,10 +85,8 @@ func (m Manifest) validateRules() error {
 		case len(rules) > MaxRules:
 			return invalid("rules: %s has %d rules; at most %d are allowed", i, len(rules), MaxRules)
 		default:
-			for n, r := range rules {
-				if err := r.validate(i); err != nil {
-					return invalid("rules: %s: rule %d: %s", i, n+1, message(err))
-				}
+			if err := validateEach(i, rules); err != nil {
+				return err
 			}
 		}
 	}
@@ -96,6 +94,31 @@ func (m Manifest) validateRules() error {
 		return err
 	}
 	return m.validateParams()
+}
+
+// validateEach validates the rules of an interface. No two of them set the same field.
+func validateEach(i Interface, rules []Rule) error {
+	set := make(map[string]int)
+	for n, r := range rules {
+		if err := r.validate(i); err != nil {
+			return invalid("rules: %s: rule %d: %s", i, n+1, message(err))
+		}
+		for _, field := range r.sets() {
+			if by := set[field]; by > 0 {
+				return invalid("rules: %s: rule %d: %.80s is set by rule %d already", i, n+1, field, by)
+			}
+			set[field] = n + 1
+		}
+	}
+	return nil
+}
+
+// sets returns the names of the custom fields or of the fields that the rule sets.
+func (r Rule) sets() []string {
+	if r.Extend != nil {
+		return slices.Sorted(maps.Keys(r.Extend.CustomFields))
+	}
+	return slices.Sorted(maps.Keys(r.Modify))
 }
 
 // validateNoWorkers returns an error if the manifest of a policy has a field that is for workers.

@@ -6,8 +6,6 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
-
-	"github.com/roombus/roombus/room"
 )
 
 // MaxCost bounds the cost of one evaluation, in steps. Reading a variable or a field is one step, a call
@@ -28,17 +26,17 @@ const (
 	ordinaryText    = 64 // bytes
 )
 
-// affordable returns an error for an expression whose estimated cost exceeds MaxCost, such as one that
+// affordable returns the estimated cost of an expression, or an error if it exceeds MaxCost, as for one that
 // compares every member with every other member.
-func affordable(i room.Interface, checked *cel.Ast) error {
-	estimate, err := environment(i).EstimateCost(checked, ordinary{})
+func (l *Language) affordable(checked *cel.Ast) (uint64, error) {
+	estimate, err := l.env.EstimateCost(checked, ordinary{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if estimate.Max > MaxCost {
-		return fmt.Errorf("may cost %d steps for a room with %d members; at most %d are allowed", estimate.Max, ordinaryMembers, MaxCost)
+		return 0, fmt.Errorf("may cost %d steps for a room with %d members; at most %d are allowed", estimate.Max, ordinaryMembers, MaxCost)
 	}
-	return nil
+	return estimate.Max, nil
 }
 
 // ordinary gives the sizes of values to the library's cost estimate.

@@ -13,7 +13,7 @@ import (
 // third power of the depth; it is a second at 250, the library's default.
 const maxDepth = 50
 
-// environment returns the language for the conditions of an interface. The interfaces of an update
+// environment returns the language for the expressions of an interface. The interfaces of an update
 // have two more variables.
 func environment(i room.Interface) *cel.Env {
 	switch i.Event() {
@@ -39,7 +39,7 @@ var environments = sync.OnceValue(func() languages {
 		panic(err) // only if the library is broken
 	}
 	env, err := cel.NewEnv(
-		cel.CustomTypeProvider(provider{standard}),
+		cel.CustomTypeProvider(provider{Provider: standard}),
 		cel.CustomTypeAdapter(adapter{}),
 		cel.Variable("room", roomKind.of),
 		cel.Variable("user", userKind.of),
@@ -58,13 +58,15 @@ var environments = sync.OnceValue(func() languages {
 		roomUpdate: withChange(env, roomKind.of),
 		userUpdate: withChange(env, userKind.of),
 	}
-	// The library makes a list of all names at the first unknown name, and other compilations read it
-	// without a lock. An unknown name here makes it.
 	for _, e := range []*cel.Env{all.common, all.roomUpdate, all.userUpdate} {
-		_, _ = e.Compile("unknown")
+		listNames(e)
 	}
 	return all
 })
+
+// listNames compiles an unknown name. At the first one the library makes a list of all names, which other
+// compilations read without a lock.
+func listNames(e *cel.Env) { _, _ = e.Compile("unknown") }
 
 // withChange adds the variables before and after.
 func withChange(env *cel.Env, of *types.Type) *cel.Env {
@@ -76,7 +78,10 @@ func withChange(env *cel.Env, of *types.Type) *cel.Env {
 }
 
 // provider adds the types of the variables to the standard types.
-type provider struct{ types.Provider }
+type provider struct {
+	types.Provider
+	params *kind[variables] // of a policy
+}
 
 type described interface {
 	field(name string) (*types.FieldType, bool)
@@ -91,6 +96,8 @@ func (p provider) described(name string) (described, bool) {
 		return userKind, true
 	case eventKind.of.TypeName():
 		return eventKind, true
+	case paramsType.TypeName():
+		return p.params, p.params != nil
 	}
 	return nil, false
 }

@@ -25,16 +25,16 @@ var ErrTooCostly = fmt.Errorf("given up: it costs more than %d steps", MaxCost)
 // and keys of any length.
 const maxMessage = 300 // bytes
 
-func refusal(i room.Interface, message string) error {
-	return room.Errorf(room.CodeInvalidRequest, "when: %s: %s", i, oneLine(message))
+func refusal(label, message string) error {
+	return room.Errorf(room.CodeInvalidRequest, "%s: %s", label, oneLine(message))
 }
 
-func (c *Condition) failure(err error) error {
+func (x *Expression) failure(err error) error {
 	var cancelled interpreter.EvalCancelledError
-	if errors.As(err, &cancelled) && cancelled.Cause == interpreter.CostLimitExceeded {
-		return fmt.Errorf("when: %s: %w", c.on, ErrTooCostly)
+	if errors.Is(err, ErrTooCostly) || errors.As(err, &cancelled) && cancelled.Cause == interpreter.CostLimitExceeded {
+		return fmt.Errorf("%s: %w", x.label, ErrTooCostly)
 	}
-	return fmt.Errorf("when: %s: %s", c.on, oneLine(located(c.source, err)))
+	return fmt.Errorf("%s: %s", x.label, oneLine(located(x.source, err)))
 }
 
 // firstOf returns the error with the first position. Later errors are often consequences of the first.
@@ -59,13 +59,6 @@ func at(l common.Location, message string) string {
 		return message
 	}
 	return fmt.Sprintf("%d:%d: %s", l.Line(), l.Column()+1, message)
-}
-
-func notBool(t *cel.Type) string {
-	if t == cel.DynType {
-		return "must be bool, is of a type known only when it runs: compare it, as in x == true"
-	}
-	return "must be bool, is " + t.String()
 }
 
 func oneLine(s string) string {

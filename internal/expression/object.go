@@ -56,7 +56,7 @@ func (k *kind[T]) field(name string) (*types.FieldType, bool) {
 // isSet is the result of has() for a field.
 func isSet(v ref.Val) bool {
 	z, ok := v.(traits.Zeroer)
-	return !ok || !z.IsZeroValue()
+	return !types.IsError(v) && (!ok || !z.IsZeroValue()) // a missing document is an error
 }
 
 // object is a T as a CEL value.

@@ -14,7 +14,9 @@ import (
 type variables struct {
 	on room.Interface
 	Event
-	everyone ref.Val // the members, once they have been read
+	everyone   ref.Val // the members, once they have been read
+	params     Params
+	paramsKind *kind[variables] // nil: there are no params
 }
 
 // ResolveName returns a variable by its name.
@@ -28,6 +30,11 @@ func (v *variables) ResolveName(name string) (any, bool) {
 		return userKind.object(v.actor()), true
 	case "event":
 		return eventKind.object(v), true
+	case "params":
+		if v.paramsKind == nil {
+			return nil, false
+		}
+		return v.paramsKind.object(v), true
 	case "before":
 		return v.changed(v.Data.Before, v.Data.UserBefore)
 	case "after":

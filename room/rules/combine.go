@@ -25,6 +25,7 @@ type Answer struct {
 	// Reinvoked is set if the app is asked again, about the final draft.
 	Reinvoked bool
 	Reason    string // of a denial or a missing verdict
+	Rule      int    // of a policy that denied or failed, from 1
 	Verdict   room.Verdict
 	// Modified is the room as changed by the verdict, as JSON.
 	Modified []byte
@@ -208,7 +209,7 @@ func (d Draft) modify(record []byte) (Draft, error) {
 func (a Answer) record(iface room.Interface, changed []string) room.AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return room.AppOutcome{
-		App: a.App, Interface: iface, Outcome: a.Outcome, Reason: a.Reason,
+		App: a.App, Interface: iface, Outcome: a.Outcome, Reason: a.Reason, Rule: a.Rule,
 		Ms: math.Round(ms*1000) / 1000, Changed: changed, Shadow: a.Shadow, Reinvoked: a.Reinvoked,
 	}
 }

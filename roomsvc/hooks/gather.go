@@ -42,14 +42,37 @@ type call struct {
 // app that gets less than its fair time is marked as hurried.
 func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *Round) Result {
 	g := Result{Round: r, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
-	g.calls = make([]call, 0, len(r.hooks))
-	requests := make([]bus.Request, 0, len(r.hooks))
-	body, err := preEvent(d.Data)
-	message := preMessage(c, r.Interface, body)
+	toAsk := 0
 	for n, app := range r.hooks {
 		a := &g.Answers[n]
-		*a = app.answerWithoutAsking(c, &d, err)
-		if a.Reinvoked = r.Again; !isOpen(*a) {
+		*a = app.answerWithoutAsking(c, &d)
+		if a.Reinvoked = r.Again; isOpen(*a) {
+			toAsk++
+		}
+	}
+	if g.denied() {
+		g.spare()
+		return g
+	}
+	if toAsk > 0 {
+		h.ask(ctx, c, &g, toAsk)
+	}
+	return g
+}
+
+// ask asks the apps whose answers are open.
+func (h *Hooks) ask(ctx context.Context, c rules.Command, g *Result, count int) {
+	g.calls = make([]call, 0, count)
+	requests := make([]bus.Request, 0, count)
+	body, unencodable := preEvent(g.draft.Data)
+	message := preMessage(c, g.Interface, body)
+	for n, app := range g.hooks {
+		a := &g.Answers[n]
+		if !isOpen(*a) {
+			continue
+		}
+		if unencodable != nil {
+			a.Outcome, a.Reason = room.Failed, unencodable.Error()
 			continue
 		}
 		done, err := app.breaker.allow(originOf(c))
@@ -57,20 +80,19 @@ func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *R
 			a.Outcome, a.Reason = room.Unavailable, err.Error()
 			continue
 		}
-		given := r.time(ctx, &app.manifest)
-		a.Hurried = given < r.fair(&app.manifest)
+		given := g.time(ctx, &app.manifest)
+		a.Hurried = given < g.fair(&app.manifest)
 		g.calls = append(g.calls, call{hook: app, n: n, done: done})
 		requests = append(requests, h.preRequest(c, app, message, given))
 	}
 	if len(requests) == 0 {
-		return g
+		return
 	}
 	asked := h.cfg.Requester.Ask(requests)
 	g.listen(ctx, asked)
 	if slices.ContainsFunc(g.Answers, isOpen) {
-		h.abandon(ctx, asked, &g)
+		h.abandon(ctx, asked, g)
 	}
-	return g
 }
 
 func isOpen(a rules.Answer) bool { return a.Outcome == "" }
@@ -146,8 +168,12 @@ func (h *Hooks) abandon(ctx context.Context, requests *bus.Requests, g *Result) 
 // rules.Combine, which decides whether an answer was usable.
 func (g *Result) Record() {
 	for n, a := range g.Answers {
+		k := g.hooks[n]
 		if !a.Unheard {
-			g.hooks[n].stats.count(a)
+			k.stats.count(a)
+		}
+		if k.manifest.IsPolicy() && a.Outcome.Answered() {
+			k.stats.failOpenEnded(k, g.log)
 		}
 	}
 	for _, k := range g.calls {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/roombus/roombus/internal/expression"
+	"github.com/roombus/roombus/internal/policy"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 )
@@ -12,18 +13,20 @@ import (
 type hook struct {
 	manifest  room.Manifest // the one in force
 	iface     room.Interface
-	subject   string               // of its requests
-	retry     string               // of a retried request
+	subject   string                // of its requests
+	retry     string                // of a retried request
 	condition *expression.Condition // nil: the app is asked about every event
-	broken    error                // why the condition does not compile
+	policy    *policy.Policy        // nil for an app with workers
+	unusable  error                 // why the policy does not compile
+	params    expression.Params     // all documents
+	broken    error                 // why the condition does not compile
 	breaker   *breaker
 	stats     *hookStats
 }
 
-// answerWithoutAsking returns the answer of an app that need not be asked about a draft. encodeErr
-// is the error if the pre-event cannot be encoded. If the app must be asked the answer has no
-// outcome.
-func (k *hook) answerWithoutAsking(c rules.Command, d *rules.Draft, encodeErr error) rules.Answer {
+// answerWithoutAsking returns the answer of an app that need not be asked about a draft: of a policy, or
+// of an app that is not concerned or disabled. If the app must be asked the answer has no outcome.
+func (k *hook) answerWithoutAsking(c rules.Command, d *rules.Draft) rules.Answer {
 	a := rules.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
 	concerned, err := k.concerned(c, d)
 	switch {
@@ -33,8 +36,8 @@ func (k *hook) answerWithoutAsking(c rules.Command, d *rules.Draft, encodeErr er
 		a.Outcome, a.Reason = room.Skipped, "its condition does not hold"
 	case !k.manifest.IsEnabled():
 		a.Outcome, a.Reason = room.Unavailable, "disabled"
-	case encodeErr != nil:
-		a.Outcome, a.Reason = room.Failed, encodeErr.Error()
+	case k.manifest.IsPolicy():
+		k.decide(c, d, &a)
 	case err != nil: // the app is asked: a client may have sent a value that the condition cannot evaluate
 		a.Reason = fmt.Sprintf("asked, since its condition cannot be evaluated: %v", err)
 	}
@@ -45,7 +48,12 @@ func (k *hook) concerned(c rules.Command, d *rules.Draft) (bool, error) {
 	if k.condition == nil {
 		return true, k.broken
 	}
-	return k.condition.Holds(expression.Event{ID: c.ID, Time: c.Time, Data: d.Data})
+	return k.condition.Holds(about(c, d))
+}
+
+// about returns the event that conditions and rules are evaluated for.
+func about(c rules.Command, d *rules.Draft) expression.Event {
+	return expression.Event{ID: c.ID, Time: c.Time, Data: d.Data}
 }
 
 // enforcedEssential reports whether the action is blocked if the app cannot answer.

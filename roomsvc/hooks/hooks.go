@@ -14,6 +14,7 @@ import (
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/internal/logs"
+	"github.com/roombus/roombus/internal/policy"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 	"github.com/roombus/roombus/subjects"
@@ -54,6 +55,8 @@ type app struct {
 	registration *room.Registration
 	conditions   map[room.Interface]*expression.Condition
 	broken       error // why the conditions do not compile
+	policies     map[room.Interface]*policy.Policy
+	unusable     error // why the policies do not compile
 	breakers     map[room.Interface]*breaker
 }
 
@@ -76,7 +79,7 @@ func New(cfg Config) *Hooks {
 		abandoned: make(chan struct{}, cfg.MaxAbandoned),
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
-	h.Set(nil)
+	h.Set(nil, nil)
 	return h
 }
 
@@ -86,9 +89,9 @@ func (h *Hooks) Close() {
 	h.background.Wait()
 }
 
-// Set replaces the registered apps. An app whose registration is the same pointer as before keeps
-// its breakers, since a changed registration is a new start for the app.
-func (h *Hooks) Set(registered []*room.Registration) {
+// Set replaces the registered apps and the documents that policies read. An app whose registration is the
+// same pointer as before keeps its breakers, since a changed registration is a new start for the app.
+func (h *Hooks) Set(registered []*room.Registration, params expression.Params) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	next := make(map[string]*app, len(registered))
@@ -106,7 +109,7 @@ func (h *Hooks) Set(registered []*room.Registration) {
 	slices.SortFunc(manifests, room.Manifest.Compare)
 	p := &plan{rounds: make(map[room.EventType][]Round)}
 	for _, m := range manifests {
-		p.hooks = append(p.hooks, h.hooksOf(m, next[m.ID])...)
+		p.hooks = append(p.hooks, h.hooksOf(m, next[m.ID], params)...)
 	}
 	for _, e := range room.EventTypes() {
 		p.rounds[e] = rounds(e, h.cfg.Budget, func(i room.Interface) []*hook {
@@ -123,6 +126,9 @@ func (h *Hooks) newApp(r *room.Registration) *app {
 		// because of it would let through changes that the app may deny.
 		h.log.Error("conditions of app unusable; the app fails where it has one", "app", r.ID, "error", a.broken)
 	}
+	if a.policies, a.unusable = policy.CompileAll(r.Manifest); a.unusable != nil {
+		h.log.Error("rules of policy unusable; the policy fails", "app", r.ID, "error", a.unusable)
+	}
 	for _, i := range r.Implements {
 		if i.Pre() {
 			a.breakers[i] = newBreaker(r.ID, i, h.cfg)
@@ -132,7 +138,7 @@ func (h *Hooks) newApp(r *room.Registration) *app {
 }
 
 // hooksOf returns a hook for each pre-interface of an app with this manifest in force.
-func (h *Hooks) hooksOf(m room.Manifest, a *app) []*hook {
+func (h *Hooks) hooksOf(m room.Manifest, a *app, params expression.Params) []*hook {
 	var all []*hook
 	for _, i := range room.Interfaces() {
 		if !i.Pre() || !m.Has(i) {
@@ -144,7 +150,8 @@ func (h *Hooks) hooksOf(m room.Manifest, a *app) []*hook {
 		}
 		k := &hook{
 			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
-			condition: a.conditions[i], breaker: a.breakers[i], stats: h.stats[key],
+			condition: a.conditions[i], policy: a.policies[i], unusable: a.unusable, params: params,
+			breaker: a.breakers[i], stats: h.stats[key],
 		}
 		if m.When[i] != "" {
 			k.broken = a.broken

@@ -133,11 +133,11 @@ func (r *Round) time(ctx context.Context, app *room.Manifest) time.Duration {
 	return min(r.fair(app), ForApps(time.Until(deadline)))
 }
 
-// Apps names the apps whose verdict counts in the round.
+// Apps names the apps that the round waits for: those whose verdict counts, without policies.
 func (r *Round) Apps() []string {
 	var ids []string
 	for _, k := range r.hooks {
-		if k.manifest.IsEnabled() && !k.manifest.Shadow {
+		if k.manifest.IsEnabled() && !k.manifest.Shadow && !k.manifest.IsPolicy() {
 			ids = append(ids, k.manifest.ID)
 		}
 	}

@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -26,6 +27,14 @@ func (f *hookStats) called() {
 	f.counts.Calls++
 }
 
+// evaluated counts an evaluation of a policy.
+func (f *hookStats) evaluated(took time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts.Calls++
+	f.record(took)
+}
+
 func (f *hookStats) late() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -42,10 +51,14 @@ func (f *hookStats) took(r bus.Reply) {
 	if r.Err != nil && !errors.Is(r.Err, bus.ErrTimeout) {
 		return
 	}
+	f.record(r.Took)
+}
+
+func (f *hookStats) record(took time.Duration) {
 	if f.times == nil {
 		f.times = hookstats.NewTimes()
 	}
-	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
+	_ = f.times.RecordValue(min(max(1, took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
 }
 
 // count adds the outcome of an answer.
@@ -75,7 +88,9 @@ func (k *hook) report() hookstats.Report {
 	k.stats.mu.Lock()
 	defer k.stats.mu.Unlock()
 	r := hookstats.Report{App: k.manifest.ID, Interface: k.iface, Figures: k.stats.counts}
-	r.Breaker = k.breaker.state()
+	if !k.manifest.IsPolicy() {
+		r.Breaker = k.breaker.state()
+	}
 	if k.stats.times != nil {
 		r.Times, _ = k.stats.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
 	}

@@ -46,7 +46,7 @@ func (h *Hooks) AwaitWorkers(ctx context.Context, atMost time.Duration) error {
 func (h *Hooks) withoutWorker(ctx context.Context) (ids []string) {
 	for _, k := range h.hooks() {
 		id := k.manifest.ID
-		if k.manifest.IsEnabled() && k.enforcedEssential() && !slices.Contains(ids, id) && !k.hasWorker(ctx, h.cfg.Conn) {
+		if k.manifest.IsEnabled() && !k.manifest.IsPolicy() && k.enforcedEssential() && !slices.Contains(ids, id) && !k.hasWorker(ctx, h.cfg.Conn) {
 			ids = append(ids, id)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/roombus/roombus/internal/expression"
+	"github.com/roombus/roombus/internal/policy"
 	"github.com/roombus/roombus/room"
 )
 
@@ -15,7 +16,7 @@ import (
 // that is not later changes nothing. The error is of code invalid_request if the same version is
 // registered with another manifest.
 func (r *Registry) Register(ctx context.Context, m room.Manifest) (room.Manifest, error) {
-	if _, err := expression.CompileAll(m); err != nil {
+	if err := compile(m); err != nil {
 		return room.Manifest{}, err
 	}
 	var changed bool
@@ -30,6 +31,15 @@ func (r *Registry) Register(ctx context.Context, m room.Manifest) (room.Manifest
 		r.log.Info("app registered", "app", m.ID, "version", stored.Version)
 	}
 	return stored.Effective(), nil
+}
+
+// compile checks the conditions and the rules of a manifest.
+func compile(m room.Manifest) error {
+	if _, err := expression.CompileAll(m); err != nil {
+		return err
+	}
+	_, err := policy.CompileAll(m)
+	return err
 }
 
 // registered returns an app's registration after a worker has registered a manifest. A version

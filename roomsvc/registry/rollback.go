@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 
-	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -18,7 +17,7 @@ func (r *Registry) RollBack(ctx context.Context, req room.RollbackRequest) (room
 		from = was.Version
 		next, changed, err := was.RollBack(req.Version)
 		if err == nil && changed {
-			_, err = expression.CompileAll(next.Manifest)
+			err = compile(next.Manifest)
 		}
 		return next, changed, err
 	})
