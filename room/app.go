@@ -120,10 +120,20 @@ type Figures struct {
 	P50Ms   float64 `json:"p50Ms"`
 	P99Ms   float64 `json:"p99Ms"`
 	Breaker Breaker `json:"breaker"` // of several breakers, the least closed
+	// LastFailure is the latest call that failed or timed out, nil if there was none.
+	LastFailure *Failure `json:"lastFailure,omitempty"`
 }
 
-// Add adds the counts of o, and keeps the state of the less closed breaker. Quantiles cannot be
-// added: Add leaves them unchanged.
+// Failure is a call without a usable verdict.
+type Failure struct {
+	Time    time.Time `json:"time"`
+	Command string    `json:"command"` // the id of the command
+	Outcome Outcome   `json:"outcome"` // failed or timed_out
+	Reason  string    `json:"reason"`
+}
+
+// Add adds the counts of o, and keeps the state of the less closed breaker and the later failure.
+// Quantiles cannot be added: Add leaves them unchanged.
 func (f *Figures) Add(o Figures) {
 	f.Calls += o.Calls
 	f.Allowed += o.Allowed
@@ -138,6 +148,9 @@ func (f *Figures) Add(o Figures) {
 	f.Late += o.Late
 	if openness[o.Breaker] > openness[f.Breaker] {
 		f.Breaker = o.Breaker
+	}
+	if f.LastFailure == nil || o.LastFailure != nil && o.LastFailure.Time.After(f.LastFailure.Time) {
+		f.LastFailure = o.LastFailure
 	}
 }
 

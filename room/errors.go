@@ -76,7 +76,7 @@ func (c Code) Status() int {
 // Error is the error type of the room service, on the wire and in Go. errors.As finds it in all errors of
 // the service and its clients. errors.Is compares the code.
 //
-// Reason is for the user who was refused. Message and Apps are for operators: they may contain the
+// Reason is for the refused user. Message and Apps are for operators: they may contain the
 // failures of apps.
 type Error struct {
 	Code    Code   `json:"code"`

@@ -209,6 +209,23 @@ func showApp(w io.Writer, m room.App) {
 			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, f.Breaker))
 	}
 	_ = t.Flush()
+	showFailures(w, s)
+}
+
+// showFailures shows the last failure of each pre-interface.
+func showFailures(w io.Writer, s room.AppState) {
+	failed := maps.Clone(s.Interfaces)
+	maps.DeleteFunc(failed, func(_ room.Interface, f room.Figures) bool { return f.LastFailure == nil })
+	if len(failed) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, "INTERFACE\tLAST FAILURE\tOUTCOME\tCOMMAND\tREASON")
+	for _, i := range slices.Sorted(maps.Keys(failed)) {
+		f := failed[i].LastFailure
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i, clock(f.Time), f.Outcome, plain(f.Command), plain(f.Reason))
+	}
+	_ = t.Flush()
 }
 
 // showPost shows the post-event counters that the workers report.

@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -48,10 +49,14 @@ func (f *hookStats) took(r bus.Reply) {
 	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
 }
 
-// count adds the outcome of an answer.
-func (f *hookStats) count(a rules.Answer) {
+// count adds the outcome of an answer about a command, at that time. A call that had too little time is
+// no failure of the app.
+func (f *hookStats) count(a rules.Answer, command string, at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if (a.Outcome == room.Failed || a.Outcome == room.TimedOut) && !a.Hurried {
+		f.counts.LastFailure = &room.Failure{Time: at.UTC(), Command: command, Outcome: a.Outcome, Reason: a.Reason}
+	}
 	switch a.Outcome {
 	case room.Allowed:
 		f.counts.Allowed++
