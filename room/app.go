@@ -115,8 +115,8 @@ type Figures struct {
 	WouldHaveDenied uint64 `json:"wouldHaveDenied"`
 	Retried         uint64 `json:"retried"` // calls that were also sent to another worker
 	Late            uint64 `json:"late"`    // verdicts that arrived after their call had ended
-	// P50Ms and P99Ms are quantiles of the latency of calls, in milliseconds. Their relative error is
-	// at most one percent.
+	// P50Ms and P99Ms are quantiles of the latency of the calls of the last five to ten minutes, in
+	// milliseconds; 0 if there were none. Their relative error is at most one percent.
 	P50Ms   float64 `json:"p50Ms"`
 	P99Ms   float64 `json:"p99Ms"`
 	Breaker Breaker `json:"breaker"` // of several breakers, the least closed

@@ -39,7 +39,7 @@ func newApp() *cobra.Command {
 interfaces that an app is essential for. WORKERS counts the live workers that speak the NATS micro
 protocol, as workers made with the Go SDK do. "?" means that only other workers exist, which cannot
 be counted. The counters are sums over the replicas of the room service, each since it started. P50
-and P99 are latencies from the request to the verdict.
+and P99 are latencies from the request to the verdict, in the last five to ten minutes.
 
 FAIL OPEN counts the actions that went on without a verdict of an optional app, because the app was
 disabled, absent, late, failed, or behind an open circuit breaker. BACKLOG is the number of

@@ -5,19 +5,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 )
 
-// hookStats counts the outcomes of asking one app for one interface, since the service started.
+// hookStats counts the outcomes of asking one app for one interface, since the service started. The times
+// are those of the last minutes.
 type hookStats struct {
 	mu     sync.Mutex
 	counts room.Figures
-	times  *hdrhistogram.Histogram // in microseconds; nil before the first
+	times  recentTimes
 	open   failOpen
 }
 
@@ -43,10 +42,7 @@ func (f *hookStats) took(r bus.Reply) {
 	if r.Err != nil && !errors.Is(r.Err, bus.ErrTimeout) {
 		return
 	}
-	if f.times == nil {
-		f.times = hookstats.NewTimes()
-	}
-	_ = f.times.RecordValue(min(max(1, r.Took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
+	f.times.add(r.Took, time.Now())
 }
 
 // count adds the outcome of an answer about a command, at that time. A call that had too little time is
@@ -80,9 +76,6 @@ func (k *hook) report() hookstats.Report {
 	k.stats.mu.Lock()
 	defer k.stats.mu.Unlock()
 	r := hookstats.Report{App: k.manifest.ID, Interface: k.iface, Figures: k.stats.counts}
-	r.Breaker = k.breaker.state()
-	if k.stats.times != nil {
-		r.Times, _ = k.stats.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
-	}
+	r.Breaker, r.Times = k.breaker.state(), k.stats.times.encode(time.Now())
 	return r
 }
