@@ -21,11 +21,12 @@ import (
 type server struct {
 	js              jetstream.JetStream
 	events, replays jetstream.Stream
+	log             *slog.Logger // of the registries
 }
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{}
+	s := &server{log: slog.New(slog.DiscardHandler)}
 	var err error
 	s.js, err = jetstream.New(harness.Connect(t, harness.NewServer(t)))
 	require.NoError(t, err)
@@ -57,7 +58,7 @@ func (s *server) open(t *testing.T) *registry.Registry {
 		JetStream: s.js, Events: s.events, Replays: s.replays, AckWait: time.Second / 2,
 		MaxBytes: func() int { return 1 << 20 }, IsUnavailable: func() bool { return false },
 		CheckLosses: func(context.Context) error { return nil }, EnsureBucket: s.ensureBucket,
-		Replicas: alone{}, Changed: func([]*room.Registration) {}, Logger: slog.New(slog.DiscardHandler),
+		Replicas: alone{}, Changed: func([]*room.Registration) {}, Logger: s.log,
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
