@@ -165,7 +165,7 @@ func TestRejection_EncodeDecode(t *testing.T) {
 func TestRegistryRecord_ReadsWhatItWrites(t *testing.T) {
 	t.Parallel()
 	theirs := map[string]string{"theirs": "kept"}
-	for _, r := range []subjects.RegistryRecord{{Revision: 7, Apps: []string{"guard", "ledger"}}, {Revision: 7}} {
+	for _, r := range []subjects.RegistryRecord{{Revision: 7, Apps: []string{"guard", "ledger"}}, {Revision: 7, Params: []string{"bans"}}, {Revision: 7}} {
 		metadata := r.In(theirs)
 		assert.Equal(t, "kept", metadata["theirs"])
 		read, ok := subjects.RegistryRecordOf(metadata)

@@ -63,10 +63,11 @@ type statsKey struct {
 	iface room.Interface
 }
 
-// plan is derived from the registrations whenever one changes.
+// plan is derived from the registrations and documents whenever one changes.
 type plan struct {
 	hooks  []*hook // sorted by the order of apps
 	rounds map[room.EventType][]Round
+	params expression.Params // that policies read
 }
 
 // New returns Hooks without apps. The caller calls Close in the end.
@@ -76,7 +77,7 @@ func New(cfg Config) *Hooks {
 		abandoned: make(chan struct{}, cfg.MaxAbandoned),
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
-	h.Set(nil)
+	h.Set(nil, nil)
 	return h
 }
 
@@ -86,9 +87,9 @@ func (h *Hooks) Close() {
 	h.background.Wait()
 }
 
-// Set replaces the registered apps. An app whose registration is the same pointer as before keeps
+// Set replaces the registered apps, and the documents that policies read. An app whose registration is the same pointer as before keeps
 // its breakers, since a changed registration is a new start for the app.
-func (h *Hooks) Set(registered []*room.Registration) {
+func (h *Hooks) Set(registered []*room.Registration, params expression.Params) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	next := make(map[string]*app, len(registered))
@@ -104,7 +105,7 @@ func (h *Hooks) Set(registered []*room.Registration) {
 	h.apps = next
 	maps.DeleteFunc(h.stats, func(k statsKey, _ *hookStats) bool { return next[k.app] == nil })
 	slices.SortFunc(manifests, room.Manifest.Compare)
-	p := &plan{rounds: make(map[room.EventType][]Round)}
+	p := &plan{rounds: make(map[room.EventType][]Round), params: params}
 	for _, m := range manifests {
 		p.hooks = append(p.hooks, h.hooksOf(m, next[m.ID])...)
 	}

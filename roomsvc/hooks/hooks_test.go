@@ -51,7 +51,7 @@ func TestRound_AppsWhoseVerdictCounts(t *testing.T) {
 	t.Cleanup(h.Close)
 	shadow, off, guard := app("a-shadow", room.PreRoomUserJoined), app("off", room.PreRoomUserJoined), app("guard", room.PreRoomUserJoined)
 	shadow.Operator.Shadow, off.Operator.Enabled = new(true), new(false)
-	h.Set([]*room.Registration{shadow, off, guard})
+	h.Set([]*room.Registration{shadow, off, guard}, nil)
 	assert.Equal(t, []string{"guard"}, h.Rounds(room.EventUserJoin)[0].Apps())
 }
 
@@ -81,7 +81,7 @@ func TestGather_OneAnswerPerApp(t *testing.T) {
 	h.Set([]*room.Registration{
 		app("d-denies", room.PreRoomUserJoined), app("b-fails", room.PreRoomUserJoined), app("c-absent", room.PreRoomUserJoined),
 		app("a-allows", room.PreRoomUserJoined, room.PostRoomUserJoined), app("e-leave-only", room.PreRoomUserLeave),
-	})
+	}, nil)
 	works(t, workers, "room.pre.userjoin.a-allows", harness.Says(`{"verdict":"allow"}`))
 	works(t, workers, "room.pre.userjoin.b-fails", harness.Says(`{"verdict":`))
 	works(t, workers, "room.pre.userjoin.d-denies", harness.Says(`{"verdict":"deny","reason":"full"}`))
@@ -102,20 +102,20 @@ func TestSet_ChangedRegistrationHasNewBreakers(t *testing.T) {
 	h, workers := start(t)
 	works(t, workers, "room.pre.userjoin.guard", func(*nats.Msg) {})
 	guard := app("guard", room.PreRoomUserJoined)
-	h.Set([]*room.Registration{guard})
+	h.Set([]*room.Registration{guard}, nil)
 	state := func() room.Breaker { return h.Reports("guard")[0].Breaker }
 	for range 2 {
 		assert.Equal(t, []room.Outcome{room.TimedOut}, outcomes(join(t, h, "ada")))
 	}
 	require.Equal(t, room.BreakerOpen, state())
-	h.Set([]*room.Registration{guard, app("other", room.PreRoomUserJoined)})
+	h.Set([]*room.Registration{guard, app("other", room.PreRoomUserJoined)}, nil)
 	assert.Equal(t, room.BreakerOpen, state())
 	changed := *guard
-	h.Set([]*room.Registration{&changed})
+	h.Set([]*room.Registration{&changed}, nil)
 	assert.Equal(t, room.BreakerClosed, state())
 	assert.EqualValues(t, 2, h.Reports("guard")[0].TimedOut)
-	h.Set(nil)
-	h.Set([]*room.Registration{&changed})
+	h.Set(nil, nil)
+	h.Set([]*room.Registration{&changed}, nil)
 	assert.Zero(t, h.Reports("guard")[0].TimedOut)
 }
 
@@ -125,7 +125,7 @@ func TestGather_RoundEndsWithTheDecision(t *testing.T) {
 	h, workers := start(t)
 	decides, slow := app("decides", room.PreRoomUserJoined), app("slow", room.PreRoomUserJoined)
 	slow.TimeoutMs = new(room.MaxTimeoutMs)
-	h.Set([]*room.Registration{decides, slow})
+	h.Set([]*room.Registration{decides, slow}, nil)
 	held := make(chan *nats.Msg, 1)
 	works(t, workers, "room.pre.userjoin.slow", func(msg *nats.Msg) { held <- msg })
 	works(t, workers, "room.pre.userjoin.decides", harness.Says(`{"verdict":"deny"}`))
