@@ -172,6 +172,8 @@ func TestRegistryRecord_ReadsWhatItWrites(t *testing.T) {
 		assert.True(t, ok)
 		assert.True(t, read.Equal(r), "%v is read as %v", r, read)
 	}
+	assert.False(t, subjects.RegistryRecord{Apps: []string{"a"}}.Equal(subjects.RegistryRecord{Params: []string{"a"}}))
+	assert.False(t, subjects.RegistryRecord{}.Equal(subjects.RegistryRecord{Params: []string{"a"}}))
 	assert.Len(t, theirs, 1, "the metadata stay as they were")
 	_, ok := subjects.RegistryRecordOf(theirs)
 	assert.False(t, ok)

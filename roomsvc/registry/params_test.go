@@ -46,7 +46,9 @@ func TestParams_DocumentIsKnownEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first, second := s.open(t), registry.NewParams(s.open(t))
-	for _, m := range []room.Manifest{policy("house", "bans", "hours"), policy("alley", "bans"), policy("lane", "hours")} {
+	alley := policy("alley", "bans")
+	alley.Order = new(200) // readers are sorted by id
+	for _, m := range []room.Manifest{policy("house", "bans", "hours"), alley, policy("lane", "hours")} {
 		_, err := first.Register(t.Context(), m)
 		require.NoError(t, err)
 	}
