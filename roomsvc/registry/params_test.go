@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"sync"
@@ -162,6 +163,25 @@ func TestParams_Refused(t *testing.T) {
 	}
 }
 
+// others records the revisions that the other replicas must have read.
+type others struct{ awaited []uint64 }
+
+func (o *others) AnnounceAlive(string)                     {}
+func (o *others) Await(_ context.Context, revision uint64) { o.awaited = append(o.awaited, revision) }
+
+// A change is acknowledged when the other replicas know it, also one that is sent again.
+func TestParams_ChangeAwaitsReplicas(t *testing.T) {
+	t.Parallel()
+	replicas := &others{}
+	r := newServer(t).openWith(t, func(cfg *registry.Config) { cfg.Replicas = replicas })
+	for _, document := range []string{`1`, `1`, `2`} {
+		put(t, r, "bans", document)
+	}
+	_, err := registry.NewParams(r).Remove(t.Context(), room.ParamRequest{Name: "bans"})
+	require.NoError(t, err)
+	assert.Equal(t, []uint64{1, 1, 2, 3}, replicas.awaited)
+}
+
 // changes records the arguments of the last call of Changed.
 type changes struct {
 	mu         sync.Mutex
@@ -186,7 +206,7 @@ func (c *changes) get() (int, expression.Params) {
 func TestParams_UnchangedDocumentStays(t *testing.T) {
 	t.Parallel()
 	s, known := newServer(t), &changes{}
-	r := s.openWith(t, known.set)
+	r := s.openWith(t, func(cfg *registry.Config) { cfg.Changed = known.set })
 	put(t, r, "bans", `["mallory"]`)
 	_, before := known.get()
 	require.NotNil(t, before["bans"])

@@ -57,17 +57,20 @@ const maxBytes = 2000
 // open returns a running registry that is in sync.
 func (s *server) open(t *testing.T) *registry.Registry {
 	t.Helper()
-	return s.openWith(t, func([]*room.Registration, expression.Params) {})
+	return s.openWith(t, func(*registry.Config) {})
 }
 
-func (s *server) openWith(t *testing.T, changed func([]*room.Registration, expression.Params)) *registry.Registry {
+// openWith is open with a configuration that the test changes.
+func (s *server) openWith(t *testing.T, change func(*registry.Config)) *registry.Registry {
 	t.Helper()
-	r, err := registry.Open(t.Context(), registry.Config{
+	cfg := registry.Config{
 		JetStream: s.js, Events: s.events, Replays: s.replays, AckWait: time.Second / 2,
 		MaxBytes: func() int { return maxBytes }, IsUnavailable: func() bool { return false },
 		CheckLosses: func(context.Context) error { return nil }, EnsureBucket: s.ensureBucket,
-		Replicas: alone{}, Changed: changed, Logger: slog.New(slog.DiscardHandler),
-	})
+		Replicas: alone{}, Changed: func([]*room.Registration, expression.Params) {}, Logger: slog.New(slog.DiscardHandler),
+	}
+	change(&cfg)
+	r, err := registry.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
