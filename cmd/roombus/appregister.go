@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -69,28 +68,36 @@ registered for the first time: to change it, remove the app first.`,
 
 // readManifest reads the named file, or standard input.
 func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) {
+	name, data, err := readInput(c, strings.Join(args, ""), "the manifest")
+	if err != nil {
+		return m, err
+	}
+	if err := room.Decode(data, &m); err != nil {
+		return m, fmt.Errorf("%s is not a manifest: %w", name, err)
+	}
+	return m, nil
+}
+
+// readInput reads the named file, or standard input if the name is empty or a dash. It returns a name for
+// errors.
+func readInput(c *cobra.Command, file, what string) (name string, data []byte, err error) {
 	var from io.Reader
-	name := strings.Join(args, "")
-	if name == "" || name == "-" {
-		name = ""
+	if file == "" || file == "-" {
+		file = "standard input"
 		if isTerminal(c.InOrStdin()) {
-			fmt.Fprintln(c.ErrOrStderr(), "reading the manifest from standard input: Ctrl-D ends it")
+			fmt.Fprintf(c.ErrOrStderr(), "reading %s from standard input: Ctrl-D ends it\n", what)
 		}
 		from = interrupt.Reader(c.Context(), c.InOrStdin())
 	} else {
-		f, err := os.Open(name)
+		f, err := os.Open(file)
 		if err != nil {
-			return m, fmt.Errorf("opening the manifest: %w", err)
+			return file, nil, fmt.Errorf("opening %s: %w", what, err)
 		}
 		defer func() { _ = f.Close() }() // the file was only read
 		from = f
 	}
-	data, err := io.ReadAll(from)
-	if err != nil {
-		return m, fmt.Errorf("reading the manifest: %w", err)
+	if data, err = io.ReadAll(from); err != nil {
+		return file, nil, fmt.Errorf("reading %s: %w", what, err)
 	}
-	if err := room.Decode(data, &m); err != nil {
-		return m, fmt.Errorf("%s is not a manifest: %w", cmp.Or(name, "standard input"), err)
-	}
-	return m, nil
+	return file, data, nil
 }
