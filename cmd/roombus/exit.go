@@ -18,6 +18,7 @@ import (
 	"github.com/roombus/roombus/internal/backup"
 	"github.com/roombus/roombus/internal/bench"
 	"github.com/roombus/roombus/internal/dead"
+	"github.com/roombus/roombus/internal/policyfile"
 	"github.com/roombus/roombus/room"
 )
 
@@ -76,6 +77,7 @@ var exitOf = map[room.Code]int{
 func exitStatus(err error) int {
 	var wrong *usageError
 	var settings *bus.SettingsError
+	var file *policyfile.Error
 	var coded *room.Error
 	var traceless *audit.NotFoundError
 	var noLetter *dead.NotFoundError
@@ -84,7 +86,7 @@ func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &wrong), errors.As(err, &settings), errors.Is(err, bus.ErrNoCluster):
+	case errors.As(err, &wrong), errors.As(err, &settings), errors.As(err, &file), errors.Is(err, bus.ErrNoCluster):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
