@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/projection"
 )
 
 func (es *endpoints) getRoom(_ context.Context, r room.GetRequest) (any, error) {
@@ -12,16 +13,15 @@ func (es *endpoints) getRoom(_ context.Context, r room.GetRequest) (any, error) 
 
 // listRooms returns the encoding of a room.Page.
 func (es *endpoints) listRooms(_ context.Context, r room.ListRequest) (body, error) {
-	limit := room.PageSize(r.Limit)
-	rooms, err := es.projection.RoomsAfter(r.Cursor, limit+1)
+	rooms, next, err := es.projection.List(r)
 	if err != nil {
 		return nil, err
 	}
-	return encodePage("rooms", rooms[:min(limit, len(rooms))], func(n int) string {
+	return encodePage("rooms", rooms, func(n int) string {
 		if n == len(rooms) {
-			return ""
+			return next
 		}
-		return rooms[n-1].ID
+		return projection.CursorAfter(r, rooms[n-1])
 	})
 }
 
