@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,14 +21,21 @@ type index struct {
 }
 
 func newIndex() index {
-	return index{
-		byName:   btree.NewBTreeGOptions(func(a, b *rules.State) bool { return compareNames(a, b) < 0 }, btree.Options{NoLocks: true}),
-		byMember: make(map[string]*roomSet),
-	}
+	return index{byName: newTree(compareNames), byMember: make(map[string]*roomSet)}
 }
 
+// newTree returns a tree of rooms. It takes a third of the memory of a tree with a key for each room.
+func newTree(compare func(a, b *rules.State) int) *btree.BTreeG[*rules.State] {
+	return btree.NewBTreeGOptions(func(a, b *rules.State) bool { return compare(a, b) < 0 }, btree.Options{NoLocks: true})
+}
+
+func compareIDs(a, b *rules.State) int { return strings.Compare(a.Room.ID, b.Room.ID) }
+
 func compareNames(a, b *rules.State) int {
-	return cmp.Or(strings.Compare(a.Room.SlugifiedName, b.Room.SlugifiedName), strings.Compare(a.Room.ID, b.Room.ID))
+	if c := strings.Compare(a.Room.SlugifiedName, b.Room.SlugifiedName); c != 0 {
+		return c
+	}
+	return compareIDs(a, b)
 }
 
 // add adds a room and its members, if the room lives.
@@ -106,13 +112,18 @@ func (x *index) load(states map[string]*rules.State) {
 		}
 	})
 	defer names.Wait()
-	slices.SortFunc(byID, func(a, b *rules.State) int { return strings.Compare(a.Room.ID, b.Room.ID) })
+	slices.SortFunc(byID, compareIDs)
 	for _, s := range byID {
 		x.byID.Load(s.Room.ID, s)
 		for userID := range s.MemberIDs() {
 			x.join(userID, s)
 		}
 	}
+}
+
+// named returns a room to search for in a tree.
+func named(id, name string) *rules.State {
+	return &rules.State{Room: &room.Room{ID: id, SlugifiedName: name}}
 }
 
 // after calls yield for the rooms behind the cursor that can match the request, in the request's
@@ -122,11 +133,11 @@ func (x *index) after(r room.ListRequest, c cursor, yield func(*rules.State) boo
 	case r.Member != "":
 		x.byMember[r.Member].after(c.id, yield)
 	case r.SlugifiedNamePrefix != "":
-		from := &rules.State{Room: &room.Room{ID: c.id, SlugifiedName: max(c.name, r.SlugifiedNamePrefix)}}
+		from := named(c.id, max(c.name, r.SlugifiedNamePrefix))
 		x.byName.Ascend(from, func(s *rules.State) bool {
 			return strings.HasPrefix(s.Room.SlugifiedName, r.SlugifiedNamePrefix) && (compareNames(s, from) == 0 || yield(s))
 		})
 	default:
-		ascendAfter(&x.byID, c.id, yield)
+		x.byID.Ascend(c.id, func(id string, s *rules.State) bool { return id == c.id || yield(s) })
 	}
 }

@@ -17,13 +17,13 @@ const maxFew = 256
 // takes 1 ms, and 100 ms while garbage is collected. A nil roomSet is empty.
 type roomSet struct {
 	few  []*rules.State
-	many *btree.Map[string, *rules.State] // nil up to maxFew rooms
+	many *btree.BTreeG[*rules.State] // nil until there are more than maxFew rooms
 }
 
 // add adds a room. It is fastest if rooms are added in order.
 func (set *roomSet) add(s *rules.State) {
 	if set.many != nil {
-		set.many.Set(s.Room.ID, s)
+		set.many.Set(s)
 		return
 	}
 	n := len(set.few)
@@ -33,9 +33,9 @@ func (set *roomSet) add(s *rules.State) {
 		set.few = slices.Insert(set.few, at, s)
 	}
 	if len(set.few) > maxFew {
-		set.many = &btree.Map[string, *rules.State]{}
+		set.many = newTree(compareIDs)
 		for _, s := range set.few {
-			set.many.Load(s.Room.ID, s)
+			set.many.Load(s)
 		}
 		set.few = nil
 	}
@@ -43,7 +43,7 @@ func (set *roomSet) add(s *rules.State) {
 
 func (set *roomSet) remove(s *rules.State) {
 	if set.many != nil {
-		set.many.Delete(s.Room.ID)
+		set.many.Delete(s)
 	} else if at, found := set.find(s.Room.ID); found {
 		set.few = slices.Delete(set.few, at, at+1)
 	}
@@ -58,7 +58,7 @@ func (set *roomSet) after(id string, yield func(*rules.State) bool) {
 	switch {
 	case set == nil:
 	case set.many != nil:
-		ascendAfter(set.many, id, yield)
+		set.many.Ascend(named(id, ""), func(s *rules.State) bool { return s.Room.ID == id || yield(s) })
 	default:
 		at, found := set.find(id)
 		if found {
@@ -74,9 +74,4 @@ func (set *roomSet) after(id string, yield func(*rules.State) bool) {
 
 func (set *roomSet) find(id string) (int, bool) {
 	return slices.BinarySearchFunc(set.few, id, func(s *rules.State, id string) int { return strings.Compare(s.Room.ID, id) })
-}
-
-// ascendAfter calls yield for the rooms with ids after id, until it returns false.
-func ascendAfter(rooms *btree.Map[string, *rules.State], id string, yield func(*rules.State) bool) {
-	rooms.Ascend(id, func(key string, s *rules.State) bool { return key == id || yield(s) })
 }
