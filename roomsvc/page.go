@@ -29,12 +29,15 @@ func encodePage[T any](name string, items []T, next func(n int) string) (body, e
 		if n > 0 {
 			b.WriteByte(',')
 		}
-		if err := value(items[n]); err != nil {
+		if err := value(&items[n]); err != nil {
 			return nil, err
 		}
 		if n > 0 && b.Len() > pageBytes {
 			b.Truncate(end)
 			break
+		}
+		if n == 0 {
+			b.Grow(min(b.Len()*len(items), pageBytes)) // the items of a page have about the same size
 		}
 	}
 	b.WriteByte(']')

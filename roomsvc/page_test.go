@@ -46,3 +46,20 @@ func TestEncodePage_EqualsPage(t *testing.T) {
 		assert.Equal(t, string(page), string(got), name)
 	}
 }
+
+// BenchmarkEncodePage encodes a page of a hundred rooms.
+func BenchmarkEncodePage(b *testing.B) {
+	rooms := make([]room.Room, room.DefaultPage)
+	for n := range rooms {
+		id := growthRoom(n)
+		rooms[n] = room.Room{
+			ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: growthUser(n),
+			Description: "What is talked about in " + id, MemberCount: 5, Version: 3,
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := encodePage("rooms", rooms, func(int) string { return "" })
+		require.NoError(b, err)
+	}
+}

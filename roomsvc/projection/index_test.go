@@ -75,7 +75,7 @@ func TestRoomSet_FewAndMany(t *testing.T) {
 		require.Equal(t, len(want) == 0, set.empty())
 		middle := idsOf(func(yield func(*rules.State) bool) { set.after("r0300", yield) })
 		at, _ := slices.BinarySearch(want, "r0301")
-		require.Equal(t, len(want)-at, len(middle))
+		require.Len(t, middle, len(want)-at)
 	}
 	for turn, n := range rand.Perm(len(all)) {
 		set.add(all[n])
