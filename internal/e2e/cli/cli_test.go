@@ -78,6 +78,31 @@ func TestCLI_MemberIsTakenWhole(t *testing.T) {
 	assert.Equal(t, []string{`"quoted"`, "cn=Bob Roe,ou=people", "owner"}, b.Members(t, "r"))
 }
 
+func TestCLI_RoomListFilters(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	c := harness.NewCLI(t, b.Server.URL())
+	c.OK("room", "create", "a", "--slug", "news-2", "--creator", "ada")
+	c.OK("room", "create", "b", "--slug", "news", "--creator", "bob", "--type", "live_chat")
+	c.OK("room", "create", "c", "--slug", "chat", "--creator", "ada")
+	for args, want := range map[string]string{
+		"":                                 "a b c",
+		"--member ada":                     "a c",
+		"--slug-prefix news":               "b a",
+		"--type live_chat":                 "b",
+		"--member ada --slug-prefix news":  "a",
+		"--member bob --type channel":      "",
+		"--slug-prefix new --type channel": "a",
+	} {
+		var ids []string
+		for _, r := range harness.JSONLines[room.Room](t, c.OK(append([]string{"room", "ls", "--json"}, strings.Fields(args)...)...)) {
+			ids = append(ids, r.ID)
+		}
+		assert.Equal(t, want, strings.Join(ids, " "), args)
+	}
+	assert.Contains(t, c.Fails(2, "room", "ls", "--type", "club"), "type must be one of channel")
+}
+
 func eventTypes(t *testing.T, out string) []string {
 	t.Helper()
 	var types []string

@@ -31,7 +31,7 @@ func TestInvalidRequests(t *testing.T) {
 		"room.svc.join":     {`{}`, `{"roomId":"r"}`, `[]`},
 		"room.svc.leave":    {`{}`, `{"roomId":"r","user":"u"}`},
 		"room.svc.get":      {``, `{}`, `{"roomId":"r","x":1}`, `{"roomId":"a.b"}`},
-		"room.svc.list":     {`{"limit":-1}`, `{"limit":1001}`, `{"limit":"all"}`},
+		"room.svc.list":     {`{"limit":-1}`, `{"limit":1001}`, `{"limit":"all"}`, `{"type":"club"}`, `{"member":"\u0000"}`, `{"cursor":"r:n"}`},
 		"room.svc.members":  {`{}`, `{"roomId":"r","limit":1001}`},
 		"room.app.register": {``, `{"id":"a"}`, `{"id":"a","version":"1","implements":["PostRoomCreate"]}`},
 		"room.app.info":     {`{}`, `{"id":"a b"}`},
