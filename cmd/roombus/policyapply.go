@@ -83,6 +83,10 @@ func (p *policies) register(ctx context.Context, client *roomclient.Client, w io
 		}
 		all = append(all, s)
 	}
+	known, err := client.Params(ctx)
+	if err != nil {
+		return err
+	}
 	for _, s := range all {
 		m := s.manifest
 		if s.changed {
@@ -93,7 +97,7 @@ func (p *policies) register(ctx context.Context, client *roomclient.Client, w io
 		if m.Version != s.manifest.Version {
 			return fmt.Errorf("%s: version %s was registered meanwhile; apply the file again", m.ID, m.Version)
 		}
-		done := applied{m.ID, m.Version, s.changed, notes(m)}
+		done := applied{m.ID, m.Version, s.changed, append(missing(m, known), notes(m)...)}
 		if err := p.out.object(w, done, func(w io.Writer) { showApplied(w, done, m) }); err != nil {
 			return err
 		}
@@ -160,6 +164,16 @@ func differences(m room.Manifest, was room.App) []string {
 		m.Shadow = *o.Shadow
 	}
 	return was.Differences(m)
+}
+
+// missing warns about the documents that a policy reads and that are not there.
+func missing(m room.Manifest, known []room.Param) (notes []string) {
+	for _, name := range m.Params {
+		if !slices.ContainsFunc(known, func(d room.Param) bool { return d.Name == name }) {
+			notes = append(notes, fmt.Sprintf("there is no document %[1]s yet; put one: roombus param put %[1]s FILE", name))
+		}
+	}
+	return notes
 }
 
 // readsParams finds the variable in an expression.

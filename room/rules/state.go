@@ -101,10 +101,10 @@ func (s *State) IsMember(userID string) bool {
 	return found
 }
 
-// MemberIDs returns the ids of the members, in order.
-func (s *State) MemberIDs() iter.Seq[string] {
+// MemberIDs returns the ids of the members, in order, without the first ones.
+func (s *State) MemberIDs(without int) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for _, m := range s.members {
+		for _, m := range s.members[without:] {
 			if !yield(m.id()) {
 				return
 			}

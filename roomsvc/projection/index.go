@@ -18,7 +18,18 @@ type index struct {
 	byID     btree.Map[string, *rules.State]
 	byName   *btree.BTreeG[*rules.State] // by slugified name, and rooms with the same name by id
 	byMember map[string]*roomSet         // by the id of the user
+	deleted  []former                    // rooms with members that are still in byMember
 }
+
+// former is the last state of a deleted room, of which the first swept members are no longer in the index.
+type former struct {
+	*rules.State
+	swept int
+}
+
+// sweepAtOnce is the number of members of deleted rooms that are removed from the index with each event. To
+// remove 100,000 at once takes 100 ms, for which all commands would wait.
+const sweepAtOnce = 256
 
 func newIndex() index {
 	return index{byName: newTree(compareNames), byMember: make(map[string]*roomSet)}
@@ -45,21 +56,47 @@ func (x *index) add(s *rules.State) {
 	}
 	x.byID.Set(s.Room.ID, s)
 	x.addName(s)
-	for userID := range s.MemberIDs() {
+	for userID := range s.MemberIDs(0) {
 		x.join(userID, s)
 	}
 }
 
-// remove removes a room and its members, if the room lives.
+// remove removes a room, if it lives. Its members are removed by sweep, which needs the state unchanged.
 func (x *index) remove(s *rules.State) {
 	if s.Room == nil {
 		return
 	}
 	x.byID.Delete(s.Room.ID)
 	x.removeName(s)
-	for userID := range s.MemberIDs() {
-		x.leave(userID, s)
+	x.deleted = append(x.deleted, former{State: s})
+}
+
+// sweep removes some members of deleted rooms. It is called with each event.
+func (x *index) sweep() {
+	left := sweepAtOnce
+	for len(x.deleted) > 0 {
+		f := &x.deleted[0]
+		for userID := range f.MemberIDs(f.swept) {
+			if left == 0 {
+				return
+			}
+			x.leave(userID, f.State)
+			f.swept++
+			left--
+		}
+		x.deleted[0] = former{}
+		x.deleted = x.deleted[1:]
 	}
+	x.deleted = nil
+}
+
+// lives reports whether the state of a room in byMember is that of a room that lives.
+func (x *index) lives(s *rules.State) bool {
+	if len(x.deleted) == 0 {
+		return true
+	}
+	live, _ := x.byID.Get(s.Room.ID)
+	return live == s
 }
 
 // addName adds the slugified name of a room that lives.
@@ -115,7 +152,7 @@ func (x *index) load(states map[string]*rules.State) {
 	slices.SortFunc(byID, compareIDs)
 	for _, s := range byID {
 		x.byID.Load(s.Room.ID, s)
-		for userID := range s.MemberIDs() {
+		for userID := range s.MemberIDs(0) {
 			x.join(userID, s)
 		}
 	}
@@ -131,7 +168,7 @@ func named(id, name string) *rules.State {
 func (x *index) after(r room.ListRequest, c cursor, yield func(*rules.State) bool) {
 	switch {
 	case r.Member != "":
-		x.byMember[r.Member].after(c.id, yield)
+		x.byMember[r.Member].after(c.id, func(s *rules.State) bool { return !x.lives(s) || yield(s) })
 	case r.SlugifiedNamePrefix != "":
 		from := named(c.id, max(c.name, r.SlugifiedNamePrefix))
 		x.byName.Ascend(from, func(s *rules.State) bool {

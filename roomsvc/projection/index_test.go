@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,7 +28,7 @@ func requireIndexed(t require.TestingT, r rooms) {
 	ids := []string{}
 	for _, s := range live {
 		ids = append(ids, s.Room.ID)
-		for userID := range s.MemberIDs() {
+		for userID := range s.MemberIDs(0) {
 			memberships[userID] = append(memberships[userID], s.Room.ID)
 		}
 	}
@@ -111,4 +112,49 @@ func TestRoomSet_FewAreRemoved(t *testing.T) {
 	assert.Empty(t, idsOf(func(yield func(*rules.State) bool) { set.after("b", yield) }))
 	set.remove(b)
 	assert.True(t, set.empty())
+}
+
+// The members of a large room that is deleted leave the index little by little. No list has the room
+// meanwhile, and a room that is created under its id has its own members.
+func TestIndex_LargeRoomIsSweptAfterItsDeletion(t *testing.T) {
+	t.Parallel()
+	const members = 3*sweepAtOnce + 10
+	r := newRooms()
+	seq, version, last := uint64(0), uint64(0), uint64(0)
+	apply := func(e room.EventType, d room.Data) {
+		seq++
+		version++
+		if e == room.EventCreate {
+			version = 1
+		}
+		d.Room.ID = "large"
+		event := room.Event{Type: e, Room: "large", ID: fmt.Sprint(seq), Seq: seq, Expected: last, Version: version, Data: d}
+		require.NoError(t, r.apply(r.state("large"), event, time.Now()))
+		last = seq
+	}
+	users := make([]room.User, members)
+	for n := range users {
+		users[n] = room.User{ID: fmt.Sprintf("u%04d", n)}
+	}
+	listed := func(user string) (ids []string) {
+		r.index.after(room.ListRequest{Member: user}, cursor{}, func(s *rules.State) bool {
+			ids = append(ids, s.Room.ID)
+			return true
+		})
+		return ids
+	}
+	const lastUser = "u0777"
+	apply(room.EventCreate, room.Data{Members: users})
+	require.Equal(t, []string{"large"}, listed(lastUser))
+	apply(room.EventDelete, room.Data{})
+	require.Empty(t, listed(lastUser))
+	require.NotEmpty(t, r.index.deleted, "the room is swept at once")
+	apply(room.EventCreate, room.Data{Members: []room.User{{ID: lastUser}}})
+	require.Equal(t, []string{"large"}, listed(lastUser))
+	require.Empty(t, listed("u0776"))
+	for r.index.deleted != nil {
+		apply(room.EventUserJoin, room.Data{JoiningUser: &room.User{ID: fmt.Sprintf("new%d", seq)}})
+	}
+	require.Equal(t, []string{"large"}, listed(lastUser))
+	requireIndexed(t, r)
 }

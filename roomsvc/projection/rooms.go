@@ -30,21 +30,27 @@ func (r *rooms) state(id string) *rules.State {
 
 // apply applies an event to the state of its room.
 func (r *rooms) apply(s *rules.State, e room.Event, stored time.Time) error {
-	before := s.Hash(e.Room)
-	switch e.Type { // before the record changes; an event that is refused leaves the index as it was
-	case room.EventCreate, room.EventDelete:
-		r.index.remove(s)
-		defer r.index.add(s)
-	case room.EventUpdate:
+	before, was := s.Hash(e.Room), s
+	switch {
+	case e.Type == room.EventUpdate: // before the record changes; a refused event leaves the index as it was
 		r.index.removeName(s)
 		defer r.index.addName(s)
+	case s.Room != nil && (e.Type == room.EventCreate || e.Type == room.EventDelete):
+		s = new(*s) // the index keeps the state as it was for a while
 	}
 	if err := rules.Evolve(s, e); err != nil {
 		return err
 	}
+	if s != was {
+		r.byID[strings.Clone(e.Room)] = s // as in state
+		r.index.remove(was)
+	}
+	r.index.sweep()
 	r.sum += s.Hash(e.Room) - before
 	r.dedupe.add(e.ID, e.Seq, stored)
 	switch e.Type {
+	case room.EventCreate:
+		r.index.add(s)
 	case room.EventUserJoin:
 		r.index.join(e.Data.JoiningUser.ID, s)
 	case room.EventUserLeave:
