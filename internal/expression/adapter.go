@@ -13,8 +13,10 @@ type adapter struct{}
 
 func (a adapter) NativeToValue(v any) ref.Val {
 	switch v := v.(type) {
+	case ref.Val:
+		return v
 	case map[string]any:
-		return types.NewStringInterfaceMap(a, v)
+		return newDictionary(v)
 	case []any:
 		return types.NewList(a, v)
 	case json.Number:

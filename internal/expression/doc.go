@@ -1,7 +1,17 @@
-// Package expression evaluates the CEL expressions of manifests: conditions, and the rules of policies. A
-// condition is an expression in CEL, the
-// Common Expression Language (https://cel.dev), that decides whether the app is asked for a
-// pre-interface.
+// Package expression evaluates the CEL expressions of manifests. CEL is the Common Expression Language
+// (https://cel.dev). A condition decides whether an app is asked for a pre-interface, and the rules of a
+// policy decide about the event.
+//
+//	condition.go    the conditions of a manifest
+//	language.go     what expressions can see, and compiling them
+//	expression.go   a compiled expression
+//	environment.go  the declarations of the language; fields.go, object.go and variables.go have the variables
+//	document.go     the documents of policies; array.go and dictionary.go make them fast to read
+//	json.go         results as JSON
+//	cost.go         bounds the cost of an evaluation; prices.go, bounded.go, matching.go and maker.go have
+//	                what the library does not bound
+//
+// Two conditions:
 //
 //	"when": {
 //	    "PreRoomUserJoined":    "room.type == 'private_group' && !('admin' in actor.roles)",
@@ -50,6 +60,12 @@
 // A whole number of up to 64 bits is an int, in any notation such as 5, 5.0 or 5e0. Any other number
 // is a double. Ints and doubles are compared as numbers. null can be compared with ==, not with <.
 //
+// Rules read the documents that the policy names, as params.name. A missing document is an error where it is
+// read; has(params.name) tests for one that is not empty. Searching a long array of strings, numbers, bools
+// and nulls is one step:
+//
+//	user.id in params.bans
+//
 // # Language
 //
 // The language is CEL with its standard functions and macros. There are two restrictions: an
@@ -59,7 +75,10 @@
 //
 //	expression   2,048 bytes (room.MaxExpressionBytes), nested 50 deep
 //	pattern      100 instructions when compiled
-//	evaluation   MaxCost steps; then it is cancelled, after some milliseconds
+//	evaluation   MaxCost steps; then it is cancelled, after some milliseconds. The rules of a policy
+//	             for one interface have that together.
+//	matches      800,000 bytes of the text times instructions of the pattern
+//	document     1 MiB (room.MaxParamBytes), MaxDocumentValues values
 //
 // Compile refuses an expression whose estimated cost for a room with 1,000 members exceeds MaxCost.
 //

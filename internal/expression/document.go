@@ -39,8 +39,8 @@ func NewDocument(data []byte) (*Document, error) {
 // decodeDocument decodes the document like the field of a request, so that the same JSON is valid
 // everywhere.
 func decodeDocument(data []byte) (any, error) {
-	var v any
-	if err := json.Unmarshal(data, &v); err != nil { // it says where
+	var raw json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil { // it says where
 		return nil, room.Errorf(room.CodeInvalidRequest, "document is not JSON: %v", err)
 	}
 	var field struct {
@@ -50,7 +50,7 @@ func decodeDocument(data []byte) (any, error) {
 	return field.Document, err
 }
 
-// indexed replaces the arrays of scalar values by sets, and counts all values.
+// indexed replaces long arrays and objects by values that are fast to read. It counts all values.
 func indexed(v any, count *int) any {
 	*count++
 	switch v := v.(type) {
@@ -58,11 +58,12 @@ func indexed(v any, count *int) any {
 		for key, of := range v {
 			v[key] = indexed(of, count)
 		}
+		return newDictionary(v).prepared()
 	case []any:
 		for n, of := range v {
 			v[n] = indexed(of, count)
 		}
-		return setOrList(v)
+		return longArray(v)
 	}
 	return v
 }

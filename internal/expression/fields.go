@@ -79,6 +79,6 @@ func user[T any](get func(*T) *room.User) field[T] {
 // open is a field with arbitrary keys and values.
 func open[T any](get func(*T) map[string]any) field[T] {
 	return field[T]{types.NewMapType(types.StringType, types.DynType), func(v *T) ref.Val {
-		return types.NewStringInterfaceMap(adapter{}, get(v))
+		return newDictionary(get(v))
 	}}
 }

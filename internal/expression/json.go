@@ -80,11 +80,13 @@ func mapToJSON(m traits.Mapper) (any, error) {
 	return all, nil
 }
 
-// rawJSON replaces the sets in decoded JSON by lists, in a copy.
+// rawJSON returns a copy of decoded JSON without the values of a document that replace arrays and objects.
 func rawJSON(v any) any {
 	switch v := v.(type) {
-	case *set:
-		return v.Value()
+	case *array:
+		return rawJSON(v.of)
+	case *dictionary:
+		return rawJSON(v.of)
 	case []any:
 		all := make([]any, len(v))
 		for n := range v {

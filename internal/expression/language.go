@@ -95,10 +95,11 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 	x := &Expression{label: label, estimate: estimate, source: checked.NativeRep().SourceInfo()}
 	x.program, err = l.env.Program(checked,
 		cel.EvalOptions(cel.OptOptimize), // creates constant lists once
-		cel.OptimizeRegex(matching),
 		cel.CostTracking(prices{}),
 		cel.CostLimit(MaxCost),
 		cel.CustomDecoratorV2(priceMaking),
+		cel.CustomDecoratorV2(boundMatching),
+		cel.CustomDecoratorV2(bound),
 	)
 	if err != nil {
 		return nil, refusal(label, located(x.source, err))

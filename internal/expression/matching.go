@@ -3,6 +3,7 @@ package expression
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 
 	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
@@ -12,31 +13,51 @@ import (
 
 // maxMatching bounds the bytes of a text times the instructions of the pattern that it is matched with. In
 // the worst case each takes 8 ns.
-const maxMatching = 1_000_000
+const maxMatching = 800_000
 
-// matching compiles the patterns of matches, which are literals, when the expression is compiled.
-var matching = &interpreter.RegexOptimization{
-	Function:   overloads.Matches,
-	RegexIndex: 1,
-	Factory: func(call interpreter.InterpretableCall, pattern string) (interpreter.InterpretableCall, error) {
-		compiled, err := regexp.Compile(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("compiling the pattern: %w", err)
+// matching is the name of a bounded call of matches, so that the library does not replace it by its own.
+const matching = "@matches"
+
+// boundMatching replaces calls of matches, whose pattern is a literal, by calls that refuse a long text.
+func boundMatching(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+	call, ok := i.(interpreter.InterpretableCall)
+	if !ok || call.Function() != overloads.Matches || len(call.Args()) != 2 {
+		return i, nil
+	}
+	literal, ok := call.Args()[1].(interpreter.InterpretableConst)
+	if !ok {
+		return i, nil
+	}
+	pattern, _ := literal.Value().Value().(string)
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the pattern: %w", err)
+	}
+	size, err := types.RegexProgramSize(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the pattern: %w", err)
+	}
+	longest := maxMatching / max(1, size)
+	overload := strconv.Itoa(size) // for the price
+	return interpreter.NewCall(call.ID(), matching, overload, call.Args(), func(values ...ref.Val) ref.Val {
+		text, ok := values[0].(types.String)
+		switch {
+		case !ok:
+			return types.NoSuchOverloadErr()
+		case len(text) > longest:
+			return types.NewErr("matches: the text has %d bytes; with this pattern at most %d are matched", len(text), longest)
 		}
-		size, err := types.RegexProgramSize(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("sizing the pattern: %w", err)
-		}
-		longest := maxMatching / max(1, size)
-		return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(values ...ref.Val) ref.Val {
-			text, ok := values[0].(types.String)
-			switch {
-			case !ok:
-				return types.MaybeNoSuchOverloadErr(values[0])
-			case len(text) > longest:
-				return types.NewErr("matches: the text has %d bytes; with this pattern at most %d are matched", len(text), longest)
-			}
-			return types.Bool(compiled.MatchString(string(text)))
-		}), nil
-	},
+		return types.Bool(compiled.MatchString(string(text)))
+	}), nil
 }
+
+// matchingPrice returns the price of a call, whose overload is the number of instructions of the pattern. A
+// usual pattern takes some 40 ns a byte.
+func matchingPrice(overload string, text ref.Val) uint64 {
+	s, _ := text.(types.String)
+	size, _ := strconv.Atoi(overload)
+	return uint64(len(s) * max(bytesAMatchingStep, size) / bytesAMatchingStep)
+}
+
+// bytesAMatchingStep is the number of bytes times instructions of one step.
+const bytesAMatchingStep = 8

@@ -163,7 +163,7 @@ func mustCompare(function string, args []ref.Val, result ref.Val) {
 			return
 		}
 	case operators.In:
-		if _, is := args[1].(*set); is {
+		if isSearchedInOneStep(args[1]) {
 			return // it has no such number
 		}
 		if _, list := args[1].(traits.Lister); !list || result == types.True && !isContainer(args[0]) {

@@ -25,7 +25,7 @@ const (
 )
 
 // CallCost returns the cost of a call, or nil to use the library's cost.
-func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
+func (prices) CallCost(function, overload string, args []ref.Val, result ref.Val) *uint64 {
 	price := uint64(1)
 	switch function {
 	case overloads.StartsWith, overloads.EndsWith, overloads.Contains:
@@ -37,8 +37,8 @@ func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint
 		price += searching(args[0], args[1])
 	case operators.Add:
 		price += joining(args[0], result)
-	case overloads.Matches:
-		price += reading(args[0]) * bytesAStep // some 40 ns a byte
+	case matching:
+		price += matchingPrice(overload, args[0])
 	case making:
 		price += walking(result)
 	default:
@@ -66,7 +66,7 @@ func comparing(a, b ref.Val) uint64 {
 }
 
 func searching(what, in ref.Val) uint64 {
-	if _, is := in.(*set); is {
+	if isSearchedInOneStep(in) {
 		return 0
 	}
 	list, ok := in.(traits.Lister)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,7 +34,7 @@ func CompileAll(m room.Manifest) (map[room.Interface]*Policy, error) {
 			c.rule = n + 1
 			compiled, err := c.compile(r)
 			if err != nil {
-				return nil, fmt.Errorf("rules: %s: %w", i, err)
+				return nil, refused(i, err)
 			}
 			p.rules = append(p.rules, compiled)
 		}
@@ -43,6 +44,15 @@ func CompileAll(m room.Manifest) (map[room.Interface]*Policy, error) {
 		all[i] = p
 	}
 	return all, nil
+}
+
+// refused names the interface in an error.
+func refused(i room.Interface, err error) error {
+	var e *room.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("rules: %s: %w", i, err)
+	}
+	return room.Errorf(e.Code, "rules: %s: %s", i, e.Message)
 }
 
 // compiler compiles the rules of one interface.

@@ -55,13 +55,13 @@ func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *R
 		return g
 	}
 	if toAsk > 0 {
-		h.ask(ctx, c, &g, toAsk)
+		g.ask(ctx, h, c, toAsk)
 	}
 	return g
 }
 
 // ask asks the apps whose answers are open.
-func (h *Hooks) ask(ctx context.Context, c rules.Command, g *Result, count int) {
+func (g *Result) ask(ctx context.Context, h *Hooks, c rules.Command, count int) {
 	g.calls = make([]call, 0, count)
 	requests := make([]bus.Request, 0, count)
 	body, unencodable := preEvent(g.draft.Data)

@@ -9,41 +9,68 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// set is a list of scalar values that is searched in one step, however long it is.
-type set struct {
-	traits.Lister
-	members map[any]struct{}
+// array is a long array of a document. If it has only scalar values it is searched in one step.
+type array struct {
+	libraryList
+	of      []any
+	size    uint32           // elements at all depths
+	members map[any]struct{} // nil: it is searched element by element
 }
 
-// smallList is the length up to which a list is as fast as a set.
-const smallList = 8
+// libraryList is the library's list.
+type libraryList interface {
+	traits.Lister
+	traits.Zeroer
+	types.AggregateSizeVisitor
+}
 
-// setOrList returns a set, or the list unchanged if it is small or has an array, an object or a number that
-// fromNumber cannot convert.
-func setOrList(list []any) any {
-	if len(list) <= smallList {
-		return list
+// shortArray is the length up to which the library's list is as fast.
+const shortArray = 8
+
+// longArray returns an array, or the list unchanged if it is short.
+func longArray(of []any) any {
+	if len(of) <= shortArray {
+		return of
 	}
-	members := make(map[any]struct{}, len(list))
-	for _, v := range list {
+	list, _ := types.NewList(adapter{}, of).(libraryList)
+	return &array{libraryList: list, of: of, size: walker.AggregateSize(list), members: membersOf(of)}
+}
+
+// membersOf returns the keys of the elements, or nil if one of them is an array, an object or a number that
+// fromNumber cannot convert.
+func membersOf(of []any) map[any]struct{} {
+	members := make(map[any]struct{}, len(of))
+	for _, v := range of {
 		key, ok := rawKey(v)
 		if !ok {
-			return list
+			return nil
 		}
 		members[key] = struct{}{}
 	}
-	return &set{types.NewList(adapter{}, list), members}
+	return members
+}
+
+// isSearchedInOneStep reports whether the value is such an array.
+func isSearchedInOneStep(v ref.Val) bool {
+	a, ok := v.(*array)
+	return ok && a.members != nil
 }
 
 // Contains reports whether an element equals the value.
-func (s *set) Contains(v ref.Val) ref.Val {
+func (a *array) Contains(v ref.Val) ref.Val {
+	if a.members == nil {
+		return a.libraryList.Contains(v)
+	}
 	key, ok := keyOf(v)
 	if !ok {
 		return types.False // no element equals a value of another type
 	}
-	_, found := s.members[key]
+	_, found := a.members[key]
 	return types.Bool(found)
 }
+
+// AggregateSize returns the number of elements at all depths.
+func (a *array) AggregateSize(types.AggregateSizer) uint32 { return a.size }
 
 // rawKey returns the key of a decoded JSON value. ok is false if it has none.
 func rawKey(v any) (key any, ok bool) {
