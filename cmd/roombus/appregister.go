@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/roombus/roombus/internal/interrupt"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
@@ -68,36 +66,12 @@ registered for the first time: to change it, remove the app first.`,
 
 // readManifest reads the named file, or standard input.
 func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) {
-	name, data, err := readInput(c, strings.Join(args, ""), "the manifest")
+	data, from, err := readInput(c, strings.Join(args, ""), "the manifest")
 	if err != nil {
 		return m, err
 	}
 	if err := room.Decode(data, &m); err != nil {
-		return m, fmt.Errorf("%s is not a manifest: %w", name, err)
+		return m, fmt.Errorf("%s is not a manifest: %w", from, err)
 	}
 	return m, nil
-}
-
-// readInput reads the named file, or standard input if the name is empty or a dash. It returns a name for
-// errors.
-func readInput(c *cobra.Command, file, what string) (name string, data []byte, err error) {
-	var from io.Reader
-	if file == "" || file == "-" {
-		file = "standard input"
-		if isTerminal(c.InOrStdin()) {
-			fmt.Fprintf(c.ErrOrStderr(), "reading %s from standard input: Ctrl-D ends it\n", what)
-		}
-		from = interrupt.Reader(c.Context(), c.InOrStdin())
-	} else {
-		f, err := os.Open(file)
-		if err != nil {
-			return file, nil, fmt.Errorf("opening %s: %w", what, err)
-		}
-		defer func() { _ = f.Close() }() // the file was only read
-		from = f
-	}
-	if data, err = io.ReadAll(from); err != nil {
-		return file, nil, fmt.Errorf("reading %s: %w", what, err)
-	}
-	return file, data, nil
 }

@@ -54,7 +54,7 @@ patch version, a new one gets 1.0.0. Its tests are not sent: they are for roombu
 
 // readPolicies reads the policies of a file, or of standard input.
 func readPolicies(c *cobra.Command, file string) ([]policyfile.Document, error) {
-	name, data, err := readInput(c, file, "the policies")
+	data, name, err := readInput(c, file, "the policies")
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &path):
