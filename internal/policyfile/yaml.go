@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,8 +28,7 @@ func fromYAML(data []byte) ([][]byte, error) {
 		case errors.Is(err, io.EOF):
 			return all, nil
 		case err != nil:
-			return nil, fmt.Errorf("%s; a text that begins with a quote or a sign, or has a colon and a space, needs quotes around all of it",
-				strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, fmt.Errorf("%s; a text that begins with a quote or a sign, or has a colon and a space, needs quotes around all of it", syntax(err))
 		}
 		var to converter
 		for _, content := range document.Content {
@@ -40,6 +40,20 @@ func fromYAML(data []byte) ([][]byte, error) {
 			all = append(all, to.json)
 		}
 	}
+}
+
+// ofParser matches an error of the library's parser, whose line is one too low. It is that of the block
+// with the mistake if the block does not begin the document.
+var ofParser = regexp.MustCompile(`^line (\d+): (did not find expected (?:key|node content|'-' indicator|',' or|<).*)`)
+
+// syntax returns the library's error with the right line.
+func syntax(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := ofParser.FindStringSubmatch(text); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		return fmt.Sprintf("line %d, or the block that begins there: %s", line+1, m[2])
+	}
+	return text
 }
 
 // converter appends YAML to JSON.

@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -116,13 +117,13 @@ func sameNumber(a, b json.Number) bool {
 	return err == nil && wrong == nil && x == y && math.Abs(x) < exact
 }
 
-// Text returns the expected and the actual outcome as text. If the case has failed, it is about the fields
-// that differ, and says why an outcome was not the expected one.
+// Text returns the expected and the actual outcome as text: if the case is ok, only the outcome and the rule. If
+// it has failed, all fields that differ, and why an outcome was not the expected one.
 func (r Result) Text() (expected, actual string) {
 	var wanted, got []string
 	explained := false
 	for _, c := range r.Checks {
-		if !r.OK && c.OK {
+		if c.OK && !r.OK || r.OK && c.Field != "outcome" && c.Field != "rule" {
 			continue
 		}
 		wanted, got = append(wanted, c.text(c.Expected)), append(got, c.text(c.Actual))
@@ -131,7 +132,7 @@ func (r Result) Text() (expected, actual string) {
 	if reason := r.Actual.Reason; !r.OK && !explained && reason != "" {
 		got = append(got, fmt.Sprintf("reason %q", reason))
 	}
-	return strings.Join(wanted, ", "), strings.Join(got, ", ")
+	return cmp.Or(strings.Join(wanted, ", "), "-"), cmp.Or(strings.Join(got, ", "), "-")
 }
 
 func (c Check) text(value json.RawMessage) string {
