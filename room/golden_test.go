@@ -51,6 +51,7 @@ var (
 	figures = room.Figures{
 		Calls: 20, Allowed: 10, Denied: 5, Skipped: 1, Failed: 1, TimedOut: 3, Unavailable: 2, FailOpen: 4, WouldHaveDenied: 1,
 		Retried: 4, Late: 2, P50Ms: 0.25, P99Ms: 1000, Breaker: room.BreakerHalfOpen,
+		LastFailure: &room.Failure{Time: at, Command: "c1", Outcome: room.TimedOut, Reason: "no verdict within 1000 ms"},
 	}
 )
 

@@ -71,7 +71,7 @@ func (g *grown) fill(b *testing.B, js jetstream.JetStream) {
 		for n := range g.rooms {
 			id := growthRoom(n)
 			e := room.Event{
-				ID: fmt.Sprintf("c%d-%d", turn, n), Type: room.EventUserJoin, Room: id, Time: made, Version: uint64(turn + 1),
+				ID: fmt.Sprintf("c%d-%d", turn, n), Type: room.EventUserJoin, Room: id, Replica: "s1", Time: made, Version: uint64(turn + 1),
 				Data: room.Data{Room: room.Room{
 					ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: growthUser(n),
 					Description: "What is talked about in " + id, CreatedAt: made, MemberCount: growthMembers(n) + turn, Version: uint64(turn + 1),

@@ -39,7 +39,7 @@ func newApp() *cobra.Command {
 interfaces that an app is essential for. WORKERS counts the live workers that speak the NATS micro
 protocol, as workers made with the Go SDK do. "?" means that only other workers exist, which cannot
 be counted. The counters are sums over the replicas of the room service, each since it started. P50
-and P99 are latencies from the request to the verdict.
+and P99 are latencies from the request to the verdict, in the last five to ten minutes.
 
 FAIL OPEN counts the actions that went on without a verdict of an optional app, because the app was
 disabled, absent, late, failed, or behind an open circuit breaker. BACKLOG is the number of
@@ -212,6 +212,23 @@ func showApp(w io.Writer, m room.App) {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i, f.Calls, f.Allowed, f.Denied-f.WouldHaveDenied,
 			f.WouldHaveDenied, f.Skipped, f.Failed, f.TimedOut, f.Unavailable, f.FailOpen, f.Retried, f.Late,
 			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, f.Breaker))
+	}
+	_ = t.Flush()
+	showFailures(w, s)
+}
+
+// showFailures shows the last failure of each pre-interface.
+func showFailures(w io.Writer, s room.AppState) {
+	failed := maps.Clone(s.Interfaces)
+	maps.DeleteFunc(failed, func(_ room.Interface, f room.Figures) bool { return f.LastFailure == nil })
+	if len(failed) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, "INTERFACE\tLAST FAILURE\tOUTCOME\tCOMMAND\tREASON")
+	for _, i := range slices.Sorted(maps.Keys(failed)) {
+		f := failed[i].LastFailure
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i, clock(f.Time), f.Outcome, plain(f.Command), plain(f.Reason))
 	}
 	_ = t.Flush()
 }

@@ -190,7 +190,7 @@ func hint(err error) string {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "this machine does not have that address; choose another with --listen"
 	case bus.NotReady(err):
-		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
+		return "JetStream has no leader, or too few nodes are up: look at /healthz of each node, or with a system account at nats server report jetstream"
 	case errors.As(err, &differs):
 		return mend(differs)
 	}

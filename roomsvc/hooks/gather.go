@@ -24,10 +24,11 @@ type Result struct {
 	Answers []rules.Answer // one for each app, in their order
 
 	*Round
-	draft *rules.Draft // about which the apps were asked
-	began time.Time
-	calls []call
-	log   *slog.Logger
+	command string       // the id of the command
+	draft   *rules.Draft // about which the apps were asked
+	began   time.Time
+	calls   []call
+	log     *slog.Logger
 }
 
 // call is one request to an app.
@@ -41,7 +42,7 @@ type call struct {
 // its timeout, and no longer than the grace once no outstanding answer can change the decision. An
 // app that gets less than its fair time is marked as hurried.
 func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *Round) Result {
-	g := Result{Round: r, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
+	g := Result{Round: r, command: c.ID, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
 	toAsk := 0
 	for n, app := range r.hooks {
 		a := &g.Answers[n]
@@ -170,7 +171,7 @@ func (g *Result) Record() {
 	for n, a := range g.Answers {
 		k := g.hooks[n]
 		if !a.Unheard {
-			k.stats.count(a)
+			k.stats.count(a, g.command, time.Now())
 		}
 		if k.manifest.IsPolicy() && a.Outcome.Answered() {
 			k.stats.failOpenEnded(k, g.log)

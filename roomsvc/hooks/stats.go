@@ -5,19 +5,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 )
 
-// hookStats counts the outcomes of asking one app for one interface, since the service started.
+// hookStats counts the outcomes of asking one app for one interface, since the service started. The times
+// are those of the last minutes.
 type hookStats struct {
 	mu     sync.Mutex
 	counts room.Figures
-	times  *hdrhistogram.Histogram // in microseconds; nil before the first
+	times  recentTimes
 	open   failOpen
 }
 
@@ -32,7 +31,7 @@ func (f *hookStats) evaluated(took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Calls++
-	f.record(took)
+	f.times.add(took, time.Now())
 }
 
 func (f *hookStats) late() {
@@ -51,20 +50,17 @@ func (f *hookStats) took(r bus.Reply) {
 	if r.Err != nil && !errors.Is(r.Err, bus.ErrTimeout) {
 		return
 	}
-	f.record(r.Took)
+	f.times.add(r.Took, time.Now())
 }
 
-func (f *hookStats) record(took time.Duration) {
-	if f.times == nil {
-		f.times = hookstats.NewTimes()
-	}
-	_ = f.times.RecordValue(min(max(1, took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
-}
-
-// count adds the outcome of an answer.
-func (f *hookStats) count(a rules.Answer) {
+// count adds the outcome of an answer about a command, at that time. A call that had too little time is
+// no failure of the app.
+func (f *hookStats) count(a rules.Answer, command string, at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if (a.Outcome == room.Failed || a.Outcome == room.TimedOut) && !a.Hurried {
+		f.counts.LastFailure = &room.Failure{Time: at.UTC(), Command: command, Outcome: a.Outcome, Reason: a.Reason}
+	}
 	switch a.Outcome {
 	case room.Allowed:
 		f.counts.Allowed++
@@ -88,11 +84,9 @@ func (k *hook) report() hookstats.Report {
 	k.stats.mu.Lock()
 	defer k.stats.mu.Unlock()
 	r := hookstats.Report{App: k.manifest.ID, Interface: k.iface, Figures: k.stats.counts}
+	r.Times = k.stats.times.encode(time.Now())
 	if !k.manifest.IsPolicy() {
 		r.Breaker = k.breaker.state()
-	}
-	if k.stats.times != nil {
-		r.Times, _ = k.stats.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
 	}
 	return r
 }

@@ -22,7 +22,7 @@ type fed struct {
 // consume encodes the event and reads it.
 func (f *fed) consume(b *testing.B, e room.Event) {
 	f.seq++
-	e.ID, e.Time = "c"+strconv.FormatUint(f.seq, 10), streamMade
+	e.ID, e.Replica, e.Time = "c"+strconv.FormatUint(f.seq, 10), "s1", streamMade
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(b, err)
 	headers[subjects.ExpectedSeq] = []string{strconv.FormatUint(e.Expected, 10)}

@@ -118,6 +118,13 @@ func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
 	assert.Equal(t, "c2", of[0].CommandID)
 	assert.Len(t, of[0].Apps, 2)
 
+	assert.NotContains(t, c.OK("app", "info", "guard"), "LAST FAILURE", "a denial is no failure")
+	b.Register(t, room.Manifest{ID: "broken", Implements: scene.OnJoin})
+	b.Answer(t, room.PreRoomUserJoined, "broken", harness.Says(`{"verdict":`))
+	b.Register(t, room.Manifest{ID: "guard", Version: "2.0.0", Implements: []room.Interface{room.PreRoomUserLeave}})
+	c.OK("room", "join", "r", "carol", "--id", "c3")
+	assert.Regexp(t, `(?m)^PreRoomUserJoined +[-\d]+ [:\d]+ +failed +c3 +the verdict cannot be read: `, c.OK("app", "info", "broken"))
+
 	assert.NotContains(t, c.Fails(4, "room", "join", "nowhere", "bob"), "explain", "it leaves no rejection")
 	_, _, stderr = harness.NewCLI(t, "nats://127.0.0.1:1").Run("room", "get", "r", "--json")
 	assert.Contains(t, harness.JSONLines[map[string]string](t, stderr)[0]["message"], "roombus serve has an embedded one")
