@@ -128,7 +128,7 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		s := stateOf(m)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, kind(m.Manifest), m.Version, *m.Order, state(m.Manifest),
 			workers(m), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, s.FailOpen, quantile(s.P50Ms), quantile(s.P99Ms),
-			cmp.Or(s.Breaker, "-"), backlog(s.Waiting), s.DeadLetters, interfaces(m.Manifest))
+			breaker(paint{}, m.Manifest, s.Breaker), backlog(s.Waiting), s.DeadLetters, interfaces(m.Manifest))
 	}
 	return t.Flush()
 }
@@ -211,7 +211,7 @@ func showApp(w io.Writer, m room.App) {
 		f := s.Interfaces[i]
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i, f.Calls, f.Allowed, f.Denied-f.WouldHaveDenied,
 			f.WouldHaveDenied, f.Skipped, f.Failed, f.TimedOut, f.Unavailable, f.FailOpen, f.Retried, f.Late,
-			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, f.Breaker))
+			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, m.Manifest, f.Breaker))
 	}
 	_ = t.Flush()
 	showFailures(w, s)
@@ -313,12 +313,13 @@ func quantile(ms float64) string {
 	return fmt.Sprintf("%.1f ms", ms)
 }
 
-func breaker(p paint, b room.Breaker) string {
-	switch b {
-	case room.BreakerClosed:
-		return string(b)
-	case "": // of a policy
+// breaker formats the state of a circuit breaker, or "-" for a policy.
+func breaker(p paint, m room.Manifest, b room.Breaker) string {
+	switch {
+	case m.IsPolicy():
 		return "-"
+	case b == room.BreakerClosed:
+		return string(b)
 	}
 	return p.as(string(b), color.FgRed)
 }

@@ -44,7 +44,7 @@ func TestCLIRooms(t *testing.T) {
 	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben", Name: "Ben", Roles: []string{"admin"}}}, harness.JSONLines[room.User](t, c.OK("room", "members", "lobby", "--json")))
 	assert.Regexp(t, `(?m)^lobby +lobby +channel +2 +2 `, c.OK("room", "ls"))
 	assert.Len(t, harness.JSONLines[room.Room](t, c.OK("room", "ls", "--json")), 1)
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.OK("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +app +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.OK("app", "ls"))
 	assert.Regexp(t, `PreRoomUserJoined \(essential\)`, c.OK("app", "info", "guard"))
 	assert.Equal(t, "guard", harness.JSONLines[room.Manifest](t, c.OK("app", "ls", "--json"))[0].ID)
 
