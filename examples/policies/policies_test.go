@@ -72,13 +72,13 @@ func tested(d policyfile.Document, i room.Interface) bool {
 	return false
 }
 
-// The page links to each file once.
+// The page has an entry for each file.
 func TestPolicies_PageListsFiles(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/policies.md")
 	require.NoError(t, err)
 	var listed []string
-	for _, m := range regexp.MustCompile(`\]\(\.\./examples/policies/([^)]+\.yaml)\)`).FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^- \[[\w-]+\]\(\.\./examples/policies/([^)]+\.yaml)\)`).FindAllStringSubmatch(string(page), -1) {
 		listed = append(listed, m[1])
 	}
 	assert.ElementsMatch(t, files(t), listed)
