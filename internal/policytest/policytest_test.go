@@ -88,7 +88,8 @@ func TestRun_EventsHaveDefaults(t *testing.T) {
 // After an update, the record is as before except for the fields of the event.
 func TestRun_UpdateKeepsTheOtherFields(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{`
+	for _, text := range []string{
+		`
 rules: {PreRoomUpdatePrevent: [{deny: "before.customFields.a == 1 && before.type == 'private_group' && after.type == 'private_group' &&
   after.displayName == 'X' && after.customFields.a == 1 && event.changed == ['displayName'] && room.type == 'private_group'"}]}
 tests: [{event: {before: {type: private_group, customFields: {a: 1}}, after: {displayName: X}}, expect: {outcome: denied}}]`, `

@@ -47,7 +47,7 @@ shadow: true
 		"  note: while a document is missing (bans), everything passes PreRoomUserJoined; to refuse it instead, add the line  essentials: [PreRoomUserJoined]\n", c.OK("policy", "apply", path))
 	assert.Contains(t, c.OK("policy", "apply", path), "house 1.0.0 unchanged\nbans 1.0.0 unchanged, enabled, shadow\n")
 	write(strings.Replace(house, "100", "200", 1))
-	assert.Equal(t, `{"id":"house","version":"1.0.1","changed":true}`+"\n", c.OK("policy", "apply", path, "--json"))
+	assert.JSONEq(t, `{"id":"house","version":"1.0.1","changed":true}`, c.OK("policy", "apply", path, "--json"))
 
 	denied := c.Fails(3, "room", "join", "r", "eve", "--id", "c1")
 	assert.Regexp(t, `\n +house +PreRoomUserJoined +denied +[\d.]+ ms  rule 2  "banned"\n`, denied)
