@@ -38,9 +38,6 @@ func Event(i room.Interface, body json.RawMessage, at time.Time) (expression.Eve
 		return e, err
 	}
 	err = room.DecodeLenient(data, &e.Data)
-	if i.Event() == room.EventUpdate {
-		e.Data.Room = *e.Data.Before
-	}
 	return e, err
 }
 
@@ -107,17 +104,23 @@ func creation(body json.RawMessage, at time.Time) (room.Create, error) {
 	return e, nil
 }
 
-func update(body json.RawMessage, at time.Time) (room.Update, error) {
-	was := room.Update{Before: existing(at)}
+// updateBody is the body of the pre-event of an update. The room is the one before.
+type updateBody struct {
+	Room room.Room `json:"room"`
+	room.Update
+}
+
+func update(body json.RawMessage, at time.Time) (updateBody, error) {
+	was := updateBody{Update: room.Update{Before: existing(at)}}
 	if err := decodeInto(body, &was, &was.Before); err != nil {
 		return was, err
 	}
-	e := room.Update{Before: was.Before, After: was.Before}
+	e := updateBody{Update: room.Update{Before: was.Before, After: was.Before}}
 	e.Before.CustomFields, e.After.CustomFields = nil, nil // decoding would add to the map of both
 	if err := decodeInto(body, &e, &e.After); err != nil {
 		return e, err
 	}
-	e.Before = was.Before
+	e.Room, e.Before = was.Before, was.Before
 	if e.After.CustomFields == nil {
 		e.After.CustomFields = maps.Clone(was.Before.CustomFields)
 	}

@@ -2,6 +2,7 @@ package policytest_test
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
 	"time"
 
@@ -199,6 +200,23 @@ tests:
 	text, failed := policytest.Summary(all)
 	assert.Equal(t, "tests: 2, ok: 2, failed: 0", text)
 	assert.Zero(t, failed)
+}
+
+// The body of every pre-event, as the service sends it, is an event.
+func TestEvent_BodiesOfTheWire(t *testing.T) {
+	t.Parallel()
+	for name, i := range map[string]room.Interface{
+		"create": room.PreRoomCreatePrevent, "delete": room.PreRoomDeletePrevent, "userjoin": room.PreRoomUserJoined,
+		"userleave": room.PreRoomUserLeave, "update": room.PreRoomUpdatePrevent, "userupdate": room.PreRoomUserUpdatePrevent,
+	} {
+		body, err := os.ReadFile("../../room/testdata/pre_" + name + ".json")
+		require.NoError(t, err)
+		e, err := policytest.Event(i, body, time.Now())
+		require.NoError(t, err, name)
+		var want room.Data
+		require.NoError(t, room.Decode(body, &want))
+		assert.Equal(t, want, e.Data, name)
+	}
 }
 
 func TestEvaluate_PreEventOfTheWire(t *testing.T) {

@@ -151,7 +151,7 @@ func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	workers := func(app string) string {
 		for line := range strings.Lines(c.OK("app", "ls")) {
 			if columns := strings.Fields(line); columns[0] == app {
-				return columns[4]
+				return columns[5]
 			}
 		}
 		return ""
