@@ -107,7 +107,7 @@ func TestRead_MistakesAreNamed(t *testing.T) {
 		"when: PreRoomUserJoined: 1:1:":                                         house + "when: {PreRoomUserJoined: yes}",
 		"undefined field 'bans'":                                                rules("deny: user.id in params.bans"),
 		`f.yaml: house: test 2: unknown field "expects"`:                        house + "tests: [{}, {expects: {}}]",
-		"f.yaml: house: test 1: time: ":                                         house + "tests: [{time: noon}]",
+		"f.yaml: house: test 1: time must be a time ":                           house + "tests: [{time: noon}]",
 		"f.yaml: line 4: did not find expected whitespace or line break; a text that begins with a quote or a sign":  rules(`deny: !("admin" in user.roles)`),
 		"f.yaml: line 4: the tag !banned is not supported; put text that begins with ! in quotes":                    rules(`deny: !banned == true`),
 		"f.yaml: line 4, or the block that begins there: did not find expected key; a text that begins with a quote": rules(`deny: "admin" in user.roles`),

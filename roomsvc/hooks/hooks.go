@@ -66,7 +66,7 @@ type statsKey struct {
 	iface room.Interface
 }
 
-// plan is derived from the registrations and documents whenever one changes.
+// plan is derived from the registrations whenever one changes.
 type plan struct {
 	hooks  []*hook // sorted by the order of apps
 	rounds map[room.EventType][]Round
