@@ -16,7 +16,7 @@ func TestRecentTimes_AreThoseOfTheLastMinutes(t *testing.T) {
 	var times recentTimes
 	at := time.Now()
 	p50 := func() float64 {
-		sum := hookstats.NewSum()
+		sum := hookstats.NewSum(room.Manifest{})
 		sum.Add(hookstats.Report{Times: times.encode(at)})
 		return sum.Figures().P50Ms
 	}
