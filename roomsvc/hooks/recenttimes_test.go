@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 )
 
