@@ -111,7 +111,9 @@ func TestApps_SumReplicas(t *testing.T) {
 func TestApps_PolicyHasNoBreaker(t *testing.T) {
 	t.Parallel()
 	b := newBus(t)
-	replies(t, b.nc, func() string { return `{"revision":1,"figures":[{"app":"house","interface":"PreRoomUserJoined","calls":1}]}` })
+	replies(t, b.nc, func() string {
+		return `{"revision":1,"figures":[{"app":"house","interface":"PreRoomUserJoined","calls":1}]}`
+	})
 	house := room.Manifest{ID: "house", Version: "1.0.0", Rules: map[room.Interface][]room.Rule{room.PreRoomUserJoined: {{Deny: "true"}}}}
 	for breaker, m := range map[room.Breaker]room.Manifest{"": house, room.BreakerClosed: {ID: "house", Version: "1.0.0"}} {
 		info, err := b.apps(&replica{manifest: m}).Info(t.Context(), room.AppRequest{ID: "house"})

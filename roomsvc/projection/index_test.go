@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestIndex_LargeRoomIsSweptAfterItsDeletion(t *testing.T) {
 			version = 1
 		}
 		d.Room.ID = "large"
-		event := room.Event{Type: e, Room: "large", ID: fmt.Sprint(seq), Seq: seq, Expected: last, Version: version, Data: d}
+		event := room.Event{Type: e, Room: "large", ID: strconv.FormatUint(seq, 10), Seq: seq, Expected: last, Version: version, Data: d}
 		require.NoError(t, r.apply(r.state("large"), event, time.Now()))
 		last = seq
 	}
