@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -87,9 +86,7 @@ func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			began := time.Now()
 			holds, err := compiled(t, room.PreRoomCreatePrevent, source).Holds(e)
-			assert.Less(t, time.Since(began), 5*time.Second, "a thousand times the expected time")
 			require.ErrorIs(t, err, expression.ErrTooCostly)
 			require.EqualError(t, err, "when: PreRoomCreatePrevent: given up: it costs more than 150000 steps")
 			assert.False(t, holds)

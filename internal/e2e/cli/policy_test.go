@@ -44,6 +44,7 @@ shadow: true
 `
 	write(house + "---" + bans)
 	assert.Equal(t, "house 1.0.0 applied\nbans 1.0.0 applied, enabled, shadow\n"+
+		"  note: there is no document bans yet; put one: roombus param put bans FILE\n"+
 		"  note: while a document is missing (bans), everything passes PreRoomUserJoined; to refuse it instead, add the line  essentials: [PreRoomUserJoined]\n", c.OK("policy", "apply", path))
 	assert.Contains(t, c.OK("policy", "apply", path), "house 1.0.0 unchanged\nbans 1.0.0 unchanged, enabled, shadow\n")
 	write(strings.Replace(house, "100", "200", 1))

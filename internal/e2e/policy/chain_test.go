@@ -52,7 +52,7 @@ func chain(t *testing.T, b *harness.Bus) <-chan question {
 // the command's remaining time it may take.
 func TestChain_HangingAppLeavesTimeForTheOthers(t *testing.T) {
 	t.Parallel()
-	const budget = 5 * time.Second
+	const budget = 15 * time.Second
 	b := harness.New(t, roomsvc.Config{Budget: budget})
 	questions := chain(t, b)
 	sent := time.Now()

@@ -107,7 +107,7 @@ func TestPolicy_AppCostsAtMostItsTimeout(t *testing.T) {
 // Ten optional apps that hang, in every phase of a creation, cannot use up its time.
 func TestPolicy_HangingAppsShareTheBudget(t *testing.T) {
 	t.Parallel()
-	b := harness.New(t, roomsvc.Config{Budget: time.Second})
+	b := harness.New(t, roomsvc.Config{Budget: 3 * time.Second})
 	all := []room.Interface{room.PreRoomCreatePrevent, room.PreRoomCreateExtend, room.PreRoomCreateModify}
 	for _, id := range strings.Split("abcdefghij", "") {
 		b.Register(t, room.Manifest{ID: id, Implements: all})
