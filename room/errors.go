@@ -25,10 +25,13 @@ const (
 	CodeMemberNotFound Code = "member_not_found"
 	// CodeAppNotFound is returned when no app of that id is registered.
 	CodeAppNotFound Code = "app_not_found"
+	// CodeParamNotFound is returned when there is no document of that name.
+	CodeParamNotFound Code = "param_not_found"
 	// CodeRoomExists is returned when a room with that id already exists.
 	CodeRoomExists Code = "room_exists"
 	// CodeConflict is returned when too many changes of one room run at once; retry. It is returned for an
-	// update when the room has another version than the request expects; read the room again. It is
+	// update when the room has another version than the request expects, or the document to replace has
+	// another revision; read it again. It is
 	// returned for a read when the stream ends before the requested sequence; retry without a sequence.
 	CodeConflict Code = "conflict"
 	// CodeTooLarge is returned when a room's record, the members of a creation, or a message
@@ -56,6 +59,7 @@ var statuses = map[Code]int{
 	CodeRoomNotFound:            404,
 	CodeMemberNotFound:          404,
 	CodeAppNotFound:             404,
+	CodeParamNotFound:           404,
 	CodeRoomExists:              409,
 	CodeConflict:                409,
 	CodeTooLarge:                413,
@@ -86,7 +90,7 @@ type Error struct {
 	Apps      []AppOutcome `json:"apps,omitempty"`   // the outcomes of all apps asked
 	Cut       Cut          `json:"cut,omitzero"`     // what was cut from Apps
 	// Version is set, with code conflict, if an update expected another version of the room: it is the
-	// version that the room has. Sending the request again cannot succeed.
+	// version that the room has. A document has its revision there. Sending the request again cannot succeed.
 	Version uint64 `json:"version,omitempty"`
 	// NeverRegistered is set, with code app_not_found, if the registry has no record of the app: no operator
 	// removed it. If the app was registered before, its registration was lost with the registry.

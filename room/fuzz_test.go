@@ -41,6 +41,7 @@ func FuzzDecodeQuery(f *testing.F) {
 		}
 		for _, r := range []interface{ Validate() error }{
 			&room.GetRequest{}, &room.ListRequest{}, &room.MembersRequest{}, &room.AppRequest{}, &room.ShadowRequest{}, &room.RollbackRequest{},
+			&room.ParamPut{}, &room.ParamRequest{},
 		} {
 			if room.Decode(document, r) != nil || r.Validate() != nil {
 				continue

@@ -89,6 +89,10 @@ var golden = map[string]any{
 	},
 	"shadow_request":   room.ShadowRequest{ID: "guard", Shadow: new(false)},
 	"rollback_request": room.RollbackRequest{ID: "guard", Version: "1.0.0"},
+	"param":            room.Param{Name: "bans", Revision: 12, Time: at, Bytes: 19, Readers: []string{"house"}, Document: json.RawMessage(`{"ids":["mallory"]}`)},
+	"param_listed":     room.Param{Name: "bans", Revision: 12, Time: at, Bytes: 19, Readers: []string{}},
+	"param_put":        room.ParamPut{Name: "bans", Document: json.RawMessage(`{"ids":["mallory"]}`), IfRevision: new(uint64(0))},
+	"param_request":    room.ParamRequest{Name: "bans"},
 	"rejection": room.Rejection{
 		ID: "c1", Time: at, Command: "join", Room: "r1", User: "alice", Kind: room.RejectionDenied,
 		CausedBy: []string{"0197-c0", "welcome-2"},

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// MaxParamBytes bounds a document for policies. With the default max_payload of a NATS server the bound
-// is some kilobytes lower, because a document is sent in one message.
+// MaxParamBytes bounds a document for policies. With the default max_payload of a NATS server, 1 MiB, the
+// bound is 64 KiB lower, because a document is sent in one message.
 const MaxParamBytes = 1 << 20
 
 // Param is a named JSON document that policies read.
 type Param struct {
 	Name     string          `json:"name"`
 	Revision uint64          `json:"revision"` // of the registry, when the document was put
-	Time     time.Time       `json:"time"`
-	Bytes    int             `json:"bytes"`
-	Readers  []string        `json:"readers"` // the policies that read it, by id
+	Time     time.Time       `json:"time"`     // when it was put
+	Bytes    int             `json:"bytes"`    // without white space
+	Readers  []string        `json:"readers"`  // the policies that read it, by id
 	Document json.RawMessage `json:"document,omitempty"`
 }
 
@@ -23,8 +23,8 @@ type Param struct {
 type ParamPut struct {
 	Name     string          `json:"name"`
 	Document json.RawMessage `json:"document"`
-	// IfRevision refuses the document with conflict if the stored one has another revision. 0: there must
-	// be none.
+	// IfRevision refuses the document if the stored one has another revision, with conflict, or if there is
+	// none, with param_not_found. 0: there must be none. It does not matter if the stored document is the same.
 	IfRevision *uint64 `json:"ifRevision,omitempty"`
 }
 

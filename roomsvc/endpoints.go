@@ -30,6 +30,7 @@ type endpoints struct {
 	commands   *commands
 	apps       *appstate.Apps
 	registry   *registry.Registry
+	params     *registry.Params
 	projection *projection.Projection
 	health     *health.Health
 	errors     errorCounts
@@ -39,13 +40,14 @@ type endpoints struct {
 func (s *Service) newEndpoints() *endpoints {
 	return &endpoints{
 		cfg: s.cfg, ctx: s.ctx, commands: s.commands, registry: s.registry, projection: s.projection, health: s.health,
-		apps: appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.streams.Events(), Registry: s.registry, Hooks: s.hooks}),
+		params: registry.NewParams(s.registry),
+		apps:   appstate.New(appstate.Config{Conn: s.nc, JetStream: s.js, Events: s.streams.Events(), Registry: s.registry, Hooks: s.hooks}),
 	}
 }
 
 // list lists all endpoints. Their names and subjects need only cfg.
 func (es *endpoints) list() []bus.Endpoint {
-	svc, app := subjects.Room, subjects.App
+	svc, app, param := subjects.Room, subjects.App, subjects.Param
 	command := es.commands.command
 	all := []bus.Endpoint{
 		es.ordered("create", svc(subjects.Create), command(room.EventCreate, true)),
@@ -65,6 +67,10 @@ func (es *endpoints) list() []bus.Endpoint {
 		es.endpoint("app-shadow", app(subjects.Shadow), query(es.registry.Shadow)),
 		es.endpoint("app-rollback", app(subjects.Rollback), query(es.registry.RollBack)),
 		es.endpoint("app-remove", app(subjects.Remove), query(es.registry.Remove)),
+		es.endpoint("param-put", param(subjects.Put), query(es.params.Put)),
+		es.endpoint("param-get", param(subjects.Get), query(es.params.Get)),
+		es.endpoint("param-list", param(subjects.List), query(es.params.List)),
+		es.endpoint("param-remove", param(subjects.Remove), query(es.params.Remove)),
 		everyReplica(es.endpoint("app-replica", app(subjects.Replica), query(es.apps.Report))),
 	}
 	for _, e := range room.EventTypes() {

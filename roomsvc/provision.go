@@ -3,7 +3,6 @@ package roomsvc
 import (
 	"context"
 
-	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/appstate"
 	"github.com/roombus/roombus/roomsvc/projection"
 	"github.com/roombus/roombus/roomsvc/registry"
@@ -39,7 +38,7 @@ func (s *Service) open(ctx context.Context) (err error) {
 		JetStream: s.js, Events: s.streams.Events(), Replays: s.streams.Replays(), AckWait: s.cfg.AckWait, NoProvision: s.cfg.NoProvision,
 		MaxBytes:      func() int { return eventBounds(int(s.nc.MaxPayload())).MaxBytes },
 		IsUnavailable: s.health.IsUnavailable, CheckLosses: s.streams.CheckLosses, EnsureBucket: s.ensureRegistry,
-		Replicas: appstate.NewReplicas(s.nc, s.cfg.Logger), Changed: func(all []*room.Registration) { s.hooks.Set(all, nil) }, Logger: s.cfg.Logger,
+		Replicas: appstate.NewReplicas(s.nc, s.cfg.Logger), Changed: s.hooks.Set, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err

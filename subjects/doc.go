@@ -3,6 +3,7 @@
 //
 //	room.svc.<command>             requests of clients        service group, queue group "rooms"
 //	room.app.<command>             requests of apps           service group, queue group "rooms"
+//	room.param.<command>           requests about documents   service group, queue group "rooms"
 //	room.pre.<event>.<app>         pre-events                 queue group <app>
 //	room.post.<event>.<room>       post-events                stream ROOM_EVENTS, durable <app>
 //	room.pre.<event>.<app>.retry   pre-events, second attempt every worker of <app>

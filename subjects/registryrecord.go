@@ -13,6 +13,7 @@ import (
 type RegistryRecord struct {
 	Revision uint64   // of the bucket
 	Apps     []string // registered at that revision, as far as their names fit; sorted
+	Params   []string // the documents at that revision, likewise
 }
 
 // RegistryRecordOf returns the record in the metadata of ROOM_EVENTS.
@@ -22,9 +23,7 @@ func RegistryRecordOf(metadata map[string]string) (r RegistryRecord, ok bool) {
 		return RegistryRecord{}, false
 	}
 	r.Revision = revision
-	if apps := metadata[RegistryApps]; apps != "" {
-		r.Apps = strings.Split(apps, ",")
-	}
+	r.Apps, r.Params = names(metadata[RegistryApps]), names(metadata[RegistryParams])
 	return r, true
 }
 
@@ -36,10 +35,18 @@ func (r RegistryRecord) In(metadata map[string]string) map[string]string {
 	}
 	metadata[RegistryRevision] = strconv.FormatUint(r.Revision, 10)
 	metadata[RegistryApps] = strings.Join(r.Apps, ",")
+	metadata[RegistryParams] = strings.Join(r.Params, ",")
 	return metadata
+}
+
+func names(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
 }
 
 // Equal reports whether the records are the same.
 func (r RegistryRecord) Equal(o RegistryRecord) bool {
-	return r.Revision == o.Revision && slices.Equal(r.Apps, o.Apps)
+	return r.Revision == o.Revision && slices.Equal(r.Apps, o.Apps) && slices.Equal(r.Params, o.Params)
 }

@@ -14,6 +14,7 @@ const (
 	ServiceQueue = "rooms"
 	ServiceGroup = "room.svc"
 	AppGroup     = "room.app"
+	ParamGroup   = "room.param"
 )
 
 // The endpoints: the last token of their subjects.
@@ -34,6 +35,7 @@ const (
 	Shadow       = "shadow"
 	Rollback     = "rollback"
 	Remove       = "remove"
+	Put          = "put"
 	Replica      = "replica"
 )
 
@@ -51,14 +53,16 @@ const (
 	AppsBucket    = "ROOM_APPS"
 	AppsStream    = bucketStream + AppsBucket // the stream of the bucket
 	AllApps       = bucketKeys + AppsBucket + ".>"
-	// RegistryRevision and RegistryApps are keys in the metadata of ROOM_EVENTS: the last known revision of
-	// the bucket, and the apps that were registered at that revision.
+	// RegistryRevision, RegistryApps and RegistryParams are keys in the metadata of ROOM_EVENTS: the last
+	// known revision of the bucket, and the apps and documents that it had at that revision.
 	RegistryRevision = "roombus.registry.revision"
 	RegistryApps     = "roombus.registry.apps"
+	RegistryParams   = "roombus.registry.params"
 	// Restoring is a key in the metadata of ROOM_EVENTS while a backup is restored: the start of the restore.
 	Restoring    = "roombus.restoring"
 	bucketStream = "KV_"
 	bucketKeys   = "$KV."
+	paramKeys    = "param."
 
 	Snapshots       = "ROOM_SNAPSHOTS"
 	SnapshotsStream = "OBJ_" + Snapshots // the stream of the object store
@@ -77,11 +81,21 @@ func AllKeys(bucket string) string { return bucketKeys + bucket + ".>" }
 // AppKey is the subject of an app's registration in the bucket.
 func AppKey(app string) string { return bucketKeys + AppsBucket + "." + app }
 
+// ParamKey is the key of a document in the bucket ROOM_APPS. It is no app: the id of an app has no dot.
+func ParamKey(name string) string { return paramKeys + name }
+
+// ParamOf returns the name of the document with this key in the bucket. ok is false if it is the key of
+// an app.
+func ParamOf(key string) (name string, ok bool) { return strings.CutPrefix(key, paramKeys) }
+
 // Room is the subject of a command or query about rooms.
 func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
+
+// Param is the subject of a request about the documents of policies.
+func Param(endpoint string) string { return ParamGroup + "." + endpoint }
 
 // Deciding is the subject on which replicas of the service tell each other about commands that wait for slow
 // apps.

@@ -165,13 +165,15 @@ func TestRejection_EncodeDecode(t *testing.T) {
 func TestRegistryRecord_ReadsWhatItWrites(t *testing.T) {
 	t.Parallel()
 	theirs := map[string]string{"theirs": "kept"}
-	for _, r := range []subjects.RegistryRecord{{Revision: 7, Apps: []string{"guard", "ledger"}}, {Revision: 7}} {
+	for _, r := range []subjects.RegistryRecord{{Revision: 7, Apps: []string{"guard", "ledger"}}, {Revision: 7, Params: []string{"bans"}}, {Revision: 7}} {
 		metadata := r.In(theirs)
 		assert.Equal(t, "kept", metadata["theirs"])
 		read, ok := subjects.RegistryRecordOf(metadata)
 		assert.True(t, ok)
 		assert.True(t, read.Equal(r), "%v is read as %v", r, read)
 	}
+	assert.False(t, subjects.RegistryRecord{Apps: []string{"a"}}.Equal(subjects.RegistryRecord{Params: []string{"a"}}))
+	assert.False(t, subjects.RegistryRecord{}.Equal(subjects.RegistryRecord{Params: []string{"a"}}))
 	assert.Len(t, theirs, 1, "the metadata stay as they were")
 	_, ok := subjects.RegistryRecordOf(theirs)
 	assert.False(t, ok)

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/roombus/roombus/internal/interrupt"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomclient"
 )
@@ -69,28 +66,12 @@ registered for the first time: to change it, remove the app first.`,
 
 // readManifest reads the named file, or standard input.
 func readManifest(c *cobra.Command, args []string) (m room.Manifest, err error) {
-	var from io.Reader
-	name := strings.Join(args, "")
-	if name == "" || name == "-" {
-		name = ""
-		if isTerminal(c.InOrStdin()) {
-			fmt.Fprintln(c.ErrOrStderr(), "reading the manifest from standard input: Ctrl-D ends it")
-		}
-		from = interrupt.Reader(c.Context(), c.InOrStdin())
-	} else {
-		f, err := os.Open(name)
-		if err != nil {
-			return m, fmt.Errorf("opening the manifest: %w", err)
-		}
-		defer func() { _ = f.Close() }() // the file was only read
-		from = f
-	}
-	data, err := io.ReadAll(from)
+	data, from, err := readInput(c, strings.Join(args, ""), "the manifest")
 	if err != nil {
-		return m, fmt.Errorf("reading the manifest: %w", err)
+		return m, err
 	}
 	if err := room.Decode(data, &m); err != nil {
-		return m, fmt.Errorf("%s is not a manifest: %w", cmp.Or(name, "standard input"), err)
+		return m, fmt.Errorf("%s is not a manifest: %w", from, err)
 	}
 	return m, nil
 }

@@ -97,7 +97,7 @@ func showBackup(w io.Writer, dir string, m *backup.Manifest) {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\n", s.Name, s.Messages, s.LastSeq, len(s.Consumers), s.Bytes())
 	}
 	_ = t.Flush()
-	fmt.Fprintf(w, "rooms %s, hash %s, apps %s\n", liveOf(m.Contents), hashOf(m.Contents), appsOf(m.Contents))
+	fmt.Fprintf(w, "rooms %s, hash %s, apps %s, documents %s\n", liveOf(m.Contents), hashOf(m.Contents), countOf(m.Apps), countOf(m.Params))
 	fmt.Fprintf(w, "backup written to %s\n", dir)
 }
 
@@ -115,9 +115,10 @@ func hashOf(c backup.Contents) string {
 	return c.Rooms.Hash
 }
 
-func appsOf(c backup.Contents) string {
-	if c.Apps == nil {
+// countOf formats the length of a list, or "-" if the backup does not have it.
+func countOf(names []string) string {
+	if names == nil {
 		return "-"
 	}
-	return strconv.Itoa(len(c.Apps))
+	return strconv.Itoa(len(names))
 }

@@ -64,6 +64,7 @@ var exitOf = map[room.Code]int{
 	room.CodeRoomNotFound:            exitNotFound,
 	room.CodeAppNotFound:             exitNotFound,
 	room.CodeMemberNotFound:          exitNotFound,
+	room.CodeParamNotFound:           exitNotFound,
 	room.CodeRoomExists:              exitConflict,
 	room.CodeConflict:                exitConflict,
 	room.CodeOverloaded:              exitUnavailable,

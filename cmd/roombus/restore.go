@@ -112,7 +112,8 @@ func showRestored(w io.Writer, r *backup.Restored) {
 	t := newTable(w, "\tBACKUP\tRESTORED")
 	fmt.Fprintf(t, "projection hash\t%s\t%s\n", hashOf(was), hashOf(is))
 	fmt.Fprintf(t, "rooms\t%s\t%s\n", liveOf(was), liveOf(is))
-	fmt.Fprintf(t, "apps\t%s\t%s\n", appsOf(was), appsOf(is))
+	fmt.Fprintf(t, "apps\t%s\t%s\n", countOf(was.Apps), countOf(is.Apps))
+	fmt.Fprintf(t, "documents\t%s\t%s\n", countOf(was.Params), countOf(is.Params))
 	for n, s := range was.Streams {
 		now := is.Streams[n]
 		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, sizeOf(s), sizeOf(now))

@@ -149,7 +149,7 @@ func (t *transfer) copyApps(ctx context.Context, m *Manifest) error {
 	if err := t.copyStream(ctx, m, subjects.AppsStream); err != nil {
 		return err
 	}
-	apps, err := t.apps(ctx)
+	apps, params, err := t.registry(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,9 +158,9 @@ func (t *transfer) copyApps(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	if was, _ := m.stream(subjects.AppsStream); was.LastSeq == now.LastSeq {
-		m.Apps = apps
+		m.Apps, m.Params = apps, params
 	} else {
-		t.Warn("registrations changed meanwhile: the manifest has no list of apps")
+		t.Warn("registrations or documents changed meanwhile: the manifest has no list of them")
 	}
 	return nil
 }

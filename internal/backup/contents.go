@@ -41,18 +41,26 @@ func (t *transfer) look(ctx context.Context, name string) (Stream, *jetstream.St
 // gone is the number of removed messages of a stream.
 func (s Stream) gone() uint64 { return s.LastSeq - min(s.Messages, s.LastSeq) }
 
-// apps returns the ids of the registered apps.
-func (t *transfer) apps(ctx context.Context) ([]string, error) {
+// registry returns the ids of the registered apps, and the names of the documents of policies.
+func (t *transfer) registry(ctx context.Context) (apps, params []string, err error) {
 	kv, err := t.js.KeyValue(ctx, subjects.AppsBucket)
 	if err != nil {
-		return nil, fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
+		return nil, nil, fmt.Errorf("opening the bucket %s: %w", subjects.AppsBucket, err)
 	}
 	keys, err := kv.Keys(ctx)
 	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
-		return nil, fmt.Errorf("reading the bucket %s: %w", subjects.AppsBucket, err)
+		return nil, nil, fmt.Errorf("reading the bucket %s: %w", subjects.AppsBucket, err)
 	}
 	slices.Sort(keys)
-	return append([]string{}, keys...), nil
+	apps, params = []string{}, []string{}
+	for _, key := range keys {
+		if name, ok := subjects.ParamOf(key); ok {
+			params = append(params, name)
+		} else {
+			apps = append(apps, key)
+		}
+	}
+	return apps, params, nil
 }
 
 // A cluster that has just restored a stream may serve a reader from a node whose copy is not

@@ -33,6 +33,9 @@ type Contents struct {
 	// Apps are the ids of the registered apps. It is absent if registrations changed during the
 	// copy.
 	Apps []string `json:"apps,omitzero"`
+	// Params are the names of the documents that policies read. It is absent like Apps, and in backups
+	// of earlier versions.
+	Params []string `json:"params,omitzero"`
 	// Rooms is absent if events were removed during the copy.
 	Rooms *Rooms `json:"rooms,omitempty"`
 }

@@ -133,10 +133,10 @@ func lagging(info *jetstream.StreamInfo, copies int) (differ []string) {
 	return differ
 }
 
-// compareRest compares apps and rooms.
+// compareRest compares apps, documents and rooms.
 func (t *transfer) compareRest(ctx context.Context, m *Manifest, now Contents) (Contents, error) {
 	var err error
-	if now.Apps, err = t.apps(ctx); err != nil {
+	if now.Apps, now.Params, err = t.registry(ctx); err != nil {
 		return now, err
 	}
 	events, _ := m.stream(order()[0])
@@ -146,6 +146,9 @@ func (t *transfer) compareRest(ctx context.Context, m *Manifest, now Contents) (
 	var differ []string
 	if m.Apps != nil && !slices.Equal(m.Apps, now.Apps) {
 		differ = append(differ, fmt.Sprintf("the registered apps are %v, not %v", now.Apps, m.Apps))
+	}
+	if m.Params != nil && !slices.Equal(m.Params, now.Params) {
+		differ = append(differ, fmt.Sprintf("the documents are %v, not %v", now.Params, m.Params))
 	}
 	if m.Rooms != nil && *m.Rooms != *now.Rooms {
 		differ = append(differ, fmt.Sprintf("the events make %d rooms with hash %s, not %d with hash %s", now.Rooms.Live, now.Rooms.Hash, m.Rooms.Live, m.Rooms.Hash))

@@ -11,7 +11,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
 // entries is what is known of the bucket, and how far the bucket has been read.
@@ -20,19 +22,21 @@ type entries struct {
 
 	mu       sync.Mutex
 	created  time.Time // when the bucket was that the entries are from
-	byID     map[string]entry
+	byKey    map[string]entry
 	revision uint64        // of the bucket, read so far
 	complete bool          // the watch has delivered all initial entries
 	unknown  error         // why the entries may be stale
 	upTo     uint64        // the revision of the bucket's leader when the watch began
 	moved    chan struct{} // closed and replaced when revision, complete or upTo changes
 	sorted   atomic.Pointer[[]room.Manifest]
-	// changed is called with the registrations after each change, while mu is locked.
-	changed func([]*room.Registration)
+	// changed is called with the registrations and documents after each change, while mu is locked.
+	changed changedFunc
 }
 
-func newEntries(log *slog.Logger, changed func([]*room.Registration)) *entries {
-	e := &entries{log: log, byID: make(map[string]entry), moved: make(chan struct{}), changed: changed}
+type changedFunc = func([]*room.Registration, expression.Params)
+
+func newEntries(log *slog.Logger, changed changedFunc) *entries {
+	e := &entries{log: log, byKey: make(map[string]entry), moved: make(chan struct{}), changed: changed}
 	e.publish()
 	return e
 }
@@ -40,11 +44,11 @@ func newEntries(log *slog.Logger, changed func([]*room.Registration)) *entries {
 // list returns every app, sorted.
 func (e *entries) list() []room.Manifest { return *e.sorted.Load() }
 
-// get returns the entry of an app. It is empty if the bucket never had the app.
-func (e *entries) get(id string) entry {
+// get returns the entry of a key. It is empty if the bucket never had the key.
+func (e *entries) get(key string) entry {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.byID[id]
+	return e.byKey[key]
 }
 
 // syncedRevision is the revision of the bucket up to which this service is in sync, 0 if it may
@@ -124,13 +128,13 @@ func (e *entries) advance(revision uint64) {
 	e.notify()
 }
 
-// notify wakes the goroutines in await. Once in sync it drops apps of an earlier bucket. Until then
-// a command in progress still asks them.
+// notify wakes the goroutines in await. Once in sync it drops entries of an earlier bucket. Until
+// then a command in progress still asks their apps.
 func (e *entries) notify() {
 	if e.isSynced() {
-		known := len(e.byID)
-		maps.DeleteFunc(e.byID, func(_ string, one entry) bool { return one.revision == 0 })
-		if len(e.byID) < known {
+		known := len(e.byKey)
+		maps.DeleteFunc(e.byKey, func(_ string, one entry) bool { return one.revision == 0 })
+		if len(e.byKey) < known {
 			e.publish()
 		}
 	}
@@ -139,14 +143,14 @@ func (e *entries) notify() {
 }
 
 // resetIfRecreated records the bucket that is read from now on. If it was recreated or has lost its
-// end, its revisions begin again. The known apps stay until the bucket has been read.
+// end, its revisions begin again. The known entries stay until the bucket has been read.
 func (e *entries) resetIfRecreated(bucket *jetstream.StreamInfo) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.isOther(bucket) {
-		for id, one := range e.byID {
+		for key, one := range e.byKey {
 			one.revision = 0
-			e.byID[id] = one
+			e.byKey[key] = one
 		}
 		e.revision = 0
 	}
@@ -165,58 +169,65 @@ func (e *entries) isOther(bucket *jetstream.StreamInfo) bool {
 	return bucket == nil || !e.created.IsZero() && (!bucket.Created.Equal(e.created) || bucket.State.LastSeq < e.revision)
 }
 
-// update applies a stored registration.
-func (e *entries) update(id string, data []byte, revision uint64) {
-	one, err := newEntry(id, data, revision)
-	if err != nil {
-		e.log.Error("registration unusable; the app keeps its previous one", "app", id, "error", err)
-		e.advance(revision)
+// update applies a stored value. It decodes only a value that is new, and without a lock, because a
+// large document takes some milliseconds.
+func (e *entries) update(key string, v value) {
+	if e.get(key).revision >= v.revision {
+		e.advance(v.revision)
 		return
 	}
-	e.set(id, one)
+	one, err := newEntry(key, v)
+	if err != nil {
+		if name, ok := subjects.ParamOf(key); ok {
+			e.log.Error("document unusable; the previous one stays", "param", name, "error", err)
+		} else {
+			e.log.Error("registration unusable; the app keeps its previous one", "app", key, "error", err)
+		}
+		e.advance(v.revision)
+		return
+	}
+	e.set(key, one)
 }
 
-// forget applies a deletion. It keeps the revision, so that an older registration does not come
-// back.
-func (e *entries) forget(id string, revision uint64) {
-	e.set(id, entry{revision: revision, gone: true})
+// forget applies a deletion. It keeps the revision, so that an older value does not come back.
+func (e *entries) forget(key string, revision uint64) {
+	e.set(key, entry{value: value{revision: revision}, gone: true})
 }
 
-func (e *entries) set(id string, one entry) {
-	defer e.advance(one.revision) // only after set: a goroutine in await must find the app
+func (e *entries) set(key string, one entry) {
+	defer e.advance(one.revision) // only after set: a goroutine in await must find the entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.byID[id].revision < one.revision {
-		e.byID[id] = one
+	if e.byKey[key].revision < one.revision {
+		e.byKey[key] = one
 		e.publish()
 	}
 }
 
-// publish makes the registrations known after a change.
+// publish makes the registrations and documents known after a change.
 func (e *entries) publish() {
 	var registered []*room.Registration
-	manifests := []room.Manifest{}
-	for one := range maps.Values(e.byID) {
-		if one.registration != nil {
+	manifests, params := []room.Manifest{}, make(expression.Params)
+	for key, one := range e.byKey {
+		switch name, _ := subjects.ParamOf(key); {
+		case one.registration != nil:
 			registered = append(registered, one.registration)
 			manifests = append(manifests, one.registration.Effective())
+		case one.document != nil:
+			params[name] = one.document
 		}
 	}
 	slices.SortFunc(manifests, room.Manifest.Compare)
 	e.sorted.Store(&manifests)
-	e.changed(registered)
+	e.changed(registered, params)
 }
 
-// registrations returns the known registrations, and the revision of the bucket up to which they
-// are known.
-func (e *entries) registrations() (known map[string]entry, revision uint64) {
+// known returns the known registrations and documents by key, and the revision of the bucket up to
+// which they are known.
+func (e *entries) known() (known map[string]entry, revision uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	known = make(map[string]entry)
-	for id, one := range e.byID {
-		if !one.gone {
-			known[id] = one
-		}
-	}
+	known = maps.Clone(e.byKey)
+	maps.DeleteFunc(known, func(_ string, one entry) bool { return one.gone })
 	return known, e.revision
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 )
 
@@ -26,10 +27,10 @@ func TestEntries_KeptUntilNewBucketIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			known := 0
-			e := newEntries(slog.New(slog.DiscardHandler), func(registered []*room.Registration) { known = len(registered) })
+			e := newEntries(slog.New(slog.DiscardHandler), func(registered []*room.Registration, _ expression.Params) { known = len(registered) })
 			e.resetIfRecreated(bucket(began, 7))
 			for _, id := range []string{"one", "two"} {
-				e.update(id, []byte(`{"id":"`+id+`","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 7)
+				e.update(id, value{data: []byte(`{"id":"` + id + `","version":"1.0.0","implements":["PreRoomUserJoined"]}`), revision: 7})
 			}
 			e.markSynced(7)
 			assert.False(t, e.differs(bucket(began, 7)))
@@ -39,7 +40,7 @@ func TestEntries_KeptUntilNewBucketIsRead(t *testing.T) {
 			e.markStale(nil)
 			e.resetIfRecreated(other)
 			assert.Equal(t, 2, known)
-			e.update("one", []byte(`{"id":"one","version":"1.0.0","implements":["PreRoomUserJoined"]}`), 1)
+			e.update("one", value{data: []byte(`{"id":"one","version":"1.0.0","implements":["PreRoomUserJoined"]}`), revision: 1})
 			assert.Equal(t, 2, known)
 			e.markSynced(1)
 			assert.Equal(t, 1, known)

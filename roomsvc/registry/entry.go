@@ -6,15 +6,40 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
-// entry is one app in the bucket.
+// entry is one key of the bucket: the registration of an app, or a document.
 type entry struct {
-	registration *room.Registration // nil if it is gone
-	data         []byte             // the registration as it is stored
-	revision     uint64
-	gone         bool
+	value        // as it is stored
+	registration *room.Registration
+	document     *expression.Document
+	gone         bool // then it is neither of the two
+}
+
+// newEntry decodes a value of the bucket.
+func newEntry(key string, v value) (entry, error) {
+	if name, ok := subjects.ParamOf(key); ok {
+		return newDocument(name, v)
+	}
+	r, err := decodeRegistration(v.data)
+	if err != nil {
+		return entry{}, err
+	}
+	if r.ID != key {
+		return entry{}, fmt.Errorf("it is the registration of app %q", r.ID)
+	}
+	return entry{value: v, registration: &r}, nil
+}
+
+func newDocument(name string, v value) (entry, error) {
+	if err := room.ValidateParamName("its key", name); err != nil {
+		return entry{}, err
+	}
+	d, err := expression.NewDocument(v.data)
+	return entry{value: v, document: d}, err
 }
 
 func decodeRegistration(data []byte) (room.Registration, error) {
@@ -25,23 +50,22 @@ func decodeRegistration(data []byte) (room.Registration, error) {
 	return r, r.Validate()
 }
 
-func newEntry(id string, data []byte, revision uint64) (entry, error) {
-	r, err := decodeRegistration(data)
-	if err != nil {
-		return entry{}, err
-	}
-	if r.ID != id {
-		return entry{}, fmt.Errorf("it is the registration of app %q", r.ID)
-	}
-	return entry{registration: &r, data: data, revision: revision}, nil
-}
-
+// isLaterThan reports whether the known entry replaces what the bucket has. The bucket may be a
+// restored one, which has an earlier value. Or it was recreated, another service has written its
+// entries back, and a client has changed one since. Versions tell these cases apart for an app, and
+// the time for a document.
 func (e entry) isLaterThan(there jetstream.KeyValueEntry) bool {
-	stored, err := decodeRegistration(there.Value())
-	if err != nil {
+	stored, err := newEntry(there.Key(), valueOf(there))
+	switch {
+	case err != nil:
 		return true
+	case e.revision <= stored.revision:
+		return false
+	case e.document != nil:
+		return e.time.After(stored.time)
 	}
-	return there.Revision() < e.revision && !version(stored).GreaterThan(version(*e.registration))
+	return !version(stored).GreaterThan(version(e))
 }
 
-func version(r room.Registration) *semver.Version { return semver.MustParse(r.Latest()) } // it has been validated
+// version is the version of an app's latest manifest.
+func version(e entry) *semver.Version { return semver.MustParse(e.registration.Latest()) } // it has been validated

@@ -18,8 +18,8 @@ const (
 )
 
 // mend checks whether the bucket is the one that this service has read. If it was recreated or has
-// lost its end, mend writes the missing registrations back before anything is read from the bucket.
-// So no command is decided with fewer apps than are known.
+// lost its end, mend writes the missing entries back before anything is read from the bucket. So no
+// command is decided with fewer apps or documents than are known.
 func (w *watcher) mend(ctx context.Context) error {
 	bucket, err := w.lookUpSettled(ctx)
 	if err != nil {
@@ -29,15 +29,16 @@ func (w *watcher) mend(ctx context.Context) error {
 		w.entries.resetIfRecreated(bucket)
 		return nil
 	}
-	known, revision := w.entries.registrations()
-	if revision == 0 { // this service knows no registration, but other services may have known some
+	known, revision := w.entries.known()
+	if revision == 0 { // this service knows no entry, but other services may have known some
 		if err := w.cfg.CheckLosses(ctx); err != nil {
 			return err
 		}
 	} else if !w.lost {
 		w.lost = true
+		apps := len(w.entries.list())
 		w.cfg.Logger.Error("registry of apps lost known registrations; writing them back before deciding commands",
-			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", bus.LastSeq(bucket), "known", revision, "apps", len(known))
+			"bucket", subjects.AppsBucket, "exists", bucket != nil, "ends", bus.LastSeq(bucket), "known", revision, "apps", apps, "documents", len(known)-apps)
 	}
 	if bucket == nil {
 		if err := w.cfg.EnsureBucket(ctx); err != nil {
@@ -80,12 +81,12 @@ func (w *watcher) lookUpSettled(ctx context.Context) (*jetstream.StreamInfo, err
 	}
 }
 
-// writeBack stores the known registrations that the bucket lacks, and returns their number.
+// writeBack stores the known entries that the bucket lacks, and returns their number.
 func (w *watcher) writeBack(ctx context.Context, known map[string]entry) (written int, err error) {
-	for id, e := range known {
-		wrote, err := w.bucket.writeBack(ctx, id, e)
+	for key, e := range known {
+		wrote, err := w.bucket.writeBack(ctx, key, e)
 		if err != nil {
-			return written, fmt.Errorf("writing the registration of app %s back: %w", id, err)
+			return written, fmt.Errorf("writing %s back to the registry: %w", key, err)
 		}
 		if wrote {
 			written++

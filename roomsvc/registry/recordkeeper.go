@@ -103,5 +103,5 @@ func (k *recordKeeper) replace(ctx context.Context, revision uint64) error {
 		return fmt.Errorf("looking at stream %s: %w", subjects.Events, err)
 	}
 	known, _ := k.entries.record()
-	return k.write(ctx, info.Config, subjects.RegistryRecord{Revision: revision, Apps: known.Apps})
+	return k.write(ctx, info.Config, subjects.RegistryRecord{Revision: revision, Apps: known.Apps, Params: known.Params})
 }

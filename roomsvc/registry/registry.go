@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -26,7 +27,8 @@ type Config struct {
 	AckWait time.Duration
 	// NoProvision says that the service may not change streams. Then there is no record.
 	NoProvision bool
-	// MaxBytes returns the maximum size of a registration.
+	// MaxBytes returns the maximum size of a registration or a document, so that it fits into a
+	// message with what is sent beside it.
 	MaxBytes func() int
 	// IsUnavailable reports whether NATS or JetStream is unavailable. That is logged elsewhere, so
 	// errors that follow from it are not logged.
@@ -36,10 +38,10 @@ type Config struct {
 	// EnsureBucket creates the bucket if it is missing.
 	EnsureBucket func(context.Context) error
 	Replicas     Replicas
-	// Changed is called with all registrations after each change, and by Open. Calls come one after
-	// the other and must not call the registry. An unchanged registration is the same pointer as
-	// before.
-	Changed func([]*room.Registration)
+	// Changed is called with all registrations and documents after each change, and by Open. Calls
+	// come one after the other and must not call the registry. An unchanged registration or document
+	// is the same pointer as before.
+	Changed func(registered []*room.Registration, params expression.Params)
 	Logger  *slog.Logger
 }
 
@@ -52,7 +54,7 @@ type Replicas interface {
 	Await(ctx context.Context, revision uint64)
 }
 
-// Registry has the registrations of apps. It is safe for concurrent use.
+// Registry has the registrations of apps. Params has the documents. It is safe for concurrent use.
 type Registry struct {
 	cfg       Config
 	log       *slog.Logger

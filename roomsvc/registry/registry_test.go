@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/registry"
@@ -50,15 +51,26 @@ type alone struct{}
 func (alone) AnnounceAlive(string)          {}
 func (alone) Await(context.Context, uint64) {}
 
+// maxBytes bounds registrations and documents.
+const maxBytes = 2000
+
 // open returns a running registry that is in sync.
 func (s *server) open(t *testing.T) *registry.Registry {
 	t.Helper()
-	r, err := registry.Open(t.Context(), registry.Config{
+	return s.openWith(t, func(*registry.Config) {})
+}
+
+// openWith is open with a configuration that the test changes.
+func (s *server) openWith(t *testing.T, change func(*registry.Config)) *registry.Registry {
+	t.Helper()
+	cfg := registry.Config{
 		JetStream: s.js, Events: s.events, Replays: s.replays, AckWait: time.Second / 2,
-		MaxBytes: func() int { return 1 << 20 }, IsUnavailable: func() bool { return false },
+		MaxBytes: func() int { return maxBytes }, IsUnavailable: func() bool { return false },
 		CheckLosses: func(context.Context) error { return nil }, EnsureBucket: s.ensureBucket,
-		Replicas: alone{}, Changed: func([]*room.Registration) {}, Logger: slog.New(slog.DiscardHandler),
-	})
+		Replicas: alone{}, Changed: func([]*room.Registration, expression.Params) {}, Logger: slog.New(slog.DiscardHandler),
+	}
+	change(&cfg)
+	r, err := registry.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -116,7 +128,7 @@ func TestManifest_RemovedAppWasRegistered(t *testing.T) {
 	assert.False(t, never())
 }
 
-// The record has the last revision and the registered apps.
+// The record has the last revision, the registered apps and the documents.
 func TestRegistry_ChangesAreRecorded(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -125,33 +137,48 @@ func TestRegistry_ChangesAreRecorded(t *testing.T) {
 		_, err := r.Register(t.Context(), m)
 		require.NoError(t, err)
 	}
+	for _, name := range []string{"bans", "away", "gone"} {
+		put(t, r, name, `[]`)
+	}
+	_, err := registry.NewParams(r).Remove(t.Context(), room.ParamRequest{Name: "gone"})
+	require.NoError(t, err)
 	info, err := s.events.Info(t.Context())
 	require.NoError(t, err)
 	record, ok := subjects.RegistryRecordOf(info.Config.Metadata)
 	require.True(t, ok)
-	assert.Equal(t, subjects.RegistryRecord{Revision: r.CatchUp(t.Context(), 0), Apps: []string{"guard"}}, record)
+	assert.Equal(t, subjects.RegistryRecord{Revision: r.CatchUp(t.Context(), 0), Apps: []string{"guard"}, Params: []string{"away", "bans"}}, record)
 }
 
 // A registry that reads the bucket again, since it may have missed a change, finds that the bucket
-// was removed, and writes the registrations back.
+// was removed, and writes the registrations and documents back.
 func TestRegistry_RemovedBucketIsWrittenBack(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	r := s.open(t)
 	_, err := r.Register(t.Context(), guard("1.0.0"))
 	require.NoError(t, err)
+	put(t, r, "bans", `["mallory"]`)
 	require.NoError(t, s.js.DeleteKeyValue(t.Context(), subjects.AppsBucket))
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	r.CatchUp(ended, 2)
+	readAgain(t, r)
 	require.Eventually(t, func() bool {
 		bucket, err := s.js.KeyValue(t.Context(), subjects.AppsBucket)
 		if err != nil {
 			return false
 		}
-		_, err = bucket.Get(t.Context(), "guard")
-		return err == nil
+		keys, err := bucket.Keys(t.Context())
+		return err == nil && len(keys) == 2
 	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, r.AwaitSync(t.Context()))
 	assert.Len(t, r.List(), 1)
+	p, err := registry.NewParams(r).Get(t.Context(), room.ParamRequest{Name: "bans"})
+	require.NoError(t, err)
+	assert.JSONEq(t, `["mallory"]`, string(p.Document))
+}
+
+// readAgain makes the registry read the bucket again, as after a missed change.
+func readAgain(t *testing.T, r *registry.Registry) {
+	t.Helper()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.CatchUp(ended, 1<<40)
 }

@@ -14,15 +14,16 @@ func (r *Registry) Remove(ctx context.Context, req room.AppRequest) (room.Manife
 	if err := room.ValidateToken("id", req.ID); err != nil {
 		return room.Manifest{}, err
 	}
-	was, revision, err := r.bucket.remove(ctx, req.ID, func() error { return r.consumers.delete(ctx, req.ID) })
+	was, revision, err := r.bucket.remove(ctx, req.ID, noApp(req.ID), func() error { return r.consumers.delete(ctx, req.ID) })
 	if err != nil {
 		return room.Manifest{}, err
 	}
 	r.log.Info("app removed", "app", req.ID)
 	r.record.keep(ctx)
 	r.cfg.Replicas.Await(ctx, revision)
-	if was == nil { // the stored registration was unusable
+	removed := was.registration()
+	if removed == nil { // the stored registration was unusable
 		return room.Manifest{ID: req.ID}, nil
 	}
-	return was.Effective(), nil
+	return removed.Effective(), nil
 }

@@ -97,7 +97,7 @@ func (w *watcher) watchOnce(ctx context.Context, connection <-chan nats.Status, 
 			case e.Operation() != jetstream.KeyValuePut:
 				w.entries.forget(e.Key(), e.Revision())
 			default:
-				w.entries.update(e.Key(), e.Value(), e.Revision())
+				w.entries.update(e.Key(), valueOf(e))
 			}
 		case status := <-connection:
 			w.entries.markStale(nats.ErrDisconnected)

@@ -171,10 +171,17 @@ func (l losses) registry(ctx context.Context, events, bucket *jetstream.StreamIn
 		}, nil
 	}
 	if record, ok := subjects.RegistryRecordOf(events.Config.Metadata); ok {
-		if len(record.Apps) == 0 || bus.LastSeq(bucket) >= record.Revision {
+		var had []string
+		if len(record.Apps) > 0 {
+			had = append(had, "the apps "+strings.Join(record.Apps, ", "))
+		}
+		if len(record.Params) > 0 {
+			had = append(had, "the documents "+strings.Join(record.Params, ", "))
+		}
+		if len(had) == 0 || bus.LastSeq(bucket) >= record.Revision {
 			return nil, nil
 		}
-		return lost("%s, revision %d is known, with the apps %s", state, record.Revision, strings.Join(record.Apps, ", "))
+		return lost("%s, revision %d is known, with %s", state, record.Revision, strings.Join(had, " and "))
 	}
 	if bus.LastSeq(bucket) > 0 {
 		return nil, nil

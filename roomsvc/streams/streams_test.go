@@ -96,6 +96,27 @@ func TestCheckLosses_NewEventsDiscardsSnapshot(t *testing.T) {
 	assert.Zero(t, end)
 }
 
+// The registry is also lost if it had documents only.
+func TestCompare_RegistryThatLostDocuments(t *testing.T) {
+	t.Parallel()
+	cfg := newConfig(t)
+	s := streams.New(cfg)
+	require.NoError(t, s.Provision(t.Context(), useNothing))
+	lost := func(r subjects.RegistryRecord) string {
+		events := s.Events().CachedInfo().Config
+		events.Metadata = r.In(events.Metadata)
+		_, err := cfg.JetStream.UpdateStream(t.Context(), events)
+		require.NoError(t, err)
+		all, err := s.Compare(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, subjects.AppsStream, all[1].Stream)
+		return all[1].Lost
+	}
+	assert.Empty(t, lost(subjects.RegistryRecord{Revision: 3}))
+	assert.Contains(t, lost(subjects.RegistryRecord{Revision: 3, Params: []string{"bans", "hours"}}), "revision 3 is known, with the documents bans, hours: ")
+	assert.Contains(t, lost(subjects.RegistryRecord{Revision: 3, Apps: []string{"gate"}, Params: []string{"bans"}}), "with the apps gate and the documents bans: ")
+}
+
 // A server that does not answer does not mend a stream.
 func TestCheck_FindingsStayWithoutAnswer(t *testing.T) {
 	t.Parallel()

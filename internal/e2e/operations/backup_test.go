@@ -149,6 +149,8 @@ func TestBackup_UnderLoadFromOneNodeToThreeAndBack(t *testing.T) {
 	one.Register(t, keeper())
 	_, err := one.Client.ShadowApp(t.Context(), "ledger", true)
 	require.NoError(t, err)
+	_, err = one.Client.PutParam(t.Context(), room.ParamPut{Name: "bans", Document: json.RawMessage(`["mallory"]`)})
+	require.NoError(t, err)
 	one.storeDeadLetter()
 	load := newLoad(rooms)
 	load.start(t, one.nats, roomclient.Config{AttemptTimeout: harness.Patience})
@@ -165,6 +167,7 @@ func TestBackup_UnderLoadFromOneNodeToThreeAndBack(t *testing.T) {
 	require.NotNil(t, made.Rooms)
 	assert.Equal(t, len(rooms), made.Rooms.Live)
 	assert.Equal(t, []string{"keeper", "ledger"}, made.Apps)
+	assert.Equal(t, []string{"bans"}, made.Params)
 	assert.Less(t, made.Rooms.LastSeq, one.Events(t)[len(one.Events(t))-1].Sequence, "the load went on")
 	stop(t, one.service)
 
@@ -198,6 +201,7 @@ func requireRestored(t *testing.T, s *site, made *backup.Manifest, restored back
 	t.Helper()
 	assert.Equal(t, made.Rooms, restored.Now.Rooms)
 	assert.Equal(t, made.Apps, restored.Now.Apps)
+	assert.Equal(t, made.Params, restored.Now.Params)
 	for n, was := range made.Streams {
 		is := restored.Now.Streams[n]
 		assert.Equal(t, was.Name, is.Name)
@@ -226,6 +230,9 @@ func requireGoesOn(t *testing.T, s *site, events []room.Event, had uint64) uint6
 	require.NoError(t, err)
 	require.NotNil(t, app.State.Operator.Shadow, "the settings of operators")
 	assert.True(t, *app.State.Operator.Shadow)
+	bans, err := s.Client.Param(t.Context(), "bans")
+	require.NoError(t, err)
+	assert.JSONEq(t, `["mallory"]`, string(bans.Document))
 	next := s.takeEvents(1)[0]
 	for _, e := range events {
 		if e.Seq > had && e.Type != room.EventCreate {
