@@ -16,7 +16,7 @@ import (
 var (
 	paper = charts.ColorRGB(1, 0, 0)
 	ink   = charts.ColorRGB(2, 0, 0)
-	rules = charts.ColorRGB(3, 0, 0)
+	grid  = charts.ColorRGB(3, 0, 0)
 	sides = []charts.Color{charts.ColorRGB(4, 0, 0), charts.ColorRGB(5, 0, 0)}
 	apps  = []charts.Color{
 		charts.ColorRGB(6, 0, 0), charts.ColorRGB(7, 0, 0), charts.ColorRGB(8, 0, 0), charts.ColorRGB(9, 0, 0),
@@ -59,7 +59,7 @@ func draw(caption string, render func(*charts.Painter) error) (plot, error) {
 
 func palette(series []charts.Color) charts.ColorPalette {
 	return charts.MakeTheme(charts.ThemeOption{
-		AxisStrokeColor: rules, AxisSplitLineColor: rules, BackgroundColor: paper, TextColor: ink, SeriesColors: series,
+		AxisStrokeColor: grid, AxisSplitLineColor: grid, BackgroundColor: paper, TextColor: ink, SeriesColors: series,
 	})
 }
 

@@ -32,6 +32,8 @@ type stage struct {
 	floor    *child
 	workers  []*child                // of both sides, alternating
 	giveUp   context.CancelCauseFunc // called when a process has ended
+	policies int                     // in force
+	banned   bool                    // the ban list is stored
 
 	replays int
 	steps   Step

@@ -117,7 +117,7 @@ func TestJSON_KeepsValues(t *testing.T) {
 	const list = `["a", "b", "c", "d", "e", "f", "g", "h", 0.10, 12345678901234567890123, null]`
 	l := expression.ForRules(room.PreRoomCreateExtend, []string{"d"})
 	d := document(t, `{"list": `+list+`, "deep": {"list": `+list+`, "n": 1.50}}`)
-	e := expression.Event{Data: room.Data{Room: room.Room{ID: "r", CustomFields: map[string]any{"n": json.Number("1.500")}}}}
+	e := expression.Event{Data: &room.Data{Room: room.Room{ID: "r", CustomFields: map[string]any{"n": json.Number("1.500")}}}}
 	for source, want := range map[string]string{
 		`params.d.list`:             list,
 		`params.d.deep`:             `{"list": ` + list + `, "n": 1.50}`,
@@ -151,7 +151,7 @@ func TestJSON_KeepsValues(t *testing.T) {
 // Matching a long text with a large pattern would take long, and is refused.
 func TestMatches_LongText(t *testing.T) {
 	t.Parallel()
-	e := expression.Event{Data: room.Data{Room: room.Room{Description: strings.Repeat("x", 40_000)}}}
+	e := expression.Event{Data: &room.Data{Room: room.Room{Description: strings.Repeat("x", 40_000)}}}
 	_, err := holds(t, `room.description.matches("((x+x+)+y|z)(a|b|c|d|e|f){4}")`, nil, e)
 	require.ErrorContains(t, err, "matches: the text has 40000 bytes; with this pattern at most ")
 	got, err := holds(t, `room.description.matches("^x+$")`, nil, e)

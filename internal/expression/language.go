@@ -99,6 +99,7 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 		cel.CostLimit(MaxCost),
 		cel.CustomDecoratorV2(priceMaking),
 		cel.CustomDecoratorV2(boundMatching),
+		cel.CustomDecoratorV2(knowZone),
 		cel.CustomDecoratorV2(bound),
 	)
 	if err != nil {
@@ -110,6 +111,9 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 // Evaluation returns the evaluation of the expressions of a rule, or of several, for an event. It is not
 // safe for concurrent use.
 func (l *Language) Evaluation(e Event, params Params) *Evaluation {
+	if e.Data == nil {
+		e.Data = &room.Data{}
+	}
 	return &Evaluation{variables: variables{on: l.on, Event: e, params: params, paramsKind: l.params}}
 }
 

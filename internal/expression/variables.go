@@ -17,24 +17,34 @@ type variables struct {
 	everyone   ref.Val // the members, once they have been read
 	params     Params
 	paramsKind *kind[variables] // nil: there are no params
+
+	// The values of variables that have been read. They are here so that a reading allocates nothing.
+	roomValue              object[room.Room]
+	userValue, actorValue  object[room.User]
+	eventValue, paramValue object[variables]
 }
 
 // ResolveName returns a variable by its name.
 func (v *variables) ResolveName(name string) (any, bool) {
 	switch name {
 	case "room":
-		return roomKind.object(&v.Data.Room), true
+		v.roomValue = object[room.Room]{roomKind, &v.Data.Room}
+		return &v.roomValue, true
 	case "user":
-		return userKind.object(v.user()), true
+		v.userValue = object[room.User]{userKind, v.user()}
+		return &v.userValue, true
 	case "actor":
-		return userKind.object(v.actor()), true
+		v.actorValue = object[room.User]{userKind, v.actor()}
+		return &v.actorValue, true
 	case "event":
-		return eventKind.object(v), true
+		v.eventValue = object[variables]{eventKind, v}
+		return &v.eventValue, true
 	case "params":
 		if v.paramsKind == nil {
 			return nil, false
 		}
-		return v.paramsKind.object(v), true
+		v.paramValue = object[variables]{v.paramsKind, v}
+		return &v.paramValue, true
 	case "before":
 		return v.changed(v.Data.Before, v.Data.UserBefore)
 	case "after":
@@ -78,15 +88,15 @@ func (v *variables) user() *room.User {
 	case room.EventCreate:
 		return &v.Data.Room.Creator
 	case room.EventUserJoin:
-		return cmp.Or(v.Data.JoiningUser, &room.User{})
+		return orNone(v.Data.JoiningUser)
 	case room.EventUserLeave:
-		return cmp.Or(v.Data.LeavingUser, &room.User{})
+		return orNone(v.Data.LeavingUser)
 	case room.EventUserUpdate:
-		return cmp.Or(v.Data.UserBefore, &room.User{})
+		return orNone(v.Data.UserBefore)
 	case room.EventUpdate:
-		return cmp.Or(v.Data.UpdatedBy, &room.User{})
+		return orNone(v.Data.UpdatedBy)
 	}
-	return cmp.Or(v.Data.DeletedBy, &room.User{})
+	return orNone(v.Data.DeletedBy)
 }
 
 // actor returns the user that acts: the inviter, the remover or the updater of a member if there is
@@ -101,4 +111,12 @@ func (v *variables) actor() *room.User {
 		return cmp.Or(v.Data.UpdatedBy, v.user())
 	}
 	return v.user()
+}
+
+// orNone returns the user, or one without an id.
+func orNone(u *room.User) *room.User {
+	if u == nil {
+		return &room.User{}
+	}
+	return u
 }

@@ -43,9 +43,10 @@ type call struct {
 func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *Round) Result {
 	g := Result{Round: r, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
 	toAsk := 0
+	event, watch := about(c, &d), stopwatch{g.began}
 	for n, app := range r.hooks {
 		a := &g.Answers[n]
-		*a = app.answerWithoutAsking(c, &d)
+		*a = app.answerWithoutAsking(event, &watch)
 		if a.Reinvoked = r.Again; isOpen(*a) {
 			toAsk++
 		}
@@ -167,21 +168,15 @@ func (h *Hooks) abandon(ctx context.Context, requests *bus.Requests, g *Result) 
 // Record counts the outcomes of the round and reports them to the breakers. It is called after
 // rules.Combine, which decides whether an answer was usable.
 func (g *Result) Record() {
-	for n, a := range g.Answers {
-		k := g.hooks[n]
-		if !a.Unheard {
-			k.stats.count(a)
-		}
-		if k.manifest.IsPolicy() && a.Outcome.Answered() {
-			k.stats.failOpenEnded(k, g.log)
+	for n := range g.Answers {
+		if a := &g.Answers[n]; !a.Unheard {
+			g.hooks[n].count(a, g.log)
 		}
 	}
 	for _, k := range g.calls {
-		if a := g.Answers[k.n]; !a.Unheard {
-			k.done(a)
-			if a.Outcome.Answered() {
-				k.stats.failOpenEnded(k.hook, g.log)
-			}
+		if a := &g.Answers[k.n]; !a.Unheard {
+			k.done(*a)
+			k.answered(a, g.log)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -25,14 +26,6 @@ func (f *hookStats) called() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Calls++
-}
-
-// evaluated counts an evaluation of a policy.
-func (f *hookStats) evaluated(took time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.counts.Calls++
-	f.record(took)
 }
 
 func (f *hookStats) late() {
@@ -61,10 +54,34 @@ func (f *hookStats) record(took time.Duration) {
 	_ = f.times.RecordValue(min(max(1, took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
 }
 
-// count adds the outcome of an answer.
-func (f *hookStats) count(a rules.Answer) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// count adds an answer to the stats: its outcome and, of a policy, its evaluation.
+func (k *hook) count(a *rules.Answer, log *slog.Logger) {
+	k.stats.mu.Lock()
+	defer k.stats.mu.Unlock()
+	k.stats.count(a)
+	if !k.manifest.IsPolicy() {
+		return
+	}
+	if a.Took > 0 {
+		k.stats.counts.Calls++
+		k.stats.record(a.Took)
+	}
+	if a.Outcome.Answered() {
+		k.failOpenEnded(log)
+	}
+}
+
+// answered adds the verdict of a worker, if it is one.
+func (k *hook) answered(a *rules.Answer, log *slog.Logger) {
+	if !a.Outcome.Answered() {
+		return
+	}
+	k.stats.mu.Lock()
+	defer k.stats.mu.Unlock()
+	k.failOpenEnded(log)
+}
+
+func (f *hookStats) count(a *rules.Answer) {
 	switch a.Outcome {
 	case room.Allowed:
 		f.counts.Allowed++
