@@ -36,6 +36,7 @@ type stage struct {
 	banned   bool                    // the ban list is stored
 
 	replays int
+	counted uint64 // conflicts so far
 	steps   Step
 }
 
