@@ -122,7 +122,9 @@ func BenchmarkLongestRule(b *testing.B) {
 			e := event(b, join)
 			began := processorTime(b)
 			for b.Loop() {
-				_, _ = x.Bool(l.Evaluation(e, params))
+				evaluation := l.Evaluation(e, params)
+				_, _ = x.Bool(evaluation)
+				evaluation.Close()
 			}
 			b.ReportMetric(float64((processorTime(b)-began).Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		})

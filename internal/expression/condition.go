@@ -52,5 +52,7 @@ func CompileAll(m room.Manifest) (map[room.Interface]*Condition, error) {
 
 // Holds reports whether the condition is true for an event. The error is that of Expression.Bool.
 func (c *Condition) Holds(e Event) (bool, error) {
-	return c.expression.Bool(c.language.Evaluation(e, nil))
+	evaluation := c.language.Evaluation(e, nil)
+	defer evaluation.Close()
+	return c.expression.Bool(evaluation)
 }

@@ -5,7 +5,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/interpreter"
 
 	"github.com/roombus/roombus/room"
 )
@@ -108,20 +107,3 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 	return x, nil
 }
 
-// Evaluation returns the evaluation of the expressions of a rule, or of several, for an event. It is not
-// safe for concurrent use.
-func (l *Language) Evaluation(e Event, params Params) *Evaluation {
-	if e.Data == nil {
-		e.Data = &room.Data{}
-	}
-	return &Evaluation{variables: variables{on: l.on, Event: e, params: params, paramsKind: l.params}}
-}
-
-// Evaluation is an event for which expressions are evaluated, one after the other. All of them together
-// cost at most MaxCost.
-type Evaluation struct {
-	variables
-	spent uint64 // steps
-}
-
-var _ interpreter.Activation = (*Evaluation)(nil)
