@@ -206,7 +206,7 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	return modified, nil
 }
 
-func (a Answer) record(iface room.Interface, changed []string) room.AppOutcome {
+func (a *Answer) record(iface room.Interface, changed []string) room.AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return room.AppOutcome{
 		App: a.App, Interface: iface, Outcome: a.Outcome, Reason: a.Reason, Rule: a.Rule,

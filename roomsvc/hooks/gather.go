@@ -46,7 +46,7 @@ func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *R
 	event, watch := about(c, &d), stopwatch{g.began}
 	for n, app := range r.hooks {
 		a := &g.Answers[n]
-		*a = app.answerWithoutAsking(event, &watch)
+		app.answerWithoutAsking(event, a, &watch)
 		if a.Reinvoked = r.Again; isOpen(*a) {
 			toAsk++
 		}
