@@ -110,11 +110,19 @@ func (es *endpoints) ordered(name, subject string, arrive func(*nats.Msg) serve)
 					errs.count(coded(err))
 					return nil, nil, err // refuse makes the reply
 				}
-				data, err := json.Marshal(result)
+				data, err := encode(result)
 				return data, es.seqHeader(result), err
 			}
 		},
 	}
+}
+
+// encode encodes the result of a request.
+func encode(result any) ([]byte, error) {
+	if r, ok := result.(room.Result); ok {
+		return r.JSON()
+	}
+	return json.Marshal(result)
 }
 
 // everyReplica makes every replica answer instead of one of them, also while the service is

@@ -47,7 +47,7 @@ func (cs *commands) consult(ctx context.Context, c rules.Command, place *lanes.T
 			continue
 		}
 		place.At(lanes.Asking(round.Apps))
-		asked := cs.hooks.Gather(ctx, c, *draft, round) // 3
+		asked := cs.hooks.Gather(ctx, c, draft, round) // 3
 		var refusal error
 		*draft, asked.Answers, refusal = rules.Combine(*draft, round.Interface, asked.Answers) // 4
 		asked.Record()

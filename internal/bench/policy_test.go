@@ -45,7 +45,7 @@ func TestPolicies_AllowCommands(t *testing.T) {
 	t.Parallel()
 	assert.LessOrEqual(t, len(banList()), 960<<10, "fits into a message of 1 MiB")
 	h, c, d := guarded(t, MaxPolicies)
-	asked := h.Gather(t.Context(), c, d, &h.Rounds(room.EventUserJoin)[0])
+	asked := h.Gather(t.Context(), c, &d, &h.Rounds(room.EventUserJoin)[0])
 	require.Len(t, asked.Answers, MaxPolicies)
 	seen := map[string]bool{}
 	for _, a := range asked.Answers {
@@ -61,7 +61,7 @@ func BenchmarkDecide(b *testing.B) {
 	round := &h.Rounds(room.EventUserJoin)[0]
 	b.ReportAllocs()
 	for b.Loop() {
-		asked := h.Gather(b.Context(), c, d, round)
+		asked := h.Gather(b.Context(), c, &d, round)
 		_, answers, err := rules.Combine(d, round.Interface, asked.Answers)
 		if err != nil {
 			b.Fatal(err)

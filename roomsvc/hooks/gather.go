@@ -24,7 +24,7 @@ type Result struct {
 	Answers []rules.Answer // one for each app, in their order
 
 	*Round
-	draft *rules.Draft // about which the apps were asked
+	draft *rules.Draft // about which apps with workers were asked; nil if none was
 	began time.Time
 	calls []call
 	log   *slog.Logger
@@ -40,10 +40,10 @@ type call struct {
 // Gather asks the apps of a round about the draft, in parallel. It waits for an app no longer than
 // its timeout, and no longer than the grace once no outstanding answer can change the decision. An
 // app that gets less than its fair time is marked as hurried.
-func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *Round) Result {
-	g := Result{Round: r, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
+func (h *Hooks) Gather(ctx context.Context, c rules.Command, d *rules.Draft, r *Round) Result {
+	g := Result{Round: r, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
 	toAsk := 0
-	event, watch := about(c, &d), stopwatch{g.began}
+	event, watch := about(c, d), stopwatch{g.began}
 	for n, app := range r.hooks {
 		a := &g.Answers[n]
 		app.answerWithoutAsking(event, a, &watch)
@@ -56,6 +56,8 @@ func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *R
 		return g
 	}
 	if toAsk > 0 {
+		kept := *d // answers in the background need it, when the caller has changed its own
+		g.draft = &kept
 		g.ask(ctx, h, c, toAsk)
 	}
 	return g
