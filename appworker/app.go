@@ -28,8 +28,11 @@ type (
 // a handler implements no interface, two handlers implement the same interface, the manifest lists other
 // interfaces or is not valid, or a handler has a near miss. A near miss is a method that begins with
 // PreRoom or PostRoom and is none of the interfaces, has another signature, or has a pointer receiver although the
-// handler was passed as a value.
+// handler was passed as a value. A manifest with rules is refused, since a policy has no workers.
 func NewApp(m Manifest, handlers ...any) (*App, error) {
+	if m.IsPolicy() {
+		return nil, errors.New("the manifest has rules: it is a policy, which has no workers; put it into force with roombus policy apply")
+	}
 	a := &App{Manifest: m, asks: make(map[room.Interface]ask), tells: make(map[room.Interface]tell)}
 	var wrong []error
 	by := make(map[room.Interface]any) // the handlers

@@ -35,7 +35,7 @@ func Main(m Manifest, handlers ...any) {
 func run(m Manifest, handlers ...any) error {
 	ctx := interrupt.Context()
 	context.AfterFunc(ctx, func() {
-		slog.Info("stopping: waiting for running handlers; a second signal exits at once", "app", m.ID)
+		slog.Info("stopping; a second signal exits at once", "app", m.ID)
 	})
 	return Run(ctx, Config{}, m, handlers...)
 }

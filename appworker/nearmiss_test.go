@@ -142,3 +142,13 @@ func TestNewApp_SaysHowManifestAndHandlersDisagree(t *testing.T) {
 	assert.ErrorContains(t, err, "the manifest does not list PreRoomUserJoined, which appworker_test.joins implements")
 	assert.ErrorContains(t, err, "version must be SemVer")
 }
+
+// A policy has no workers.
+func TestNewApp_RefusesRules(t *testing.T) {
+	t.Parallel()
+	_, err := appworker.NewApp(appworker.Manifest{
+		ID: "house", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined},
+		Rules: map[room.Interface][]room.Rule{room.PreRoomUserJoined: {{Deny: "true"}}},
+	}, joins{})
+	require.EqualError(t, err, "the manifest has rules: it is a policy, which has no workers; put it into force with roombus policy apply")
+}

@@ -115,15 +115,25 @@ type Figures struct {
 	WouldHaveDenied uint64 `json:"wouldHaveDenied"`
 	Retried         uint64 `json:"retried"` // calls that were also sent to another worker
 	Late            uint64 `json:"late"`    // verdicts that arrived after their call had ended
-	// P50Ms and P99Ms are quantiles of the latency of calls, in milliseconds. Their relative error is
-	// at most one percent.
+	// P50Ms and P99Ms are quantiles of the latency of the calls of the last five to ten minutes, in
+	// milliseconds; 0 if there were none. Their relative error is at most one percent.
 	P50Ms   float64 `json:"p50Ms"`
 	P99Ms   float64 `json:"p99Ms"`
 	Breaker Breaker `json:"breaker"` // of several breakers, the least closed
+	// LastFailure is the latest call that failed or timed out, nil if there was none.
+	LastFailure *Failure `json:"lastFailure,omitempty"`
 }
 
-// Add adds the counts of o, and keeps the state of the less closed breaker. Quantiles cannot be
-// added: Add leaves them unchanged.
+// Failure is a call without a usable verdict.
+type Failure struct {
+	Time    time.Time `json:"time"`
+	Command string    `json:"command"` // the id of the command
+	Outcome Outcome   `json:"outcome"` // failed or timed_out
+	Reason  string    `json:"reason"`
+}
+
+// Add adds the counts of o, and keeps the state of the less closed breaker and the later failure.
+// Quantiles cannot be added: Add leaves them unchanged.
 func (f *Figures) Add(o Figures) {
 	f.Calls += o.Calls
 	f.Allowed += o.Allowed
@@ -138,6 +148,9 @@ func (f *Figures) Add(o Figures) {
 	f.Late += o.Late
 	if openness[o.Breaker] > openness[f.Breaker] {
 		f.Breaker = o.Breaker
+	}
+	if f.LastFailure == nil || o.LastFailure != nil && o.LastFailure.Time.After(f.LastFailure.Time) {
+		f.LastFailure = o.LastFailure
 	}
 }
 

@@ -9,6 +9,18 @@ import (
 	"github.com/roombus/roombus/room"
 )
 
+func TestFigures_AddKeepsTheLaterFailure(t *testing.T) {
+	t.Parallel()
+	earlier, later := &room.Failure{Time: at, Command: "c1"}, &room.Failure{Time: at.Add(1), Command: "c2"}
+	for _, c := range []struct{ of, other, want *room.Failure }{
+		{nil, nil, nil}, {earlier, nil, earlier}, {nil, earlier, earlier}, {earlier, later, later}, {later, earlier, later},
+	} {
+		f := room.Figures{LastFailure: c.of}
+		f.Add(room.Figures{LastFailure: c.other})
+		assert.Equal(t, c.want, f.LastFailure)
+	}
+}
+
 func TestWaiting_IsStuck(t *testing.T) {
 	t.Parallel()
 	const ackWait = 30 * time.Second

@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"reflect"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -137,66 +134,4 @@ func tooDeep(data []byte, most int) bool {
 		}
 	}
 	return depth > most
-}
-
-func explain(data []byte, err error) *Error {
-	var syntax *jsontext.SyntacticError
-	var semantic *jsonv2.SemanticError
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return invalid("the body is not JSON: it ends too early")
-	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
-		return invalid("field %q stands there twice", syntax.JSONPointer.LastToken())
-	case syntax != nil && jsontext.Value(data).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)):
-		return invalid("%s: %.6s is half of a surrogate pair, which is not text (at byte %d)", place(syntax.JSONPointer), data[syntax.ByteOffset:], syntax.ByteOffset)
-	case syntax != nil && jsontext.Value(data[:syntax.ByteOffset]).IsValid():
-		return invalid("the body goes on after the end of its JSON object")
-	case syntax != nil:
-		return invalid("the body is not JSON: %v (at byte %d)", syntax.Err, syntax.ByteOffset)
-	case errors.As(err, &semantic) && errors.Is(err, jsonv2.ErrUnknownName):
-		return invalid("unknown field %q", semantic.JSONPointer.LastToken())
-	case semantic != nil:
-		return explainType(semantic)
-	}
-	return invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// place names the value of a pointer, such as user.roles.1.
-func place(p jsontext.Pointer) string {
-	if p == "" {
-		return "the body"
-	}
-	return strings.Join(slices.Collect(p.Tokens()), ".")
-}
-
-func explainType(e *jsonv2.SemanticError) *Error {
-	field := place(e.JSONPointer)
-	switch {
-	case e.JSONPointer == "":
-		return invalid("the body must be a JSON object, not %s", kinds[e.JSONKind])
-	case e.Err != nil && e.JSONKind == jsontext.KindNumber: // a fraction, or out of range
-		return invalid("%s must be %s, not number %s", field, e.GoType, e.JSONValue)
-	case e.Err != nil:
-		return invalid("%s: %v", field, e.Err)
-	}
-	return invalid("%s must be %s, not %s", field, typeName(e.GoType), kinds[e.JSONKind])
-}
-
-// typeName names a type in an error. A patch is an object.
-func typeName(t reflect.Type) string {
-	if t == reflect.TypeFor[Patch]() {
-		return "object"
-	}
-	return t.String()
-}
-
-// kinds has the names of the kinds of JSON values.
-var kinds = map[jsontext.Kind]string{
-	jsontext.KindNull:        "null",
-	jsontext.KindTrue:        "bool",
-	jsontext.KindFalse:       "bool",
-	jsontext.KindNumber:      "number",
-	jsontext.KindString:      "string",
-	jsontext.KindBeginObject: "object",
-	jsontext.KindBeginArray:  "array",
 }

@@ -70,15 +70,32 @@ func TestDecodeRequest_Refuses(t *testing.T) {
 func TestDecode_NamesInvalidField(t *testing.T) {
 	t.Parallel()
 	for says, body := range map[string]string{
-		"order must be int, not number 1.5":                 `{"order":1.5}`,
-		"order must be int, not number 9223372036854775808": `{"order":9223372036854775808}`,
-		"enabled must be bool, not string":                  `{"enabled":"yes"}`,
-		`deliverSince: parsing time "yesterday"`:            `{"deliverSince":"yesterday"}`,
+		"order must be int, not number 1.5":                        `{"order":1.5}`,
+		"order must be int, not number 9223372036854775808":        `{"order":9223372036854775808}`,
+		"enabled must be bool, not string":                         `{"enabled":"yes"}`,
+		"implements must be array, not string":                     `{"implements":"PreRoomUserJoined"}`,
+		"implements.0 must be string, not number":                  `{"implements":[1]}`,
+		"when must be object, not string":                          `{"when":"true"}`,
+		`deliverSince must be a time such as 2026-01-02T15:04:05Z`: `{"deliverSince":"yesterday"}`,
+		`unknown field "essential": is it "essentials"?`:           `{"essential":[]}`,
+		`unknown field "TimeoutMS": is it "timeoutMs"?`:            `{"TimeoutMS":5}`,
 	} {
 		err := room.Decode([]byte(body), &room.Manifest{})
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, body)
 		assert.ErrorContains(t, err, says)
 	}
+	for says, body := range map[string]string{
+		"user must be object, not string":           `{"roomId":"r","user":"bob"}`,
+		`unknown field "roomID": is it "roomId"?`:   `{"roomID":"r"}`,
+		`unknown field "role": is it "roles"?`:      `{"roomId":"r","user":{"id":"bob","role":"admin"}}`,
+		`user.attributes must be object, not array`: `{"roomId":"r","user":{"id":"bob","attributes":[]}}`,
+	} {
+		assert.ErrorContains(t, room.Decode([]byte(body), &room.JoinRequest{}), says)
+	}
+	err := room.Decode([]byte(`{"ifVersion":-1}`), &room.UpdateRequest{})
+	require.ErrorContains(t, err, "ifVersion must be int of 0 or more, not number -1")
+	err = room.Decode([]byte(`{"roomId":"r","i":1}`), &room.JoinRequest{})
+	assert.Equal(t, `invalid_request: unknown field "i"`, err.Error(), "nothing is near")
 }
 
 // All versions must read an event in the same way.

@@ -69,7 +69,7 @@ var statuses = map[Code]int{
 	CodeDeadlineExceeded:        504,
 }
 
-// Status returns the HTTP-like status of the code, 500 for an unknown code.
+// Status returns the HTTP status with which an HTTP front answers, 500 for an unknown code.
 func (c Code) Status() int {
 	if s, ok := statuses[c]; ok {
 		return s
@@ -79,6 +79,9 @@ func (c Code) Status() int {
 
 // Error is the error type of the room service, on the wire and in Go. errors.As finds it in all errors of
 // the service and its clients. errors.Is compares the code.
+//
+// Reason is for the refused user. Message and Apps are for operators: they may contain the
+// failures of apps.
 type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`

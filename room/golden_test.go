@@ -35,11 +35,23 @@ var (
 		{App: "namer", Interface: room.PreRoomCreateModify, Outcome: room.Allowed, Ms: 1, Changed: []string{"customFields.topic", "displayName"}},
 		{App: "slow", Interface: room.PreRoomUserJoined, Outcome: room.TimedOut, Reason: "no verdict within 1000 ms", Ms: 1000.2, Shadow: true},
 		{App: "names", Interface: room.PreRoomCreatePrevent, Outcome: room.Allowed, Ms: 0.5, Reinvoked: true},
+		{App: "house", Interface: room.PreRoomUserJoined, Outcome: room.Failed, Reason: "rule 2: deny: 1:5: no such key: x", Rule: 2, Ms: 0.01},
+	}
+	policy = room.Manifest{
+		ID: "house", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined, room.PreRoomCreateExtend, room.PreRoomCreateModify},
+		Params: []string{"bans"}, Rules: map[room.Interface][]room.Rule{
+			room.PreRoomUserJoined: {
+				{Deny: "user.id in params.bans", Reason: "banned"}, {Deny: "false", ReasonExpression: "user.id"}, {Warn: `"hello"`},
+			},
+			room.PreRoomCreateExtend: {{Extend: &room.ExtendRule{CustomFields: map[string]room.Expression{"owner": "room.creator.id"}, Members: `["bot"]`}}},
+			room.PreRoomCreateModify: {{Modify: map[string]*room.Expression{"displayName": new(room.Expression("room.id")), "description": nil}}},
+		},
 	}
 	cut     = room.Cut{Outcomes: 1, Reasons: 2, Changed: 3, Warnings: 4}
 	figures = room.Figures{
 		Calls: 20, Allowed: 10, Denied: 5, Skipped: 1, Failed: 1, TimedOut: 3, Unavailable: 2, FailOpen: 4, WouldHaveDenied: 1,
 		Retried: 4, Late: 2, P50Ms: 0.25, P99Ms: 1000, Breaker: room.BreakerHalfOpen,
+		LastFailure: &room.Failure{Time: at, Command: "c1", Outcome: room.TimedOut, Reason: "no verdict within 1000 ms"},
 	}
 )
 
@@ -49,6 +61,7 @@ var golden = map[string]any{
 	"user_bare":             bob,
 	"room":                  full,
 	"room_bare":             bare,
+	"policy":                policy,
 	"create_request":        room.CreateRequest{Room: room.NewRoom{ID: "r1", DisplayName: "Room One", SlugifiedName: "room-one", Type: room.LiveChat, Description: "d", IsReadOnly: true, IsDefault: true, DisplaySystemMessages: new(false), CustomFields: map[string]any{"k": "v"}, ParentRoomID: "r0"}, Creator: alice, Members: []room.User{bob}},
 	"create_minimal":        room.CreateRequest{Room: room.NewRoom{SlugifiedName: "r", Type: room.DirectMessage}, Creator: bob},
 	"delete_request":        room.DeleteRequest{RoomID: "r1", DeletedBy: &bob},
@@ -57,7 +70,8 @@ var golden = map[string]any{
 	"update_request":        room.UpdateRequest{RoomID: "r1", Patch: room.Patch{"displayName": "D", "description": nil, "customFields": map[string]any{"k": json.Number("9007199254740993"), "l": nil}}, UpdatedBy: &alice, IfVersion: 7},
 	"update_member_request": room.UpdateMemberRequest{RoomID: "r1", User: room.Patch{"id": "bob", "roles": []any{"moderator"}}, UpdatedBy: &alice},
 	"get_request":           room.GetRequest{RoomID: "r1"},
-	"list_request":          room.ListRequest{Cursor: "r1", Limit: 10},
+	"list_request":          room.ListRequest{Member: "alice", SlugifiedNamePrefix: "room-", Type: room.Channel, Cursor: "r1", Limit: 10},
+	"list_bare":             room.ListRequest{},
 	"members_request":       room.MembersRequest{RoomID: "r1", Cursor: "alice", Limit: 10},
 	"app_request":           room.AppRequest{ID: "guard"},
 	"result_changed":        room.Result{Changed: true, Room: full, Event: &ref, Warnings: []string{"crowded"}, Apps: outcomes, Cut: cut},

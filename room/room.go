@@ -20,6 +20,13 @@ const (
 // Types lists every type of room.
 func Types() []Type { return []Type{Channel, PrivateGroup, DirectMessage, LiveChat} }
 
+func validateType(field string, t Type) error {
+	if !slices.Contains(Types(), t) {
+		return invalid("%s must be one of channel, private_group, direct_message, live_chat, not %q", field, string(t))
+	}
+	return nil
+}
+
 // MaxRoomBytes bounds a room's record, as JSON.
 const MaxRoomBytes = 64 << 10
 
@@ -62,8 +69,8 @@ func (r Room) Validate() error {
 	if r.SlugifiedName == "" {
 		return invalid("room.slugifiedName is required")
 	}
-	if !slices.Contains(Types(), r.Type) {
-		return invalid("room.type must be one of channel, private_group, direct_message, live_chat, not %q", string(r.Type))
+	if err := validateType("room.type", r.Type); err != nil {
+		return err
 	}
 	if r.ParentRoomID != "" {
 		if err := ValidateToken("room.parentRoomId", r.ParentRoomID); err != nil {

@@ -26,18 +26,20 @@ type User struct {
 
 // Validate returns an error of code invalid_request unless the user's id is 1 to 128 bytes
 // of UTF-8 without control characters. field names the user in the error.
-func (u User) Validate(field string) error {
+func (u User) Validate(field string) error { return validateUserID(field+".id", u.ID) }
+
+func validateUserID(field, id string) error {
 	switch {
-	case u.ID == "":
-		return invalid("%s.id is required", field)
-	case len(u.ID) > MaxUserIDBytes:
-		return invalid("%s.id is %d bytes long; at most %d are allowed", field, len(u.ID), MaxUserIDBytes)
-	case !utf8.ValidString(u.ID):
-		return invalid("%s.id is not valid UTF-8", field)
+	case id == "":
+		return invalid("%s is required", field)
+	case len(id) > MaxUserIDBytes:
+		return invalid("%s is %d bytes long; at most %d are allowed", field, len(id), MaxUserIDBytes)
+	case !utf8.ValidString(id):
+		return invalid("%s is not valid UTF-8", field)
 	}
-	for _, c := range u.ID {
+	for _, c := range id {
 		if unicode.IsControl(c) {
-			return invalid("%s.id has a control character (%U)", field, c)
+			return invalid("%s has a control character (%U)", field, c)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package roomclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (c *Client) Get(ctx context.Context, roomID string) (room.Room, error) {
 	return call[room.Room](ctx, c, subjects.Room(subjects.Get), room.GetRequest{RoomID: roomID}, []Option{asRead})
 }
 
-// List returns a page of the rooms.
+// List returns a page of the rooms that match the request. Error: invalid_request.
 func (c *Client) List(ctx context.Context, r room.ListRequest) (room.Page, error) {
 	return call[room.Page](ctx, c, subjects.Room(subjects.List), r, []Option{asRead})
 }
@@ -115,11 +116,14 @@ func (c *Client) Members(ctx context.Context, r room.MembersRequest) (room.Membe
 	return call[room.MemberPage](ctx, c, subjects.Room(subjects.Members), r, []Option{asRead})
 }
 
-// AllRooms reads all rooms page by page, in the order of their ids. It ends after the first
-// error.
-func (c *Client) AllRooms(ctx context.Context) iter.Seq2[room.Room, error] {
-	return pages(func(cursor string) ([]room.Room, string, error) {
-		p, err := c.List(ctx, room.ListRequest{Cursor: cursor, Limit: room.MaxPage})
+// AllRooms reads all rooms that match the request page by page, in its order, from its cursor on. A
+// Limit of 0 means pages of MaxPage. It ends after the first error.
+func (c *Client) AllRooms(ctx context.Context, r room.ListRequest) iter.Seq2[room.Room, error] {
+	r.Limit = cmp.Or(r.Limit, room.MaxPage)
+	return pages(r.Cursor, func(cursor string) ([]room.Room, string, error) {
+		page := r
+		page.Cursor = cursor
+		p, err := c.List(ctx, page)
 		return p.Rooms, p.Cursor, err
 	})
 }
@@ -127,15 +131,16 @@ func (c *Client) AllRooms(ctx context.Context) iter.Seq2[room.Room, error] {
 // AllMembers reads the members of a room page by page, in the order of their ids. It ends
 // after the first error.
 func (c *Client) AllMembers(ctx context.Context, roomID string) iter.Seq2[room.User, error] {
-	return pages(func(cursor string) ([]room.User, string, error) {
+	return pages("", func(cursor string) ([]room.User, string, error) {
 		p, err := c.Members(ctx, room.MembersRequest{RoomID: roomID, Cursor: cursor, Limit: room.MaxPage})
 		return p.Members, p.Cursor, err
 	})
 }
 
-func pages[T any](read func(cursor string) ([]T, string, error)) iter.Seq2[T, error] {
+// pages reads pages from the cursor on. A page may be empty and not be the last.
+func pages[T any](first string, read func(cursor string) ([]T, string, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		cursor := ""
+		cursor := first
 		for {
 			items, next, err := read(cursor)
 			if err != nil {

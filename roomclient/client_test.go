@@ -150,3 +150,25 @@ func TestClient_InvalidRequestOrReply(t *testing.T) {
 	_, err = c.Get(t.Context(), "r")
 	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }
+
+// A page without rooms is not the last one if it has a cursor.
+func TestClient_AllRoomsReadsPastEmptyPages(t *testing.T) {
+	t.Parallel()
+	_, nc := connect(t)
+	pages := map[string]string{
+		`{"member":"u","type":"live_chat","cursor":"c","limit":1000}`: `{"rooms":[],"cursor":"m"}`,
+		`{"member":"u","type":"live_chat","cursor":"m","limit":1000}`: `{"rooms":[{"id":"r"}]}`,
+	}
+	_, err := nc.Subscribe("room.svc.list", func(msg *nats.Msg) { _ = msg.Respond([]byte(pages[string(msg.Data)])) })
+	require.NoError(t, err)
+	c := roomclient.New(nc, roomclient.Config{})
+	rooms := c.AllRooms(t.Context(), room.ListRequest{Member: "u", Type: room.LiveChat, Cursor: "c"})
+	for range 2 { // the sequence can be read again
+		var ids []string
+		for r, err := range rooms {
+			require.NoError(t, err)
+			ids = append(ids, r.ID)
+		}
+		assert.Equal(t, []string{"r"}, ids)
+	}
+}

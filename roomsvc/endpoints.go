@@ -119,7 +119,10 @@ func (es *endpoints) ordered(name, subject string, arrive func(*nats.Msg) serve)
 
 // encode encodes the result of a request.
 func encode(result any) ([]byte, error) {
-	if r, ok := result.(room.Result); ok {
+	switch r := result.(type) {
+	case body:
+		return r, nil
+	case room.Result:
 		return r.JSON()
 	}
 	return json.Marshal(result)

@@ -56,7 +56,7 @@ func (es *endpoints) seqHeader(reply any) nats.Header {
 		if other := (*peers.Error)(nil); errors.As(r, &other) {
 			return other.Header
 		}
-	case room.Room, room.Page, room.MemberPage:
+	case room.Room, body:
 	default:
 		return nil
 	}

@@ -104,18 +104,24 @@ func report(b *testing.B, name string, took []time.Duration) {
 	}
 }
 
-// reads requests a room, its members, a page of the large room's members and a page of rooms in
-// turn, as the endpoints do but without the network.
+// reads requests a room, its members, a page of the large room's members, and pages of rooms without
+// and with filters in turn, as the endpoints do but without the network.
 func (g *grown) reads(b *testing.B) {
 	took := make(map[string][]time.Duration)
 	endpoints := g.s.endpoints.list()
 	for range growthReads {
-		id := growthRoom(rand.N(g.rooms))
+		n := rand.N(g.rooms)
+		id := growthRoom(n)
 		for _, r := range []struct{ name, endpoint, request string }{
 			{"get", subjects.Get, fmt.Sprintf(`{"roomId":%q}`, id)},
 			{"members", subjects.Members, fmt.Sprintf(`{"roomId":%q}`, id)},
 			{"100members", subjects.Members, fmt.Sprintf(`{"roomId":%q,"cursor":%q}`, growthRoom(0), growthUser(rand.N(room.MaxNewMembers)).ID)},
 			{"100rooms", subjects.List, fmt.Sprintf(`{"cursor":%q}`, id)},
+			{"rooms-of-member", subjects.List, fmt.Sprintf(`{"member":%q}`, growthUser(rand.N(g.rooms)).ID)},
+			{"room-by-name", subjects.List, fmt.Sprintf(`{"slugifiedNamePrefix":%q}`, g.name(n))},
+			{"100rooms-by-name", subjects.List, fmt.Sprintf(`{"slugifiedNamePrefix":%q}`, g.name(n)[:len(g.name(n))-2])},
+			{"100rooms-of-type", subjects.List, fmt.Sprintf(`{"type":%q,"cursor":%q}`, room.Channel, id)},
+			{"rooms-of-rare-type", subjects.List, fmt.Sprintf(`{"type":%q,"cursor":%q}`, room.LiveChat, id)},
 		} {
 			at := slices.IndexFunc(endpoints, func(e bus.Endpoint) bool { return e.Name == r.endpoint })
 			began := time.Now()

@@ -50,6 +50,17 @@ func newGrown(b *testing.B, rooms int) *grown {
 
 func growthRoom(n int) string { return fmt.Sprintf("room-%07d", n) }
 
+// name returns the slugified name of a room. The order of the names is not that of the ids.
+func (g *grown) name(n int) string { return fmt.Sprintf("talk-%07d", n*7919%g.rooms) }
+
+// growthType returns the type of a room. Ten of a million rooms have the rare type.
+func growthType(n int) room.Type {
+	if n%100_000 == 50_000 {
+		return room.LiveChat
+	}
+	return room.Channel
+}
+
 // growthMembers returns the number of members that the room is created with. The first room has
 // many.
 func growthMembers(n int) int {
@@ -71,9 +82,9 @@ func (g *grown) fill(b *testing.B, js jetstream.JetStream) {
 		for n := range g.rooms {
 			id := growthRoom(n)
 			e := room.Event{
-				ID: fmt.Sprintf("c%d-%d", turn, n), Type: room.EventUserJoin, Room: id, Time: made, Version: uint64(turn + 1),
+				ID: fmt.Sprintf("c%d-%d", turn, n), Type: room.EventUserJoin, Room: id, Replica: "s1", Time: made, Version: uint64(turn + 1),
 				Data: room.Data{Room: room.Room{
-					ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: growthUser(n),
+					ID: id, SlugifiedName: g.name(n), DisplayName: "Room " + id, Type: growthType(n), Creator: growthUser(n),
 					Description: "What is talked about in " + id, CreatedAt: made, MemberCount: growthMembers(n) + turn, Version: uint64(turn + 1),
 				}},
 			}

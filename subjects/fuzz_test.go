@@ -65,7 +65,7 @@ func FuzzDecodePost(f *testing.F) {
 		var data room.Data
 		require.NoError(f, room.DecodeLenient(all[name], &data))
 		event := room.Event{
-			ID: "c" + strconv.Itoa(n), Type: e, Room: data.Room.ID, Time: at, Version: uint64(min(n, 1)) + 1, Data: data,
+			ID: "c" + strconv.Itoa(n), Type: e, Room: data.Room.ID, Replica: "s1", Time: at, Version: uint64(min(n, 1)) + 1, Data: data,
 			Previous: room.Latest{Create: uint64(n), UserJoin: 1}, CausedBy: []string{"c0", "c-1", "c_2", "c3"}[:n],
 		}
 		subject, h, body, err := subjects.EncodePost(event, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")

@@ -124,7 +124,10 @@ func DecodePostHeaders(subject string, h Headers, seq uint64) (room.Event, error
 	if id := first(h, Subject); id != e.Room {
 		return e, fmt.Errorf("header %s is %q, not the room", Subject, id)
 	}
-	var err error
+	err := room.ValidateToken(CommittedBy, e.Replica) // every event of a room service names it
+	if err != nil {
+		return e, err
+	}
 	if e.Expected, err = number(h, ExpectedSeq); err != nil {
 		return e, err
 	}

@@ -78,7 +78,7 @@ func TestPost_EncodeDecode(t *testing.T) {
 				Create: rapid.Uint64Range(0, 3).Draw(t, "create"), Delete: rapid.Uint64().Draw(t, "delete"),
 				UserJoin: rapid.Uint64().Draw(t, "userjoin"), UserLeave: rapid.Uint64Range(0, 3).Draw(t, "userleave"),
 			},
-			Version: rapid.Uint64().Draw(t, "version"), CausedBy: rapid.SliceOfN(token, 1, 20).Draw(t, "causes"),
+			Version: rapid.Uint64().Draw(t, "version"), Replica: token.Draw(t, "replica"), CausedBy: rapid.SliceOfN(token, 1, 20).Draw(t, "causes"),
 			Data: room.Data{JoiningUser: &room.User{ID: rapid.String().Draw(t, "user")}},
 		}
 		subject, h, data, err := subjects.EncodePost(e, "trace")
@@ -90,7 +90,7 @@ func TestPost_EncodeDecode(t *testing.T) {
 		read, err := subjects.DecodePost(subject, h, data, 9)
 		require.NoError(t, err)
 		require.Equal(t, e, read)
-		for _, needed := range []string{subjects.ID, subjects.Time, subjects.RoomVersion, subjects.Type, subjects.Subject} {
+		for _, needed := range []string{subjects.ID, subjects.Time, subjects.RoomVersion, subjects.Type, subjects.Subject, subjects.CommittedBy} {
 			was := h[needed]
 			delete(h, needed)
 			_, err = subjects.DecodePost(subject, h, data, 9)
@@ -103,7 +103,7 @@ func TestPost_EncodeDecode(t *testing.T) {
 func TestPost_HeaderHasLatestOfEveryType(t *testing.T) {
 	t.Parallel()
 	subject, h, data, err := subjects.EncodePost(room.Event{
-		ID: "c", Type: room.EventUserJoin, Room: "r", Previous: room.Latest{Create: 3, UserJoin: 12},
+		ID: "c", Type: room.EventUserJoin, Room: "r", Replica: "s1", Previous: room.Latest{Create: 3, UserJoin: 12},
 	}, "trace")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"create=3,userjoin=12"}, h["ce-roomprevious"])
@@ -121,7 +121,7 @@ func TestPost_HeaderHasLatestOfEveryType(t *testing.T) {
 func TestPost_UpdatesHaveHeaderOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	previous := room.Latest{Create: 3, UserJoin: 12, Update: 13, UserUpdate: 14}
-	subject, h, data, err := subjects.EncodePost(room.Event{ID: "c", Type: room.EventUserJoin, Room: "r", Previous: previous}, "trace")
+	subject, h, data, err := subjects.EncodePost(room.Event{ID: "c", Type: room.EventUserJoin, Room: "r", Replica: "s1", Previous: previous}, "trace")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"create=3,userjoin=12"}, h["ce-roomprevious"])
 	assert.Equal(t, []string{"update=13,userupdate=14"}, h["ce-roompreviousupdates"])

@@ -39,11 +39,12 @@ func newApp() *cobra.Command {
 interfaces that an app is essential for. WORKERS counts the live workers that speak the NATS micro
 protocol, as workers made with the Go SDK do. "?" means that only other workers exist, which cannot
 be counted. The counters are sums over the replicas of the room service, each since it started. P50
-and P99 are latencies from the request to the verdict.
+and P99 are latencies from the request to the verdict, in the last five to ten minutes.
 
 FAIL OPEN counts the actions that went on without a verdict of an optional app, because the app was
 disabled, absent, late, failed, or behind an open circuit breaker. BACKLOG is the number of
 post-events that wait for the app, and the age of the oldest. DEAD is its number of dead letters.
+KIND is policy for an app that consists of rules: it has no workers and no circuit breaker.
 
 An app is stuck on a room if its workers have reached their limit of unacknowledged events and do
 not acknowledge the oldest, an event of that room. The events of all rooms then wait. app info shows
@@ -122,12 +123,12 @@ func (a *app) list(ctx context.Context, client *roomclient.Client, w io.Writer, 
 		}
 		return nil
 	}
-	t := newTable(w, "APP\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tFAIL OPEN\tP50\tP99\tBREAKER\tBACKLOG\tDEAD\tINTERFACES")
+	t := newTable(w, "APP\tKIND\tVERSION\tORDER\tSTATE\tWORKERS\tCALLS\tDENIED\tFAILED\tTIMED OUT\tFAIL OPEN\tP50\tP99\tBREAKER\tBACKLOG\tDEAD\tINTERFACES")
 	for _, m := range apps {
 		s := stateOf(m)
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, m.Version, *m.Order, state(m.Manifest),
-			workers(s), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, s.FailOpen, quantile(s.P50Ms), quantile(s.P99Ms),
-			s.Breaker, backlog(s.Waiting), s.DeadLetters, interfaces(m.Manifest))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, kind(m.Manifest), m.Version, *m.Order, state(m.Manifest),
+			workers(m), s.Calls, s.Denied-s.WouldHaveDenied, s.Failed, s.TimedOut, s.FailOpen, quantile(s.P50Ms), quantile(s.P99Ms),
+			breaker(paint{}, m.Manifest, s.Breaker), backlog(s.Waiting), s.DeadLetters, interfaces(m.Manifest))
 	}
 	return t.Flush()
 }
@@ -142,7 +143,7 @@ func (a *app) info(ctx context.Context, client *roomclient.Client, w io.Writer, 
 
 func showApp(w io.Writer, m room.App) {
 	s, p := stateOf(m), paintFor(w)
-	t := newTable(w, "app\t"+m.ID)
+	t := newTable(w, kind(m.Manifest)+"\t"+m.ID)
 	line := func(key, format string, args ...any) {
 		fmt.Fprintf(t, "%s\t%s\n", key, plain(fmt.Sprintf(format, args...)))
 	}
@@ -158,7 +159,9 @@ func showApp(w io.Writer, m room.App) {
 	}
 	line("state", "%s%s", state(m.Manifest), decided(s.Operator))
 	line("order", "%d", *m.Order)
-	line("timeout", "%s", m.Timeout())
+	if !m.IsPolicy() {
+		line("timeout", "%s", m.Timeout())
+	}
 	for n, i := range m.Implements {
 		line(first(n, "implements"), "%s", marked(m.Manifest, i))
 	}
@@ -171,7 +174,9 @@ func showApp(w io.Writer, m room.App) {
 	for n, worker := range s.Workers {
 		line(first(n, "workers"), "%s %s", worker.Version, worker.ID)
 	}
+	showRules(line, m.Manifest)
 	switch {
+	case m.IsPolicy():
 	case s.Unseen:
 		line("workers", "? (no worker speaks the micro protocol, so they cannot be counted)")
 	case len(s.Workers) == 0:
@@ -206,7 +211,24 @@ func showApp(w io.Writer, m room.App) {
 		f := s.Interfaces[i]
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i, f.Calls, f.Allowed, f.Denied-f.WouldHaveDenied,
 			f.WouldHaveDenied, f.Skipped, f.Failed, f.TimedOut, f.Unavailable, f.FailOpen, f.Retried, f.Late,
-			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, f.Breaker))
+			quantile(f.P50Ms), quantile(f.P99Ms), breaker(p, m.Manifest, f.Breaker))
+	}
+	_ = t.Flush()
+	showFailures(w, s)
+}
+
+// showFailures shows the last failure of each pre-interface.
+func showFailures(w io.Writer, s room.AppState) {
+	failed := maps.Clone(s.Interfaces)
+	maps.DeleteFunc(failed, func(_ room.Interface, f room.Figures) bool { return f.LastFailure == nil })
+	if len(failed) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, "INTERFACE\tLAST FAILURE\tOUTCOME\tCOMMAND\tREASON")
+	for _, i := range slices.Sorted(maps.Keys(failed)) {
+		f := failed[i].LastFailure
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i, clock(f.Time), f.Outcome, plain(f.Command), plain(f.Reason))
 	}
 	_ = t.Flush()
 }
@@ -229,12 +251,24 @@ func showPost(w io.Writer, app string, s room.AppState) {
 	_ = t.Flush()
 }
 
-// workers formats the number of workers, or "?" if they cannot be counted.
-func workers(s room.AppState) string {
-	if s.Unseen {
-		return "?"
+// kind says whether an app has rules or workers.
+func kind(m room.Manifest) string {
+	if m.IsPolicy() {
+		return "policy"
 	}
-	return strconv.Itoa(len(s.Workers))
+	return "app"
+}
+
+// workers formats the number of workers, "?" if they cannot be counted, or "-" for a policy.
+func workers(m room.App) string {
+	switch s := stateOf(m); {
+	case m.IsPolicy():
+		return "-"
+	case s.Unseen:
+		return "?"
+	default:
+		return strconv.Itoa(len(s.Workers))
+	}
 }
 
 // stateOf returns the state of an app. It is empty if an older service lists the app.
@@ -279,8 +313,12 @@ func quantile(ms float64) string {
 	return fmt.Sprintf("%.1f ms", ms)
 }
 
-func breaker(p paint, b room.Breaker) string {
-	if b == room.BreakerClosed {
+// breaker formats the state of a circuit breaker, or "-" for a policy.
+func breaker(p paint, m room.Manifest, b room.Breaker) string {
+	switch {
+	case m.IsPolicy():
+		return "-"
+	case b == room.BreakerClosed:
 		return string(b)
 	}
 	return p.as(string(b), color.FgRed)

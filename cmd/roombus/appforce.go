@@ -76,9 +76,9 @@ or reconnects registers the app again.`,
 			if err != nil {
 				return err
 			}
-			n := undelivered(stateOf(m))
-			if n > 0 && !force {
-				return &usageError{fmt.Sprintf("post-events that wait for app %s and would be dropped: %d; to drop them: --force", m.ID, n)}
+			n, err := droppedWith(m, force)
+			if err != nil {
+				return err
 			}
 			gone, err := client.RemoveApp(ctx, args[0])
 			if err != nil {
@@ -95,6 +95,15 @@ or reconnects registers the app again.`,
 	}
 	c.Flags().BoolVar(&force, "force", false, "remove the app even if post-events wait for it")
 	return c
+}
+
+// droppedWith counts the post-events that are dropped with the app. If there are any, it needs force.
+func droppedWith(m room.App, force bool) (uint64, error) {
+	n := undelivered(stateOf(m))
+	if n > 0 && !force {
+		return n, &usageError{fmt.Sprintf("post-events that wait for app %s and would be dropped: %d; to drop them: --force", m.ID, n)}
+	}
+	return n, nil
 }
 
 // undelivered counts the events that are dropped with the app.

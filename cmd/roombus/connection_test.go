@@ -45,7 +45,7 @@ func silent(net.Conn) {}
 func TestConnection_InterruptedWhileConnecting(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
-		"room get lobby", "room join lobby bob", "room get lobby --at 1", "app ls", "events", "rejections", "dead ls", "explain id",
+		"room get lobby", "room join lobby bob", "room get lobby --at 1", "app ls", "policy ls", "events", "rejections", "dead ls", "explain id",
 		"health", "streams --check", "backup " + t.TempDir(), "bench", "serve",
 	} {
 		t.Run(command, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/roombus/roombus/internal/dead"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/subjects"
 )
 
 // deadLetters holds the flags that the dead letter commands share.
@@ -91,6 +92,11 @@ func (d *deadLetters) command(use, short, long string, args cobra.PositionalArgs
 			}
 			if d.app != "" && c.Name() == "ls" {
 				noteUnknownApp(c, js, d.app)
+			}
+			if d.room != "" && c.Name() == "ls" {
+				noteUnknownRoom(c, js, d.room, []subjectOf{
+					{subjects.Events, subjects.PostsOf(d.room)}, {subjects.DeadLetters, subjects.DeadLike("", "", d.room)},
+				})
 			}
 			return do(c.Context(), c.OutOrStdout(), letters, filter)
 		},

@@ -142,7 +142,7 @@ func verdictText(e room.EventType, a room.AppOutcome) string {
 	if len(e.Phases()) > 1 {
 		words = append(words, strings.TrimPrefix(a.Interface.Token(), e.Command()))
 	}
-	if words = append(words, string(a.Outcome)); a.Reinvoked {
+	if words = append(words, string(a.Outcome)+ofRule(a.Rule)); a.Reinvoked {
 		words = append(words, "again")
 	}
 	return strings.Join(words, " ")

@@ -18,6 +18,7 @@ import (
 	"github.com/roombus/roombus/internal/backup"
 	"github.com/roombus/roombus/internal/bench"
 	"github.com/roombus/roombus/internal/dead"
+	"github.com/roombus/roombus/internal/policyfile"
 	"github.com/roombus/roombus/room"
 )
 
@@ -76,6 +77,7 @@ var exitOf = map[room.Code]int{
 func exitStatus(err error) int {
 	var wrong *usageError
 	var settings *bus.SettingsError
+	var file *policyfile.Error
 	var coded *room.Error
 	var traceless *audit.NotFoundError
 	var noLetter *dead.NotFoundError
@@ -84,7 +86,7 @@ func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &wrong), errors.As(err, &settings), errors.Is(err, bus.ErrNoCluster):
+	case errors.As(err, &wrong), errors.As(err, &settings), errors.As(err, &file), errors.Is(err, bus.ErrNoCluster):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
@@ -188,7 +190,7 @@ func hint(err error) string {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "this machine does not have that address; choose another with --listen"
 	case bus.NotReady(err):
-		return "JetStream has no leader, or too few nodes are up: look at the cluster with nats server report jetstream"
+		return "JetStream has no leader, or too few nodes are up: look at /healthz of each node, or with a system account at nats server report jetstream"
 	case errors.As(err, &differs):
 		return mend(differs)
 	}

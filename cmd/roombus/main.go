@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // rules may name time zones, and the image of a container has none
 
 	"github.com/roombus/roombus/internal/interrupt"
 )

@@ -86,8 +86,8 @@ func (r *reading) show(c *cobra.Command, v view) (n int, err error) {
 		err = denied(nc, err)
 		nc.Close()
 	}()
-	if r.room != "" && len(v.room) > 0 && !exists(c.Context(), js, v.room) {
-		fmt.Fprintf(c.ErrOrStderr(), "roombus: there is no room %q, and the streams have nothing of it\n", r.room)
+	if r.room != "" && len(v.room) > 0 {
+		noteUnknownRoom(c, js, r.room, v.room)
 	}
 	for msg, err := range r.messages(c.Context(), js, v, since) {
 		if err == nil && !v.accepts(msg) {
@@ -136,6 +136,14 @@ func (r *reading) messages(ctx context.Context, js jetstream.JetStream, v view, 
 		}
 		cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartSequencePolicy, end+1, nil
 		bus.Read(ctx, js, v.stream, cfg, true)(yield)
+	}
+}
+
+// noteUnknownRoom writes to stderr if none of the subjects of a room has a message, which explains
+// an empty result.
+func noteUnknownRoom(c *cobra.Command, js jetstream.JetStream, id string, of []subjectOf) {
+	if !exists(c.Context(), js, of) {
+		fmt.Fprintf(c.ErrOrStderr(), "roombus: there is no room %q, and the streams have nothing of it\n", id)
 	}
 }
 

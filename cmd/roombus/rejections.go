@@ -103,7 +103,7 @@ func asked(command, roomID string, d room.Data) string {
 func cause(r room.Rejection, p paint) string {
 	says, why := p.kind(r.Kind), r.Error.Message
 	if r.Error.App != "" {
-		says, why = says+" by "+plain(r.Error.App), r.Error.Reason
+		says, why = says+" by "+plain(r.Error.App)+ofRule(ruleOf(r.Error)), r.Error.Reason
 	}
 	says += ", " + plain(string(r.Error.Code))
 	if why != "" {

@@ -35,8 +35,8 @@ func newReplay() *cobra.Command {
 		Use:   "replay FILE",
 		Short: "Feed a trace of joins and leaves through the service",
 		Long: `replay reads a trace, CSV with the header "time,action,room,user", plain or gzipped, from FILE, or
-with - from standard input. It sends every row as a command and creates rooms as they appear. It
-ignores the times.
+with - from standard input. It sends every row as a command and creates rooms as they appear. Times
+are RFC 3339, such as 2026-01-02T15:04:05Z; it does not wait for them.
 
 The rows of one room are sent in order, one after the other; --concurrency bounds the number of
 rooms in progress. A bad row is reported with its line number and counted.`,

@@ -155,14 +155,17 @@ func (r *rooms) get() *cobra.Command {
 }
 
 func (r *rooms) list() *cobra.Command {
-	return &cobra.Command{
+	var req room.ListRequest
+	c := &cobra.Command{
 		Use:     "ls",
 		Aliases: aliases("ls"),
 		Short:   "List the rooms",
-		Args:    none("roombus room get ROOM shows one room"),
+		Long: `ls lists the rooms that match all given flags, in the order of their ids. With --slug-prefix and
+without --member they are in the order of their slugs.`,
+		Args: none("roombus room get ROOM shows one room"),
 		RunE: r.conn.calling(func(ctx context.Context, client *roomclient.Client, w io.Writer, _ []string) error {
 			t := newTable(tableOrNothing(w, r.out.json), "ROOM\tSLUG\tTYPE\tMEMBERS\tVERSION\tCREATED\tBY")
-			for found, err := range client.AllRooms(ctx) {
+			for found, err := range client.AllRooms(ctx, req) {
 				if err != nil {
 					return err
 				}
@@ -176,6 +179,11 @@ func (r *rooms) list() *cobra.Command {
 			return t.Flush()
 		}),
 	}
+	f := c.Flags()
+	f.StringVar(&req.Member, "member", "", "only rooms that the user with this `id` is a member of")
+	f.StringVar(&req.SlugifiedNamePrefix, "slug-prefix", "", "only rooms whose slugified name begins with this `text`")
+	f.StringVar((*string)(&req.Type), "type", "", "only rooms of this type: channel, private_group, direct_message or live_chat")
+	return c
 }
 
 func (r *rooms) members() *cobra.Command {

@@ -72,6 +72,8 @@ func TestInOneLine(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(bus.ErrServerTooOld, errors.New("and\nmore"))
 	assert.Equal(t, "the NATS server is too old; and; more; upgrade it", inOneLine(err))
+	err = &jetstream.APIError{Code: 503, Description: "no leader"}
+	assert.Contains(t, inOneLine(err), "look at /healthz of each node, or with a system account at nats server report jetstream", "node.conf has none")
 }
 
 func TestAge_LargestUnit(t *testing.T) {

@@ -15,6 +15,9 @@ func (p paint) verdict(w io.Writer, a room.AppOutcome) {
 	padding := strings.Repeat(" ", max(0, len(room.Unavailable)-len(a.Outcome)))
 	fmt.Fprintf(w, "    %-10s %-24s %s%s %s", plain(a.App), plain(string(a.Interface)), p.outcome(a.Outcome), padding,
 		p.as(fmt.Sprintf("%.1f ms", a.Ms), color.Faint))
+	if a.Rule > 0 && a.Outcome == room.Denied { // a failure names the rule in its reason
+		fmt.Fprintf(w, " %s", ofRule(a.Rule))
+	}
 	if a.Reason != "" {
 		fmt.Fprintf(w, "  %q", plain(a.Reason))
 	}

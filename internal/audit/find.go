@@ -59,14 +59,11 @@ func (e *NotFoundError) Error() string {
 
 // Find returns the records of a command, in the order in which it was tried. For an id that is a
 // UUIDv7 it reads from ten minutes before the time in the id. If it finds nothing there, it reads
-// from
-// the beginning.
+// from the beginning.
 //
 // It returns a *NotFoundError if there is no record, jetstream.ErrStreamNotFound if there is no
-// stream
-// of events, and the context's error as soon as the context ends. A missing stream of rejections
-// counts
-// as empty. An event without an id is found only by its sequence.
+// stream of events, and the context's error as soon as the context ends. A missing stream of
+// rejections counts as empty. An event without an id is found only by its sequence.
 func Find(ctx context.Context, js jetstream.JetStream, q Query) ([]Record, error) {
 	if q.Seq > 0 {
 		msg, err := at(ctx, js, q.Seq)

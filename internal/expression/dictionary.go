@@ -13,7 +13,7 @@ import (
 type dictionary struct {
 	libraryMap
 	of map[string]any
-	// Of a document only. An object of an event is visited and counted anew for each command.
+	// Of a document only. An object of an event is visited and counted again for each command.
 	keys []string // sorted
 	size uint32   // elements at all depths
 }
@@ -31,7 +31,7 @@ func newDictionary(of map[string]any) *dictionary {
 	return &dictionary{libraryMap: m, of: of}
 }
 
-// prepared returns the dictionary with what need not be found out anew each time.
+// prepared returns the dictionary with its keys sorted and its elements counted.
 func (d *dictionary) prepared() *dictionary {
 	d.keys, d.size = slices.Sorted(maps.Keys(d.of)), walker.AggregateSize(d.libraryMap)
 	return d

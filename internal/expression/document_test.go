@@ -47,7 +47,7 @@ func TestNewDocument_Refuses(t *testing.T) {
 	}
 }
 
-// Every value in a long list is found, whatever its type and notation, and no other.
+// Every value in a long list of any type and notation is found, and no other value.
 func TestDocument_LongListIsSearchedInOneStep(t *testing.T) {
 	t.Parallel()
 	d := document(t, `{"ids": ["a", "b", "", 1, 2.0, 2.5, 1e3, -7, 18446744073709551615, 9007199254740993, true, null], "nested": [["a"], ["b"]]}`)

@@ -197,7 +197,7 @@ func flipped(msg *jetstream.RawStreamMsg, bit int) *jetstream.RawStreamMsg {
 func everything(t *testing.T, b *harness.Bus) string {
 	t.Helper()
 	var all []any
-	for r, err := range b.Client.AllRooms(t.Context()) {
+	for r, err := range b.Client.AllRooms(t.Context(), room.ListRequest{}) {
 		require.NoError(t, err)
 		all = append(all, r)
 		for u, err := range b.Client.AllMembers(t.Context(), r.ID) {

@@ -109,7 +109,7 @@ func (s *stage) requireAgreed(t *testing.T, events []room.Event, want map[string
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		for _, asker := range askers {
 			var got []string
-			for r, err := range asker.AllRooms(t.Context()) {
+			for r, err := range asker.AllRooms(t.Context(), room.ListRequest{}) {
 				require.NoError(c, err)
 				got = append(got, row(r))
 			}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -98,6 +99,17 @@ func (s *State) Has(e room.EventType) bool {
 func (s *State) IsMember(userID string) bool {
 	_, found := s.find(userID)
 	return found
+}
+
+// MemberIDs returns the ids of the members, in order, without the first ones.
+func (s *State) MemberIDs(without int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, m := range s.members[without:] {
+			if !yield(m.id()) {
+				return
+			}
+		}
+	}
 }
 
 // MembersAfter returns up to limit members whose ids come after userID, in order.

@@ -107,6 +107,22 @@ func TestApps_SumReplicas(t *testing.T) {
 	assert.Empty(t, all[0].State.Interfaces)
 }
 
+// A policy has no breaker. The breaker of an app with workers is closed if no replica reports another state.
+func TestApps_PolicyHasNoBreaker(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	replies(t, b.nc, func() string {
+		return `{"revision":1,"figures":[{"app":"house","interface":"PreRoomUserJoined","calls":1}]}`
+	})
+	house := room.Manifest{ID: "house", Version: "1.0.0", Rules: map[room.Interface][]room.Rule{room.PreRoomUserJoined: {{Deny: "true"}}}}
+	for breaker, m := range map[room.Breaker]room.Manifest{"": house, room.BreakerClosed: {ID: "house", Version: "1.0.0"}} {
+		info, err := b.apps(&replica{manifest: m}).Info(t.Context(), room.AppRequest{ID: "house"})
+		require.NoError(t, err)
+		assert.Equal(t, breaker, info.State.Breaker)
+		assert.Equal(t, breaker, info.State.Interfaces[room.PreRoomUserJoined].Breaker)
+	}
+}
+
 // Events in the consumer of an app are its backlog, or parked if the manifest has no post-interface.
 // A worker that waits for the next event shows that the app is there.
 func TestApps_Backlog(t *testing.T) {

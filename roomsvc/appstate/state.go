@@ -15,7 +15,7 @@ func (f facts) stateOf(m room.Manifest) room.AppState {
 		Workers: f.workersOf(m.ID), Replicas: len(f.reports),
 		DeadLetters: f.deadLetters[m.ID], Replays: f.replays[m.ID],
 	}
-	state.Figures, state.Interfaces = f.figures(m.ID)
+	state.Figures, state.Interfaces = f.figures(m)
 	state.Unseen = len(state.Workers) == 0 && queue.pulled
 	switch {
 	case m.HasPost():
@@ -39,15 +39,15 @@ func (f facts) workersOf(app string) []room.Worker {
 }
 
 // figures sums the stats of an app over the replicas: of all interfaces, and of each.
-func (f facts) figures(app string) (room.Figures, map[room.Interface]room.Figures) {
-	all, each := hookstats.NewSum(), make(map[room.Interface]*hookstats.Sum)
+func (f facts) figures(m room.Manifest) (room.Figures, map[room.Interface]room.Figures) {
+	all, each := hookstats.NewSum(m), make(map[room.Interface]*hookstats.Sum)
 	for _, replica := range f.reports {
 		for _, r := range replica.Figures {
-			if r.App != app {
+			if r.App != m.ID {
 				continue
 			}
 			if each[r.Interface] == nil {
-				each[r.Interface] = hookstats.NewSum()
+				each[r.Interface] = hookstats.NewSum(m)
 			}
 			all.Add(r)
 			each[r.Interface].Add(r)

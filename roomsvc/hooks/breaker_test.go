@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
@@ -42,6 +43,26 @@ func TestBreaker_OpensForErrorsOfSeveralRoomsAndUsers(t *testing.T) {
 		}
 		assert.Equal(t, c.opens, opened, name)
 	}
+}
+
+// Errors of one user and room do not add to timeouts, until another user in another room has one.
+func TestBreaker_ErrorsOfOneUserDoNotAddToTimeouts(t *testing.T) {
+	t.Parallel()
+	breaker := newBreaker("app", room.PreRoomUserJoined, Config{BreakerPause: time.Hour, BreakerFailures: 5, Logger: slog.New(slog.DiscardHandler)})
+	fail := func(from origin, outcome room.Outcome) {
+		done, err := breaker.allow(from)
+		require.NoError(t, err)
+		done(rules.Answer{Outcome: outcome})
+	}
+	for range 3 {
+		fail(origin{"a", "x"}, room.TimedOut)
+	}
+	for range 9 {
+		fail(origin{"a", "x"}, room.Failed)
+	}
+	assert.Equal(t, room.BreakerClosed, breaker.state())
+	fail(origin{"b", "y"}, room.Failed)
+	assert.Equal(t, room.BreakerOpen, breaker.state())
 }
 
 // Rounds that need less time than their share leave the rest to the others.

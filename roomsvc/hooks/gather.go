@@ -24,10 +24,11 @@ type Result struct {
 	Answers []rules.Answer // one for each app, in their order
 
 	*Round
-	draft *rules.Draft // about which apps with workers were asked; nil if none was
-	began time.Time
-	calls []call
-	log   *slog.Logger
+	command string       // the id of the command
+	draft   *rules.Draft // about which apps with workers were asked; nil if none was
+	began   time.Time
+	calls   []call
+	log     *slog.Logger
 }
 
 // call is one request to an app.
@@ -41,7 +42,7 @@ type call struct {
 // its timeout, and no longer than the grace once no outstanding answer can change the decision. An
 // app that gets less than its fair time is marked as hurried.
 func (h *Hooks) Gather(ctx context.Context, c rules.Command, d *rules.Draft, r *Round) Result {
-	g := Result{Round: r, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
+	g := Result{Round: r, command: c.ID, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
 	toAsk := 0
 	event, watch := about(c, d), stopwatch{g.began}
 	for n, app := range r.hooks {
@@ -170,9 +171,10 @@ func (h *Hooks) abandon(ctx context.Context, requests *bus.Requests, g *Result) 
 // Record counts the outcomes of the round and reports them to the breakers. It is called after
 // rules.Combine, which decides whether an answer was usable.
 func (g *Result) Record() {
+	at := time.Now()
 	for n := range g.Answers {
 		if a := &g.Answers[n]; !a.Unheard {
-			g.hooks[n].count(a, g.log)
+			g.hooks[n].count(a, g.command, at, g.log)
 		}
 	}
 	for _, k := range g.calls {

@@ -66,11 +66,10 @@ type statsKey struct {
 	iface room.Interface
 }
 
-// plan is derived from the registrations and documents whenever one changes.
+// plan is derived from the registrations whenever one changes.
 type plan struct {
 	hooks  []*hook // sorted by the order of apps
 	rounds map[room.EventType][]Round
-	params expression.Params // that policies read
 }
 
 // New returns Hooks without apps. The caller calls Close in the end.
@@ -108,7 +107,7 @@ func (h *Hooks) Set(registered []*room.Registration, params expression.Params) {
 	h.apps = next
 	maps.DeleteFunc(h.stats, func(k statsKey, _ *hookStats) bool { return next[k.app] == nil })
 	slices.SortFunc(manifests, room.Manifest.Compare)
-	p := &plan{rounds: make(map[room.EventType][]Round), params: params}
+	p := &plan{rounds: make(map[room.EventType][]Round)}
 	for _, m := range manifests {
 		p.hooks = append(p.hooks, h.hooksOf(m, next[m.ID], params)...)
 	}

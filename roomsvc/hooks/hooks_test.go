@@ -95,6 +95,33 @@ func TestGather_OneAnswerPerApp(t *testing.T) {
 	assert.Equal(t, []string{"b-fails", "c-absent"}, without)
 }
 
+// The report of a hook has its last failure, with the command that explain shows. An answer that is
+// usable or was not possible does not replace it.
+func TestReports_LastFailure(t *testing.T) {
+	t.Parallel()
+	h, workers := start(t)
+	h.Set([]*room.Registration{app("guard", room.PreRoomUserJoined)}, nil)
+	last := func() *room.Failure { return h.Reports("guard")[0].LastFailure }
+	join(t, h, "absent")
+	assert.Nil(t, last())
+	works(t, workers, "room.pre.userjoin.guard", func(msg *nats.Msg) {
+		if msg.Header.Get("ce-id") == "c-ada" {
+			_ = msg.Respond([]byte(`{"verdict":"allow"}`))
+		} else {
+			_ = msg.Respond([]byte(`{"verdict":`))
+		}
+	})
+	before := time.Now()
+	join(t, h, "eve")
+	join(t, h, "ada")
+	f := last()
+	require.NotNil(t, f)
+	assert.Equal(t, "c-eve", f.Command)
+	assert.Equal(t, room.Failed, f.Outcome)
+	assert.Contains(t, f.Reason, "the verdict cannot be read")
+	assert.WithinRange(t, f.Time, before, time.Now())
+}
+
 // An app keeps its breakers and stats while its registration is the same. A changed registration
 // has new breakers. A removed app has no stats.
 func TestSet_ChangedRegistrationHasNewBreakers(t *testing.T) {

@@ -6,19 +6,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
 )
 
-// hookStats counts the outcomes of asking one app for one interface, since the service started.
+// hookStats counts the outcomes of asking one app for one interface, since the service started. The times
+// are those of the last minutes.
 type hookStats struct {
 	mu     sync.Mutex
 	counts room.Figures
-	times  *hdrhistogram.Histogram // in microseconds; nil before the first
+	times  recentTimes
 	open   failOpen
 }
 
@@ -44,27 +43,21 @@ func (f *hookStats) took(r bus.Reply) {
 	if r.Err != nil && !errors.Is(r.Err, bus.ErrTimeout) {
 		return
 	}
-	f.record(r.Took)
+	f.times.add(r.Took, time.Now())
 }
 
-func (f *hookStats) record(took time.Duration) {
-	if f.times == nil {
-		f.times = hookstats.NewTimes()
-	}
-	_ = f.times.RecordValue(min(max(1, took.Microseconds()), f.times.HighestTrackableValue())) // fails only for a value out of range
-}
-
-// count adds an answer to the stats: its outcome and, of a policy, its evaluation.
-func (k *hook) count(a *rules.Answer, log *slog.Logger) {
+// count adds an answer about a command to the stats, at that time: its outcome and, of a policy, its
+// evaluation.
+func (k *hook) count(a *rules.Answer, command string, at time.Time, log *slog.Logger) {
 	k.stats.mu.Lock()
 	defer k.stats.mu.Unlock()
-	k.stats.count(a)
+	k.stats.count(a, command, at)
 	if !k.manifest.IsPolicy() {
 		return
 	}
 	if a.Took > 0 {
 		k.stats.counts.Calls++
-		k.stats.record(a.Took)
+		k.stats.times.add(a.Took, at)
 	}
 	if a.Outcome.Answered() {
 		k.failOpenEnded(log)
@@ -81,7 +74,11 @@ func (k *hook) answered(a *rules.Answer, log *slog.Logger) {
 	k.failOpenEnded(log)
 }
 
-func (f *hookStats) count(a *rules.Answer) {
+// count adds the outcome of an answer. A call that had too little time is no failure of the app.
+func (f *hookStats) count(a *rules.Answer, command string, at time.Time) {
+	if (a.Outcome == room.Failed || a.Outcome == room.TimedOut) && !a.Hurried {
+		f.counts.LastFailure = &room.Failure{Time: at.UTC(), Command: command, Outcome: a.Outcome, Reason: a.Reason}
+	}
 	switch a.Outcome {
 	case room.Allowed:
 		f.counts.Allowed++
@@ -105,11 +102,9 @@ func (k *hook) report() hookstats.Report {
 	k.stats.mu.Lock()
 	defer k.stats.mu.Unlock()
 	r := hookstats.Report{App: k.manifest.ID, Interface: k.iface, Figures: k.stats.counts}
+	r.Times = k.stats.times.encode(time.Now())
 	if !k.manifest.IsPolicy() {
 		r.Breaker = k.breaker.state()
-	}
-	if k.stats.times != nil {
-		r.Times, _ = k.stats.times.Encode(hdrhistogram.V2CompressedEncodingCookieBase) // an encoder to memory does not fail
 	}
 	return r
 }

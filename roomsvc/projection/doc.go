@@ -9,8 +9,10 @@
 //	follower.go        reads the stream; gapcheck.go checks for removed events
 //	catchup.go         waits for everything that the stream has now
 //	rooms.go           the state of all rooms; deletions.go lists the deleted ones
+//	index.go           the live rooms in order; roomset.go has the rooms of a member
 //	progress.go        how far the stream is read, and waiting for a sequence
-//	queries.go         rooms, pages of rooms and pages of members
+//	queries.go         rooms and pages of members
+//	list.go            pages of rooms that match a filter
 //	freshness.go       waiting for a sequence that a read asks for
 //	dedupe.go          the ids of recent commands
 //	pendingcommits.go  the service's own events that are not acknowledged yet

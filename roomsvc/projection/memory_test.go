@@ -22,7 +22,7 @@ type fed struct {
 // consume encodes the event and reads it.
 func (f *fed) consume(b *testing.B, e room.Event) {
 	f.seq++
-	e.ID, e.Time = "c"+strconv.FormatUint(f.seq, 10), streamMade
+	e.ID, e.Replica, e.Time = "c"+strconv.FormatUint(f.seq, 10), "s1", streamMade
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(b, err)
 	headers[subjects.ExpectedSeq] = []string{strconv.FormatUint(e.Expected, 10)}
@@ -37,18 +37,19 @@ func benchRoom(n int) room.Room {
 	return room.Room{ID: id, SlugifiedName: id, DisplayName: "Room " + id, Type: room.Channel, Creator: room.User{ID: "user-000000"}, CreatedAt: streamMade}
 }
 
-// create makes a room with that number of members. Half of them are in its create event.
+// create makes a room with that number of members. Half of them are in its create event. Each user is
+// a member of as many rooms.
 func (f *fed) create(b *testing.B, n, members int, user func(int) room.User) {
 	data := room.Data{Room: benchRoom(n)}
 	for m := range members / 2 {
-		data.Members = append(data.Members, user(m))
+		data.Members = append(data.Members, user(n+m))
 	}
 	f.consume(b, room.Event{Type: room.EventCreate, Room: data.Room.ID, Version: 1, Data: data})
 	for m := members / 2; m < members; m++ {
 		s := f.p.rooms.byID[data.Room.ID]
 		f.consume(b, room.Event{
 			Type: room.EventUserJoin, Room: data.Room.ID, Expected: s.Seq, Version: s.Room.Version + 1,
-			Data: room.Data{Room: data.Room, JoiningUser: new(user(m))},
+			Data: room.Data{Room: data.Room, JoiningUser: new(user(n + m))},
 		})
 	}
 }

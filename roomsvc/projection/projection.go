@@ -215,7 +215,7 @@ type Stats struct {
 func (p *Projection) Stats() Stats {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	live := p.rooms.live.Len()
+	live := p.rooms.index.byID.Len()
 	s := Stats{
 		Rooms: live, Deleted: len(p.rooms.byID) - live, Quarantined: p.progress.quarantined,
 		Lost: p.lost.Load(), LastSeq: p.progress.consumed,

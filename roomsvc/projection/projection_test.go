@@ -39,7 +39,7 @@ func TestProjection_UnavailableWhileStreamIsReadAgain(t *testing.T) {
 	p.reset(time.Time{}, 2)
 	ask := func() []error {
 		_, err1 := p.Room("r")
-		_, err2 := p.RoomsAfter("", 10)
+		_, _, err2 := p.List(room.ListRequest{})
 		_, err3 := p.MembersAfter("r", "", 10)
 		return []error{err1, err2, err3}
 	}

@@ -99,7 +99,7 @@ func (s *server) publish(t *testing.T, p *projection.Projection, id string, r ro
 	data := d.Final()
 	subject, headers, body, err := subjects.EncodePost(room.Event{
 		ID: id, Type: d.Event, Room: r.Target(), Time: v.Time(c.Time), Expected: v.Seq, Previous: v.Latest,
-		Version: data.Room.Version, Data: data,
+		Version: data.Room.Version, Replica: "s1", Data: data,
 	}, "")
 	require.NoError(t, err)
 	ack, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, jetstream.WithMsgID(id),

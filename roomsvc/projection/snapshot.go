@@ -231,7 +231,7 @@ func readSnapshot(r io.Reader) (*Projection, snapshotTail, error) {
 					state.NotBefore(tail.Stored)
 				}
 			}
-			p.rooms.index()
+			p.rooms.index.load(p.rooms.byID)
 			p.rooms.recall()
 			return p, tail, nil
 		default:

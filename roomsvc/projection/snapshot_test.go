@@ -78,13 +78,17 @@ func drawRequest(t *rapid.T) room.Request {
 		{ID: "ü ü", Username: "v", Name: "V <&>", Roles: []string{"admin"}},
 		{ID: "w", Attributes: map[string]any{"badge": json.Number("9007199254740993")}},
 	}).Draw(t, "user")
+	name := rapid.SampledFrom([]string{"x", "x-1", "x:1", "y"}).Draw(t, "name")
+	kind := rapid.SampledFrom(room.Types()).Draw(t, "type")
 	return rapid.SampledFrom([]room.Request{
 		room.CreateRequest{
-			Room:    room.NewRoom{ID: id, SlugifiedName: id, Type: room.Channel, CustomFields: map[string]any{"n": json.Number("1.0")}},
+			Room:    room.NewRoom{ID: id, SlugifiedName: name, Type: kind, CustomFields: map[string]any{"n": json.Number("1.0")}},
 			Creator: user, Members: []room.User{{ID: "owner"}},
 		},
+		room.UpdateRequest{RoomID: id, Patch: room.Patch{"slugifiedName": name}},
 		room.DeleteRequest{RoomID: id},
 		room.JoinRequest{RoomID: id, User: user},
+		room.UpdateMemberRequest{RoomID: id, User: room.Patch{"id": user.ID, "name": name}},
 		room.LeaveRequest{RoomID: id, User: user},
 	}).Draw(t, "request")
 }
@@ -94,7 +98,7 @@ func drawHistory(t *rapid.T) *history {
 	h := newHistory()
 	for range rapid.IntRange(1, 60).Draw(t, "steps") {
 		r := drawRequest(t)
-		switch rapid.SampledFrom([]string{"event", "event", "event", "event", "garbage", "no room", "unchained", "slipped in"}).Draw(t, "kind") {
+		switch rapid.SampledFrom([]string{"event", "event", "event", "event", "garbage", "no room", "unchained", "slipped in", "purged"}).Draw(t, "kind") {
 		case "garbage":
 			h.add(room.Event{Room: r.Target()}, true)
 		case "no room":
@@ -103,6 +107,9 @@ func drawHistory(t *rapid.T) *history {
 			if e, ok := h.next(t, func(v rules.View) uint64 { return v.Seq + 1 }, r); ok {
 				h.add(e, false)
 			}
+		case "purged": // by an operator, and created again while this state has the room
+			data := room.Data{Room: room.Room{ID: r.Target(), SlugifiedName: "z", Type: room.LiveChat}, Members: []room.User{{ID: "w"}}}
+			h.add(room.Event{Type: room.EventCreate, Room: r.Target(), Version: 1, Data: data}, false)
 		case "slipped in": // under the guard of an event
 			if e, ok := h.next(t, lastSeq, r); ok {
 				h.add(room.Event{Room: r.Target()}, true)
@@ -226,7 +233,8 @@ func same(t *rapid.T, h *history, p *Projection) {
 		require.NoError(t, err)
 		require.Equal(t, must, is, id)
 	}
-	require.Equal(t, h.all.rooms.live.Keys(), p.rooms.live.Keys())
+	requireIndexed(t, h.all.rooms)
+	requireIndexed(t, p.rooms)
 	for _, m := range h.messages {
 		require.Equal(t, h.all.rooms.dedupe.find(m.event.ID), p.rooms.dedupe.find(m.event.ID), m.event.ID)
 	}

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -71,4 +73,19 @@ func TestMendConsumers_RecreatedBehindTheAckFloor(t *testing.T) {
 	c, err = s.events.Consumer(t.Context(), subjects.Durable("a"))
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, c.CachedInfo().Config.OptStartSeq)
+}
+
+// A consumer that is missing because the stream is new has lost no event.
+func TestMendConsumers_NewStreamLosesNoEvent(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	log := harness.NewOutput()
+	s.log = slog.New(slog.NewTextHandler(log, nil))
+	_, err := s.open(t).Register(t.Context(), room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}})
+	require.NoError(t, err)
+	require.NoError(t, s.events.DeleteConsumer(t.Context(), subjects.Durable("a")))
+	r := s.open(t) // it knows no ack floor
+	require.Eventually(t, func() bool { r.MendConsumers(t.Context()); return r.Remade() == 1 }, time.Minute, time.Millisecond)
+	log.Await(t, `level=INFO msg="missing consumer of an app recreated: the stream has had no event" app=a`)
+	assert.NotContains(t, log.String(), "level=ERROR")
 }

@@ -95,11 +95,11 @@ func (r *Registry) Run(ctx context.Context) {
 func (r *Registry) AwaitSync(ctx context.Context) error { return r.entries.awaitSync(ctx) }
 
 // CatchUp waits until the registry is in sync up to the revision of the bucket; 0: it does not
-// wait. If the context ends first, the watch of the bucket may have failed with its server. Then
-// Run reads the bucket again. CatchUp returns the revision up to which the registry is in sync, 0 if
-// it may have missed a change.
+// wait. If the context ends before the revision has come, the watch of the bucket may have failed
+// with its server. Then Run reads the bucket again. CatchUp returns the revision up to which the
+// registry is in sync, 0 if it may have missed a change.
 func (r *Registry) CatchUp(ctx context.Context, revision uint64) (synced uint64) {
-	if revision > 0 && r.entries.awaitRevision(ctx, revision) != nil {
+	if revision > 0 && r.entries.awaitRevision(ctx, revision) != nil && r.watcher.received.Load() < revision {
 		r.watcher.readAgain()
 	}
 	return r.entries.syncedRevision()

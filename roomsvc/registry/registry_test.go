@@ -22,11 +22,12 @@ import (
 type server struct {
 	js              jetstream.JetStream
 	events, replays jetstream.Stream
+	log             *slog.Logger // of the registries
 }
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{}
+	s := &server{log: slog.New(slog.DiscardHandler)}
 	var err error
 	s.js, err = jetstream.New(harness.Connect(t, harness.NewServer(t)))
 	require.NoError(t, err)
@@ -67,7 +68,7 @@ func (s *server) openWith(t *testing.T, change func(*registry.Config)) *registry
 		JetStream: s.js, Events: s.events, Replays: s.replays, AckWait: time.Second / 2,
 		MaxBytes: func() int { return maxBytes }, IsUnavailable: func() bool { return false },
 		CheckLosses: func(context.Context) error { return nil }, EnsureBucket: s.ensureBucket,
-		Replicas: alone{}, Changed: func([]*room.Registration, expression.Params) {}, Logger: slog.New(slog.DiscardHandler),
+		Replicas: alone{}, Changed: func([]*room.Registration, expression.Params) {}, Logger: s.log,
 	}
 	change(&cfg)
 	r, err := registry.Open(t.Context(), cfg)

@@ -75,6 +75,8 @@ func (c *consumers) remake(ctx context.Context, stream jetstream.Stream, want je
 	c.remade.Add(1)
 	const message = "missing consumer of an app recreated"
 	switch {
+	case last == 0:
+		c.cfg.Logger.Info(message+": the stream has had no event", "app", want.Durable)
 	case !known:
 		c.cfg.Logger.Error(message+": earlier unacknowledged events are never delivered", "app", want.Durable, "begins", next, "lost_from", first, "lost_to", last)
 	case next < first:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,7 +27,10 @@ type watcher struct {
 	bucket  *bucket
 	record  *recordKeeper
 	resync  chan struct{} // requests to read the bucket again
-	lost    bool          // the bucket has lost known registrations, which is logged; only mend uses it
+	// received is the revision that the watch has delivered. A large document is decoded before it is
+	// in the entries.
+	received atomic.Uint64
+	lost     bool // the bucket has lost known registrations, which is logged; only mend uses it
 }
 
 func newWatcher(cfg Config, b *bucket, record *recordKeeper) *watcher {
@@ -85,9 +89,13 @@ func (w *watcher) watchOnce(ctx context.Context, connection <-chan nats.Status, 
 	if err != nil {
 		return fmt.Errorf("watching the bucket: %w", err)
 	}
+	w.received.Store(0)
 	for {
 		select {
 		case e, open := <-changes.Updates():
+			if e != nil {
+				w.received.Store(e.Revision())
+			}
 			switch {
 			case !open:
 				return errors.New("the watch has ended")

@@ -277,7 +277,7 @@ func TestCLIApps(t *testing.T) {
 	c := harness.NewCLI(t, b.Server.URL())
 	assert.Equal(t, "app guard 1.0.0 is enabled, shadow\n", c.OK("app", "shadow", "guard", "on"))
 	c.OK("room", "join", "r", "alice")
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled, shadow +1 +1 +0 +0 +0 .* closed +- +0 +PreRoomUserJoined\*$`, c.OK("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +app +1\.0\.0 +100 +enabled, shadow +1 +1 +0 +0 +0 .* closed +- +0 +PreRoomUserJoined\*$`, c.OK("app", "ls"))
 	out := c.OK("app", "info", "guard")
 	for _, line := range []string{
 		`(?m)^state +enabled, shadow \(decided by an operator: shadow on\)$`,

@@ -44,7 +44,7 @@ func TestCLIRooms(t *testing.T) {
 	assert.Equal(t, []room.User{{ID: "ada"}, {ID: "ben", Name: "Ben", Roles: []string{"admin"}}}, harness.JSONLines[room.User](t, c.OK("room", "members", "lobby", "--json")))
 	assert.Regexp(t, `(?m)^lobby +lobby +channel +2 +2 `, c.OK("room", "ls"))
 	assert.Len(t, harness.JSONLines[room.Room](t, c.OK("room", "ls", "--json")), 1)
-	assert.Regexp(t, `(?m)^guard +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.OK("app", "ls"))
+	assert.Regexp(t, `(?m)^guard +app +1\.0\.0 +100 +enabled +\? +0 .* closed +1 \(\d+s\) +0 +PostRoomCreate PreRoomUserJoined\*$`, c.OK("app", "ls"))
 	assert.Regexp(t, `PreRoomUserJoined \(essential\)`, c.OK("app", "info", "guard"))
 	assert.Equal(t, "guard", harness.JSONLines[room.Manifest](t, c.OK("app", "ls", "--json"))[0].ID)
 
@@ -76,6 +76,31 @@ func TestCLI_MemberIsTakenWhole(t *testing.T) {
 	b := harness.New(t, roomsvc.Config{})
 	harness.NewCLI(t, b.Server.URL()).OK("room", "create", "r", "--creator", "owner", "--member", "cn=Bob Roe,ou=people", "--member", `"quoted"`)
 	assert.Equal(t, []string{`"quoted"`, "cn=Bob Roe,ou=people", "owner"}, b.Members(t, "r"))
+}
+
+func TestCLI_RoomListFilters(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	c := harness.NewCLI(t, b.Server.URL())
+	c.OK("room", "create", "a", "--slug", "news-2", "--creator", "ada")
+	c.OK("room", "create", "b", "--slug", "news", "--creator", "bob", "--type", "live_chat")
+	c.OK("room", "create", "c", "--slug", "chat", "--creator", "ada")
+	for args, want := range map[string]string{
+		"":                                 "a b c",
+		"--member ada":                     "a c",
+		"--slug-prefix news":               "b a",
+		"--type live_chat":                 "b",
+		"--member ada --slug-prefix news":  "a",
+		"--member bob --type channel":      "",
+		"--slug-prefix new --type channel": "a",
+	} {
+		var ids []string
+		for _, r := range harness.JSONLines[room.Room](t, c.OK(append([]string{"room", "ls", "--json"}, strings.Fields(args)...)...)) {
+			ids = append(ids, r.ID)
+		}
+		assert.Equal(t, want, strings.Join(ids, " "), args)
+	}
+	assert.Contains(t, c.Fails(2, "room", "ls", "--type", "club"), "type must be one of channel")
 }
 
 func eventTypes(t *testing.T, out string) []string {
@@ -117,6 +142,13 @@ func TestCLI_RefusedCommandNamesOutcomesAndID(t *testing.T) {
 	assert.Equal(t, room.CodeUserNotAllowed, of[0].Code)
 	assert.Equal(t, "c2", of[0].CommandID)
 	assert.Len(t, of[0].Apps, 2)
+
+	assert.NotContains(t, c.OK("app", "info", "guard"), "LAST FAILURE", "a denial is no failure")
+	b.Register(t, room.Manifest{ID: "broken", Implements: scene.OnJoin})
+	b.Answer(t, room.PreRoomUserJoined, "broken", harness.Says(`{"verdict":`))
+	b.Register(t, room.Manifest{ID: "guard", Version: "2.0.0", Implements: []room.Interface{room.PreRoomUserLeave}})
+	c.OK("room", "join", "r", "carol", "--id", "c3")
+	assert.Regexp(t, `(?m)^PreRoomUserJoined +[-\d]+ [:\d]+ +failed +c3 +the verdict cannot be read: `, c.OK("app", "info", "broken"))
 
 	assert.NotContains(t, c.Fails(4, "room", "join", "nowhere", "bob"), "explain", "it leaves no rejection")
 	_, _, stderr = harness.NewCLI(t, "nats://127.0.0.1:1").Run("room", "get", "r", "--json")

@@ -87,6 +87,11 @@ func TestCLI_PurgeOfAllDeadLettersWantsAll(t *testing.T) {
 	status, _, stderr := c.Run("dead", "list", "--app", "nobody")
 	assert.Zero(t, status)
 	assert.Equal(t, "roombus: there is no app \"nobody\"\n", stderr)
+	status, _, stderr = c.Run("dead", "list", "--room", "nowhere")
+	assert.Zero(t, status)
+	assert.Equal(t, "roombus: there is no room \"nowhere\", and the streams have nothing of it\n", stderr)
+	_, _, stderr = c.Run("dead", "list", "--room", "r")
+	assert.Empty(t, stderr)
 }
 
 // The post-event counters come from the workers: handled, failed, running, and for how long.
@@ -146,7 +151,7 @@ func TestAppState_WorkersThatCannotBeCounted(t *testing.T) {
 	workers := func(app string) string {
 		for line := range strings.Lines(c.OK("app", "ls")) {
 			if columns := strings.Fields(line); columns[0] == app {
-				return columns[4]
+				return columns[5]
 			}
 		}
 		return ""

@@ -41,23 +41,33 @@ func TestREADME(t *testing.T) {
 	assert.Equal(t, []string{string(code)}, fenced(t, "README.md", "go"))
 
 	blocks := fenced(t, "README.md", "sh")
-	require.Len(t, blocks, 8)
+	require.Len(t, blocks, 10)
 	assert.Equal(t, "go run ./cmd/roombus demo\n", blocks[0])
 	assert.Equal(t, "make test\n", blocks[1])
 	assert.Equal(t, "go run ./cmd/roombus serve\n", blocks[2])
-	assert.Equal(t, "go run ./examples/guard\n", blocks[3])
+	assert.Equal(t, "go run ./examples/guard\n", blocks[5])
 
 	_, url := harness.ServeProcess(t, "--store-dir", t.TempDir())
-	harness.Example(t, "guard", url).Stderr.Await(t, "msg=serving app=guard")
 	c := harness.NewCLI(t, url)
-	for line := range strings.Lines(blocks[4]) {
-		command, says, refuses := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "go run ./cmd/roombus ")), "#")
-		if refuses {
-			assert.Contains(t, c.Fails(3, strings.Fields(command)...), strings.TrimSpace(says))
-			continue
+	commands := func(block string) {
+		t.Helper()
+		for line := range strings.Lines(block) {
+			command, says, refuses := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "go run ./cmd/roombus ")), "#")
+			if refuses {
+				assert.Contains(t, c.Fails(3, strings.Fields(command)...), strings.TrimSpace(says))
+				continue
+			}
+			assert.NotEmpty(t, c.OK(strings.Fields(command)...))
 		}
-		assert.NotEmpty(t, c.OK(strings.Fields(command)...))
 	}
+	apply := shell(t, t.TempDir(), filepath.Dir(harness.Binary(t)), url, strings.ReplaceAll(blocks[3], "go run ./cmd/roombus", "roombus"))
+	require.Zero(t, apply.Wait())
+	_, applied, _ := strings.Cut(strings.SplitN(blocks[3], "\n", 2)[0], "# ")
+	assert.Equal(t, applied+"\n", apply.Stdout.String())
+	commands(blocks[4])
+
+	harness.Example(t, "guard", url).Stderr.Await(t, "msg=serving app=guard")
+	commands(blocks[6])
 
 	// The same app with the nats CLI: the second command runs next to the third.
 	nats := func(line string) *harness.Process {
@@ -65,7 +75,7 @@ func TestREADME(t *testing.T) {
 		cmd.Env = harness.Env(t.TempDir(), "NATS_URL="+url, "PATH="+filepath.Dir(harness.Tool(t, harness.NATSCLI))+":"+os.Getenv("PATH"))
 		return harness.StartCmd(t, cmd)
 	}
-	app := strings.Split(strings.TrimSpace(blocks[5]), "\n")
+	app := strings.Split(strings.TrimSpace(blocks[7]), "\n")
 	require.Len(t, app, 2)
 	nats(app[0]).Stdout.Await(t, `"id":"closed"`)
 	nats(app[1])
@@ -73,13 +83,13 @@ func TestREADME(t *testing.T) {
 		_, err := harness.BusAt(t, url).NC.Request("room.pre.userjoin.closed", nil, harness.ReplyTime)
 		return err == nil
 	}, harness.ReplyTime, harness.Tick, "the app answers")
-	requests := strings.Split(strings.TrimSpace(blocks[6]), "\n")
+	requests := strings.Split(strings.TrimSpace(blocks[8]), "\n")
 	require.Len(t, requests, 2)
 	nats(requests[0]).Stdout.Await(t, `"code":"user_not_allowed".*"reason":"closed for today"`)
 	nats(requests[1]).Stdout.Await(t, `"id":"closed"`)
 
 	rejected := harness.JSONLines[room.Rejection](t, c.OK("rejections", "--json"))
-	for line := range strings.Lines(strings.ReplaceAll(blocks[7], "COMMAND-ID", rejected[0].ID)) {
+	for line := range strings.Lines(strings.ReplaceAll(blocks[9], "COMMAND-ID", rejected[0].ID)) {
 		assert.NotEmpty(t, c.OK(strings.Fields(line)[1:]...), line)
 	}
 }

@@ -31,11 +31,15 @@ func TestInvalidRequests(t *testing.T) {
 		"room.svc.join":     {`{}`, `{"roomId":"r"}`, `[]`},
 		"room.svc.leave":    {`{}`, `{"roomId":"r","user":"u"}`},
 		"room.svc.get":      {``, `{}`, `{"roomId":"r","x":1}`, `{"roomId":"a.b"}`},
-		"room.svc.list":     {`{"limit":-1}`, `{"limit":1001}`, `{"limit":"all"}`},
+		"room.svc.list":     {`{"limit":-1}`, `{"limit":1001}`, `{"limit":"all"}`, `{"type":"club"}`, `{"member":"\u0000"}`, `{"cursor":"r:n"}`},
 		"room.svc.members":  {`{}`, `{"roomId":"r","limit":1001}`},
 		"room.app.register": {``, `{"id":"a"}`, `{"id":"a","version":"1","implements":["PostRoomCreate"]}`},
 		"room.app.info":     {`{}`, `{"id":"a b"}`},
 		"room.app.list":     {`{"id":">"}`},
+		"room.param.put":    {``, `{"name":"a"}`, `{"name":"a-b","document":1}`, `{"name":"a","document":{"b":1,"b":2}}`, `{"name":"a","document":1,"ifRevision":-1}`},
+		"room.param.get":    {``, `{}`, `{"name":">"}`},
+		"room.param.list":   {`{"name":">"}`},
+		"room.param.remove": {``, `{"name":"a.b"}`},
 	} {
 		for _, body := range bodies {
 			scene.Refused(t, b.Request(t, subject, body), room.CodeInvalidRequest)

@@ -41,7 +41,7 @@ func TestEventTime_NeverRunsBackwards(t *testing.T) {
 	require.NoError(t, json.Unmarshal(held.Data, &d))
 	ahead := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
 	d.Room.Version++
-	e := room.Event{ID: "ahead", Type: room.EventUserJoin, Room: "r", Time: ahead, Version: d.Room.Version, Data: room.Data{Room: d.Room, JoiningUser: &scene.Bob}}
+	e := room.Event{ID: "ahead", Type: room.EventUserJoin, Room: "r", Replica: "other", Time: ahead, Version: d.Room.Version, Data: room.Data{Room: d.Room, JoiningUser: &scene.Bob}}
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(t, err)
 	_, err = harness.Requester(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,

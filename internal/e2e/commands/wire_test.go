@@ -167,7 +167,7 @@ func TestPagesFitAMessage(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEmpty(t, page.Cursor, "twelve rooms of 60 KiB do not fit one page")
 	var ids []string
-	for r, err := range b.Client.AllRooms(t.Context()) {
+	for r, err := range b.Client.AllRooms(t.Context(), room.ListRequest{}) {
 		require.NoError(t, err)
 		ids = append(ids, r.ID)
 	}

@@ -136,7 +136,7 @@ func fillJoins(b *testing.B, bus *harness.Bus, rooms, events int) {
 	put := func(n int, e room.Event) {
 		seq++
 		version[n]++
-		e.Room = "r" + strconv.Itoa(n)
+		e.Room, e.Replica = "r"+strconv.Itoa(n), "s1"
 		e.ID, e.Time, e.Version = fmt.Sprintf("e%d", seq), time.Now(), version[n]
 		e.Previous, e.Expected = latest[n], expected[n]
 		e.Data.Room = room.Room{

@@ -25,7 +25,7 @@ func MoveRoom(t testing.TB, b *harness.Bus, r room.Room, n int) {
 	require.NoError(t, err)
 	r.Version++
 	e := room.Event{
-		ID: "other-" + strconv.Itoa(n), Type: room.EventUserJoin, Room: r.ID, Time: time.Now(), Version: r.Version,
+		ID: "other-" + strconv.Itoa(n), Type: room.EventUserJoin, Room: r.ID, Replica: "other", Time: time.Now(), Version: r.Version,
 		Data: room.Data{Room: r, JoiningUser: &room.User{ID: "mover-" + strconv.Itoa(n)}},
 	}
 	subject, headers, body, err := subjects.EncodePost(e, "")

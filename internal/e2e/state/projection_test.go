@@ -67,7 +67,10 @@ func TestProjection_ForgedPredecessorIsQuarantined(t *testing.T) {
 	t.Parallel()
 	b := harness.New(t, roomsvc.Config{})
 	created := b.Create(t, "r")
-	e := room.Event{ID: "forged", Type: room.EventUserJoin, Room: "r", Time: created.Event.Time, Version: 2, Data: room.Data{Room: created.Room, JoiningUser: &scene.Alice}}
+	e := room.Event{
+		ID: "forged", Type: room.EventUserJoin, Room: "r", Replica: "forger", Time: created.Event.Time, Version: 2,
+		Data: room.Data{Room: created.Room, JoiningUser: &scene.Alice},
+	}
 	subject, headers, body, err := subjects.EncodePost(e, "")
 	require.NoError(t, err)
 	msg := &nats.Msg{Subject: subject, Header: headers, Data: body}
@@ -92,6 +95,32 @@ func TestProjection_ForgedPredecessorIsQuarantined(t *testing.T) {
 	_, err = b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: scene.Carol})
 	require.NoError(t, err, "the room continues after the message")
 	assert.Equal(t, []string{"bob", "carol", "owner"}, b.Members(t, "r"))
+	assert.Equal(t, uint64(2), quarantined(t, b))
+}
+
+// A forged event that follows the room's last event, but names no room service, is not applied.
+func TestProjection_EventOfNoReplicaIsQuarantined(t *testing.T) {
+	t.Parallel()
+	b := harness.New(t, roomsvc.Config{})
+	created := b.Create(t, "r")
+	forge := func(replica string, seq uint64) {
+		t.Helper()
+		e := room.Event{
+			ID: "forged-" + strconv.FormatUint(seq, 10), Type: room.EventUserJoin, Room: "r", Replica: replica, Time: created.Event.Time, Version: 2,
+			Data: room.Data{Room: created.Room, JoiningUser: &scene.Alice},
+		}
+		subject, headers, body, err := subjects.EncodePost(e, "")
+		require.NoError(t, err)
+		_, err = harness.Requester(t, b.NC).Append(t.Context(), &nats.Msg{Subject: subject, Header: headers, Data: body}, e.ID,
+			bus.Guard{Seq: seq, Filter: subjects.PostsOf("r")})
+		require.NoError(t, err)
+	}
+	forge("", 1)
+	forge("no token", 2)
+	r, err := b.Client.Join(t.Context(), room.JoinRequest{RoomID: "r", User: scene.Bob})
+	require.NoError(t, err, "the room continues after the messages")
+	assert.EqualValues(t, 2, r.Event.Version)
+	assert.Equal(t, []string{"bob", "owner"}, b.Members(t, "r"))
 	assert.Equal(t, uint64(2), quarantined(t, b))
 }
 

@@ -61,7 +61,7 @@ func fill(b *testing.B, nc *nats.Conn) {
 	for n := range startEvents {
 		at := n % startRooms
 		r := &rooms[at]
-		e := room.Event{ID: "c" + strconv.Itoa(n), Time: time.Now(), Expected: last[at]}
+		e := room.Event{ID: "c" + strconv.Itoa(n), Replica: "s1", Time: time.Now(), Expected: last[at]}
 		user := room.User{ID: fmt.Sprintf("user-%06d", n/startRooms), Username: "first.last", Name: "First Last"}
 		switch turn := n / startRooms; {
 		case turn == 0:

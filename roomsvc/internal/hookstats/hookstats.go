@@ -31,9 +31,13 @@ type Sum struct {
 	times   *hdrhistogram.Histogram
 }
 
-// NewSum returns the sum of no reports.
-func NewSum() *Sum {
-	return &Sum{figures: room.Figures{Breaker: room.BreakerClosed}, times: NewTimes()}
+// NewSum returns the sum of no reports of an app: without a breaker for a policy.
+func NewSum(of room.Manifest) *Sum {
+	s := &Sum{times: NewTimes()}
+	if !of.IsPolicy() {
+		s.figures.Breaker = room.BreakerClosed
+	}
+	return s
 }
 
 // Add adds a report. It adds no times if they cannot be read.

@@ -22,7 +22,7 @@ func TestSum_MergesTimes(t *testing.T) {
 		require.NoError(t, err)
 		return hookstats.Report{Figures: room.Figures{Calls: 1}, Times: encoded}
 	}
-	sum := hookstats.NewSum()
+	sum := hookstats.NewSum(room.Manifest{})
 	assert.Equal(t, room.Figures{Breaker: room.BreakerClosed}, sum.Figures())
 	sum.Add(report(10 * time.Millisecond))
 	sum.Add(report(200 * time.Millisecond))
