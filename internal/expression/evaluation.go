@@ -40,7 +40,7 @@ func (l *Language) Evaluation(e Event, params Params) *Evaluation {
 		e.Data = &room.Data{}
 	}
 	v, _ := evaluations.Get().(*Evaluation)
-	v.variables = variables{on: l.on, Event: e, params: params, paramsKind: l.params}
+	v.variables = variables{on: l.on, event: l.event, Event: e, params: params, paramsKind: l.params}
 	v.costs = *newTracker()
 	frame, err := interpreter.NewExecutionFrame(&v.variables)
 	if err != nil {

@@ -12,17 +12,18 @@ import (
 // Language compiles the expressions for one interface.
 type Language struct {
 	on     room.Interface
+	event  room.EventType // of the interface
 	env    *cel.Env
 	params *kind[variables] // nil: there are none
 }
 
 // ForConditions returns the language of the conditions for an interface.
-func ForConditions(i room.Interface) *Language { return &Language{on: i, env: environment(i)} }
+func ForConditions(i room.Interface) *Language { return &Language{on: i, event: i.Event(), env: environment(i)} }
 
 // ForRules returns the language of the rules for an interface. Rules read documents with these names as
 // params.name.
 func ForRules(i room.Interface, params []string) *Language {
-	l := &Language{on: i, params: paramsKind(params)}
+	l := &Language{on: i, event: i.Event(), params: paramsKind(params)}
 	standard, err := types.NewRegistry()
 	if err == nil {
 		l.env, err = environment(i).Extend(
@@ -106,4 +107,3 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 	}
 	return x, nil
 }
-

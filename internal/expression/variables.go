@@ -12,7 +12,8 @@ import (
 
 // variables are the variables of one evaluation. They are converted when they are read.
 type variables struct {
-	on room.Interface
+	on    room.Interface
+	event room.EventType // of the interface
 	Event
 	everyone   ref.Val // the members, once they have been read
 	params     Params
@@ -55,7 +56,7 @@ func (v *variables) ResolveName(name string) (any, bool) {
 
 // changed returns the room or the user of an update.
 func (v *variables) changed(r *room.Room, u *room.User) (any, bool) {
-	switch v.on.Event() {
+	switch v.event {
 	case room.EventUpdate:
 		return roomKind.object(cmp.Or(r, &room.Room{})), true
 	case room.EventUserUpdate:
@@ -84,7 +85,7 @@ func (v *variables) members() ref.Val {
 // user returns the user that joins, leaves, creates, updates or deletes the room, or the member before
 // its update.
 func (v *variables) user() *room.User {
-	switch v.on.Event() {
+	switch v.event {
 	case room.EventCreate:
 		return &v.Data.Room.Creator
 	case room.EventUserJoin:
@@ -102,7 +103,7 @@ func (v *variables) user() *room.User {
 // actor returns the user that acts: the inviter, the remover or the updater of a member if there is
 // one, otherwise user.
 func (v *variables) actor() *room.User {
-	switch v.on.Event() {
+	switch v.event {
 	case room.EventUserJoin:
 		return cmp.Or(v.Data.Inviter, v.user())
 	case room.EventUserLeave:
