@@ -18,7 +18,9 @@ type Language struct {
 }
 
 // ForConditions returns the language of the conditions for an interface.
-func ForConditions(i room.Interface) *Language { return &Language{on: i, event: i.Event(), env: environment(i)} }
+func ForConditions(i room.Interface) *Language {
+	return &Language{on: i, event: i.Event(), env: environment(i)}
+}
 
 // ForRules returns the language of the rules for an interface. Rules read documents with these names as
 // params.name.

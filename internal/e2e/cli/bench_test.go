@@ -127,13 +127,18 @@ func TestBench_Trace(t *testing.T) {
 	assert.NotContains(t, b.Stdout.String(), "\x1b", "colours only on a terminal")
 	assert.Contains(t, b.Stderr.String(), "replay, 0 apps, 2 rooms, 2 at once")
 
-	all := startBench(t, "--trace", path, "--apps", "0", "--concurrency", "2", "--json")
+	all := startBench(t, "--trace", path, "--apps", "0", "--policies", "0,1", "--concurrency", "2", "--json")
 	require.Zero(t, all.Wait())
 	assert.Contains(t, all.Stderr.String(), "skipped bad rows: 1; the first: line 62")
-	for _, r := range harness.JSONLines[bench.Result](t, all.Stdout.String()) {
+	results := harness.JSONLines[bench.Result](t, all.Stdout.String())
+	require.Len(t, results, 2)
+	for n, r := range results {
+		assert.Equal(t, n, r.Policies)
 		assert.Equal(t, []int{60, 60}, []int{r.Roombus.Commands, r.Floor.Commands})
 		assert.Zero(t, r.Roombus.Failed+r.Floor.Failed)
 	}
+	assert.Nil(t, results[0].Comparison)
+	assert.Positive(t, results[1].Comparison.Throughput.Median, "with the ban list beside without it")
 }
 
 func TestBench_AccountInUseIsLeftAlone(t *testing.T) {
