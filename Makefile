@@ -47,8 +47,8 @@ soak: ## run each fault test for ROOMBUS_SOAK (10m), one after the other
 	ROOMBUS_SOAK=$(ROOMBUS_SOAK) go test -race -count=1 -parallel 1 -timeout 6h -v ./internal/fault
 
 .PHONY: bench
-bench: ## run the Go benchmarks of the pure packages COUNT (6) times, for benchstat
-	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room/... ./internal/expression
+bench: ## run the Go benchmarks of pure packages COUNT (6) times, for benchstat
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./room/... ./internal/expression ./internal/bench
 
 .PHONY: lint
 lint: $(LINT) words ## check formatting, the module file, the code and the words

@@ -75,7 +75,7 @@ func (v Verdict) Modified(r Room) ([]byte, error) {
 	if v.Modify == nil {
 		return v.Replace, nil
 	}
-	record, err := json.Marshal(&r)
+	record, err := json.Marshal(r) // not &r, which would move the room to the heap for every verdict
 	if err != nil {
 		return nil, fmt.Errorf("encoding the room: %w", err)
 	}

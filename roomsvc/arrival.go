@@ -64,7 +64,7 @@ func (cs *commands) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHa
 		return nil, cs.recorder.Rejected(a.c, err)
 	}
 	defer a.ticket.Leave()
-	if a.ticket != nil && len(cs.hooks.Rounds(a.c.Request.Event())) > 0 {
+	if a.ticket != nil && cs.hooks.AsksWorkers(a.c.Request.Event()) {
 		defer cs.peers.AnnounceWhenSlow(ctx, a.c, a.ticket.IsAsking)()
 	}
 	for {

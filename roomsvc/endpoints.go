@@ -117,9 +117,13 @@ func (es *endpoints) ordered(name, subject string, arrive func(*nats.Msg) serve)
 	}
 }
 
+// encode encodes the result of a request.
 func encode(result any) ([]byte, error) {
-	if encoded, ok := result.(body); ok {
-		return encoded, nil
+	switch r := result.(type) {
+	case body:
+		return r, nil
+	case room.Result:
+		return r.JSON()
 	}
 	return json.Marshal(result)
 }

@@ -46,8 +46,10 @@ func (cs *commands) consult(ctx context.Context, c rules.Command, place *lanes.T
 		if round.Again && !draft.Differs(first) {
 			continue
 		}
-		place.At(lanes.Asking(round.Apps))
-		asked := cs.hooks.Gather(ctx, c, *draft, round) // 3
+		if round.AsksWorkers() {
+			place.At(lanes.Asking(round.Apps))
+		}
+		asked := cs.hooks.Gather(ctx, c, draft, round) // 3
 		var refusal error
 		*draft, asked.Answers, refusal = rules.Combine(*draft, round.Interface, asked.Answers) // 4
 		asked.Record()

@@ -47,7 +47,7 @@ func PreHeaders(i room.Interface, id, roomID, traceParent string, causes []strin
 // EncodePost encodes a post-event as a message. The publisher adds the headers of the guard and the
 // message id.
 func EncodePost(e room.Event, traceParent string) (subject string, h Headers, data []byte, err error) {
-	data, err = json.Marshal(&e.Data)
+	data, err = e.Data.JSON()
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("encoding event %s: %w", e.ID, err)
 	}

@@ -107,7 +107,7 @@ func (a *App) ask(i room.Interface, d rules.Draft) (rules.Answer, error) {
 	m := a.app.Manifest
 	answer := rules.Answer{App: m.ID, Essential: m.Essential(i), Shadow: m.Shadow}
 	if c := a.conditions[i]; c != nil {
-		switch holds, err := c.Holds(expression.Event{ID: commandID, Time: time.Now(), Data: d.Data}); {
+		switch holds, err := c.Holds(expression.Event{ID: commandID, Time: time.Now(), Data: &d.Data}); {
 		case err != nil:
 			err = fmt.Errorf("its condition cannot be evaluated: %w", err)
 			answer.Outcome, answer.Reason = room.Failed, err.Error()

@@ -38,8 +38,12 @@ func newBench() *cobra.Command {
 		Short: "Compare the room service with a bare NATS program that does the same work",
 		Long: `bench starts a NATS server, a room service, apps, and a floor: a bare program that does the same
 work on NATS without any logic, with messages of the same size. It measures both in turns, for
-every combination of --commands, --apps, --rooms and --concurrency, and prints how close the room
-service comes to the floor. With the defaults it takes two minutes.
+every combination of --commands, --apps, --policies, --rooms and --concurrency, and prints how close
+the room service comes to the floor. With the defaults it takes two minutes.
+
+A policy is an app with rules, which the room service evaluates. Policies 1 to 5 are a ban list of
+100,000 ids, a capacity, a rule for names, one for roles, and quiet hours; later ones repeat them.
+Several numbers of policies are measured in turns, and compared with the least of them.
 
 Each service and app is a separate process. With --nats or --context, or with NATS_URL or
 NATS_CONTEXT in the environment, bench uses that NATS server. The account must not hold the streams
@@ -51,6 +55,7 @@ number of commands in progress.`,
 		Example: `  roombus bench
   roombus bench --commands join --apps 0,1,5,20 --concurrency 1,16,64,256 --html bench.html
   roombus bench --commands join --rooms 1,1000,100000 --duration 10s --json
+  roombus bench --commands join --apps 0 --policies 0,5 --concurrency 16,64 --duration 10s --rounds 10
   roombus bench --trace trace.csv.gz --limit 20000 --apps 3 --concurrency 64
   roombus bench --nats nats://nats.example.org --stream-replicas 3`,
 		Args: none("give the NATS server with --nats"),
@@ -61,6 +66,7 @@ number of commands in progress.`,
 	f := c.Flags()
 	f.StringSliceVar(&b.commands, "commands", []string{string(bench.Join), string(bench.Create), string(bench.Leave)}, "commands to measure: join, leave and create, which asks the apps in all three phases")
 	f.IntSliceVar(&b.cfg.Apps, "apps", []int{0, 3}, "numbers of apps to ask")
+	f.IntSliceVar(&b.cfg.Policies, "policies", []int{0}, "numbers of policies, 0 to 20")
 	f.IntSliceVar(&b.cfg.Concurrency, "concurrency", []int{1, 64}, "numbers of commands in progress at once")
 	f.IntSliceVar(&b.cfg.Rooms, "rooms", []int{1000}, "numbers of rooms to join and leave")
 	f.DurationVar(&b.cfg.Duration, "duration", 3*time.Second, "how long to measure each side for each combination")
@@ -177,6 +183,7 @@ func (b *benching) check(c *cobra.Command) error {
 		least  int
 	}{
 		{"apps", b.cfg.Apps, 0},
+		{"policies", b.cfg.Policies, 0},
 		{"concurrency", b.cfg.Concurrency, 1},
 		{"rooms", b.cfg.Rooms, 1},
 		{"rounds", []int{b.cfg.Rounds}, 1},
@@ -185,6 +192,9 @@ func (b *benching) check(c *cobra.Command) error {
 		if len(f.values) == 0 || slices.Min(f.values) < f.least {
 			return usage(c, "--%s must be %d or more, not %s", f.name, f.least, strings.Trim(fmt.Sprint(f.values), "[]"))
 		}
+	}
+	if most := slices.Max(b.cfg.Policies); most > bench.MaxPolicies {
+		return usage(c, "--policies must be %d or less, not %d", bench.MaxPolicies, most)
 	}
 	if b.cfg.Duration <= 0 {
 		return usage(c, "--duration must be more than 0, not %s", b.cfg.Duration)

@@ -24,6 +24,7 @@
 //	stage.go    the processes and streams of a measurement
 //	measure.go  one cell: slices of both sides in turn
 //	load.go     sends as many commands at once as the cell says
+//	policy.go   the policies of a cell
 //	script.go   generates the commands; trace.go takes them from a trace
 //	report.go   the results; table.go, chart.go and html.go show them
 package bench

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -10,53 +11,106 @@ import (
 // warmUp is how long each side works before it is measured.
 const warmUp = 250 * time.Millisecond
 
-// measure measures one cell: both sides in turn, in slices, so that both run under the same
-// conditions.
-func (st *stage) measure(ctx context.Context, cell Cell) (*Result, error) {
+// track is a cell that is being measured.
+type track struct {
+	cell      Cell
+	scripts   map[side]*script
+	sample    *Sample
+	result    *Result
+	conflicts uint64
+}
+
+// measure measures cells that differ only in their policies: both sides of each in turn, in slices, so that
+// all run under the same conditions.
+func (st *stage) measure(ctx context.Context, cells []Cell) ([]*Result, error) {
+	tracks := make([]*track, len(cells))
+	for n, cell := range cells {
+		var err error
+		if tracks[n], err = st.begin(ctx, cell); err != nil {
+			return nil, fmt.Errorf("%s: %w", cell, err)
+		}
+		if n > 0 {
+			tracks[n].result.Comparison = &Comparison{Policies: cells[0].Policies}
+		}
+	}
+	for n := range st.cfg.Rounds + 1 {
+		round := make([][2]*slice, len(tracks))
+		for _, k := range order(n, len(tracks)) {
+			var err error
+			if round[k], err = st.turn(ctx, tracks[k], n, turnOrder(n+k)); err != nil {
+				return nil, fmt.Errorf("%s: %w", cells[k], err)
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		for k, t := range tracks {
+			t.result.add(round[k][0], round[k][1])
+			if k > 0 {
+				t.result.compare(round[k][0], round[0][0])
+			}
+		}
+	}
+	results := make([]*Result, len(tracks))
+	for k, t := range tracks {
+		t.result.finish(t.conflicts)
+		results[k] = t.result
+	}
+	return results, nil
+}
+
+// begin sends a first command of a cell, of which the floor gets the messages.
+func (st *stage) begin(ctx context.Context, cell Cell) (*track, error) {
+	if err := st.setPolicies(ctx, cell.Policies); err != nil {
+		return nil, err
+	}
 	rooms, err := st.roomsOf(ctx, cell)
 	if err != nil {
 		return nil, err
 	}
-	scripts := map[side]*script{}
+	t := &track{cell: cell, scripts: make(map[side]*script), result: newResult(cell)}
 	for _, of := range []side{roombus, floorSide} {
-		scripts[of] = &script{names: &st.names, rooms: rooms}
+		t.scripts[of] = &script{names: &st.names, rooms: rooms}
 	}
-	first, err := st.firstOf(ctx, cell, scripts[roombus])
+	first, err := st.firstOf(ctx, cell, t.scripts[roombus])
 	if err != nil {
 		return nil, err
 	}
-	sample, err := st.sample(ctx, first)
-	if err != nil {
-		return nil, err
+	t.sample, err = st.sample(ctx, first)
+	return t, err
+}
+
+// turn loads both sides of a cell for the n-th time. Slice 0 is the warm-up.
+func (st *stage) turn(ctx context.Context, t *track, n int, sides []side) (turn [2]*slice, err error) {
+	if err := st.setPolicies(ctx, t.cell.Policies); err != nil {
+		return turn, err
 	}
-	if err := st.prepare(ctx, sample); err != nil {
-		return nil, err
+	if err := st.prepare(ctx, t.sample); err != nil {
+		return turn, err
 	}
-	r := newResult(cell)
-	before, err := st.conflicts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for n := range st.cfg.Rounds + 1 {
-		var round [2]*slice
-		for _, of := range turnOrder(n) {
-			s, err := st.slice(ctx, of, cell, scripts[of], n)
-			if err != nil {
-				return nil, err
-			}
-			round[index(of)] = s
-			st.step(cell.String())
+	for _, of := range sides {
+		if turn[index(of)], err = st.slice(ctx, of, t.cell, t.scripts[of], n); err != nil {
+			return turn, err
 		}
-		if n > 0 {
-			r.add(round[index(roombus)], round[index(floorSide)])
-		}
+		st.step(t.cell.String())
 	}
-	after, err := st.conflicts(ctx)
-	if err != nil {
-		return nil, err
+	conflicts, err := st.conflicts(ctx)
+	t.conflicts += conflicts - st.counted
+	st.counted = conflicts
+	return turn, err
+}
+
+// order returns the order of the cells in a round: forwards and backwards in turn. Then the neighbouring
+// sides of two cells are those of the room service, see turnOrder.
+func order(n, cells int) []int {
+	all := make([]int, cells)
+	for k := range all {
+		all[k] = k
 	}
-	r.finish(after - before)
-	return r, nil
+	if n%2 == 1 {
+		slices.Reverse(all)
+	}
+	return all
 }
 
 // turnOrder returns the order of the sides in a round. The sides alternate in going first.

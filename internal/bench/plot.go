@@ -16,7 +16,7 @@ import (
 var (
 	paper = charts.ColorRGB(1, 0, 0)
 	ink   = charts.ColorRGB(2, 0, 0)
-	rules = charts.ColorRGB(3, 0, 0)
+	grid  = charts.ColorRGB(3, 0, 0)
 	sides = []charts.Color{charts.ColorRGB(4, 0, 0), charts.ColorRGB(5, 0, 0)}
 	apps  = []charts.Color{
 		charts.ColorRGB(6, 0, 0), charts.ColorRGB(7, 0, 0), charts.ColorRGB(8, 0, 0), charts.ColorRGB(9, 0, 0),
@@ -59,7 +59,7 @@ func draw(caption string, render func(*charts.Painter) error) (plot, error) {
 
 func palette(series []charts.Color) charts.ColorPalette {
 	return charts.MakeTheme(charts.ThemeOption{
-		AxisStrokeColor: rules, AxisSplitLineColor: rules, BackgroundColor: paper, TextColor: ink, SeriesColors: series,
+		AxisStrokeColor: grid, AxisSplitLineColor: grid, BackgroundColor: paper, TextColor: ink, SeriesColors: series,
 	})
 }
 
@@ -119,9 +119,9 @@ type scene struct {
 	Apps    []appsScene
 }
 
-// appsScene holds the results of a scene with one number of apps.
+// appsScene holds the results of a scene with one number of apps and policies.
 type appsScene struct {
-	Apps       int
+	Asked      string // the apps and policies
 	Throughput plot
 	Latency    []plot
 }
@@ -146,8 +146,8 @@ func scenes(results []*Result) (all []scene, err error) {
 		if s.Ratio, err = ratioPlot(of[k]); err != nil {
 			return nil, err
 		}
-		for _, apps := range distinct(of[k], func(r *Result) int { return r.Apps }) {
-			a, err := sceneOf(apps, of[k])
+		for _, asked := range distinct(of[k], Cell.asked) {
+			a, err := sceneOf(asked, of[k])
 			if err != nil {
 				return nil, err
 			}
@@ -158,12 +158,12 @@ func scenes(results []*Result) (all []scene, err error) {
 	return all, nil
 }
 
-func sceneOf(apps int, results []*Result) (a appsScene, err error) {
-	a.Apps = apps
+func sceneOf(asked string, results []*Result) (a appsScene, err error) {
+	a.Asked = asked
 	var groups []int
 	values := make([][]float64, 2)
 	for _, r := range results {
-		if r.Apps != apps {
+		if r.asked() != asked {
 			continue
 		}
 		groups = append(groups, r.Concurrency)
@@ -177,21 +177,21 @@ func sceneOf(apps int, results []*Result) (a appsScene, err error) {
 		}
 		a.Latency = append(a.Latency, p)
 	}
-	a.Throughput, err = bars("commands/s with "+count(apps, "app")+", by commands at once", sides, groups, []string{"roombus", "floor"}, values,
+	a.Throughput, err = bars("commands/s with "+asked+", by commands at once", sides, groups, []string{"roombus", "floor"}, values,
 		func(v float64) string { return fixed(v, 0) })
 	return a, err
 }
 
-// ratioPlot shows the ratios by concurrency, for each number of apps.
+// ratioPlot shows the ratios by concurrency, for each number of apps and policies.
 func ratioPlot(results []*Result) (plot, error) {
-	groups := distinct(results, func(r *Result) int { return r.Concurrency })
+	groups := distinct(results, func(c Cell) int { return c.Concurrency })
 	var names []string
 	var values [][]float64
-	for _, apps := range distinct(results, func(r *Result) int { return r.Apps }) {
-		names = append(names, count(apps, "app"))
+	for _, asked := range distinct(results, Cell.asked) {
+		names = append(names, asked)
 		row := make([]float64, len(groups))
 		for _, r := range results {
-			if r.Apps == apps {
+			if r.asked() == asked {
 				row[slices.Index(groups, r.Concurrency)] = r.Ratio.Throughput
 			}
 		}
@@ -201,9 +201,9 @@ func ratioPlot(results []*Result) (plot, error) {
 		func(v float64) string { return fixed(v, 2) })
 }
 
-func distinct(results []*Result, of func(*Result) int) (all []int) {
+func distinct[T comparable](results []*Result, of func(Cell) T) (all []T) {
 	for _, r := range results {
-		if v := of(r); !slices.Contains(all, v) {
+		if v := of(r.Cell); !slices.Contains(all, v) {
 			all = append(all, v)
 		}
 	}

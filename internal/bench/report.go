@@ -15,10 +15,34 @@ type Result struct {
 	Floor   Figures `json:"floor"`
 	Ratio   Ratio   `json:"ratio"`
 	// Conflicts is how often the room service lost a race for a room, per command.
-	Conflicts   float64     `json:"conflictsPerCommand"`
+	Conflicts float64 `json:"conflictsPerCommand"`
+	// Comparison is with the cell of the fewest policies. It is nil for that cell.
+	Comparison  *Comparison `json:"comparison,omitempty"`
 	Environment Environment `json:"environment"`
 
 	ratios []float64
+}
+
+// Comparison is the room service divided by itself with fewer policies, in neighbouring slices.
+type Comparison struct {
+	Policies   int    `json:"policies"` // of the other cell
+	Throughput Spread `json:"throughput"`
+	TotalCPU   Spread `json:"totalCPU"` // of all processes, for each command
+
+	throughput, totalCPU []float64
+}
+
+// Spread is the distribution of the ratios of slices.
+type Spread struct {
+	Median float64 `json:"median"`
+	Least  float64 `json:"least"`
+	Most   float64 `json:"most"`
+}
+
+// spread sorts the ratios.
+func spread(ratios []float64) Spread {
+	slices.Sort(ratios)
+	return Spread{round(median(ratios)), round(ratios[0]), round(ratios[len(ratios)-1])}
 }
 
 // Ratio is roombus divided by the floor. Throughput is the median over neighbouring slices.
@@ -61,6 +85,19 @@ func (r *Result) add(roombus, floor *slice) {
 	r.ratios = append(r.ratios, ratio(rate(len(roombus.done), roombus.took), rate(len(floor.done), floor.took)))
 }
 
+// compare adds a slice of the room service, and the neighbouring one of the cell with the fewest policies.
+func (r *Result) compare(roombus, fewest *slice) {
+	c := r.Comparison
+	c.throughput = append(c.throughput, ratio(rate(len(roombus.done), roombus.took), rate(len(fewest.done), fewest.took)))
+	c.totalCPU = append(c.totalCPU, ratio(roombus.totalCPU(), fewest.totalCPU()))
+}
+
+// totalCPU is the processor time of all processes for each command, in microseconds.
+func (s *slice) totalCPU() float64 {
+	used := s.usage.service.CPU + s.usage.workers.CPU + s.usage.here.CPU
+	return float64(used.Microseconds()) / float64(max(1, len(s.done)))
+}
+
 func (f *Figures) add(s *slice) {
 	f.Commands += len(s.done)
 	f.Failed += s.failed
@@ -76,10 +113,13 @@ func (f *Figures) add(s *slice) {
 func (r *Result) finish(conflicts uint64) {
 	r.Roombus.finish()
 	r.Floor.finish()
-	slices.Sort(r.ratios)
+	throughput := spread(r.ratios)
 	r.Ratio = Ratio{
-		Throughput: round(median(r.ratios)), Least: round(r.ratios[0]), Most: round(r.ratios[len(r.ratios)-1]),
+		Throughput: throughput.Median, Least: throughput.Least, Most: throughput.Most,
 		P50: round(ratio(r.Roombus.LatencyMs.P50, r.Floor.LatencyMs.P50)),
+	}
+	if c := r.Comparison; c != nil {
+		c.Throughput, c.TotalCPU = spread(c.throughput), spread(c.totalCPU)
 	}
 	r.Conflicts = round(float64(conflicts) / float64(max(1, r.Roombus.Commands)))
 }

@@ -25,7 +25,11 @@ func done(n int, took time.Duration) *slice {
 }
 
 func measured() *Result {
-	r := newResult(Cell{Command: Join, Apps: 3, Rooms: 100_000, Concurrency: 256})
+	r := newResult(Cell{Command: Join, Apps: 3, Policies: 5, Rooms: 100_000, Concurrency: 256})
+	r.Comparison = &Comparison{}
+	r.compare(done(100, time.Millisecond), done(200, time.Millisecond))
+	r.compare(done(300, time.Millisecond), done(400, time.Millisecond))
+	r.compare(done(90, time.Millisecond), done(100, time.Millisecond))
 	r.add(done(100, 4*time.Millisecond), done(200, 2*time.Millisecond))
 	r.add(done(300, 4*time.Millisecond), done(400, 2*time.Millisecond))
 	r.add(done(90, 4*time.Millisecond), done(100, 2*time.Millisecond))
@@ -49,6 +53,8 @@ func TestResult_RatioOfNeighbouringSlices(t *testing.T) {
 	assert.InEpsilon(t, 2, r.Ratio.P50, 0.001)
 	assert.InDelta(t, 0.1, r.Conflicts, 0)
 	assert.InDelta(t, 30, r.Floor.ServiceCPU, 0)
+	assert.Equal(t, Spread{Median: 0.75, Least: 0.5, Most: 0.9}, r.Comparison.Throughput)
+	assert.Equal(t, Spread{Median: 1, Least: 1, Most: 1}, r.Comparison.TotalCPU)
 }
 
 func TestResult_AllCommandsFailed(t *testing.T) {
@@ -66,14 +72,19 @@ func TestTables(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, WriteTables(&out, []*Result{measured(), allFailed()}))
 	text := out.String()
-	assert.Regexp(t, `(?m)^ +join +3 +100000 +256 +163 +233 +0\.75 +0\.50-0\.90 +4\.00 +4\.00 +4\.00 +4\.00 +2\.00 +2\.00 +0$`, text)
-	assert.Regexp(t, `(?m)^ +join +3 +100000 +256 +30 +30 +1\.00 .* 0\.100$`, text)
-	assert.Regexp(t, `(?m)^ +create +0 +new +1 +0 +0 +0\.00 .* 7$`, text)
+	assert.Regexp(t, `(?m)^ +join +3 +5 +100000 +256 +163 +233 +0\.75 +0\.50-0\.90 +4\.00 +4\.00 +4\.00 +4\.00 +2\.00 +2\.00 +0$`, text)
+	assert.Regexp(t, `(?m)^ +join +3 +5 +100000 +256 +30 +30 +1\.00 .* 0\.100$`, text)
+	assert.Regexp(t, `(?m)^ +create +0 +0 +new +1 +0 +0 +0\.00 .* 7$`, text)
+	assert.Regexp(t, `(?m)^ +join +3 +5 +100000 +256 +0 +163 +0\.75 +0\.50-0\.90 +30 +1\.00 +1\.00-1\.00$`, text)
+	assert.NotRegexp(t, `(?m)^ +create .* +1\.00-1\.00$`, text, "it is compared with nothing")
 	assert.Contains(t, text, "create, 0 apps, 1 at once: 7 of 7 commands failed on roombus; the first: no service answers\n")
 	assert.NotContains(t, text, "failed on floor")
 	for line := range strings.Lines(text) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), 160)
 	}
+	out.Reset()
+	require.NoError(t, WriteTables(&out, []*Result{allFailed()}))
+	assert.NotContains(t, out.String(), "Cost of policies\n")
 	out.Reset()
 	require.NoError(t, WriteTables(&out, nil))
 	assert.Empty(t, out.String())

@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Commands    []Command
 	Apps        []int // numbers of apps
+	Policies    []int // numbers of policies; their cells are measured in turns
 	Concurrency []int // numbers of commands at once
 	Rooms       []int // numbers of rooms that the commands use
 	// Trace replaces Commands and Rooms, if set. It is replayed for each number of apps and each
@@ -50,27 +51,40 @@ type Step struct {
 type Cell struct {
 	Command     Command `json:"command"`
 	Apps        int     `json:"apps"`
+	Policies    int     `json:"policies"`
 	Rooms       int     `json:"rooms"` // 0: the commands make their own
 	Concurrency int     `json:"concurrency"`
 }
 
 func (c Cell) String() string {
-	parts := []string{string(c.Command), count(c.Apps, "app")}
+	parts := []string{string(c.Command), c.asked()}
 	if c.Rooms > 0 {
 		parts = append(parts, count(c.Rooms, "room"))
 	}
 	return strings.Join(append(parts, fmt.Sprintf("%d at once", c.Concurrency)), ", ")
 }
 
-func count(n int, of string) string {
-	if n == 1 {
-		return "1 " + of
+// asked returns the numbers of apps and policies.
+func (c Cell) asked() string {
+	apps := count(c.Apps, "app")
+	if c.Policies == 0 {
+		return apps
 	}
-	return fmt.Sprintf("%d %ss", n, of)
+	return apps + ", " + plural(c.Policies, "policy", "policies")
 }
 
-// cells returns all combinations, ordered so that the number of workers never falls.
-func (cfg Config) cells() (all []Cell) {
+func count(n int, of string) string { return plural(n, of, of+"s") }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// cells returns all combinations, ordered so that the number of workers never falls. Those that differ only
+// in their policies are together, the fewest policies first.
+func (cfg Config) cells() (all [][]Cell) {
 	for _, apps := range slices.Sorted(slices.Values(cfg.Apps)) {
 		for _, command := range cfg.commands() {
 			rooms := cfg.Rooms
@@ -82,7 +96,11 @@ func (cfg Config) cells() (all []Cell) {
 			}
 			for _, rooms := range rooms {
 				for _, concurrency := range cfg.Concurrency {
-					all = append(all, Cell{Command: command, Apps: apps, Rooms: rooms, Concurrency: concurrency})
+					var alike []Cell
+					for _, policies := range slices.Sorted(slices.Values(cfg.Policies)) {
+						alike = append(alike, Cell{command, apps, policies, rooms, concurrency})
+					}
+					all = append(all, alike)
 				}
 			}
 		}
@@ -145,29 +163,32 @@ func why(ctx context.Context, err error) error {
 	}
 }
 
-func (st *stage) run(ctx context.Context, cells []Cell) (results []*Result, err error) {
-	st.steps.All = len(cells) * (st.cfg.Rounds + 1) * 2
-	for _, cell := range cells { // before there are essential apps, which would have to be asked
-		if cell.Command == Create || cell.Command == Replay {
+func (st *stage) run(ctx context.Context, cells [][]Cell) (results []*Result, err error) {
+	st.steps.All = len(cells) * len(st.cfg.Policies) * (st.cfg.Rounds + 1) * 2
+	for _, alike := range cells { // before there are essential apps, which would have to be asked
+		first := alike[0]
+		if first.Command == Create || first.Command == Replay {
 			continue
 		}
-		st.report("making " + count(cell.Rooms, "room"))
-		if err := st.createRooms(ctx, cell.Rooms); err != nil {
+		st.report("making " + count(first.Rooms, "room"))
+		if err := st.createRooms(ctx, first.Rooms); err != nil {
 			return nil, err
 		}
 	}
 	on := environment(ctx, st.nc)
-	for _, cell := range cells {
-		st.report(cell.String())
-		if err := st.addWorkers(ctx, cell.Apps); err != nil {
+	for _, alike := range cells {
+		st.report(alike[0].String())
+		if err := st.addWorkers(ctx, alike[0].Apps); err != nil {
 			return results, err
 		}
-		r, err := st.measure(ctx, cell)
+		measured, err := st.measure(ctx, alike)
 		if err != nil {
-			return results, fmt.Errorf("%s: %w", cell, err)
+			return results, err
 		}
-		r.Environment = on
-		results = append(results, r)
+		for _, r := range measured {
+			r.Environment = on
+			results = append(results, r)
+		}
 	}
 	return results, nil
 }

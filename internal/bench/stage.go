@@ -32,8 +32,11 @@ type stage struct {
 	floor    *child
 	workers  []*child                // of both sides, alternating
 	giveUp   context.CancelCauseFunc // called when a process has ended
+	policies int                     // in force
+	banned   bool                    // the ban list is stored
 
 	replays int
+	counted uint64 // conflicts so far
 	steps   Step
 }
 

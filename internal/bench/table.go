@@ -18,9 +18,10 @@ type table struct {
 const legend = `The floor is a bare program that sends the same NATS messages without any logic. Both are measured
 in turns. The ratio is roombus divided by the floor in neighbouring turns: the median, the least and
 the most. Latencies are in milliseconds. CPU is in microseconds for each command: of the service's
-process, and of all processes, including the NATS server, the workers and the clients.`
+process, and of all processes, including the NATS server, the workers and the clients. The cost of
+policies is roombus divided by roombus with the fewest policies, in neighbouring turns.`
 
-// tables returns two tables: speed and cost.
+// tables returns two tables, speed and cost, and a third one if numbers of policies were compared.
 func tables(results []*Result) []table {
 	speed := table{Title: "Throughput and latency", Columns: []string{
 		"roombus/s", "floor/s", "ratio", "least-most", "p50", "p90", "p99", "p99.9", "floor p50", "p50 ratio", "failed",
@@ -32,10 +33,34 @@ func tables(results []*Result) []table {
 		speed.Rows = append(speed.Rows, append(r.names(), r.speed()...))
 		cost.Rows = append(cost.Rows, append(r.names(), r.cost()...))
 	}
-	cell := []string{"command", "apps", "rooms", "at once"}
-	speed.Columns = append(cell, speed.Columns...)
-	cost.Columns = append(cell[:len(cell):len(cell)], cost.Columns...)
-	return []table{speed, cost}
+	all := []table{speed, cost}
+	if policies := policyTable(results); len(policies.Rows) > 0 {
+		all = append(all, policies)
+	}
+	for n := range all {
+		all[n].Columns = append([]string{"command", "apps", "policies", "rooms", "at once"}, all[n].Columns...)
+	}
+	return all
+}
+
+// policyTable compares the room service with itself with fewer policies.
+func policyTable(results []*Result) table {
+	t := table{Title: "Cost of policies", Columns: []string{
+		"beside", "roombus/s", "ratio", "least-most", "all CPU", "ratio", "least-most",
+	}}
+	for _, r := range results {
+		if c := r.Comparison; c != nil {
+			row := append(r.names(), strconv.Itoa(c.Policies), fixed(r.Roombus.PerSecond, 0))
+			row = append(row, c.Throughput.fields()...)
+			row = append(row, fixed(r.Roombus.TotalCPU, 0))
+			t.Rows = append(t.Rows, append(row, c.TotalCPU.fields()...))
+		}
+	}
+	return t
+}
+
+func (s Spread) fields() []string {
+	return []string{fixed(s.Median, 2), fixed(s.Least, 2) + "-" + fixed(s.Most, 2)}
 }
 
 func (c Cell) names() []string {
@@ -43,7 +68,7 @@ func (c Cell) names() []string {
 	if c.Rooms > 0 {
 		rooms = strconv.Itoa(c.Rooms)
 	}
-	return []string{string(c.Command), strconv.Itoa(c.Apps), rooms, strconv.Itoa(c.Concurrency)}
+	return []string{string(c.Command), strconv.Itoa(c.Apps), strconv.Itoa(c.Policies), rooms, strconv.Itoa(c.Concurrency)}
 }
 
 func (r *Result) speed() []string {

@@ -3,6 +3,7 @@ package expression
 import (
 	"encoding/json"
 	"math"
+	"strings"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -12,9 +13,10 @@ import (
 // array is a long array of a document. If it has only scalar values it is searched in one step.
 type array struct {
 	libraryList
-	of      []any
-	size    uint32           // elements at all depths
-	members map[any]struct{} // nil: it is searched element by element
+	of      any                 // []string if it has only texts, otherwise []any
+	size    uint32              // elements at all depths
+	texts   map[string]struct{} // if it has only texts
+	members map[any]struct{}    // if it has only scalar values
 }
 
 // libraryList is the library's list.
@@ -33,7 +35,36 @@ func longArray(of []any) any {
 		return of
 	}
 	list, _ := types.NewList(adapter{}, of).(libraryList)
-	return &array{libraryList: list, of: of, size: walker.AggregateSize(list), members: membersOf(of)}
+	a := &array{libraryList: list, of: of, size: walker.AggregateSize(list)}
+	if texts := textsOf(of); texts != nil {
+		a.libraryList, _ = types.NewStringList(adapter{}, texts).(libraryList)
+		a.of, a.texts = texts, make(map[string]struct{}, len(texts))
+		for _, text := range texts {
+			a.texts[text] = struct{}{}
+		}
+		return a
+	}
+	a.members = membersOf(of)
+	return a
+}
+
+// textsOf returns the elements if all are texts, otherwise nil. They share memory: for a list of 100,000 ids
+// in as many pieces of memory, each run of the garbage collector takes 8 ms longer.
+func textsOf(of []any) []string {
+	var all strings.Builder
+	for _, v := range of {
+		text, ok := v.(string)
+		if !ok {
+			return nil
+		}
+		all.WriteString(text)
+	}
+	texts, rest := make([]string, len(of)), all.String()
+	for n, v := range of {
+		text, _ := v.(string)
+		texts[n], rest = rest[:len(text)], rest[len(text):]
+	}
+	return texts
 }
 
 // membersOf returns the keys of the elements, or nil if one of them is an array, an object or a number that
@@ -53,11 +84,16 @@ func membersOf(of []any) map[any]struct{} {
 // isSearchedInOneStep reports whether the value is such an array.
 func isSearchedInOneStep(v ref.Val) bool {
 	a, ok := v.(*array)
-	return ok && a.members != nil
+	return ok && (a.texts != nil || a.members != nil)
 }
 
 // Contains reports whether an element equals the value.
 func (a *array) Contains(v ref.Val) ref.Val {
+	if a.texts != nil {
+		text, _ := v.(types.String)
+		_, found := a.texts[string(text)]
+		return types.Bool(found && v.Type() == types.StringType)
+	}
 	if a.members == nil {
 		return a.libraryList.Contains(v)
 	}

@@ -17,9 +17,9 @@ type Condition struct {
 
 // Event is a pre-event that an app would be asked about.
 type Event struct {
-	ID   string    // of the command
-	Time time.Time // of the command
-	Data room.Data // the body of the pre-event; Holds does not change or keep it
+	ID   string     // of the command
+	Time time.Time  // of the command
+	Data *room.Data // the body of the pre-event, nil for an empty one; it is neither changed nor kept
 }
 
 // Compile checks and compiles the condition for a pre-interface. The error is that of Language.Compile.
@@ -52,5 +52,7 @@ func CompileAll(m room.Manifest) (map[room.Interface]*Condition, error) {
 
 // Holds reports whether the condition is true for an event. The error is that of Expression.Bool.
 func (c *Condition) Holds(e Event) (bool, error) {
-	return c.expression.Bool(c.language.Evaluation(e, nil))
+	evaluation := c.language.Evaluation(e, nil)
+	defer evaluation.Close()
+	return c.expression.Bool(evaluation)
 }

@@ -18,8 +18,8 @@ var at = time.Date(2026, 3, 6, 21, 30, 0, 0, time.UTC)
 // event decodes a pre-event as the room service does.
 func event(t testing.TB, body string) expression.Event {
 	t.Helper()
-	e := expression.Event{ID: "c1", Time: at}
-	require.NoError(t, room.DecodeLenient([]byte(body), &e.Data))
+	e := expression.Event{ID: "c1", Time: at, Data: &room.Data{}}
+	require.NoError(t, room.DecodeLenient([]byte(body), e.Data))
 	return e
 }
 

@@ -5,6 +5,7 @@
 //	condition.go    the conditions of a manifest
 //	language.go     what expressions can see, and compiling them
 //	expression.go   a compiled expression
+//	evaluation.go   an event for which expressions are evaluated; zone.go has the time zones
 //	environment.go  the declarations of the language; fields.go, object.go and variables.go have the variables
 //	document.go     the documents of policies; array.go and dictionary.go make them fast to read
 //	json.go         results as JSON

@@ -111,15 +111,35 @@ func TestDocument_Missing(t *testing.T) {
 	}
 }
 
+// A long list that has only texts is searched in one step, and is a list like any other.
+func TestDocument_LongListOfTexts(t *testing.T) {
+	t.Parallel()
+	d := document(t, `["", "a", "bc", "ä", "def", "g", "a", "hijk", "10", "l"]`)
+	for source, want := range map[string]bool{
+		`"" in params.d`: true, `"bc" in params.d`: true, `"ä" in params.d`: true, `"b" in params.d`: false,
+		`user.id in params.d`: true, `10 in params.d`: false, `null in params.d`: false, `["a"] in params.d`: false,
+		`params.d.size() == 10`: true, `params.d[2] == "bc"`: true, `params.d[9] == "l"`: true,
+		`params.d.exists(x, x == "hijk")`: true, `params.d.filter(x, x == "a") == ["a", "a"]`: true,
+		`params.d == ["", "a", "bc", "ä", "def", "g", "a", "hijk", "10", "l"]`: true, `params.d == params.d + []`: true,
+	} {
+		got, err := holds(t, source, d, expression.Event{Data: &room.Data{JoiningUser: &room.User{ID: "l"}}})
+		require.NoError(t, err, source)
+		assert.Equal(t, want, got, source)
+	}
+}
+
 // A rule returns what the event and a document have as JSON digit by digit.
 func TestJSON_KeepsValues(t *testing.T) {
 	t.Parallel()
 	const list = `["a", "b", "c", "d", "e", "f", "g", "h", 0.10, 12345678901234567890123, null]`
 	l := expression.ForRules(room.PreRoomCreateExtend, []string{"d"})
-	d := document(t, `{"list": `+list+`, "deep": {"list": `+list+`, "n": 1.50}}`)
-	e := expression.Event{Data: room.Data{Room: room.Room{ID: "r", CustomFields: map[string]any{"n": json.Number("1.500")}}}}
+	const texts = `["a", "b", "c", "d", "e", "f", "g", "h", "i"]`
+	d := document(t, `{"list": `+list+`, "deep": {"list": `+list+`, "n": 1.50}, "texts": `+texts+`, "in": {"texts": `+texts+`}}`)
+	e := expression.Event{Data: &room.Data{Room: room.Room{ID: "r", CustomFields: map[string]any{"n": json.Number("1.500")}}}}
 	for source, want := range map[string]string{
 		`params.d.list`:             list,
+		`params.d.texts`:            texts,
+		`params.d["in"]`:            `{"texts": ` + texts + `}`,
 		`params.d.deep`:             `{"list": ` + list + `, "n": 1.50}`,
 		`[params.d.deep.n]`:         `[1.5]`,
 		`room.customFields`:         `{"n": 1.500}`,
@@ -151,7 +171,7 @@ func TestJSON_KeepsValues(t *testing.T) {
 // Matching a long text with a large pattern would take long, and is refused.
 func TestMatches_LongText(t *testing.T) {
 	t.Parallel()
-	e := expression.Event{Data: room.Data{Room: room.Room{Description: strings.Repeat("x", 40_000)}}}
+	e := expression.Event{Data: &room.Data{Room: room.Room{Description: strings.Repeat("x", 40_000)}}}
 	_, err := holds(t, `room.description.matches("((x+x+)+y|z)(a|b|c|d|e|f){4}")`, nil, e)
 	require.ErrorContains(t, err, "matches: the text has 40000 bytes; with this pattern at most ")
 	got, err := holds(t, `room.description.matches("^x+$")`, nil, e)

@@ -13,7 +13,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	holds, err := c.Holds(expression.Event{Data: room.Data{
+	holds, err := c.Holds(expression.Event{Data: &room.Data{
 		Room:        room.Room{ID: "r1", Type: room.PrivateGroup},
 		JoiningUser: &room.User{ID: "erin", Roles: []string{"user"}},
 	}})

@@ -51,15 +51,9 @@ func (x *Expression) JSON(e *Evaluation) (any, error) {
 }
 
 func (x *Expression) eval(e *Evaluation) (ref.Val, error) {
-	out, details, err := x.program.Eval(&e.variables)
-	if spent := details.ActualCost(); spent != nil {
-		e.spent += *spent
-	}
-	switch {
-	case err != nil:
+	out, _, err := x.program.Eval(e.frame)
+	if err != nil {
 		return nil, x.failure(err)
-	case e.spent > MaxCost:
-		return nil, x.failure(ErrTooCostly)
 	}
 	return out, nil
 }

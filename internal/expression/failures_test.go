@@ -59,7 +59,7 @@ func TestFailures_HaveOneShortLine(t *testing.T) {
 		strings.Repeat("ü", 1000): "no such key: " + strings.Repeat("ü", 140) + "…",
 		strings.Repeat("日", 1000): "no such key: " + strings.Repeat("日", 93) + "…",
 	} {
-		_, err := c.Holds(expression.Event{Data: room.Data{JoiningUser: &room.User{ID: id}}})
+		_, err := c.Holds(expression.Event{Data: &room.Data{JoiningUser: &room.User{ID: id}}})
 		require.EqualError(t, err, "when: PreRoomUserJoined: 1:18: "+says)
 		requireOneLine(t, err)
 	}

@@ -47,7 +47,7 @@ var (
 		id: func(v *variables) string { return v.ID },
 		fields: map[string]field[variables]{
 			"id":        text(func(v *variables) string { return v.ID }),
-			"type":      text(func(v *variables) string { return string(v.on.Event()) }),
+			"type":      text(func(v *variables) string { return string(v.event) }),
 			"interface": text(func(v *variables) string { return string(v.on) }),
 			"time":      moment(func(v *variables) time.Time { return v.Time }),
 			"members":   {types.NewListType(userKind.of), (*variables).members},

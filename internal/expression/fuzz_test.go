@@ -73,7 +73,7 @@ func TestHolds_OddDataDoesNotPanic(t *testing.T) {
 		conditions = append(conditions, compiled(t, room.PreRoomUserJoined, source))
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		e := expression.Event{ID: text(t), Time: moment(t), Data: room.Data{
+		e := expression.Event{ID: text(t), Time: moment(t), Data: &room.Data{
 			Room: room.Room{
 				ID: text(t), Type: room.Type(text(t)), CreatedAt: moment(t), CustomFields: object(t, 3),
 				MemberCount: rapid.Int().Draw(t, "count"), Version: rapid.Uint64().Draw(t, "version"),

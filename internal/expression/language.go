@@ -5,7 +5,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/interpreter"
 
 	"github.com/roombus/roombus/room"
 )
@@ -13,17 +12,20 @@ import (
 // Language compiles the expressions for one interface.
 type Language struct {
 	on     room.Interface
+	event  room.EventType // of the interface
 	env    *cel.Env
 	params *kind[variables] // nil: there are none
 }
 
 // ForConditions returns the language of the conditions for an interface.
-func ForConditions(i room.Interface) *Language { return &Language{on: i, env: environment(i)} }
+func ForConditions(i room.Interface) *Language {
+	return &Language{on: i, event: i.Event(), env: environment(i)}
+}
 
 // ForRules returns the language of the rules for an interface. Rules read documents with these names as
 // params.name.
 func ForRules(i room.Interface, params []string) *Language {
-	l := &Language{on: i, params: paramsKind(params)}
+	l := &Language{on: i, event: i.Event(), params: paramsKind(params)}
 	standard, err := types.NewRegistry()
 	if err == nil {
 		l.env, err = environment(i).Extend(
@@ -99,6 +101,7 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 		cel.CostLimit(MaxCost),
 		cel.CustomDecoratorV2(priceMaking),
 		cel.CustomDecoratorV2(boundMatching),
+		cel.CustomDecoratorV2(knowZone),
 		cel.CustomDecoratorV2(bound),
 	)
 	if err != nil {
@@ -106,18 +109,3 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 	}
 	return x, nil
 }
-
-// Evaluation returns the evaluation of the expressions of a rule, or of several, for an event. It is not
-// safe for concurrent use.
-func (l *Language) Evaluation(e Event, params Params) *Evaluation {
-	return &Evaluation{variables: variables{on: l.on, Event: e, params: params, paramsKind: l.params}}
-}
-
-// Evaluation is an event for which expressions are evaluated, one after the other. All of them together
-// cost at most MaxCost.
-type Evaluation struct {
-	variables
-	spent uint64 // steps
-}
-
-var _ interpreter.Activation = (*Evaluation)(nil)

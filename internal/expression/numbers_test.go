@@ -101,7 +101,7 @@ func TestNumbers_KeepValue(t *testing.T) {
 		case want.Num().IsUint64():
 			literal = want.Num().String() + "u"
 		}
-		e := expression.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number(text)}}}}
+		e := expression.Event{Data: &room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number(text)}}}}
 		if literal == "" {
 			literal = "0"
 		}
@@ -176,7 +176,7 @@ func TestNumbers_BeyondAllTypesFail(t *testing.T) {
 
 func TestNumbers_InvalidNumberFails(t *testing.T) {
 	t.Parallel()
-	e := expression.Event{Data: room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number("five")}}}}
+	e := expression.Event{Data: &room.Data{Room: room.Room{CustomFields: map[string]any{"n": json.Number("five")}}}}
 	_, err := compiled(t, room.PreRoomUserJoined, `room.customFields.n == 5`).Holds(e)
 	assert.ErrorContains(t, err, `"five" is no number`)
 }

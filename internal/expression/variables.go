@@ -12,29 +12,40 @@ import (
 
 // variables are the variables of one evaluation. They are converted when they are read.
 type variables struct {
-	on room.Interface
+	on    room.Interface
+	event room.EventType // of the interface
 	Event
 	everyone   ref.Val // the members, once they have been read
 	params     Params
 	paramsKind *kind[variables] // nil: there are no params
+
+	// The values of variables that have been read. They are here so that a reading allocates nothing.
+	roomValue              object[room.Room]
+	userValue, actorValue  object[room.User]
+	eventValue, paramValue object[variables]
 }
 
 // ResolveName returns a variable by its name.
 func (v *variables) ResolveName(name string) (any, bool) {
 	switch name {
 	case "room":
-		return roomKind.object(&v.Data.Room), true
+		v.roomValue = object[room.Room]{roomKind, &v.Data.Room}
+		return &v.roomValue, true
 	case "user":
-		return userKind.object(v.user()), true
+		v.userValue = object[room.User]{userKind, v.user()}
+		return &v.userValue, true
 	case "actor":
-		return userKind.object(v.actor()), true
+		v.actorValue = object[room.User]{userKind, v.actor()}
+		return &v.actorValue, true
 	case "event":
-		return eventKind.object(v), true
+		v.eventValue = object[variables]{eventKind, v}
+		return &v.eventValue, true
 	case "params":
 		if v.paramsKind == nil {
 			return nil, false
 		}
-		return v.paramsKind.object(v), true
+		v.paramValue = object[variables]{v.paramsKind, v}
+		return &v.paramValue, true
 	case "before":
 		return v.changed(v.Data.Before, v.Data.UserBefore)
 	case "after":
@@ -45,7 +56,7 @@ func (v *variables) ResolveName(name string) (any, bool) {
 
 // changed returns the room or the user of an update.
 func (v *variables) changed(r *room.Room, u *room.User) (any, bool) {
-	switch v.on.Event() {
+	switch v.event {
 	case room.EventUpdate:
 		return roomKind.object(cmp.Or(r, &room.Room{})), true
 	case room.EventUserUpdate:
@@ -74,25 +85,25 @@ func (v *variables) members() ref.Val {
 // user returns the user that joins, leaves, creates, updates or deletes the room, or the member before
 // its update.
 func (v *variables) user() *room.User {
-	switch v.on.Event() {
+	switch v.event {
 	case room.EventCreate:
 		return &v.Data.Room.Creator
 	case room.EventUserJoin:
-		return cmp.Or(v.Data.JoiningUser, &room.User{})
+		return orNone(v.Data.JoiningUser)
 	case room.EventUserLeave:
-		return cmp.Or(v.Data.LeavingUser, &room.User{})
+		return orNone(v.Data.LeavingUser)
 	case room.EventUserUpdate:
-		return cmp.Or(v.Data.UserBefore, &room.User{})
+		return orNone(v.Data.UserBefore)
 	case room.EventUpdate:
-		return cmp.Or(v.Data.UpdatedBy, &room.User{})
+		return orNone(v.Data.UpdatedBy)
 	}
-	return cmp.Or(v.Data.DeletedBy, &room.User{})
+	return orNone(v.Data.DeletedBy)
 }
 
 // actor returns the user that acts: the inviter, the remover or the updater of a member if there is
 // one, otherwise user.
 func (v *variables) actor() *room.User {
-	switch v.on.Event() {
+	switch v.event {
 	case room.EventUserJoin:
 		return cmp.Or(v.Data.Inviter, v.user())
 	case room.EventUserLeave:
@@ -101,4 +112,12 @@ func (v *variables) actor() *room.User {
 		return cmp.Or(v.Data.UpdatedBy, v.user())
 	}
 	return v.user()
+}
+
+// orNone returns the user, or one without an id.
+func orNone(u *room.User) *room.User {
+	if u == nil {
+		return &room.User{}
+	}
+	return u
 }

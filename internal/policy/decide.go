@@ -30,6 +30,7 @@ func (p *Policy) Decide(e expression.Event, params expression.Params) (Decision,
 	var failed error
 	var failedRule int
 	evaluation := p.language.Evaluation(e, params)
+	defer evaluation.Close()
 	for n, r := range p.rules {
 		err := r.apply(evaluation, &s)
 		if s.denies {

@@ -42,7 +42,7 @@ func params(t testing.TB, documents map[string]string) expression.Params {
 }
 
 func join(user string) expression.Event {
-	return expression.Event{ID: "c1", Time: time.Date(2026, 3, 6, 21, 30, 0, 0, time.UTC), Data: room.Data{
+	return expression.Event{ID: "c1", Time: time.Date(2026, 3, 6, 21, 30, 0, 0, time.UTC), Data: &room.Data{
 		Room: room.Room{ID: "r1", Type: room.Channel, MemberCount: 3}, JoiningUser: &room.User{ID: user},
 	}}
 }
@@ -92,7 +92,7 @@ func TestDecide_FailedRule(t *testing.T) {
 }
 
 func creation() expression.Event {
-	return expression.Event{ID: "c1", Data: room.Data{
+	return expression.Event{ID: "c1", Data: &room.Data{
 		Room: room.Room{
 			ID: "r1", SlugifiedName: "r1", DisplayName: "Lobby", Description: "old", Type: room.Channel,
 			Creator: room.User{ID: "ada", Roles: []string{"admin"}}, CustomFields: map[string]any{"plan": "free"},

@@ -28,7 +28,7 @@ const commandID = "command"
 //
 // The error is of code invalid_request if the body is not one of the interface.
 func Event(i room.Interface, body json.RawMessage, at time.Time) (expression.Event, error) {
-	e := expression.Event{ID: commandID, Time: at}
+	e := expression.Event{ID: commandID, Time: at, Data: &room.Data{}}
 	content, err := decoded(i, body, at)
 	if err != nil {
 		return e, err
@@ -37,7 +37,7 @@ func Event(i room.Interface, body json.RawMessage, at time.Time) (expression.Eve
 	if err != nil {
 		return e, err
 	}
-	err = room.DecodeLenient(data, &e.Data)
+	err = room.DecodeLenient(data, e.Data)
 	return e, err
 }
 

@@ -60,7 +60,7 @@ func (p *Policy) Interface(name room.Interface) (room.Interface, error) {
 
 // Evaluate returns the outcome for an event.
 func (p *Policy) Evaluate(i room.Interface, e expression.Event, params expression.Params) Outcome {
-	d := rules.Draft{Event: i.Event(), Data: e.Data, Bounds: bounds}
+	d := rules.Draft{Event: i.Event(), Data: *e.Data, Bounds: bounds}
 	answer := rules.Answer{App: p.manifest.ID, Essential: p.manifest.Essential(i)}
 	began := time.Now()
 	p.decide(i, e, params, &answer)

@@ -215,7 +215,7 @@ func TestEvent_BodiesOfTheWire(t *testing.T) {
 		require.NoError(t, err, name)
 		var want room.Data
 		require.NoError(t, room.Decode(body, &want))
-		assert.Equal(t, want, e.Data, name)
+		assert.Equal(t, want, *e.Data, name)
 	}
 }
 

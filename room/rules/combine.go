@@ -60,13 +60,17 @@ func Settled(answers []Answer) bool {
 // short time that the command left it (deadline_exceeded). A denial takes precedence over a missing
 // answer, and of several apps the first in order counts. The error carries every outcome.
 func Combine(d Draft, iface room.Interface, answers []Answer) (Draft, []Answer, error) {
-	answers = slices.Clone(answers)
+	own := false // the answers have been copied
 	d.Data.Apps = slices.Grow(slices.Clip(d.Data.Apps), len(answers))
 	d.Data.Warnings = slices.Clip(d.Data.Warnings)
 	var denied, absent *Answer
 	var hurried bool // absent had too little time
 	for n := range answers {
 		a := &answers[n]
+		if !own && (a.adds() || a.Reason != "") { // then it may change
+			answers, own = slices.Clone(answers), true
+			a = &answers[n]
+		}
 		unasked := a.unasked()
 		var changed []string
 		if a.Outcome == room.Allowed && a.adds() {
@@ -80,7 +84,9 @@ func Combine(d Draft, iface room.Interface, answers []Answer) (Draft, []Answer, 
 				d = next
 			}
 		}
-		a.Reason = room.Shorten(a.Reason, room.MaxReasonBytes) // an event has it once, an error several times
+		if a.Reason != "" {
+			a.Reason = room.Shorten(a.Reason, room.MaxReasonBytes) // an event has it once, an error several times
+		}
 		d.Data.Apps = append(d.Data.Apps, a.record(iface, changed))
 		switch {
 		case a.Shadow:
@@ -206,7 +212,7 @@ func (d Draft) modify(record []byte) (Draft, error) {
 	return modified, nil
 }
 
-func (a Answer) record(iface room.Interface, changed []string) room.AppOutcome {
+func (a *Answer) record(iface room.Interface, changed []string) room.AppOutcome {
 	ms := float64(a.Took) / float64(time.Millisecond)
 	return room.AppOutcome{
 		App: a.App, Interface: iface, Outcome: a.Outcome, Reason: a.Reason, Rule: a.Rule,

@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/room"
+	"github.com/roombus/roombus/roomsvc/hooks"
 )
 
 // house is a policy for joins. Its order is that of its id.
@@ -98,6 +100,20 @@ func TestPolicy_SparesWorkers(t *testing.T) {
 	h.Set([]*room.Registration{policy, app("a-first", room.PreRoomUserJoined)}, nil)
 	assert.Equal(t, []room.Outcome{room.Allowed, room.Denied}, outcomes(join(t, h, "eve")))
 	assert.EqualValues(t, 2, asked.Load())
+}
+
+// Nothing is prepared for a wait if only policies are asked.
+func TestAsksWorkers_NotPolicies(t *testing.T) {
+	t.Parallel()
+	h := hooks.New(hooks.Config{Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(h.Close)
+	assert.False(t, h.AsksWorkers(room.EventUserJoin))
+	policy := house(room.Rule{Deny: "true"})
+	h.Set([]*room.Registration{policy}, nil)
+	assert.False(t, h.AsksWorkers(room.EventUserJoin))
+	h.Set([]*room.Registration{policy, app("guard", room.PreRoomUserJoined)}, nil)
+	assert.True(t, h.AsksWorkers(room.EventUserJoin))
+	assert.False(t, h.AsksWorkers(room.EventUserLeave))
 }
 
 // Rules that another version of the service has accepted, and this one cannot compile, fail.

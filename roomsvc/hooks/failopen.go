@@ -62,13 +62,15 @@ func (f FailedOpen) count(log *slog.Logger) {
 	}
 }
 
-// failOpenEnded records that the app has given a verdict.
-func (f *hookStats) failOpenEnded(of *hook, log *slog.Logger) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if lasted, ended := f.open.outage.Ended(time.Now()); ended {
-		log.Info("fail-open ended: the app gives verdicts again", "app", of.manifest.ID, "interface", of.iface,
-			"commands", f.open.commands, "outage", lasted.Round(time.Millisecond))
-		f.open.commands = 0
+// failOpenEnded records that the app has given a verdict. The caller holds the lock of the stats.
+func (k *hook) failOpenEnded(log *slog.Logger) {
+	open := &k.stats.open
+	if open.commands == 0 {
+		return
+	}
+	if lasted, ended := open.outage.Ended(time.Now()); ended {
+		log.Info("fail-open ended: the app gives verdicts again", "app", k.manifest.ID, "interface", k.iface,
+			"commands", open.commands, "outage", lasted.Round(time.Millisecond))
+		open.commands = 0
 	}
 }

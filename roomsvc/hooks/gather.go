@@ -25,7 +25,7 @@ type Result struct {
 
 	*Round
 	command string       // the id of the command
-	draft   *rules.Draft // about which the apps were asked
+	draft   *rules.Draft // about which apps with workers were asked; nil if none was
 	began   time.Time
 	calls   []call
 	log     *slog.Logger
@@ -41,12 +41,13 @@ type call struct {
 // Gather asks the apps of a round about the draft, in parallel. It waits for an app no longer than
 // its timeout, and no longer than the grace once no outstanding answer can change the decision. An
 // app that gets less than its fair time is marked as hurried.
-func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *Round) Result {
-	g := Result{Round: r, command: c.ID, draft: &d, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
+func (h *Hooks) Gather(ctx context.Context, c rules.Command, d *rules.Draft, r *Round) Result {
+	g := Result{Round: r, command: c.ID, began: time.Now(), Answers: make([]rules.Answer, len(r.hooks)), log: h.log}
 	toAsk := 0
+	event, watch := about(c, d), stopwatch{g.began}
 	for n, app := range r.hooks {
 		a := &g.Answers[n]
-		*a = app.answerWithoutAsking(c, &d)
+		app.answerWithoutAsking(event, a, &watch)
 		if a.Reinvoked = r.Again; isOpen(*a) {
 			toAsk++
 		}
@@ -56,6 +57,8 @@ func (h *Hooks) Gather(ctx context.Context, c rules.Command, d rules.Draft, r *R
 		return g
 	}
 	if toAsk > 0 {
+		kept := *d // answers in the background need it, when the caller has changed its own
+		g.draft = &kept
 		g.ask(ctx, h, c, toAsk)
 	}
 	return g
@@ -168,21 +171,16 @@ func (h *Hooks) abandon(ctx context.Context, requests *bus.Requests, g *Result) 
 // Record counts the outcomes of the round and reports them to the breakers. It is called after
 // rules.Combine, which decides whether an answer was usable.
 func (g *Result) Record() {
-	for n, a := range g.Answers {
-		k := g.hooks[n]
-		if !a.Unheard {
-			k.stats.count(a, g.command, time.Now())
-		}
-		if k.manifest.IsPolicy() && a.Outcome.Answered() {
-			k.stats.failOpenEnded(k, g.log)
+	at := time.Now()
+	for n := range g.Answers {
+		if a := &g.Answers[n]; !a.Unheard {
+			g.hooks[n].count(a, g.command, at, g.log)
 		}
 	}
 	for _, k := range g.calls {
-		if a := g.Answers[k.n]; !a.Unheard {
-			k.done(a)
-			if a.Outcome.Answered() {
-				k.stats.failOpenEnded(k.hook, g.log)
-			}
+		if a := &g.Answers[k.n]; !a.Unheard {
+			k.done(*a)
+			k.answered(a, g.log)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 type hook struct {
 	manifest  room.Manifest // the one in force
 	iface     room.Interface
+	essential bool                  // for the interface
 	subject   string                // of its requests
 	retry     string                // of a retried request
 	condition *expression.Condition // nil: the app is asked about every event
@@ -24,11 +25,11 @@ type hook struct {
 	stats     *hookStats
 }
 
-// answerWithoutAsking returns the answer of an app that need not be asked about a draft: of a policy, or
-// of an app that is not concerned or disabled. If the app must be asked the answer has no outcome.
-func (k *hook) answerWithoutAsking(c rules.Command, d *rules.Draft) rules.Answer {
-	a := rules.Answer{App: k.manifest.ID, Essential: k.manifest.Essential(k.iface), Shadow: k.manifest.Shadow}
-	concerned, err := k.concerned(c, d)
+// answerWithoutAsking sets the answer of an app that need not be asked about an event: of a policy, or of an
+// app that is not concerned or disabled. If the app must be asked the answer gets no outcome.
+func (k *hook) answerWithoutAsking(e expression.Event, a *rules.Answer, watch *stopwatch) {
+	a.App, a.Essential, a.Shadow = k.manifest.ID, k.essential, k.manifest.Shadow
+	concerned, err := k.concerned(e)
 	switch {
 	case err != nil && a.Essential:
 		a.Outcome, a.Reason = room.Failed, fmt.Sprintf("its condition cannot be evaluated: %v", err)
@@ -37,26 +38,25 @@ func (k *hook) answerWithoutAsking(c rules.Command, d *rules.Draft) rules.Answer
 	case !k.manifest.IsEnabled():
 		a.Outcome, a.Reason = room.Unavailable, "disabled"
 	case k.manifest.IsPolicy():
-		k.decide(c, d, &a)
+		k.decide(e, a, watch)
 	case err != nil: // the app is asked: a client may have sent a value that the condition cannot evaluate
 		a.Reason = fmt.Sprintf("asked, since its condition cannot be evaluated: %v", err)
 	}
-	return a
 }
 
-func (k *hook) concerned(c rules.Command, d *rules.Draft) (bool, error) {
+func (k *hook) concerned(e expression.Event) (bool, error) {
 	if k.condition == nil {
 		return true, k.broken
 	}
-	return k.condition.Holds(about(c, d))
+	return k.condition.Holds(e)
 }
 
 // about returns the event that conditions and rules are evaluated for.
 func about(c rules.Command, d *rules.Draft) expression.Event {
-	return expression.Event{ID: c.ID, Time: c.Time, Data: d.Data}
+	return expression.Event{ID: c.ID, Time: c.Time, Data: &d.Data}
 }
 
 // enforcedEssential reports whether the action is blocked if the app cannot answer.
 func (k *hook) enforcedEssential() bool {
-	return k.manifest.Essential(k.iface) && !k.manifest.Shadow
+	return k.essential && !k.manifest.Shadow
 }

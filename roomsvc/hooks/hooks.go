@@ -149,7 +149,7 @@ func (h *Hooks) hooksOf(m room.Manifest, a *app, params expression.Params) []*ho
 			h.stats[key] = &hookStats{}
 		}
 		k := &hook{
-			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
+			manifest: m, iface: i, essential: m.Essential(i), subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
 			condition: a.conditions[i], policy: a.policies[i], unusable: a.unusable, params: params,
 			breaker: a.breakers[i], stats: h.stats[key],
 		}

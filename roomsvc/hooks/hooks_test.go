@@ -62,7 +62,7 @@ func join(t *testing.T, h *hooks.Hooks, user string) hooks.Result {
 	require.Len(t, rounds, 1)
 	c := rules.Command{ID: "c-" + user, Time: time.Now(), Request: room.JoinRequest{RoomID: "r", User: room.User{ID: user}}}
 	d := rules.Draft{Event: room.EventUserJoin, Data: room.Data{Room: room.Room{ID: "r"}, JoiningUser: &room.User{ID: user}}}
-	result := h.Gather(t.Context(), c, d, &rounds[0])
+	result := h.Gather(t.Context(), c, &d, &rounds[0])
 	result.Record()
 	return result
 }

@@ -17,6 +17,7 @@ type Round struct {
 	Again bool
 
 	hooks []*hook       // in order
+	asks  bool          // one of them is an app with workers
 	share time.Duration // maximum time of the round for a command with the whole budget
 }
 
@@ -46,9 +47,14 @@ func rounds(e room.EventType, budget time.Duration, hooks func(room.Interface) [
 	level := level(all, forRounds(budget))
 	for n := range all {
 		all[n].share = min(all[n].longest(), level)
+		all[n].asks = slices.ContainsFunc(all[n].hooks, func(k *hook) bool { return !k.manifest.IsPolicy() })
 	}
 	return all
 }
+
+// AsksWorkers reports whether the round has an app with workers. Policies alone take so little time that
+// nothing need be prepared for a wait.
+func (r *Round) AsksWorkers() bool { return r.asks }
 
 // mostSlack bounds the part of the budget that the rounds do not share: a quarter, or this if it is
 // less. A command with the whole budget asks its first app a moment after it arrived.
@@ -90,6 +96,17 @@ func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) Round {
 		}
 	}
 	return r
+}
+
+// AsksWorkers reports whether a round of the event has an app with workers.
+func (h *Hooks) AsksWorkers(e room.EventType) bool {
+	rounds := h.Rounds(e)
+	for n := range rounds {
+		if rounds[n].AsksWorkers() {
+			return true
+		}
+	}
+	return false
 }
 
 // longest returns the time of the round if every app uses its whole timeout.

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -26,14 +27,6 @@ func (f *hookStats) called() {
 	f.counts.Calls++
 }
 
-// evaluated counts an evaluation of a policy.
-func (f *hookStats) evaluated(took time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.counts.Calls++
-	f.times.add(took, time.Now())
-}
-
 func (f *hookStats) late() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,11 +46,36 @@ func (f *hookStats) took(r bus.Reply) {
 	f.times.add(r.Took, time.Now())
 }
 
-// count adds the outcome of an answer about a command, at that time. A call that had too little time is
-// no failure of the app.
-func (f *hookStats) count(a rules.Answer, command string, at time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// count adds an answer about a command to the stats, at that time: its outcome and, of a policy, its
+// evaluation.
+func (k *hook) count(a *rules.Answer, command string, at time.Time, log *slog.Logger) {
+	k.stats.mu.Lock()
+	defer k.stats.mu.Unlock()
+	k.stats.count(a, command, at)
+	if !k.manifest.IsPolicy() {
+		return
+	}
+	if a.Took > 0 {
+		k.stats.counts.Calls++
+		k.stats.times.add(a.Took, at)
+	}
+	if a.Outcome.Answered() {
+		k.failOpenEnded(log)
+	}
+}
+
+// answered adds the verdict of a worker, if it is one.
+func (k *hook) answered(a *rules.Answer, log *slog.Logger) {
+	if !a.Outcome.Answered() {
+		return
+	}
+	k.stats.mu.Lock()
+	defer k.stats.mu.Unlock()
+	k.failOpenEnded(log)
+}
+
+// count adds the outcome of an answer. A call that had too little time is no failure of the app.
+func (f *hookStats) count(a *rules.Answer, command string, at time.Time) {
 	if (a.Outcome == room.Failed || a.Outcome == room.TimedOut) && !a.Hurried {
 		f.counts.LastFailure = &room.Failure{Time: at.UTC(), Command: command, Outcome: a.Outcome, Reason: a.Reason}
 	}

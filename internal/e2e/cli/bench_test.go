@@ -122,18 +122,23 @@ func TestBench_Trace(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Join(rows, "\n")+"\nno row\n"), 0o600))
 	b := startBench(t, "--trace", path, "--limit", "50", "--apps", "0", "--concurrency", "2", "--chart")
 	require.Zero(t, b.Wait())
-	assert.Regexp(t, `(?m)^ +replay +0 +2 +2 +\d+ +\d+ +\d\.\d\d +\S+-\S+( +[\d.]+){6} +0$`, b.Stdout.String())
+	assert.Regexp(t, `(?m)^ +replay +0 +0 +2 +2 +\d+ +\d+ +\d\.\d\d +\S+-\S+( +[\d.]+){6} +0$`, b.Stdout.String())
 	assert.Regexp(t, `(?m)^ +p1 +p50 +p90 +p99 +p99\.9$`, b.Stdout.String())
 	assert.NotContains(t, b.Stdout.String(), "\x1b", "colours only on a terminal")
 	assert.Contains(t, b.Stderr.String(), "replay, 0 apps, 2 rooms, 2 at once")
 
-	all := startBench(t, "--trace", path, "--apps", "0", "--concurrency", "2", "--json")
+	all := startBench(t, "--trace", path, "--apps", "0", "--policies", "0,1", "--concurrency", "2", "--json")
 	require.Zero(t, all.Wait())
 	assert.Contains(t, all.Stderr.String(), "skipped bad rows: 1; the first: line 62")
-	for _, r := range harness.JSONLines[bench.Result](t, all.Stdout.String()) {
+	results := harness.JSONLines[bench.Result](t, all.Stdout.String())
+	require.Len(t, results, 2)
+	for n, r := range results {
+		assert.Equal(t, n, r.Policies)
 		assert.Equal(t, []int{60, 60}, []int{r.Roombus.Commands, r.Floor.Commands})
 		assert.Zero(t, r.Roombus.Failed+r.Floor.Failed)
 	}
+	assert.Nil(t, results[0].Comparison)
+	assert.Positive(t, results[1].Comparison.Throughput.Median, "with the ban list beside without it")
 }
 
 func TestBench_AccountInUseIsLeftAlone(t *testing.T) {
@@ -180,7 +185,7 @@ func TestBench_Interrupted(t *testing.T) {
 	b.Signal(syscall.SIGINT)
 	assert.Equal(t, 130, b.Wait())
 	b.leftNothing(t, parts)
-	assert.Regexp(t, `(?m)^ +join +0 +1 +2 `, b.Stdout.String(), "the completed measurements are printed")
+	assert.Regexp(t, `(?m)^ +join +0 +0 +1 +2 `, b.Stdout.String(), "the completed measurements are printed")
 }
 
 func TestBench_DeadProcessIsNamed(t *testing.T) {
@@ -230,6 +235,7 @@ func TestBenchUsage(t *testing.T) {
 	for _, wrong := range []struct{ args, says string }{
 		{"--commands delete", "--commands"},
 		{"--apps -1", "--apps must be 0 or more"},
+		{"--policies 0,21", "--policies must be 20 or less, not 21"},
 		{"--concurrency 4,0", "--concurrency must be 1 or more"},
 		{"--rooms 0", "--rooms must be 1 or more"},
 		{"--rounds 0", "--rounds must be 1 or more"},
