@@ -98,9 +98,8 @@ func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) Round {
 	return r
 }
 
-// AsksWorkers reports whether a round of the event has an app with workers.
-func (h *Hooks) AsksWorkers(e room.EventType) bool {
-	rounds := h.Rounds(e)
+// AskWorkers reports whether one of the rounds has an app with workers.
+func AskWorkers(rounds []Round) bool {
 	for n := range rounds {
 		if rounds[n].AsksWorkers() {
 			return true
