@@ -65,7 +65,7 @@ func (cs *commands) perform(ctx context.Context, a arrival, msg *nats.Msg, mayHa
 		return nil, cs.recorder.Rejected(a.c, err)
 	}
 	defer a.ticket.Leave()
-	if a.ticket != nil && hooks.AsksWorkers(cs.hooks.Rounds(a.c.Request.Event())) {
+	if a.ticket != nil && hooks.AskWorkers(cs.hooks.Rounds(a.c.Request.Event())) {
 		defer cs.peers.AnnounceWhenSlow(ctx, a.c, a.ticket.IsAsking)()
 	}
 	for {

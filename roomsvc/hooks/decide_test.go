@@ -103,17 +103,17 @@ func TestPolicy_SparesWorkers(t *testing.T) {
 }
 
 // Nothing is prepared for a wait if only policies are asked.
-func TestAsksWorkers_NotPolicies(t *testing.T) {
+func TestAskWorkers_NotPolicies(t *testing.T) {
 	t.Parallel()
 	h := hooks.New(hooks.Config{Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(h.Close)
-	assert.False(t, hooks.AsksWorkers(h.Rounds(room.EventUserJoin)))
+	assert.False(t, hooks.AskWorkers(h.Rounds(room.EventUserJoin)))
 	policy := house(room.Rule{Deny: "true"})
 	h.Set([]*room.Registration{policy}, nil)
-	assert.False(t, hooks.AsksWorkers(h.Rounds(room.EventUserJoin)))
+	assert.False(t, hooks.AskWorkers(h.Rounds(room.EventUserJoin)))
 	h.Set([]*room.Registration{policy, app("guard", room.PreRoomUserJoined)}, nil)
-	assert.True(t, hooks.AsksWorkers(h.Rounds(room.EventUserJoin)))
-	assert.False(t, hooks.AsksWorkers(h.Rounds(room.EventUserLeave)))
+	assert.True(t, hooks.AskWorkers(h.Rounds(room.EventUserJoin)))
+	assert.False(t, hooks.AskWorkers(h.Rounds(room.EventUserLeave)))
 }
 
 // Rules that another version of the service has accepted, and this one cannot compile, fail.

@@ -98,8 +98,8 @@ func reinvoked(e room.EventType, hooks func(room.Interface) []*hook) Round {
 	return r
 }
 
-// AsksWorkers reports whether one of the rounds has an app with workers.
-func AsksWorkers(rounds []Round) bool {
+// AskWorkers reports whether one of the rounds has an app with workers.
+func AskWorkers(rounds []Round) bool {
 	for n := range rounds {
 		if rounds[n].AsksWorkers() {
 			return true
