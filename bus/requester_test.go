@@ -233,7 +233,7 @@ func TestRequester_RetryWithoutRespondersUsesSubject(t *testing.T) {
 			_ = m.Respond([]byte("second"))
 		}
 	})
-	q := newRequest("q", "", 600*time.Millisecond)
+	q := newRequest("q", "", 3*time.Second)
 	q.Retry = "q.retry"
 	assert.Equal(t, "second", string(replies(t.Context(), a, q)[0].Msg.Data))
 	assert.ErrorIs(t, replies(t.Context(), a, q)[0].Err, bus.ErrTimeout)
