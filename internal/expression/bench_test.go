@@ -65,6 +65,7 @@ func BenchmarkGivenUp(b *testing.B) {
 		"patterns":   `room.customFields.ones.exists(x, room.description.matches("((x+x+)+y|z)"))`,
 		"lists":      `room.customFields.ones.exists(x, [x, x].exists(y, [y] == [2]))`,
 		"errors":     `room.customFields.ones.exists(x, int("x" + room.id) == 7)`,
+		"keys":       `room.customFields.ones.exists(x, room.customFields.keys.exists(k, true) && false)`,
 		"time-zones": `room.customFields.ones.exists(x, event.time.getHours("Europe/Berlin") == 7)`,
 	} {
 		b.Run(name, func(b *testing.B) {
