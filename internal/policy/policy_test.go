@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -179,6 +180,9 @@ func TestCompileAll_Refuses(t *testing.T) {
 		`[{"deny": "user.id in params.guests"}]`:                                 "rules: PreRoomUserJoined: rule 1: deny: 1:18: undefined field 'guests'",
 		`[{"deny": "before.id == ''"}]`:                                          "rules: PreRoomUserJoined: rule 1: deny: 1:1: undeclared reference to 'before'",
 		`[{"deny": "event.members.exists(a, event.members.exists(b, a == b))"}]`: "may cost",
+		`[` + strings.Repeat(`{"deny": "true || false`+strings.Repeat(" ", 2000)+`"},`, 33) + `{"deny": "true"}]`: "rules: the expressions have 66433 bytes; at most 65536 are allowed in one policy",
+		// Rules behind those that cost too much are not compiled.
+		`[` + strings.Repeat(`{"deny": "event.members.map(m, m.id).size() > 1"},`, 20) + `{"deny": "wrong"}]`: "together may cost",
 	} {
 		_, err := policy.CompileAll(manifest(t, room.PreRoomUserJoined, rules))
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, rules)
