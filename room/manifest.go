@@ -132,7 +132,7 @@ func (m Manifest) Validate() error {
 	if err := m.validateWhen(); err != nil {
 		return err
 	}
-	return m.validateRules()
+	return m.ValidateRules()
 }
 
 func (m Manifest) validateReinvocation() error {

@@ -9,10 +9,11 @@ import (
 
 // Bounds of a policy.
 const (
-	MaxExpressionBytes = 2048 // of one expression in When or Rules
-	MaxRules           = 64   // for one interface
-	MaxRuleFields      = 64   // that one rule extends or modifies
-	MaxPolicyParams    = 16   // documents that one policy reads
+	MaxExpressionBytes = 2048     // of one expression in When or Rules
+	MaxPolicyBytes     = 64 << 10 // of all expressions in the Rules of one policy
+	MaxRules           = 64       // for one interface
+	MaxRuleFields      = 64       // that one rule extends or modifies
+	MaxPolicyParams    = 16       // documents that one policy reads
 )
 
 // Expression is the source of an expression in CEL. In JSON it is a string; a bool or a number is the
@@ -60,8 +61,9 @@ type ExtendRule struct {
 // IsPolicy reports whether the app consists of rules. Then it has no workers.
 func (m Manifest) IsPolicy() bool { return len(m.Rules) > 0 }
 
-// validateRules validates the rules of a policy, and that other apps have no params.
-func (m Manifest) validateRules() error {
+// ValidateRules returns an error of code invalid_request unless the rules of a policy are valid, and other
+// apps have no params. Validate calls it.
+func (m Manifest) ValidateRules() error {
 	if !m.IsPolicy() {
 		if len(m.Params) > 0 {
 			return invalid("params: only a policy reads documents; this app has no rules")

@@ -66,6 +66,7 @@ func BenchmarkGivenUp(b *testing.B) {
 		"lists":      `room.customFields.ones.exists(x, [x, x].exists(y, [y] == [2]))`,
 		"errors":     `room.customFields.ones.exists(x, int("x" + room.id) == 7)`,
 		"time-zones": `room.customFields.ones.exists(x, event.time.getHours(room.id == "" ? "UTC" : "Europe/Berlin") == 7)`,
+		"keys":       `room.customFields.ones.exists(x, room.customFields.keys.exists(k, true) && false)`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			c := compiled(b, room.PreRoomCreatePrevent, source)

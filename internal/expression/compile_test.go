@@ -51,6 +51,9 @@ func TestCompile_Refuses(t *testing.T) {
 		"a message made":            {`google.protobuf.Int64Value{value: 1} == 1`, `1:27: a google.protobuf.Int64Value cannot be made here`},
 		"deep":                      {strings.Repeat("(", 1000) + "true" + strings.Repeat(")", 1000), `expression recursion limit exceeded: 50`},
 		"long":                      {strings.Repeat("true && ", 300) + "true", `expression code point size exceeds limit: size: 2404, limit 2048`},
+		"deep lists":                {`[1] ==` + strings.Repeat("[", 21) + strings.Repeat("]", 21), `1:27: lists, maps and macros are nested deeper than 20`},
+		"deep maps":                 {`{} ==` + strings.Repeat("{1:", 21) + "1" + strings.Repeat("}", 21), `1:66: lists, maps and macros are nested deeper than 20`},
+		"deep macros":               {strings.Repeat("[1].exists(x,", 21) + "true" + strings.Repeat(")", 21), `1:248: lists, maps and macros are nested deeper than 20`},
 		"a long name":               {strings.Repeat("ab", 500), `1:1: undeclared reference to '` + strings.Repeat("ab", 500)[:270] + `…`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,6 +70,7 @@ func TestCompile_AcceptsUpToLimits(t *testing.T) {
 	t.Parallel()
 	for _, source := range []string{
 		strings.Repeat("(", 40) + "true" + strings.Repeat(")", 40),
+		strings.Repeat("[1].exists(x,", 19) + "true" + strings.Repeat(")", 19),
 		strings.Repeat("true && ", 250) + "true",
 		strings.Repeat("!", 2000) + "true",
 		`room.description.matches("^(?i)(support|sales|help|billing|legal)-[0-9]+$")`,

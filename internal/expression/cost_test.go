@@ -3,6 +3,7 @@ package expression_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,10 @@ func crowded() expression.Event {
 		members[n] = room.User{ID: fmt.Sprintf("user-%d", n), Roles: []string{"user"}, Attributes: map[string]any{"age": json.Number("30")}}
 	}
 	ones := slices.Repeat([]any{json.Number("1")}, 10_000)
+	keys := make(map[string]any)
+	for n := range 5000 {
+		keys[fmt.Sprintf("key-%d", n)] = true
+	}
 	return expression.Event{ID: "c1", Time: at, Data: &room.Data{
 		Members: members,
 		Room: room.Room{
@@ -28,7 +33,7 @@ func crowded() expression.Event {
 			Description: strings.Repeat("x", 40_000),
 			CustomFields: map[string]any{
 				"ones": ones, "deep": map[string]any{"ones": ones}, "same": strings.Repeat("x", 40_000),
-				"two": append(ones[1:len(ones):len(ones)], json.Number("2")), "lists": []any{ones},
+				"two": append(ones[1:len(ones):len(ones)], json.Number("2")), "lists": []any{ones}, "keys": keys,
 			},
 		},
 	}}
@@ -49,6 +54,7 @@ func TestCost_LargestRoomIsWithinLimit(t *testing.T) {
 		`room.customFields.ones.exists(x, x > 1)`:               false,
 		`room.customFields.ones == room.customFields.deep.ones`: true,
 		`room.description.matches("xy")`:                        false,
+		`room.customFields.keys.exists(k, k == "x")`:            false,
 		`room.description.contains("xy") || room.description.size() > 40000 || room.description + "y" == "x"`: false,
 	} {
 		t.Run(source, func(t *testing.T) {
@@ -64,7 +70,7 @@ func TestCost_LargestRoomIsWithinLimit(t *testing.T) {
 func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 	t.Parallel()
 	e := crowded()
-	chain := func(start, link, end string) string { return start + strings.Repeat(link, 40) + end }
+	chain := func(start, link, end string) string { return start + strings.Repeat(link, 17) + end }
 	for name, source := range map[string]string{
 		"each with each":               `room.customFields.ones.exists(x, room.customFields.ones.exists(y, x + y == 3))`,
 		"search for each":              `room.customFields.ones.exists(x, 2 in room.customFields.ones)`,
@@ -78,11 +84,13 @@ func TestCost_ExcessiveEvaluationIsCancelled(t *testing.T) {
 		"text converted for each":      `room.customFields.ones.exists(x, int(room.description) == 7)`,
 		"errors":                       `room.customFields.ones.exists(x, int("x" + room.id) == 7)`,
 		"time zones":                   `room.customFields.ones.exists(x, event.time.getHours(room.id == "" ? "UTC" : "Europe/Berlin") == 7)`,
+		"keys sorted for each":         `room.customFields.ones.exists(x, room.customFields.keys.exists(k, true) && false)`,
+		"text hashed for each":         `room.customFields.ones.exists(x, room.description in room.customFields.keys)`,
 		"text made for each":           `room.customFields.ones.exists(x, room.description + "y" == "x")`,
 		"list that doubles":            `[dyn(room.customFields.ones)]` + strings.Repeat(`.map(x, dyn(x) + dyn(x))`, 14) + `.exists(x, x == x)`,
 		"list of lists that doubles":   chain(`[dyn(1)]`, `.map(x, [x, x])`, `.exists(x, x == x)`),
 		"map of maps that doubles":     chain(`[dyn(1)]`, `.map(x, {"a": x, "b": x})`, `.exists(x, x == x)`),
-		"list that doubles, otherwise": chain(`[dyn(1)].exists(x, `, `[[x, x]].exists(x, `, `x == x`) + strings.Repeat(")", 41),
+		"list that doubles, otherwise": chain(`[dyn(1)].exists(x, `, `[[x, x]].exists(x, `, `x == x`) + strings.Repeat(")", 18),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,4 +122,16 @@ func TestCost_UnreadValuesCostNothing(t *testing.T) {
 		return testing.AllocsPerRun(100, func() { _, _ = c.Holds(e) })
 	}
 	assert.InDelta(t, allocations(expression.Event{}), allocations(crowded()), 5)
+}
+
+// The error for an unknown field does not copy a long name. The test is not parallel, because memory
+// cannot be measured while other tests run.
+func TestCost_LongFieldNameIsNotCopied(t *testing.T) {
+	c, e := compiled(t, room.PreRoomCreatePrevent, `event.members.exists(m, dyn(m)[room.description] == 1)`), crowded()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := c.Holds(e)
+	runtime.ReadMemStats(&after)
+	require.ErrorContains(t, err, "no such field: xxx")
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20<<20))
 }

@@ -9,8 +9,9 @@
 //	environment.go  the declarations of the language; fields.go, object.go and variables.go have the variables
 //	document.go     the documents of policies; array.go and dictionary.go make them fast to read
 //	json.go         results as JSON
-//	cost.go         bounds the cost of an evaluation; prices.go, bounded.go, matching.go and maker.go have
-//	                what the library does not bound
+//	cost.go         bounds the cost of an evaluation; prices.go, bounded.go, matching.go, maker.go and
+//	                visitor.go have what the library does not bound
+//	nesting.go      bounds the time of a compilation
 //
 // Two conditions:
 //
@@ -74,7 +75,8 @@
 //
 // # Limits
 //
-//	expression   2,048 bytes (room.MaxExpressionBytes), nested 50 deep
+//	expression   2,048 bytes (room.MaxExpressionBytes), nested 50 deep; lists, maps and macros 20 deep
+//	number       1,024 characters, in events and documents
 //	pattern      100 instructions when compiled
 //	evaluation   MaxCost steps; then it is cancelled, after some milliseconds. The rules of a policy
 //	             for one interface have that together.

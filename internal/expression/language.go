@@ -83,7 +83,7 @@ func (r Result) check(t *cel.Type) error {
 // invalid_request and has one line. It contains the position in the expression, unless it is about the
 // whole expression: line and column, both from 1, the column in characters.
 func (l *Language) Compile(label, source string, result Result) (*Expression, error) {
-	checked, issues := l.env.Compile(source)
+	checked, issues := l.checked(source)
 	if issues.Err() != nil {
 		return nil, refusal(label, firstOf(issues))
 	}
@@ -103,9 +103,23 @@ func (l *Language) Compile(label, source string, result Result) (*Expression, er
 		cel.CustomDecoratorV2(boundMatching),
 		cel.CustomDecoratorV2(knowZone),
 		cel.CustomDecoratorV2(bound),
+		cel.CustomDecoratorV2(priceVisiting(checked.NativeRep())),
 	)
 	if err != nil {
 		return nil, refusal(label, located(x.source, err))
 	}
 	return x, nil
+}
+
+// checked parses the expression and checks its types. The type check of an expression with deeply nested
+// types takes long, so that its nesting is checked before.
+func (l *Language) checked(source string) (*cel.Ast, *cel.Issues) {
+	parsed, issues := l.env.Parse(source)
+	if issues.Err() != nil {
+		return nil, issues
+	}
+	if issues = checkNesting(parsed); issues.Err() != nil {
+		return nil, issues
+	}
+	return l.env.Check(parsed)
 }

@@ -17,6 +17,8 @@ import (
 
 const (
 	maxWhole = len("18446744073709551615") // digits of a 64-bit number
+	// maxNumber bounds the characters of a number that is read, because reading it is one step.
+	maxNumber = 1024
 	// maxDigits is the number of digits of a number that are read. For the nearest double, only the
 	// existence of further digits matters.
 	maxDigits = 800
@@ -27,12 +29,15 @@ const (
 // fromNumber returns the CEL value of a number. The notation does not matter: 5, 5.0 and 5e0 are the same.
 // It returns an int or, beyond int, a uint for a whole number of 64 bits, and the nearest double for a
 // fraction. A number that none of them can hold is an error. The time depends on the length of the text,
-// not on the exponent.
+// up to maxNumber, not on the exponent.
 func fromNumber(n json.Number) ref.Val {
 	if len(n) < maxWhole {
 		if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
 			return types.Int(i)
 		}
+	}
+	if len(n) > maxNumber {
+		return types.NewErr("number %s is too long: at most %d characters are read", shortened(n), maxNumber)
 	}
 	d, err := parseDecimal(string(n))
 	if err != nil {
@@ -74,15 +79,15 @@ func parseDecimal(s string) (d decimal, err error) {
 		}
 	}
 	before, after, _ := strings.Cut(s, ".")
-	before, after = trimZeros(before, strings.CutPrefix), trimZeros(after, strings.CutSuffix)
+	before, after = strings.TrimLeft(before, "0"), strings.TrimRight(after, "0")
 	d.point += len(before)
 	if before == "" {
 		d.point -= len(after)
-		after = trimZeros(after, strings.CutPrefix)
+		after = strings.TrimLeft(after, "0")
 		d.point += len(after)
 	}
 	if after == "" {
-		before = trimZeros(before, strings.CutSuffix)
+		before = strings.TrimRight(before, "0")
 	}
 	d.count = len(before) + len(after)
 	d.digits = before[:min(len(before), maxDigits)] + after[:min(len(after), maxDigits)]
@@ -118,7 +123,7 @@ func (d decimal) whole(n json.Number) ref.Val {
 func parseExponent(s string) (int, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	digits = strings.TrimPrefix(digits, "+")
-	digits = trimZeros(digits, strings.CutPrefix)
+	digits = strings.TrimLeft(digits, "0")
 	exponent := farExponent
 	if len(digits) < 10 {
 		var err error
@@ -130,18 +135,6 @@ func parseExponent(s string) (int, error) {
 		return -exponent, nil
 	}
 	return exponent, nil
-}
-
-// zeros are the runs of zeros to cut off at once: a number may have 60,000 of them.
-var zeros = [...]string{strings.Repeat("0", 1024), strings.Repeat("0", 32), "0"}
-
-func trimZeros(s string, cut func(s, zeros string) (string, bool)) string {
-	for _, some := range zeros {
-		for found := true; found; {
-			s, found = cut(s, some)
-		}
-	}
-	return s
 }
 
 // shortened returns the number for an error text.

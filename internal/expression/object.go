@@ -84,7 +84,7 @@ func (o *object[T]) Equal(other ref.Val) ref.Val {
 func (o *object[T]) Get(name ref.Val) ref.Val {
 	f, ok := o.named(name)
 	if !ok {
-		return types.NewErr("no such field: %v", name)
+		return noField(name)
 	}
 	return f.get(o.v)
 }
@@ -92,9 +92,17 @@ func (o *object[T]) Get(name ref.Val) ref.Val {
 func (o *object[T]) IsSet(name ref.Val) ref.Val {
 	f, ok := o.named(name)
 	if !ok {
-		return types.NewErr("no such field: %v", name)
+		return noField(name)
 	}
 	return types.Bool(isSet(f.get(o.v)))
+}
+
+// noField quotes only the beginning of a long name, because reading a field is one step.
+func noField(name ref.Val) ref.Val {
+	if s, ok := name.(types.String); ok {
+		return types.NewErr("no such field: %.300s", string(s))
+	}
+	return types.NewErr("no such field: %v", name)
 }
 
 func (o *object[T]) named(name ref.Val) (field[T], bool) {

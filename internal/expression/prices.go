@@ -41,6 +41,8 @@ func (prices) CallCost(function, overload string, args []ref.Val, result ref.Val
 		price += matchingPrice(overload, args[0])
 	case making:
 		price += walking(result)
+	case visiting:
+		price += sorting(args[0])
 	default:
 		for _, a := range args {
 			price += reading(a)
@@ -77,17 +79,14 @@ func comparing(a, b ref.Val) uint64 {
 }
 
 func searching(what, in ref.Val) uint64 {
-	if isSearchedInOneStep(in) {
-		return 0
-	}
 	list, ok := in.(traits.Lister)
 	switch {
-	case !ok:
-		return 0 // the key of a map
+	case !ok, isSearchedInOneStep(in):
+		return reading(what) // to hash it
 	case isContainer(what):
 		return walking(what) + walking(list)
 	}
-	return length(list)
+	return length(list) + reading(what)
 }
 
 func joining(to, result ref.Val) uint64 {

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -170,6 +171,8 @@ func TestDecide_RulesShareTheCost(t *testing.T) {
 
 func TestCompileAll_Refuses(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat(`{"deny": "true || false`+strings.Repeat(" ", 2000)+`"},`, 33)
+	dear := strings.Repeat(`{"deny": "event.members.map(m, m.id).size() > 1"},`, 20)
 	for rules, says := range map[string]string{
 		`[{"deny": "user.nick == 'a'"}]`:                                         "rules: PreRoomUserJoined: rule 1: deny: 1:5: undefined field 'nick'",
 		`[{"deny": "true"}, {"deny": "user.id"}]`:                                "rules: PreRoomUserJoined: rule 2: deny: must be bool, is string",
@@ -179,6 +182,8 @@ func TestCompileAll_Refuses(t *testing.T) {
 		`[{"deny": "user.id in params.guests"}]`:                                 "rules: PreRoomUserJoined: rule 1: deny: 1:18: undefined field 'guests'",
 		`[{"deny": "before.id == ''"}]`:                                          "rules: PreRoomUserJoined: rule 1: deny: 1:1: undeclared reference to 'before'",
 		`[{"deny": "event.members.exists(a, event.members.exists(b, a == b))"}]`: "may cost",
+		`[` + long + `{"deny": "true"}]`:                                         "rules: the expressions have 66433 bytes; at most 65536 are allowed in one policy",
+		`[` + dear + `{"deny": "wrong"}]`:                                        "together may cost", // the rules behind are not compiled
 	} {
 		_, err := policy.CompileAll(manifest(t, room.PreRoomUserJoined, rules))
 		require.ErrorIs(t, err, &room.Error{Code: room.CodeInvalidRequest}, rules)

@@ -124,4 +124,9 @@ func TestPolicy_UnusableRulesFail(t *testing.T) {
 	result := join(t, h, "ada")
 	require.Equal(t, []room.Outcome{room.Failed}, outcomes(result))
 	assert.Contains(t, result.Answers[0].Reason, "undefined field 'nothing'")
+
+	h.Set([]*room.Registration{house(room.Rule{})}, nil)
+	result = join(t, h, "ada")
+	require.Equal(t, []room.Outcome{room.Failed}, outcomes(result))
+	assert.Contains(t, result.Answers[0].Reason, "it needs deny or warn")
 }

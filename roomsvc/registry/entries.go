@@ -120,7 +120,7 @@ func (e *entries) markStale(why error) {
 	e.complete, e.upTo, e.unknown = false, 0, why
 }
 
-// advance records that the watch has delivered a revision.
+// advance records that the watch has delivered a revision, whose entry has been applied.
 func (e *entries) advance(revision uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -173,7 +173,6 @@ func (e *entries) isOther(bucket *jetstream.StreamInfo) bool {
 // large document takes some milliseconds.
 func (e *entries) update(key string, v value) {
 	if e.get(key).revision >= v.revision {
-		e.advance(v.revision)
 		return
 	}
 	one, err := newEntry(key, v)
@@ -183,7 +182,6 @@ func (e *entries) update(key string, v value) {
 		} else {
 			e.log.Error("registration unusable; the app keeps its previous one", "app", key, "error", err)
 		}
-		e.advance(v.revision)
 		return
 	}
 	e.set(key, one)
@@ -194,13 +192,19 @@ func (e *entries) forget(key string, revision uint64) {
 	e.set(key, entry{value: value{revision: revision}, gone: true})
 }
 
+// set applies an entry. Only the watch knows that the bucket has been read up to its revision: if this
+// service has made the change, other services may have changed other keys just before, which the watch
+// has yet to deliver.
 func (e *entries) set(key string, one entry) {
-	defer e.advance(one.revision) // only after set: a goroutine in await must find the entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.byKey[key].revision < one.revision {
 		e.byKey[key] = one
 		e.publish()
+	}
+	if one.revision == e.revision+1 {
+		e.revision = one.revision
+		e.notify()
 	}
 }
 

@@ -47,7 +47,15 @@ func decodeRegistration(data []byte) (room.Registration, error) {
 	if err := room.DecodeLenient(data, &r); err != nil {
 		return r, err
 	}
-	return r, r.Validate()
+	err := r.Validate()
+	if err != nil && r.IsPolicy() && r.ValidateRules() != nil {
+		// Another version of the service has accepted the rules. The policy is kept and fails, because
+		// without it an action would pass that it may deny.
+		without := r.Manifest
+		without.Rules, without.Params = nil, nil
+		err = without.Validate()
+	}
+	return r, err
 }
 
 // isLaterThan reports whether the known entry replaces what the bucket has. The bucket may be a

@@ -102,10 +102,8 @@ func (w *watcher) watchOnce(ctx context.Context, connection <-chan nats.Status, 
 			case e == nil: // end of the initial entries, from a copy of the bucket that may lag
 				w.entries.markSynced(last.Seq)
 				synced()
-			case e.Operation() != jetstream.KeyValuePut:
-				w.entries.forget(e.Key(), e.Revision())
 			default:
-				w.entries.update(e.Key(), valueOf(e))
+				w.apply(e)
 			}
 		case status := <-connection:
 			w.entries.markStale(nats.ErrDisconnected)
@@ -118,6 +116,16 @@ func (w *watcher) watchOnce(ctx context.Context, connection <-chan nats.Status, 
 			return ctx.Err()
 		}
 	}
+}
+
+// apply applies a change that the watch has delivered.
+func (w *watcher) apply(e jetstream.KeyValueEntry) {
+	if e.Operation() == jetstream.KeyValuePut {
+		w.entries.update(e.Key(), valueOf(e))
+	} else {
+		w.entries.forget(e.Key(), e.Revision())
+	}
+	w.entries.advance(e.Revision()) // only afterwards: a goroutine in await must find the entry
 }
 
 // readAgain makes run read the bucket again.
