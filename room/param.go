@@ -9,6 +9,10 @@ import (
 // bound is 64 KiB lower, because a document is sent in one message.
 const MaxParamBytes = 1 << 20
 
+// MaxParamsBytes bounds all documents together. Each room service has them in memory, where an unusual
+// document takes sixty times its bytes, and a list of ids about ten times.
+const MaxParamsBytes = 32 << 20
+
 // Param is a named JSON document that policies read.
 type Param struct {
 	Name     string          `json:"name"`

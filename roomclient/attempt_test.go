@@ -82,7 +82,7 @@ func TestAttempt_ShorterAfterSilenceWithoutOverlap(t *testing.T) {
 	t.Parallel()
 	_, nc := connect(t)
 	sent := silentFor(t, nc, 3, joined)
-	_, err := roomclient.New(nc, roomclient.Config{Timeout: 4 * time.Second}).Join(t.Context(), room.JoinRequest{RoomID: "r"})
+	_, err := roomclient.New(nc, roomclient.Config{Timeout: 12 * time.Second}).Join(t.Context(), room.JoinRequest{RoomID: "r"})
 	require.NoError(t, err)
 	last := <-sent
 	for range 2 {

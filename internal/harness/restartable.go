@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,10 +15,14 @@ type Restartable struct {
 	Server *embedded.Server
 }
 
-// Start starts the server on its port and folder.
+// Start starts the server on its port and folder. While the server was stopped another test may have
+// looked whether the port is free.
 func (r *Restartable) Start(t testing.TB) {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), r.Config)
+	var err error
+	require.Eventually(t, func() bool {
+		r.Server, err = embedded.Start(t.Context(), r.Config)
+		return !errors.Is(err, embedded.ErrAddressInUse)
+	}, ReplyTime, Tick)
 	require.NoError(t, err)
-	r.Server = server
 }

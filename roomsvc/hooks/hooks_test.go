@@ -25,7 +25,7 @@ func start(t *testing.T) (*hooks.Hooks, *nats.Conn) {
 	requester, err := bus.NewRequester(bus.NewBatcher(nc))
 	require.NoError(t, err)
 	h := hooks.New(hooks.Config{
-		Conn: nc, Requester: requester, Budget: 4 * time.Second,
+		Conn: nc, Requester: requester, Budget: time.Minute,
 		BreakerFailures: 2, BreakerPause: time.Hour, MaxAbandoned: 10, Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(h.Close)
@@ -33,7 +33,7 @@ func start(t *testing.T) (*hooks.Hooks, *nats.Conn) {
 }
 
 func app(id string, on ...room.Interface) *room.Registration {
-	return &room.Registration{Manifest: room.Manifest{ID: id, Version: "1.0.0", Implements: on, TimeoutMs: new(100)}}
+	return &room.Registration{Manifest: room.Manifest{ID: id, Version: "1.0.0", Implements: on, TimeoutMs: new(room.MaxTimeoutMs)}}
 }
 
 // works answers for an app.
@@ -129,6 +129,7 @@ func TestSet_ChangedRegistrationHasNewBreakers(t *testing.T) {
 	h, workers := start(t)
 	works(t, workers, "room.pre.userjoin.guard", func(*nats.Msg) {})
 	guard := app("guard", room.PreRoomUserJoined)
+	guard.TimeoutMs = new(100)
 	h.Set([]*room.Registration{guard}, nil)
 	state := func() room.Breaker { return h.Reports("guard")[0].Breaker }
 	for range 2 {

@@ -14,10 +14,13 @@ import (
 )
 
 // Params keeps the documents that policies read. It is safe for concurrent use.
-type Params struct{ registry *Registry }
+type Params struct {
+	registry *Registry
+	most     int // bytes of all documents
+}
 
 // NewParams returns the documents of a registry.
-func NewParams(r *Registry) *Params { return &Params{registry: r} }
+func NewParams(r *Registry) *Params { return &Params{registry: r, most: room.MaxParamsBytes} }
 
 // Put stores a document, and returns it without its content when it is in force at all replicas. A
 // document that is stored already stays as it is, with any IfRevision, so that a request can be sent
@@ -29,6 +32,10 @@ func (p *Params) Put(ctx context.Context, r room.ParamPut) (room.Param, error) {
 	}
 	if most := min(room.MaxParamBytes, p.registry.cfg.MaxBytes()); len(data) > most {
 		return room.Param{}, room.Errorf(room.CodeTooLarge, "document has %d bytes; at most %d are allowed", len(data), most)
+	}
+	if others := p.registry.entries.paramBytes(r.Name); others+len(data) > p.most {
+		return room.Param{}, room.Errorf(room.CodeTooLarge, "all documents would have %d bytes; at most %d are allowed: remove documents that no policy reads",
+			others+len(data), p.most)
 	}
 	document, err := expression.NewDocument(data)
 	if err != nil {

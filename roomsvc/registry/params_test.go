@@ -240,3 +240,23 @@ func TestParams_UnchangedDocumentStays(t *testing.T) {
 	_, params = known.get()
 	assert.NotSame(t, before["bans"], params["bans"])
 }
+
+// The documents have a bound together, because each service has all of them in memory. A document may be
+// replaced by one of the same size.
+func TestParams_BoundTogether(t *testing.T) {
+	t.Parallel()
+	params := registry.NewParams(newServer(t).open(t))
+	params.SetMost(10)
+	put := func(name, document string) error {
+		_, err := params.Put(t.Context(), room.ParamPut{Name: name, Document: json.RawMessage(document)})
+		return err
+	}
+	require.NoError(t, put("a", `12345`))
+	require.NoError(t, put("b", `12345`))
+	err := put("c", `1`)
+	require.EqualError(t, err, "too_large: all documents would have 11 bytes; at most 10 are allowed: remove documents that no policy reads")
+	require.NoError(t, put("a", `54321`))
+	_, err = params.Remove(t.Context(), room.ParamRequest{Name: "a"})
+	require.NoError(t, err)
+	require.NoError(t, put("c", `1`))
+}
