@@ -1,0 +1,72 @@
+package auth
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Tokens returns the claims of all accounts by their public keys, also of accounts that another tool
+// made.
+func (f *Folder) Tokens() (map[string]string, error) {
+	folders, err := os.ReadDir(f.store("accounts"))
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]string)
+	for _, folder := range folders {
+		claims, err := f.account(folder.Name())
+		if err != nil {
+			return nil, err
+		}
+		if claims == nil {
+			continue
+		}
+		if all[claims.Subject], err = read(f.accountFile(folder.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// OperatorToken returns the claims of the operator.
+func (f *Folder) OperatorToken() (string, error) { return read(f.operatorFile()) }
+
+// writeResolver writes the configuration of nats-server. It has no apps: they are pushed.
+func (f *Folder) writeResolver() error {
+	token, err := f.OperatorToken()
+	if err != nil {
+		return err
+	}
+	entries, err := f.entries()
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Written by roombus auth. For nats-server: include this file in its configuration, and set NODE_ACCOUNTS
+# in its environment to the folder where this node keeps the claims of accounts. The preloaded claims are
+# those of the start; roombus auth push sends all to a running server.
+
+operator: %s
+system_account: %s
+resolver: { type: full, dir: $NODE_ACCOUNTS, allow_delete: false, interval: "1m" }
+resolver_preload: {
+`, token, f.operator.SystemAccount)
+	for _, e := range entries {
+		if !slices.Contains([]string{System, Rooms, Operators, Clients}, e.Name) {
+			continue
+		}
+		account, err := read(f.accountFile(e.AccountName()))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "  # %s\n  %s: %s\n", e.AccountName(), e.Key, account)
+	}
+	b.WriteString("}\n")
+	old, err := read(f.ResolverFile())
+	if err != nil || old == strings.TrimSpace(b.String()) {
+		return err
+	}
+	return write(f.ResolverFile(), []byte(b.String()))
+}
