@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/roombus/roombus/bus/embedded"
 )
 
 // Tokens returns the claims of all accounts by their public keys, also of accounts that another tool
@@ -30,12 +32,27 @@ func (f *Folder) Tokens() (map[string]string, error) {
 	return all, nil
 }
 
-// OperatorToken returns the claims of the operator.
-func (f *Folder) OperatorToken() (string, error) { return read(f.operatorFile()) }
+// Operator returns what the embedded NATS server needs. It reads no secret key, and the claims of all
+// accounts.
+func (f *Folder) Operator() (*embedded.Operator, error) {
+	token, err := read(f.operatorFile())
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := f.Tokens()
+	if err != nil {
+		return nil, err
+	}
+	rooms, err := f.Entry(Rooms)
+	if err != nil {
+		return nil, err
+	}
+	return &embedded.Operator{Token: token, Accounts: accounts, Streams: rooms.Key, Creds: f.Creds(Rooms)}, nil
+}
 
 // writeResolver writes the configuration of nats-server. It has no apps: they are pushed.
 func (f *Folder) writeResolver() error {
-	token, err := f.OperatorToken()
+	token, err := read(f.operatorFile())
 	if err != nil {
 		return err
 	}
