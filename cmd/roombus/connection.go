@@ -64,7 +64,7 @@ func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync strin
 		say("%v", err)
 	}
 	if c.elsewhere() {
-		for _, flag := range []string{"listen", "store-dir", "sync"} {
+		for _, flag := range []string{"listen", "store-dir", "sync", "auth", "insecure"} {
 			if cmd.Flags().Changed(flag) {
 				say("--%s is about the embedded NATS server, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
 			}

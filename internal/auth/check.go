@@ -1,14 +1,12 @@
 package auth
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nats.go"
 )
 
 // expiresSoon is how long before their expiry credentials are reported.
@@ -92,28 +90,4 @@ func (f *Folder) checkEntry(e Entry, now time.Time) (string, error) {
 		return fmt.Sprintf("%s expires on %s: roombus auth rotate %s", f.Creds(e.Name), time.Unix(user.Expires, 0).UTC().Format(time.RFC3339), e.Name), nil
 	}
 	return "", nil
-}
-
-// Compare returns the accounts whose claims on the servers differ from those in the folder, on a
-// connection of the system account.
-func (f *Folder) Compare(ctx context.Context, nc *nats.Conn) ([]Entry, error) {
-	entries, err := f.entries()
-	if err != nil {
-		return nil, err
-	}
-	var differ []Entry
-	for _, e := range entries {
-		ours, err := read(f.accountFile(e.AccountName()))
-		if err != nil {
-			return nil, err
-		}
-		theirs, err := lookup(ctx, nc, e.Key)
-		if err != nil {
-			return nil, err
-		}
-		if ours != theirs {
-			differ = append(differ, e)
-		}
-	}
-	return differ, nil
 }
