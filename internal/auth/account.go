@@ -201,7 +201,7 @@ func (f *Folder) Revoke(name string, now time.Time) (changed bool, err error) {
 		if err := f.sign(claims); err != nil {
 			return err
 		}
-		return f.after(e, f.removeUser(e))
+		return f.after(e, f.removeUsers(e, users))
 	})
 	return changed, err
 }

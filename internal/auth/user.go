@@ -109,8 +109,13 @@ func (f *Folder) writeCreds(e Entry, token string, key nkeys.KeyPair) error {
 	return write(f.Creds(e.Name), creds)
 }
 
-// removeUser removes all users of an account, and the credentials of the entry.
-func (f *Folder) removeUser(e Entry) error {
+// removeUsers removes all users of an account with their keys, and the credentials of the entry.
+func (f *Folder) removeUsers(e Entry, users []*jwt.UserClaims) error {
+	for _, user := range users {
+		if err := remove(f.keyFile(user.Subject)); err != nil {
+			return err
+		}
+	}
 	if err := remove(f.Creds(e.Name)); err != nil {
 		return err
 	}
