@@ -1,6 +1,7 @@
 // Package bus wraps NATS for the rest of roombus. It does not know rooms.
 //
 //	settings.go    a connection from flags, environment and contexts of the nats CLI
+//	jetstream.go   the JetStream of the settings's domain
 //	context.go     reads a context of the nats CLI from its file
 //	provision.go   checks the server version, checks and creates streams
 //	service.go     serves requests concurrently as a micro service
