@@ -9,6 +9,7 @@
 //	requests.go    retries requests and ends them
 //	append.go      one guarded publish, its errors classified for the caller
 //	appendgroup.go many guarded publishes in one atomic batch, for a server that syncs each write
+//	account.go     the account that a message comes from
 //	batcher.go     sends the messages of all goroutines in one write
 //	leader.go      asks the leader of a stream
 //	read.go        reads a stream to its end, or follows it
