@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -24,7 +25,10 @@ type Requester struct {
 	sub     *nats.Subscription
 	closed  chan struct{} // closed by Close or with the connection
 	prefix  string
+	other   *nats.Subscription // of the inbox for other accounts; nil if there is none
+	others  string             // prefix of its subjects
 	surplus atomic.Uint64
+	foreign atomic.Uint64
 
 	mu      sync.Mutex
 	pending map[string]pending // by the last token of the reply subject
@@ -41,6 +45,9 @@ type pending struct {
 	// shared is set if several workers received the attempt. A worker that declines does not end it.
 	shared   bool
 	declined bool // a worker has declined with error code 503
+	// account is that of the workers; empty: any may reply.
+	account   string
+	onForeign func(*nats.Msg) // nil once the request has ended
 }
 
 // received is the reply to an attempt, or the error of sending it.
@@ -64,8 +71,30 @@ func NewRequester(out *Batcher) (*Requester, error) {
 	return r, nil
 }
 
-// Close unsubscribes the inbox. Open requests time out, appends end at once.
-func (r *Requester) Close() error { return r.sub.Unsubscribe() }
+// Export opens a second inbox, for replies from other accounts. Its subjects begin with the prefix, so that
+// an account can export them and nothing else. It must be called before the first request.
+func (r *Requester) Export(prefix string) (err error) {
+	r.others = exportedInbox(prefix) + "."
+	if r.other, err = r.out.nc.Subscribe(r.others+"*", r.receive); err != nil {
+		return fmt.Errorf("subscribing to the inbox for other accounts: %w", err)
+	}
+	return nil
+}
+
+// exportedInbox returns a new inbox under the prefix.
+func exportedInbox(prefix string) string { return prefix + "." + rand.Text() }
+
+// Close unsubscribes the inboxes. Open requests time out, appends end at once.
+func (r *Requester) Close() error {
+	err := r.sub.Unsubscribe()
+	if r.other != nil {
+		err = errors.Join(err, r.other.Unsubscribe())
+	}
+	return err
+}
+
+// Foreign returns the number of replies from an account that is not the account of the request.
+func (r *Requester) Foreign() uint64 { return r.foreign.Load() }
 
 // Surplus returns the number of surplus replies: replies to an attempt that already has a reply, and
 // replies that arrive so late that the attempt is no longer kept.
@@ -79,6 +108,14 @@ func (r *Requester) add(p pending) string {
 	defer r.mu.Unlock()
 	r.pending[token] = p
 	return token
+}
+
+// inboxFor returns the prefix of the reply subject for workers in that account.
+func (r *Requester) inboxFor(account string) string {
+	if account == "" {
+		return r.prefix
+	}
+	return r.others
 }
 
 func (r *Requester) remove(tokens ...string) {
@@ -101,7 +138,7 @@ func (r *Requester) keepEnded(tokens []string, late func(*nats.Msg)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, token := range tokens {
-		r.pending[token] = pending{late: late, shared: r.pending[token].shared}
+		r.pending[token] = pending{late: late, shared: r.pending[token].shared, account: r.pending[token].account}
 		if len(r.ended) < maxEnded {
 			r.ended = append(r.ended, token)
 			continue
@@ -115,20 +152,29 @@ func (r *Requester) keepEnded(tokens []string, late func(*nats.Msg)) {
 // receive is called for every reply, one at a time. It never blocks: the channel of a Requests has
 // room for all its replies.
 func (r *Requester) receive(msg *nats.Msg) {
-	token := strings.TrimPrefix(msg.Subject, r.prefix)
+	token := msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:]
 	r.mu.Lock()
 	p, ok := r.pending[token]
+	foreign := !isFrom(p.account, msg.Header)
 	declines := p.shared && isUnavailable(msg)
 	switch {
+	case foreign: // the reply of a worker may still come
 	case declines:
-		r.pending[token] = pending{replies: p.replies, n: p.n, late: p.late, shared: true, declined: true}
+		next := p
+		next.declined = true
+		r.pending[token] = next
 	case p.shared && !isNoResponders(msg): // other workers received the attempt too, and may reply
-		r.pending[token] = pending{shared: true}
+		r.pending[token] = pending{shared: true, account: p.account}
 	default:
 		delete(r.pending, token)
 	}
 	r.mu.Unlock()
 	switch {
+	case foreign:
+		r.foreign.Add(1)
+		if p.onForeign != nil {
+			p.onForeign(msg)
+		}
 	case declines && p.declined: // the first one has been passed on
 	case !ok:
 		r.surplus.Add(1)

@@ -20,6 +20,9 @@ type Registration struct {
 	// RolledBackFrom is the latest version that an operator rolled back from. Only a later version
 	// replaces the manifest. Empty: no rollback is in force.
 	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
+	// Account is the NATS account from which the app registered, if it is not that of the room service. Only
+	// its workers may reply for the app. "*" is any account.
+	Account string `json:"account,omitempty"`
 }
 
 // Settings are the settings of operators for an app. Nil means not set.

@@ -94,6 +94,36 @@ func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
 
+// OfApp is the subject of a request about one app that names it. An account can be given the right to such
+// requests about its own app only.
+func OfApp(endpoint, app string) string { return App(endpoint) + "." + app }
+
+// AppNamed returns the app that the subject of a request names. ok is false if it names none.
+func AppNamed(subject string) (app string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, AppGroup+".")
+	if !ok {
+		return "", false
+	}
+	_, app, ok = strings.Cut(rest, ".")
+	return app, ok
+}
+
+// VerdictInbox is the prefix of the inboxes for replies of workers in accounts of their own: verdicts, and
+// replies of the micro protocol. The account of the room service exports these inboxes and no others.
+const VerdictInbox = "_INBOX_verdict"
+
+// InboxOf returns the prefix of inboxes for workers in the account: VerdictInbox, or none if the account is
+// that of the room service, which is empty.
+func InboxOf(account string) string {
+	if account == "" {
+		return ""
+	}
+	return VerdictInbox
+}
+
+// AllVerdicts are the subjects of these replies.
+const AllVerdicts = VerdictInbox + ".>"
+
 // Param is the subject of a request about the documents of policies.
 func Param(endpoint string) string { return ParamGroup + "." + endpoint }
 

@@ -33,7 +33,7 @@ func (a *Apps) collect(ctx context.Context, only string) (facts, error) {
 		return err
 	})
 	asking.Go(func() (err error) {
-		known.workers, err = bus.Ping(ctx, a.cfg.Conn, only)
+		known.workers, err = bus.PingFrom(ctx, a.cfg.Conn, a.inbox(only), only)
 		return err
 	})
 	asking.Go(func() (err error) {

@@ -28,7 +28,7 @@ func (a *Apps) seekWorkers(ctx context.Context, m room.Manifest, found *bool) er
 
 // postFigures sums the figures that an app's workers report for their post-events.
 func (a *Apps) postFigures(ctx context.Context, app string) (map[room.Interface]room.PostFigures, error) {
-	stats, err := bus.Stats(ctx, a.cfg.Conn, app)
+	stats, err := bus.StatsFrom(ctx, a.cfg.Conn, a.inbox(app), app)
 	if err != nil {
 		return nil, err
 	}
@@ -46,4 +46,18 @@ func (a *Apps) postFigures(ctx context.Context, app string) (map[room.Interface]
 		}
 	}
 	return all, nil
+}
+
+// inbox returns the prefix of the inbox for the replies of an app's workers, or of those of all apps if it
+// is empty. Workers in the account of the service can reply to each.
+func (a *Apps) inbox(app string) string {
+	for _, m := range a.cfg.Registry.List() {
+		if app != "" && m.ID != app {
+			continue
+		}
+		if r, _ := a.cfg.Registry.Get(m.ID); r.Account != "" {
+			return subjects.InboxOf(r.Account)
+		}
+	}
+	return ""
 }

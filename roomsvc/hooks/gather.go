@@ -196,6 +196,8 @@ func (h *Hooks) preRequest(c rules.Command, app *hook, message func(time.Duratio
 		Timeout: given,
 		Persist: app.enforcedEssential() && app.breaker.patient(),
 		Message: message,
+		Account: app.account,
+		Foreign: h.onForeign(app, c.ID),
 		Late:    h.onLate(app, c.ID, given),
 	}
 }
@@ -217,6 +219,19 @@ func (h *Hooks) onLate(app *hook, command string, given time.Duration) func(*nat
 		if leftOut, log := h.lateLines.Admit(app.manifest.ID, time.Now()); log {
 			h.log.Warn("late verdict ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
 				"after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond), "left_out", leftOut)
+		}
+	}
+}
+
+// onForeign returns a function that logs a verdict from an account that is not the app's.
+func (h *Hooks) onForeign(app *hook, command string) func(*nats.Msg) {
+	if app.account == "" {
+		return nil
+	}
+	return func(msg *nats.Msg) {
+		if leftOut, log := h.foreignLines.Admit(app.manifest.ID, time.Now()); log {
+			h.log.Warn("verdict from another account ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
+				"account", bus.Account(msg.Header), "account_of_app", app.account, "left_out", leftOut)
 		}
 	}
 }

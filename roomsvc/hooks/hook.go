@@ -15,6 +15,7 @@ type hook struct {
 	iface     room.Interface
 	subject   string                // of its requests
 	retry     string                // of a retried request
+	account   string                // of the workers, if it is not that of the service
 	condition *expression.Condition // nil: the app is asked about every event
 	policy    *policy.Policy        // nil for an app with workers
 	unusable  error                 // why the policy does not compile

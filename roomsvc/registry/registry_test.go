@@ -96,7 +96,7 @@ func TestCatchUp_WaitsForChangeOfAnother(t *testing.T) {
 		return synced
 	}
 	disabled := await(2)
-	_, err := first.Register(t.Context(), guard("1.0.0"))
+	_, err := first.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	_, err = first.Disable(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestManifest_RemovedAppWasRegistered(t *testing.T) {
 		return notFound.NeverRegistered
 	}
 	assert.True(t, never())
-	_, err := r.Register(t.Context(), guard("1.0.0"))
+	_, err := r.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	_, err = r.Remove(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func TestRegistry_ChangesAreRecorded(t *testing.T) {
 	s := newServer(t)
 	r := s.open(t)
 	for _, m := range []room.Manifest{guard("1.0.0"), guard("1.1.0")} {
-		_, err := r.Register(t.Context(), m)
+		_, err := r.Register(t.Context(), m, "")
 		require.NoError(t, err)
 	}
 	for _, name := range []string{"bans", "away", "gone"} {
@@ -156,7 +156,7 @@ func TestRegistry_RemovedBucketIsWrittenBack(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	r := s.open(t)
-	_, err := r.Register(t.Context(), guard("1.0.0"))
+	_, err := r.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	put(t, r, "bans", `["mallory"]`)
 	require.NoError(t, s.js.DeleteKeyValue(t.Context(), subjects.AppsBucket))

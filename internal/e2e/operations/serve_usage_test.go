@@ -85,6 +85,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"user and token":                {args: []string{"--user", "u", "--token", "t"}, at: elsewhere, says: []string{"NATS credentials are given in 2 ways: --user (NATS_USER), --token (NATS_TOKEN, or --user without --password): keep one"}},
 		"credentials beside variables":  {args: []string{"--creds", path("in.creds")}, env: []string{"NATS_USER=u", "NATS_PASSWORD=p"}, at: elsewhere, says: []string{"in 2 ways: --user (NATS_USER), --creds (NATS_CREDS): keep one"}},
 		"credentials beside a context":  {args: []string{"--creds", path("in.creds")}, at: []string{"--context", "user"}, says: []string{"in 2 ways", `the settings of context "user" count too`}},
+		"domain of two tokens":          {args: []string{"--js-domain", "a.b"}, at: elsewhere, says: []string{`--js-domain (NATS_JS_DOMAIN) must be one token of a subject`}},
 		"inbox prefix with a wildcard":  {args: []string{"--inbox-prefix", "_I.>"}, at: elsewhere, says: []string{`--inbox-prefix (NATS_INBOX_PREFIX) must be a subject without wildcards`}},
 		"context unknown":               {at: []string{"--context", "none"}, says: []string{`NATS context "none"`, "nats context ls lists the contexts"}},
 		"context of half a pair":        {at: []string{"--context", "half"}, says: []string{"--tlscert (NATS_CERT) is given without --tlskey", `the settings of context "half" count too`}},
