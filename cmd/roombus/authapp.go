@@ -96,11 +96,12 @@ func (a *authCommand) grant(c *cobra.Command, g *granting, e auth.Entry) error {
 	if err := a.saveContext(f, r, g.context, e); err != nil {
 		return err
 	}
+	env := fmt.Sprintf("NATS_URL=%s NATS_CREDS=%s", a.url(), r.Creds)
 	run := "start the program"
 	if e.Kind == auth.KindApp {
 		run = "start the workers"
+		env += " NATS_JS_DOMAIN=" + auth.Domain
 	}
-	env := fmt.Sprintf("NATS_URL=%s NATS_CREDS=%s", a.url(), r.Creds)
 	if g.context != "" {
 		env = "NATS_CONTEXT=" + g.context
 	}

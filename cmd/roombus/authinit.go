@@ -30,7 +30,7 @@ roombus it gives the existing accounts the rights that the new version needs.
 			r := &authResult{Changed: changed, Next: []string{
 				"roombus serve --auth " + f.Dir,
 				"roombus auth app APP --dir " + f.Dir,
-				fmt.Sprintf("NATS_CREDS=%s roombus health", f.Creds(auth.Operators)),
+				fmt.Sprintf("NATS_CREDS=%s NATS_JS_DOMAIN=%s roombus health", f.Creds(auth.Operators), auth.Domain),
 				"move the operator's own key, which no command needs, to a safe place: " + f.OperatorKeyFile(),
 			}}
 			entries, err := f.Entries()

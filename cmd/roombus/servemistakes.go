@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/auth"
 )
 
 const (
@@ -70,6 +71,11 @@ func (s *serve) insideMistakes() []string {
 	if host, _, err := net.SplitHostPort(s.listen); err == nil && !isLoopback(host) && s.auth == "" && !s.insecure {
 		found = append(found, fmt.Sprintf("--listen %s lets every machine that reaches it read and change all rooms: "+
 			"give --auth DIR, a folder that roombus auth init makes, listen on 127.0.0.1, or give --insecure", s.listen))
+	}
+	if s.auth != "" {
+		if _, err := auth.Open(s.auth); err != nil {
+			found = append(found, fmt.Sprintf("--auth must be a folder of roombus auth init: %v", err))
+		}
 	}
 	if dir := cmp.Or(s.storeDir, defaultStoreDir()); !isFolder(dir) {
 		found = append(found, fmt.Sprintf("--store-dir must be a folder, and %s is a file: choose another", dir))

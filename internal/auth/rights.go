@@ -18,9 +18,6 @@ const Domain = "roombus"
 const (
 	api      = "$JS.API."
 	apiThere = "$JS." + Domain + ".API." // api, as other accounts name it
-	// verdicts are the inboxes of the room services for the replies of workers, apart from the inboxes
-	// for other replies, which no other account can publish to.
-	verdicts = "_INBOX_verdict.>"
 )
 
 // Requests are the requests about rooms that an app or a client may be allowed to send.
@@ -61,13 +58,13 @@ func exports() jwt.Exports {
 	stream("room.pre.*.*.retry")
 	stream("$SRV.>")
 	service("$SRV.>", jwt.ResponseTypeStream)
-	service(verdicts, jwt.ResponseTypeSingleton)
+	service(subjects.AllVerdicts, jwt.ResponseTypeSingleton)
 	service("room.dead.*.*.*", jwt.ResponseTypeSingleton)
 	for _, group := range []string{subjects.ServiceGroup, subjects.AppGroup, subjects.ParamGroup} {
 		service(group+".*", jwt.ResponseTypeSingleton)
 	}
 	for _, endpoint := range []string{subjects.Register, subjects.Info} {
-		service(subjects.App(endpoint)+".*", jwt.ResponseTypeSingleton)
+		service(subjects.OfApp(endpoint, "*"), jwt.ResponseTypeSingleton)
 	}
 	for _, name := range appStreams() {
 		service("$JS.ACK."+name+".*.>", jwt.ResponseTypeSingleton)
@@ -119,9 +116,9 @@ func imports(e Entry, rooms string) jwt.Imports {
 		for _, subject := range []string{"$SRV.*", "$SRV.*." + app, "$SRV.*." + app + ".*"} {
 			stream(subject)
 		}
-		service(verdicts)
+		service(subjects.AllVerdicts)
 		for _, endpoint := range []string{subjects.Register, subjects.Info} {
-			add(jwt.Service, subjects.App(endpoint)+"."+app, subjects.App(endpoint))
+			add(jwt.Service, subjects.OfApp(endpoint, app), subjects.App(endpoint))
 		}
 		for _, name := range appStreams() {
 			jetStream("CONSUMER.INFO." + name + "." + subjects.Durable(app))

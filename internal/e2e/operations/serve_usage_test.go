@@ -62,6 +62,10 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 
 		"server inside and listen":      {args: []string{"--listen", "127.0.0.1:0"}, at: elsewhere, says: []string{"--listen is about the embedded NATS server"}},
 		"server inside and its folder":  {args: []string{"--store-dir", path("x")}, at: elsewhere, says: []string{"--store-dir is about the embedded NATS server"}},
+		"listen for everyone":           {args: []string{"--listen", "0.0.0.0:0"}, says: []string{"give --auth DIR", "or give --insecure"}},
+		"listen on all addresses":       {args: []string{"--listen", ":0"}, says: []string{"give --auth DIR"}},
+		"auth without a folder":         {args: []string{"--auth", path("none")}, says: []string{"--auth must be a folder of roombus auth init"}},
+		"auth with a server elsewhere":  {args: []string{"--auth", path("none")}, at: elsewhere, says: []string{"--auth is about the embedded NATS server"}},
 		"server inside and sync":        {args: []string{"--sync", "always"}, env: []string{"NATS_URL=nats://127.0.0.1:1"}, says: []string{"--sync is about the embedded NATS server"}},
 		"server empty":                  {args: []string{"--nats", ""}, says: []string{`"--nats" flag: it is empty`}},
 		"credentials without a server":  {args: []string{"--creds", path("in.creds")}, says: []string{"--creds: that has no effect with the embedded NATS server; give the address of another server with --nats"}},
