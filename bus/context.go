@@ -59,7 +59,7 @@ func readContext(name string) (*savedContext, error) {
 }
 
 func readContextFile(path, home string) (*savedContext, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the name of the context is no path, its folder the user's own
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("it does not exist: nats context ls lists the contexts")
 	}

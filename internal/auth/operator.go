@@ -52,8 +52,10 @@ func Init(dir string) (f *Folder, changed []string, err error) {
 // fixed are the entries that every deployment has.
 func fixed() []Entry {
 	return []Entry{
-		{Name: System, Kind: KindSystem}, {Name: Rooms, Kind: KindRooms},
-		{Name: Operators, Kind: KindOperators, May: Requests()}, {Name: Clients, Kind: KindClient, May: Requests(), Limits: ClientLimits()},
+		{Name: System, Kind: KindSystem},
+		{Name: Rooms, Kind: KindRooms},
+		{Name: Operators, Kind: KindOperators, May: Requests()},
+		{Name: Clients, Kind: KindClient, May: Requests(), Limits: ClientLimits()},
 	}
 }
 
