@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -98,15 +99,27 @@ func contents(t *testing.T, f *auth.Folder) map[string]string {
 	return all
 }
 
-// What a new version grants reaches existing accounts with init.
-func TestInit_OlderRights_AreCompleted(t *testing.T) {
+// Init gives an account of an older version the rights that are new, and keeps its credentials.
+func TestInit_OlderAccount_GetsNewRights(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
-	set(t, f, app("guard", "join"))
-	want := account(t, f, entry(t, f, "guard")).Imports
 	set(t, f, app("guard"))
-	set(t, f, app("guard", "join"))
-	assert.Equal(t, want, account(t, f, entry(t, f, "guard")).Imports)
+	before, creds := account(t, f, entry(t, f, "guard")), user(t, f, "guard")
+	older := account(t, f, entry(t, f, "guard"))
+	older.Imports = older.Imports[1:]
+	seed, err := os.ReadFile(filepath.Join(f.Dir, "keys", "keys", "O", before.Issuer[1:3], before.Issuer+".nk"))
+	require.NoError(t, err)
+	key, err := nkeys.FromSeed(seed)
+	require.NoError(t, err)
+	token, err := older.Encode(key)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(f.Dir, "stores", "roombus", "accounts", "APP_guard", "APP_guard.jwt"), []byte(token), 0o600))
+
+	_, changed, err := auth.Init(f.Dir)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"account APP_guard"}, changed)
+	assert.Equal(t, before.Imports, account(t, f, entry(t, f, "guard")).Imports)
+	assert.Equal(t, creds, user(t, f, "guard"))
 }
 
 func TestSet_WithoutOperatorKey(t *testing.T) {
