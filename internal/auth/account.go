@@ -2,7 +2,10 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sort"
 	"time"
 
@@ -122,6 +125,28 @@ func (f *Folder) account(name string) (*jwt.AccountClaims, error) {
 		return nil, fmt.Errorf("%s: %w", f.accountFile(name), err)
 	}
 	return claims, nil
+}
+
+// accounts returns the claims of all accounts, also of those that another tool made.
+func (f *Folder) accounts() ([]*jwt.AccountClaims, error) {
+	folders, err := os.ReadDir(f.store("accounts"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var all []*jwt.AccountClaims
+	for _, folder := range folders {
+		if !folder.IsDir() {
+			continue
+		}
+		claims, err := f.account(folder.Name())
+		if err != nil {
+			return nil, err
+		}
+		if claims != nil { // nil if a command was interrupted
+			all = append(all, claims)
+		}
+	}
+	return all, nil
 }
 
 // sign signs and writes an account.

@@ -2,10 +2,7 @@ package auth
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -103,22 +100,15 @@ func named(account string) (e Entry, ok bool) {
 func (f *Folder) Entries() ([]Entry, error) { return f.entries() }
 
 func (f *Folder) entries() ([]Entry, error) {
-	folders, err := os.ReadDir(f.store("accounts"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	accounts, err := f.accounts()
+	if err != nil {
 		return nil, err
 	}
 	var all []Entry
-	for _, folder := range folders {
-		e, ok := named(folder.Name())
-		if !ok {
+	for _, claims := range accounts {
+		e, ours := named(claims.Name)
+		if !ours {
 			continue
-		}
-		claims, err := f.account(folder.Name())
-		if err != nil {
-			return nil, err
-		}
-		if claims == nil {
-			continue // init or app was interrupted
 		}
 		if e, err = f.describe(e, claims); err != nil {
 			return nil, err

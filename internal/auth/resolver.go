@@ -2,7 +2,6 @@ package auth
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -12,20 +11,13 @@ import (
 // Tokens returns the claims of all accounts by their public keys, also of accounts that another tool
 // made.
 func (f *Folder) Tokens() (map[string]string, error) {
-	folders, err := os.ReadDir(f.store("accounts"))
+	accounts, err := f.accounts()
 	if err != nil {
 		return nil, err
 	}
 	all := make(map[string]string)
-	for _, folder := range folders {
-		claims, err := f.account(folder.Name())
-		if err != nil {
-			return nil, err
-		}
-		if claims == nil {
-			continue
-		}
-		if all[claims.Subject], err = read(f.accountFile(folder.Name())); err != nil {
+	for _, claims := range accounts {
+		if all[claims.Subject], err = read(f.accountFile(claims.Name)); err != nil {
 			return nil, err
 		}
 	}
