@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nuid"
 )
 
 // How long a broadcast waits for the first reply, and after each reply for the next one. The
@@ -100,7 +101,7 @@ func everyService[T any](ctx context.Context, nc *nats.Conn, prefix string, verb
 	}
 	inbox := nc.NewInbox()
 	if prefix != "" {
-		inbox = exportedInbox(prefix)
+		inbox = prefix + "." + nuid.Next()
 	}
 	replies, err := broadcast(ctx, nc, inbox, subject, nil, stall)
 	if err != nil {

@@ -25,8 +25,8 @@ type Requester struct {
 	sub     *nats.Subscription
 	closed  chan struct{} // closed by Close or with the connection
 	prefix  string
-	other   *nats.Subscription // of the inbox for other accounts; nil if there is none
-	others  string             // prefix of its subjects
+	others  *nats.Subscription // of the exported inboxes; nil if there are none
+	exports exports
 	surplus atomic.Uint64
 	foreign atomic.Uint64
 
@@ -44,10 +44,9 @@ type pending struct {
 	late    func(*nats.Msg)
 	// shared is set if several workers received the attempt. A worker that declines does not end it.
 	shared   bool
-	declined bool // a worker has declined with error code 503
-	// account is that of the workers; empty: any may reply.
-	account   string
-	onForeign func(*nats.Msg) // nil once the request has ended
+	declined bool   // a worker has declined with error code 503
+	exported string // name of the exported inbox for the reply; empty: the inbox of the connection
+	foreign  func(by string)
 }
 
 // received is the reply to an attempt, or the error of sending it.
@@ -71,29 +70,49 @@ func NewRequester(out *Batcher) (*Requester, error) {
 	return r, nil
 }
 
-// Export opens a second inbox, for replies from other accounts. Its subjects begin with the prefix, so that
-// an account can export them and nothing else. It must be called before the first request.
+// exports are the parts of the subjects of exported inboxes: prefix.<name>.random.<token>.
+type exports struct{ prefix, random string }
+
+// Export opens an inbox for each name that a request may have, for replies from other accounts. The account
+// of the connection can export the subjects under the prefix, and another account import those under the
+// prefix and its name: then it can reply to no other request. Export must be called before the first request.
 func (r *Requester) Export(prefix string) (err error) {
-	r.others = exportedInbox(prefix) + "."
-	if r.other, err = r.out.nc.Subscribe(r.others+"*", r.receive); err != nil {
-		return fmt.Errorf("subscribing to the inbox for other accounts: %w", err)
+	r.exports = exports{prefix: prefix, random: rand.Text()}
+	if r.others, err = r.out.nc.Subscribe(prefix+".*."+r.exports.random+".*", r.receive); err != nil {
+		return fmt.Errorf("subscribing to the inboxes for other accounts: %w", err)
 	}
 	return nil
 }
 
-// exportedInbox returns a new inbox under the prefix.
-func exportedInbox(prefix string) string { return prefix + "." + rand.Text() }
+// inbox returns the prefix of the reply subjects of an exported inbox, or of the inbox of the connection if
+// the name is empty.
+func (r *Requester) inbox(name string) string {
+	if name == "" {
+		return r.prefix
+	}
+	return r.exports.prefix + "." + name + "." + r.exports.random + "."
+}
+
+// nameIn returns the name of the exported inbox of a reply, empty for the inbox of the connection.
+func (r *Requester) nameIn(subject string) string {
+	rest, exported := strings.CutPrefix(subject, r.exports.prefix+".")
+	if !exported || r.exports.prefix == "" || strings.HasPrefix(subject, r.prefix) {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, ".")
+	return name
+}
 
 // Close unsubscribes the inboxes. Open requests time out, appends end at once.
 func (r *Requester) Close() error {
 	err := r.sub.Unsubscribe()
-	if r.other != nil {
-		err = errors.Join(err, r.other.Unsubscribe())
+	if r.others != nil {
+		err = errors.Join(err, r.others.Unsubscribe())
 	}
 	return err
 }
 
-// Foreign returns the number of replies from an account that is not the account of the request.
+// Foreign returns the number of replies in an inbox that is not the one of the request.
 func (r *Requester) Foreign() uint64 { return r.foreign.Load() }
 
 // Surplus returns the number of surplus replies: replies to an attempt that already has a reply, and
@@ -108,14 +127,6 @@ func (r *Requester) add(p pending) string {
 	defer r.mu.Unlock()
 	r.pending[token] = p
 	return token
-}
-
-// inboxFor returns the prefix of the reply subject for workers in that account.
-func (r *Requester) inboxFor(account string) string {
-	if account == "" {
-		return r.prefix
-	}
-	return r.others
 }
 
 func (r *Requester) remove(tokens ...string) {
@@ -138,7 +149,7 @@ func (r *Requester) keepEnded(tokens []string, late func(*nats.Msg)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, token := range tokens {
-		r.pending[token] = pending{late: late, shared: r.pending[token].shared, account: r.pending[token].account}
+		r.pending[token] = pending{late: late, shared: r.pending[token].shared, exported: r.pending[token].exported}
 		if len(r.ended) < maxEnded {
 			r.ended = append(r.ended, token)
 			continue
@@ -155,7 +166,8 @@ func (r *Requester) receive(msg *nats.Msg) {
 	token := msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:]
 	r.mu.Lock()
 	p, ok := r.pending[token]
-	foreign := !isFrom(p.account, msg.Header)
+	by := r.nameIn(msg.Subject)
+	foreign := ok && by != p.exported
 	declines := p.shared && isUnavailable(msg)
 	switch {
 	case foreign: // the reply of a worker may still come
@@ -164,7 +176,7 @@ func (r *Requester) receive(msg *nats.Msg) {
 		next.declined = true
 		r.pending[token] = next
 	case p.shared && !isNoResponders(msg): // other workers received the attempt too, and may reply
-		r.pending[token] = pending{shared: true, account: p.account}
+		r.pending[token] = pending{shared: true, exported: p.exported}
 	default:
 		delete(r.pending, token)
 	}
@@ -172,8 +184,8 @@ func (r *Requester) receive(msg *nats.Msg) {
 	switch {
 	case foreign:
 		r.foreign.Add(1)
-		if p.onForeign != nil {
-			p.onForeign(msg)
+		if p.foreign != nil {
+			p.foreign(by)
 		}
 	case declines && p.declined: // the first one has been passed on
 	case !ok:

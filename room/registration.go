@@ -20,8 +20,9 @@ type Registration struct {
 	// RolledBackFrom is the latest version that an operator rolled back from. Only a later version
 	// replaces the manifest. Empty: no rollback is in force.
 	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
-	// Account is the NATS account from which the app registered, if it is not that of the room service. Only
-	// its workers may reply for the app. "*" is any account.
+	// Account is the NATS account of the app's workers, if it is not that of the room service: the account
+	// that the app says it registered from, or "*" if another account has registered it. Such an app gets
+	// pre-events with a reply subject that its account can import.
 	Account string `json:"account,omitempty"`
 }
 

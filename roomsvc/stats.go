@@ -37,7 +37,7 @@ type EndpointData struct {
 	Conflicts       uint64 `json:"conflicts"`        // commits that lost to another replica
 	LateVerdicts    uint64 `json:"late_verdicts"`    // verdicts after the end of their pre-event
 	Surplus         uint64 `json:"surplus_verdicts"` // second verdicts for one pre-event
-	ForeignVerdicts uint64 `json:"foreign_verdicts"` // verdicts from an account that is not the app's
+	ForeignVerdicts uint64 `json:"foreign_verdicts"` // verdicts of another app than the one asked
 	RefusedReplies  uint64 `json:"refused_replies"`  // requests dropped for their reply subject
 	// RejectionsDropped counts the rejections that were not written to the stream.
 	RejectionsDropped uint64 `json:"rejections_dropped"`

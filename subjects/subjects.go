@@ -112,17 +112,9 @@ func AppNamed(subject string) (app string, ok bool) {
 // replies of the micro protocol. The account of the room service exports these inboxes and no others.
 const VerdictInbox = "_INBOX_verdict"
 
-// InboxOf returns the prefix of inboxes for workers in the account: VerdictInbox, or none if the account is
-// that of the room service, which is empty.
-func InboxOf(account string) string {
-	if account == "" {
-		return ""
-	}
-	return VerdictInbox
-}
-
-// AllVerdicts are the subjects of these replies.
-const AllVerdicts = VerdictInbox + ".>"
+// VerdictInboxOf is the prefix of these inboxes of one app. The account of the app imports the subjects under
+// it. So it cannot reply for another app.
+func VerdictInboxOf(app string) string { return VerdictInbox + "." + app }
 
 // Param is the subject of a request about the documents of policies.
 func Param(endpoint string) string { return ParamGroup + "." + endpoint }

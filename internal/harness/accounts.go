@@ -106,7 +106,7 @@ func (a *Accounts) exportRooms(t testing.TB) {
 		}
 	}
 	export(jwt.Stream, "", "room.pre.*.*", "room.pre.*.*.retry", "$SRV.>")
-	export(jwt.Service, jwt.ResponseTypeSingleton, subjects.AllVerdicts, subjects.Room("*"), subjects.App("*"),
+	export(jwt.Service, jwt.ResponseTypeSingleton, subjects.VerdictInbox+".>", subjects.Room("*"), subjects.App("*"),
 		subjects.OfApp(subjects.Register, "*"), subjects.OfApp(subjects.Info, "*"), subjects.DeadLike("", "", ""))
 	for _, stream := range []string{subjects.Events, subjects.Replays} {
 		export(jwt.Service, jwt.ResponseTypeSingleton, "$JS.API.CONSUMER.INFO."+stream+".*", "$JS.ACK."+stream+".*.>", "$JS.ACK.*.*."+stream+".*.>")
@@ -117,7 +117,7 @@ func (a *Accounts) exportRooms(t testing.TB) {
 // importForApp gives an app what its workers need.
 func (a *Accounts) importForApp(app string) {
 	a.imports(app, jwt.Stream, "room.pre.*."+app, "room.pre.*."+app+".retry", "$SRV.*", "$SRV.*."+app, "$SRV.*."+app+".*")
-	a.imports(app, jwt.Service, subjects.AllVerdicts, subjects.DeadLike(app, "", ""), subjects.Room(subjects.Get))
+	a.imports(app, jwt.Service, subjects.VerdictInboxOf(app)+".>", subjects.DeadLike(app, "", ""), subjects.Room(subjects.Get))
 	a.importAs(app, subjects.OfApp(subjects.Register, app), subjects.App(subjects.Register))
 	a.importAs(app, subjects.OfApp(subjects.Info, app), subjects.App(subjects.Info))
 	for _, stream := range []string{subjects.Events, subjects.Replays} {

@@ -191,14 +191,14 @@ func (g *Result) Record() {
 func (h *Hooks) preRequest(c rules.Command, app *hook, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
 	app.stats.called()
 	return bus.Request{
-		Subject: app.subject,
-		Retry:   app.retry,
-		Timeout: given,
-		Persist: app.enforcedEssential() && app.breaker.patient(),
-		Message: message,
-		Account: app.account,
-		Foreign: h.onForeign(app, c.ID),
-		Late:    h.onLate(app, c.ID, given),
+		Subject:  app.subject,
+		Retry:    app.retry,
+		Timeout:  given,
+		Persist:  app.enforcedEssential() && app.breaker.patient(),
+		Message:  message,
+		Exported: app.exported(),
+		Foreign:  h.onForeign(app, c.ID),
+		Late:     h.onLate(app, c.ID, given),
 	}
 }
 
@@ -223,15 +223,12 @@ func (h *Hooks) onLate(app *hook, command string, given time.Duration) func(*nat
 	}
 }
 
-// onForeign returns a function that logs a verdict from an account that is not the app's.
-func (h *Hooks) onForeign(app *hook, command string) func(*nats.Msg) {
-	if app.account == "" {
-		return nil
-	}
-	return func(msg *nats.Msg) {
+// onForeign returns a function that logs a verdict in the inbox of another app.
+func (h *Hooks) onForeign(app *hook, command string) func(by string) {
+	return func(by string) {
 		if leftOut, log := h.foreignLines.Admit(app.manifest.ID, time.Now()); log {
-			h.log.Warn("verdict from another account ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
-				"account", bus.Account(msg.Header), "account_of_app", app.account, "left_out", leftOut)
+			h.log.Warn("verdict of another app ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
+				"by", by, "left_out", leftOut)
 		}
 	}
 }

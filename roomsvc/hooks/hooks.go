@@ -44,7 +44,7 @@ type Hooks struct {
 	late      atomic.Uint64 // late verdicts
 	lateLines logs.Lines    // about late verdicts, by app
 
-	foreignLines logs.Lines // about verdicts from other accounts, by app
+	foreignLines logs.Lines // about verdicts of other apps, by app
 
 	ctx        context.Context // ends with Close
 	stop       context.CancelFunc
@@ -151,7 +151,7 @@ func (h *Hooks) hooksOf(m room.Manifest, a *app, params expression.Params) []*ho
 			h.stats[key] = &hookStats{}
 		}
 		k := &hook{
-			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID), account: a.registration.Account,
+			manifest: m, iface: i, subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID), apart: a.registration.Account != "",
 			condition: a.conditions[i], policy: a.policies[i], unusable: a.unusable, params: params,
 			breaker: a.breakers[i], stats: h.stats[key],
 		}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
-	"github.com/roombus/roombus/subjects"
 )
 
 const (
@@ -37,7 +36,7 @@ func (h *Hooks) Run(ctx context.Context) {
 				continue
 			}
 			looks.Go(func() {
-				if there.addNew(ctx, h.cfg.Conn, h.account(app), app) && looked {
+				if there.addNew(ctx, h.cfg.Conn, h.pingInbox(app), app) && looked {
 					h.log.Info("new worker of an app found; asking the app again", "app", app)
 					h.Revive(app)
 				}
@@ -51,10 +50,10 @@ func (h *Hooks) Run(ctx context.Context) {
 type instances map[string]bool
 
 // addNew adds the live workers of an app, and reports whether one of them is new.
-func (known instances) addNew(ctx context.Context, nc *nats.Conn, account, app string) (found bool) {
+func (known instances) addNew(ctx context.Context, nc *nats.Conn, inbox, app string) (found bool) {
 	ctx, cancel := context.WithTimeout(ctx, newWorkerWait)
 	defer cancel()
-	workers, _ := bus.PingFrom(ctx, nc, subjects.InboxOf(account), app) // a failed lookup finds none
+	workers, _ := bus.PingFrom(ctx, nc, inbox, app) // a failed lookup finds none
 	for _, w := range workers {
 		found = found || !known[w.ID]
 		known[w.ID] = true
@@ -62,11 +61,10 @@ func (known instances) addNew(ctx context.Context, nc *nats.Conn, account, app s
 	return found
 }
 
-// account returns the account of an app's workers, empty if it is that of the service.
-func (h *Hooks) account(app string) string {
+func (h *Hooks) pingInbox(app string) string {
 	for _, k := range h.hooks() {
 		if k.manifest.ID == app {
-			return k.account
+			return k.pingInbox()
 		}
 	}
 	return ""
