@@ -58,7 +58,7 @@ func exports() jwt.Exports {
 	stream("room.pre.*.*.retry")
 	stream("$SRV.>")
 	service("$SRV.>", jwt.ResponseTypeStream)
-	service(subjects.AllVerdicts, jwt.ResponseTypeSingleton)
+	service(subjects.VerdictInboxOf("*")+".>", jwt.ResponseTypeSingleton)
 	service("room.dead.*.*.*", jwt.ResponseTypeSingleton)
 	for _, group := range []string{subjects.ServiceGroup, subjects.AppGroup, subjects.ParamGroup} {
 		service(group+".*", jwt.ResponseTypeSingleton)
@@ -116,7 +116,7 @@ func imports(e Entry, rooms string) jwt.Imports {
 		for _, subject := range []string{"$SRV.*", "$SRV.*." + app, "$SRV.*." + app + ".*"} {
 			stream(subject)
 		}
-		service(subjects.AllVerdicts)
+		service(subjects.VerdictInboxOf(app) + ".>")
 		for _, endpoint := range []string{subjects.Register, subjects.Info} {
 			add(jwt.Service, subjects.OfApp(endpoint, app), subjects.App(endpoint))
 		}

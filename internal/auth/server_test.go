@@ -12,6 +12,7 @@ import (
 
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/auth"
+	"github.com/roombus/roombus/subjects"
 )
 
 // secured starts a server on the accounts of the folder.
@@ -83,7 +84,7 @@ func TestServer_AppHasItsRightsAndNoOthers(t *testing.T) {
 
 	answer(guard, "room.pre.userjoin.*")
 	for app, want := range map[string]error{"guard": nil, "other": nats.ErrNoResponders} {
-		inbox := "_INBOX_verdict." + app
+		inbox := subjects.VerdictInboxOf(app) + ".1"
 		sub, err := rooms.SubscribeSync(inbox)
 		require.NoError(t, err)
 		require.NoError(t, rooms.PublishRequest("room.pre.userjoin."+app, inbox, nil))
