@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/roombus/roombus/internal/expression"
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/registry"
@@ -127,6 +128,30 @@ func TestManifest_RemovedAppWasRegistered(t *testing.T) {
 	_, err = r.Remove(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
 	assert.False(t, never())
+}
+
+// A registration from another account tells the account of the app. It is kept when the manifest changes, and
+// when the app registers from an account that is not known.
+func TestRegister_AccountOfApp(t *testing.T) {
+	t.Parallel()
+	r := newServer(t).open(t)
+	for _, step := range []struct{ version, from, want string }{
+		{"1.0.0", "", ""},
+		{"1.0.0", bus.AnyAccount, bus.AnyAccount},
+		{"1.0.0", "GUARD", "GUARD"},
+		{"1.1.0", bus.AnyAccount, "GUARD"},
+		{"1.0.0", "", "GUARD"},
+		{"1.1.0", "NEW", "NEW"},
+	} {
+		_, err := r.Register(t.Context(), guard(step.version), step.from)
+		require.NoError(t, err)
+		app, _ := r.Get("guard")
+		assert.Equal(t, step.want, app.Account, step)
+	}
+	_, err := r.RollBack(t.Context(), room.RollbackRequest{ID: "guard", Version: "1.0.0"})
+	require.NoError(t, err)
+	assert.True(t, r.IsAccountOfApp("NEW"))
+	assert.False(t, r.IsAccountOfApp("GUARD"))
 }
 
 // The record has the last revision, the registered apps and the documents.

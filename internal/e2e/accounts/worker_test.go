@@ -75,13 +75,20 @@ func TestWorker_InItsOwnAccount(t *testing.T) {
 	}
 	assert.Equal(t, "poison 1", saw.One(t))
 
-	app, err := roomclient.New(a.NC, roomclient.Config{}).App(t.Context(), "guard")
+	apps, err := operators(a).Apps(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, apps[0].State.Workers, 2)
+	app, err := operators(a).App(t.Context(), "guard")
 	require.NoError(t, err)
 	assert.Len(t, app.State.Workers, 2)
-	assert.Zero(t, app.State.Late)
+	assert.NotZero(t, app.State.Post[room.PostRoomUserJoined].Handled)
 }
 
-// A plain NATS client in the account of an app is a worker. It registers and receives post-events.
+// operators is a client in the account of the room service.
+func operators(a *harness.Accounts) *roomclient.Client { return roomclient.New(a.NC, roomclient.Config{}) }
+
+// A plain NATS client in the account of an app is a worker. It registers, decides and receives post-events, also
+// after a rollback.
 func TestPlainWorker_InItsOwnAccount(t *testing.T) {
 	t.Parallel()
 	a := harness.NewAccounts(t, roomsvc.Config{}, "plain")
@@ -89,6 +96,9 @@ func TestPlainWorker_InItsOwnAccount(t *testing.T) {
 	_, err := nc.QueueSubscribe("room.pre.userjoin.plain", "plain", func(msg *nats.Msg) { _ = msg.Respond([]byte(scene.Denies)) })
 	require.NoError(t, err)
 	register(t, nc, `{"id":"plain","version":"1.0.0","implements":["PreRoomUserJoined","PostRoomCreate"],"essentials":[]}`)
+	register(t, nc, `{"id":"plain","version":"2.0.0","implements":["PostRoomCreate"],"essentials":[]}`)
+	_, err = operators(a).RollbackApp(t.Context(), "plain", "1.0.0")
+	require.NoError(t, err)
 	a.Create(t, "r")
 	_, err = scene.Join(t, a.Bus, "alice")
 	assert.Equal(t, "banned", scene.ErrorOf(t, err).Reason)
