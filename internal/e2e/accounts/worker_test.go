@@ -85,7 +85,9 @@ func TestWorker_InItsOwnAccount(t *testing.T) {
 }
 
 // operators is a client in the account of the room service.
-func operators(a *harness.Accounts) *roomclient.Client { return roomclient.New(a.NC, roomclient.Config{}) }
+func operators(a *harness.Accounts) *roomclient.Client {
+	return roomclient.New(a.NC, roomclient.Config{})
+}
 
 // A plain NATS client in the account of an app is a worker. It registers, decides and receives post-events, also
 // after a rollback.
