@@ -28,6 +28,9 @@ type Config struct {
 	RegistrationCheck time.Duration
 	// Logger is the worker's logger. Default: slog.Default().
 	Logger *slog.Logger
+	// JSDomain is the JetStream domain of the streams, if the app has an account of its own. Default: without
+	// Conn that of the environment (NATS_JS_DOMAIN, or the jetstream_domain of the context), with Conn none.
+	JSDomain string
 	// ReplyPrefixes are the inbox prefixes of room services that the worker replies to, in addition to
 	// _INBOX and the prefix of its own connection.
 	ReplyPrefixes []string

@@ -16,7 +16,7 @@ import (
 func (w *worker) newConsumer() (*consumer.Consumer, error) {
 	return consumer.New(consumer.Config{
 		Conn: w.nc, Log: w.log, Manifest: w.app.Manifest, Interfaces: slices.Collect(maps.Keys(w.app.tells)),
-		Concurrency: w.cfg.Concurrency, HandlerTimeout: w.cfg.HandlerTimeout, ReplyPrefixes: w.cfg.ReplyPrefixes, App: w,
+		Concurrency: w.cfg.Concurrency, HandlerTimeout: w.cfg.HandlerTimeout, ReplyPrefixes: w.cfg.ReplyPrefixes, JSDomain: w.cfg.JSDomain, App: w,
 	})
 }
 

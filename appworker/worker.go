@@ -48,7 +48,8 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 		opts := append(bus.LogConnection(w.log, "this worker is not reached"),
 			nats.Name(fmt.Sprintf("%s %s %d", app.Manifest.ID, w.is.Host, w.is.PID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 			nats.ReconnectBufSize(nats.DefaultReconnectBufSize)) // for acknowledgements of events
-		w.nc, err = bus.SettingsFromEnv().Connect(ctx, opts...)
+		settings := bus.Settings{JSDomain: w.cfg.JSDomain}.Or(bus.SettingsFromEnv())
+		w.nc, err = settings.Connect(ctx, opts...)
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return nil // asked to stop while connecting
 		}
@@ -56,6 +57,9 @@ func Run(ctx context.Context, cfg Config, m Manifest, handlers ...any) error {
 			return err
 		}
 		defer w.nc.Close()
+		if w.cfg.JSDomain, err = settings.Domain(); err != nil {
+			return err
+		}
 	}
 	return w.run(ctx)
 }

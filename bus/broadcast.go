@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"github.com/synadia-io/orbit.go/natsext"
+	"github.com/nats-io/nuid"
 )
 
 // How long a broadcast waits for the first reply, and after each reply for the next one. The
@@ -24,38 +24,50 @@ const (
 func Broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte) ([]*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
-	return broadcast(ctx, nc, subject, data, broadcastStall)
+	return broadcast(ctx, nc, nc.NewInbox(), subject, data, broadcastStall)
 }
 
 // broadcast waits for the first reply until the context ends, and after each reply for the next one at
 // most for stall.
-func broadcast(ctx context.Context, nc *nats.Conn, subject string, data []byte, stall time.Duration) ([]*nats.Msg, error) {
-	replies, err := natsext.RequestMany(ctx, nc, subject, data, natsext.RequestManyStall(stall))
+func broadcast(ctx context.Context, nc *nats.Conn, inbox, subject string, data []byte, stall time.Duration) ([]*nats.Msg, error) {
+	failed := func(err error) error { return fmt.Errorf("requesting replies on %s: %w", subject, err) }
+	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("requesting replies on %s: %w", subject, err)
+		return nil, failed(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only if the connection is gone, and the subscription with it
+	if err := nc.PublishRequest(subject, inbox, data); err != nil {
+		return nil, failed(err)
 	}
 	var all []*nats.Msg
-	for msg, err := range replies {
-		if errors.Is(err, nats.ErrNoResponders) {
+	next := sub.NextMsgWithContext
+	for {
+		msg, err := next(ctx)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
 			return nil, nil
-		}
-		if err != nil {
-			return all, fmt.Errorf("requesting replies on %s: %w", subject, err)
+		case errors.Is(err, context.DeadlineExceeded):
+			return all, nil
+		case err != nil:
+			return all, failed(err)
 		}
 		all = append(all, msg)
+		next = func(ctx context.Context) (*nats.Msg, error) { return within(ctx, stall, sub.NextMsgWithContext) }
 	}
-	if err := ctx.Err(); errors.Is(err, context.Canceled) { // the iterator may end without an error
-		return all, fmt.Errorf("requesting replies on %s: %w", subject, err)
-	}
-	return all, nil
 }
 
 // Ping returns every live instance of the named micro service. An empty name means every micro
 // service.
 func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdentity, error) {
+	return PingFrom(ctx, nc, "", name)
+}
+
+// PingFrom is Ping with an inbox under the prefix, for services in other accounts. An empty prefix is that
+// of the connection.
+func PingFrom(ctx context.Context, nc *nats.Conn, prefix, name string) ([]micro.ServiceIdentity, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
-	pings, err := everyService[micro.Ping](ctx, nc, micro.PingVerb, name, broadcastStall)
+	pings, err := everyService[micro.Ping](ctx, nc, prefix, micro.PingVerb, name, broadcastStall)
 	all := make([]micro.ServiceIdentity, 0, len(pings))
 	for _, p := range pings {
 		all = append(all, p.ServiceIdentity)
@@ -65,23 +77,33 @@ func Ping(ctx context.Context, nc *nats.Conn, name string) ([]micro.ServiceIdent
 
 // Stats returns the statistics of every live instance of the named micro service.
 func Stats(ctx context.Context, nc *nats.Conn, name string) ([]micro.Stats, error) {
+	return StatsFrom(ctx, nc, "", name)
+}
+
+// StatsFrom is Stats with an inbox under the prefix, for services in other accounts. An empty prefix is that
+// of the connection.
+func StatsFrom(ctx context.Context, nc *nats.Conn, prefix, name string) ([]micro.Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, broadcastTimeout)
 	defer cancel()
-	return StatsWithin(ctx, nc, name, broadcastStall)
+	return everyService[micro.Stats](ctx, nc, prefix, micro.StatsVerb, name, broadcastStall)
 }
 
 // StatsWithin is Stats with the caller's own timeouts: it waits for the first reply until the context
 // ends, and after each reply for the next one at most for stall.
 func StatsWithin(ctx context.Context, nc *nats.Conn, name string, stall time.Duration) ([]micro.Stats, error) {
-	return everyService[micro.Stats](ctx, nc, micro.StatsVerb, name, stall)
+	return everyService[micro.Stats](ctx, nc, "", micro.StatsVerb, name, stall)
 }
 
-func everyService[T any](ctx context.Context, nc *nats.Conn, verb micro.Verb, name string, stall time.Duration) ([]T, error) {
+func everyService[T any](ctx context.Context, nc *nats.Conn, prefix string, verb micro.Verb, name string, stall time.Duration) ([]T, error) {
 	subject, err := micro.ControlSubject(verb, name, "")
 	if err != nil {
 		return nil, fmt.Errorf("naming the service's subject: %w", err)
 	}
-	replies, err := broadcast(ctx, nc, subject, nil, stall)
+	inbox := nc.NewInbox()
+	if prefix != "" {
+		inbox = prefix + "." + nuid.Next()
+	}
+	replies, err := broadcast(ctx, nc, inbox, subject, nil, stall)
 	if err != nil {
 		return nil, err
 	}

@@ -28,20 +28,29 @@ type contextOnly struct {
 	WindowsCertStore string `json:"windows_cert_store"`
 }
 
-// readContext reads a context where the nats CLI keeps them.
-func readContext(name string) (*savedContext, error) {
-	if strings.ContainsAny(name, `/\`) || strings.Contains(name, "..") {
-		return nil, errors.New("it must be a name that nats context ls shows, not a path")
+// ContextFile is the file in which the nats CLI keeps the context.
+func ContextFile(name string) (string, error) {
+	if name == "" || strings.ContainsAny(name, `/\`) || strings.Contains(name, "..") {
+		return "", errors.New("it must be a name that nats context ls shows, not a path")
 	}
-	home, err := os.UserHomeDir()
 	config := os.Getenv("XDG_CONFIG_HOME")
 	if config == "" {
+		home, err := os.UserHomeDir()
 		if err != nil {
-			return nil, fmt.Errorf("looking for the home directory: %w", err)
+			return "", fmt.Errorf("looking for the home directory: %w", err)
 		}
 		config = filepath.Join(home, ".config")
 	}
-	path := filepath.Join(config, "nats", "context", name+".json")
+	return filepath.Join(config, "nats", "context", name+".json"), nil
+}
+
+// readContext reads a context where the nats CLI keeps them.
+func readContext(name string) (*savedContext, error) {
+	path, err := ContextFile(name)
+	if err != nil {
+		return nil, err
+	}
+	home, _ := os.UserHomeDir() // only paths that begin with ~ need it
 	c, err := readContextFile(path, home)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -50,7 +59,7 @@ func readContext(name string) (*savedContext, error) {
 }
 
 func readContextFile(path, home string) (*savedContext, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the name of the context is no path, its folder the user's own
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("it does not exist: nats context ls lists the contexts")
 	}

@@ -47,9 +47,12 @@ func TestContext_GivesTheOptionsOfTheConnection(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(home, "user.nk"), key, 0o600))
 
-	saveContext(t, "user", `{"url":"nats://far:4222","user":"u","password":"p","inbox_prefix":"_INBOX_u","tls_first":true,"color_scheme":"yellow"}`)
+	saveContext(t, "user", `{"url":"nats://far:4222","user":"u","password":"p","inbox_prefix":"_INBOX_u","jetstream_domain":"roombus","tls_first":true,"color_scheme":"yellow"}`)
 	o := optionsOf(t, bus.Settings{Context: "user"})
 	assert.Equal(t, []any{"u", "p", "_INBOX_u", true}, []any{o.User, o.Password, o.InboxPrefix, o.TLSHandshakeFirst})
+	domain, err := bus.Settings{Context: "user"}.Domain()
+	require.NoError(t, err)
+	assert.Equal(t, "roombus", domain)
 	assert.Equal(t, "_I", optionsOf(t, bus.Settings{Context: "user", InboxPrefix: "_I"}).InboxPrefix, "a setting goes before the context")
 
 	for _, file := range []string{"~/user.nk", "$SEEDS/user.nk", "file://" + home + "/user.nk"} {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -24,7 +25,10 @@ type Requester struct {
 	sub     *nats.Subscription
 	closed  chan struct{} // closed by Close or with the connection
 	prefix  string
+	others  *nats.Subscription // of the exported inboxes; nil if there are none
+	exports exports
 	surplus atomic.Uint64
+	foreign atomic.Uint64
 
 	mu      sync.Mutex
 	pending map[string]pending // by the last token of the reply subject
@@ -40,7 +44,9 @@ type pending struct {
 	late    func(*nats.Msg)
 	// shared is set if several workers received the attempt. A worker that declines does not end it.
 	shared   bool
-	declined bool // a worker has declined with error code 503
+	declined bool   // a worker has declined with error code 503
+	exported string // name of the exported inbox for the reply; empty: the inbox of the connection
+	foreign  func(by string)
 }
 
 // received is the reply to an attempt, or the error of sending it.
@@ -64,8 +70,50 @@ func NewRequester(out *Batcher) (*Requester, error) {
 	return r, nil
 }
 
-// Close unsubscribes the inbox. Open requests time out, appends end at once.
-func (r *Requester) Close() error { return r.sub.Unsubscribe() }
+// exports are the parts of the subjects of exported inboxes: prefix.<name>.random.<token>.
+type exports struct{ prefix, random string }
+
+// Export opens an inbox for each name that a request may have, for replies from other accounts. The account
+// of the connection can export the subjects under the prefix, and another account import those under the
+// prefix and its name: then it can reply to no other request. Export must be called before the first request.
+func (r *Requester) Export(prefix string) (err error) {
+	r.exports = exports{prefix: prefix, random: rand.Text()}
+	if r.others, err = r.out.nc.Subscribe(prefix+".*."+r.exports.random+".*", r.receive); err != nil {
+		return fmt.Errorf("subscribing to the inboxes for other accounts: %w", err)
+	}
+	return nil
+}
+
+// inbox returns the prefix of the reply subjects of an exported inbox, or of the inbox of the connection if
+// the name is empty.
+func (r *Requester) inbox(name string) string {
+	if name == "" {
+		return r.prefix
+	}
+	return r.exports.prefix + "." + name + "." + r.exports.random + "."
+}
+
+// nameIn returns the name of the exported inbox of a reply, empty for the inbox of the connection.
+func (r *Requester) nameIn(subject string) string {
+	rest, exported := strings.CutPrefix(subject, r.exports.prefix+".")
+	if !exported || r.exports.prefix == "" || strings.HasPrefix(subject, r.prefix) {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, ".")
+	return name
+}
+
+// Close unsubscribes the inboxes. Open requests time out, appends end at once.
+func (r *Requester) Close() error {
+	err := r.sub.Unsubscribe()
+	if r.others != nil {
+		err = errors.Join(err, r.others.Unsubscribe())
+	}
+	return err
+}
+
+// Foreign returns the number of replies in an inbox that is not the one of the request.
+func (r *Requester) Foreign() uint64 { return r.foreign.Load() }
 
 // Surplus returns the number of surplus replies: replies to an attempt that already has a reply, and
 // replies that arrive so late that the attempt is no longer kept.
@@ -101,7 +149,7 @@ func (r *Requester) keepEnded(tokens []string, late func(*nats.Msg)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, token := range tokens {
-		r.pending[token] = pending{late: late, shared: r.pending[token].shared}
+		r.pending[token] = pending{late: late, shared: r.pending[token].shared, exported: r.pending[token].exported}
 		if len(r.ended) < maxEnded {
 			r.ended = append(r.ended, token)
 			continue
@@ -115,20 +163,30 @@ func (r *Requester) keepEnded(tokens []string, late func(*nats.Msg)) {
 // receive is called for every reply, one at a time. It never blocks: the channel of a Requests has
 // room for all its replies.
 func (r *Requester) receive(msg *nats.Msg) {
-	token := strings.TrimPrefix(msg.Subject, r.prefix)
+	token := msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:]
 	r.mu.Lock()
 	p, ok := r.pending[token]
+	by := r.nameIn(msg.Subject)
+	foreign := ok && by != p.exported
 	declines := p.shared && isUnavailable(msg)
 	switch {
+	case foreign: // the reply of a worker may still come
 	case declines:
-		r.pending[token] = pending{replies: p.replies, n: p.n, late: p.late, shared: true, declined: true}
+		next := p
+		next.declined = true
+		r.pending[token] = next
 	case p.shared && !isNoResponders(msg): // other workers received the attempt too, and may reply
-		r.pending[token] = pending{shared: true}
+		r.pending[token] = pending{shared: true, exported: p.exported}
 	default:
 		delete(r.pending, token)
 	}
 	r.mu.Unlock()
 	switch {
+	case foreign:
+		r.foreign.Add(1)
+		if p.foreign != nil {
+			p.foreign(by)
+		}
 	case declines && p.declined: // the first one has been passed on
 	case !ok:
 		r.surplus.Add(1)

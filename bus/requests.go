@@ -26,6 +26,11 @@ type Request struct {
 	// more than half of the timeout, the request ends without responders: a worker that came later
 	// had too little time. Otherwise no responders ends the request at once.
 	Persist bool
+	// Exported is the name of the exported inbox for the replies of workers in another account (see Export).
+	// Replies in other inboxes are ignored. Empty: the inbox of the connection.
+	Exported string
+	// Foreign is called with the name of the inbox of an ignored reply. It must not block.
+	Foreign func(by string)
 	// Late is called with a reply that arrives after the timeout. Only the most recent attempts, about
 	// 16,000, are kept for this. Late must not block.
 	Late func(*nats.Msg)
@@ -223,10 +228,10 @@ func (g *Requests) retry(n int, now time.Time) {
 // reply.
 func (g *Requests) prepare(n int, subject string, now time.Time) envelope {
 	q := g.open[n]
-	token := g.requester.add(pending{replies: g.replies, n: n, shared: subject == q.Retry})
+	token := g.requester.add(pending{replies: g.replies, n: n, shared: subject == q.Retry, exported: q.Exported, foreign: q.Foreign})
 	q.tokens, g.timerStale = append(q.tokens, token), true
 	msg := q.Message(q.ends.Sub(now))
-	msg.Subject, msg.Reply = subject, g.requester.prefix+token
+	msg.Subject, msg.Reply = subject, g.requester.inbox(q.Exported)+token
 	return envelope{msg: msg, unbuffered: true, failed: func(err error) {
 		g.requester.remove(token)
 		g.replies <- received{n: n, token: token, err: fmt.Errorf("requesting %s: %w", subject, err), at: time.Now()}

@@ -23,6 +23,9 @@ type Settings struct {
 	TLSKey      string `json:"key"`  // file
 	TLSCA       string `json:"ca"`   // file
 	InboxPrefix string `json:"inbox_prefix"`
+	// JSDomain is the JetStream domain to use. An app in an account of its own reaches the JetStream of
+	// the room services under a domain.
+	JSDomain string `json:"jetstream_domain"`
 }
 
 // variable is an environment variable and the field that it sets.
@@ -31,7 +34,8 @@ type variable struct {
 	field *string
 }
 
-// variables returns the environment variables of the nats CLI, always in the same order.
+// variables returns the environment variables of the nats CLI, always in the same order. The nats CLI
+// has flags, but no variables, for the last two.
 func (s *Settings) variables() []variable {
 	return []variable{
 		{"NATS_URL", &s.URL},
@@ -45,6 +49,7 @@ func (s *Settings) variables() []variable {
 		{"NATS_KEY", &s.TLSKey},
 		{"NATS_CA", &s.TLSCA},
 		{"NATS_INBOX_PREFIX", &s.InboxPrefix},
+		{"NATS_JS_DOMAIN", &s.JSDomain},
 	}
 }
 

@@ -129,6 +129,9 @@ func (r *resolved) fileProblems() []string {
 	if r.InboxPrefix != "" && !IsInboxPrefix(r.InboxPrefix) {
 		problems = append(problems, fmt.Sprintf("--inbox-prefix (NATS_INBOX_PREFIX) must be a subject without wildcards, such as _INBOX_rooms, not %q", r.InboxPrefix))
 	}
+	if strings.ContainsAny(r.JSDomain, ". *>\t\r\n") {
+		problems = append(problems, fmt.Sprintf("--js-domain (NATS_JS_DOMAIN) must be one token of a subject, such as roombus, not %q", r.JSDomain))
+	}
 	return problems
 }
 

@@ -20,6 +20,10 @@ type Registration struct {
 	// RolledBackFrom is the latest version that an operator rolled back from. Only a later version
 	// replaces the manifest. Empty: no rollback is in force.
 	RolledBackFrom string `json:"rolledBackFrom,omitempty"`
+	// Account is the NATS account of the app's workers, if it is not that of the room service: the account
+	// that the app says it registered from, or "*" if another account has registered it. Such an app gets
+	// pre-events with a reply subject that its account can import.
+	Account string `json:"account,omitempty"`
 }
 
 // Settings are the settings of operators for an app. Nil means not set.

@@ -5,6 +5,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/subjects"
 )
 
 // connection is the connection of a service to NATS, and what sends and receives over it.
@@ -22,9 +23,13 @@ func newConnection(nc *nats.Conn, js jetstream.JetStream) connection {
 }
 
 // openInboxes opens the inboxes for replies of apps and acknowledgements of JetStream. They are
-// two, so that acknowledgements do not wait behind the handling of late verdicts.
+// two, so that acknowledgements do not wait behind the handling of late verdicts. Apps in accounts of
+// their own reply to a third one.
 func (c *connection) openInboxes() (err error) {
 	if c.verdicts, err = bus.NewRequester(c.out); err != nil {
+		return err
+	}
+	if err := c.verdicts.Export(subjects.VerdictInbox); err != nil {
 		return err
 	}
 	c.acks, err = bus.NewRequester(c.out)

@@ -280,7 +280,7 @@ func TestHandover_OnlyWithFairTimeForApps(t *testing.T) {
 	t.Parallel()
 	first, second := twoServices(t)
 	createRoom(t, second)
-	_, err := first.registry.Register(t.Context(), room.Manifest{ID: "hangs", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(2000)})
+	_, err := first.registry.Register(t.Context(), room.Manifest{ID: "hangs", Version: "1.0.0", Implements: []room.Interface{room.PreRoomUserJoined}, TimeoutMs: new(2000)}, "")
 	require.NoError(t, err)
 	_, err = first.nc.Subscribe(subjects.Pre(room.PreRoomUserJoined, "hangs"), func(*nats.Msg) {})
 	require.NoError(t, err)
@@ -328,7 +328,7 @@ func TestHandover_DeadlineBeforeDeadlineOfClient(t *testing.T) {
 func holdAnswers(t *testing.T, s *Service) <-chan *nats.Msg {
 	t.Helper()
 	both := []room.Interface{room.PreRoomUserJoined, room.PreRoomUserLeave, room.PreRoomUpdatePrevent, room.PreRoomUserUpdatePrevent}
-	_, err := s.registry.Register(t.Context(), room.Manifest{ID: "slow", Version: "1.0.0", Implements: both, TimeoutMs: new(10_000)})
+	_, err := s.registry.Register(t.Context(), room.Manifest{ID: "slow", Version: "1.0.0", Implements: both, TimeoutMs: new(10_000)}, "")
 	require.NoError(t, err)
 	asked := make(chan *nats.Msg, 10)
 	for _, i := range both {

@@ -37,6 +37,7 @@ type EndpointData struct {
 	Conflicts       uint64 `json:"conflicts"`        // commits that lost to another replica
 	LateVerdicts    uint64 `json:"late_verdicts"`    // verdicts after the end of their pre-event
 	Surplus         uint64 `json:"surplus_verdicts"` // second verdicts for one pre-event
+	ForeignVerdicts uint64 `json:"foreign_verdicts"` // verdicts of another app than the one asked
 	RefusedReplies  uint64 `json:"refused_replies"`  // requests dropped for their reply subject
 	// RejectionsDropped counts the rejections that were not written to the stream.
 	RejectionsDropped uint64 `json:"rejections_dropped"`
@@ -84,7 +85,8 @@ func (s *Service) endpointData(endpoint string) any {
 		Rooms: n.Rooms, Deleted: n.Deleted, LastSeq: n.LastSeq, ProjectionHash: n.Hash, Quarantined: n.Quarantined, Lost: n.Lost,
 		Misconfigured: s.streams.Misconfigured(), EventsMissing: s.health.EventsMissing(), ConsumersRemade: s.registry.Remade(),
 		Conflicts:    s.commands.committer.conflicts.Load(),
-		LateVerdicts: s.hooks.Late(), Surplus: s.verdicts.Surplus(), RefusedReplies: s.micro.RefusedReplies(),
+		LateVerdicts: s.hooks.Late(), Surplus: s.verdicts.Surplus(), ForeignVerdicts: s.verdicts.Foreign(),
+		RefusedReplies:    s.micro.RefusedReplies(),
 		RejectionsDropped: s.recorder.Dropped(),
 	}
 }

@@ -94,6 +94,28 @@ func Room(endpoint string) string { return ServiceGroup + "." + endpoint }
 // App is the subject of a request about apps.
 func App(endpoint string) string { return AppGroup + "." + endpoint }
 
+// OfApp is the subject of a request about one app that names it. An account can be given the right to such
+// requests about its own app only.
+func OfApp(endpoint, app string) string { return App(endpoint) + "." + app }
+
+// AppNamed returns the app that the subject of a request names. ok is false if it names none.
+func AppNamed(subject string) (app string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, AppGroup+".")
+	if !ok {
+		return "", false
+	}
+	_, app, ok = strings.Cut(rest, ".")
+	return app, ok
+}
+
+// VerdictInbox is the prefix of the inboxes for replies of workers in accounts of their own: verdicts, and
+// replies of the micro protocol. The account of the room service exports these inboxes and no others.
+const VerdictInbox = "_INBOX_verdict"
+
+// VerdictInboxOf is the prefix of these inboxes of one app. The account of the app imports the subjects under
+// it. So it cannot reply for another app.
+func VerdictInboxOf(app string) string { return VerdictInbox + "." + app }
+
 // Param is the subject of a request about the documents of policies.
 func Param(endpoint string) string { return ParamGroup + "." + endpoint }
 

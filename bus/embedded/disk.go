@@ -24,12 +24,13 @@ const (
 // messages before the disk is full. If another program fills the disk faster, JetStream is
 // restarted once there is free space again. Connections survive both.
 type disk struct {
-	server *server.Server
-	dir    string
-	free   func(dir string) (bytes int64, known bool)
-	log    *slog.Logger
-	failed atomic.Bool // a write has failed since JetStream was started
-	full   bool
+	server  *server.Server
+	account string // that has the streams
+	dir     string
+	free    func(dir string) (bytes int64, known bool)
+	log     *slog.Logger
+	failed  atomic.Bool // a write has failed since JetStream was started
+	full    bool
 }
 
 // watch checks the disk until the context ends.
@@ -78,7 +79,11 @@ func (d *disk) set(full bool) error {
 	if full {
 		limits.MaxStore = 0
 	}
-	return d.server.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits})
+	account, err := d.server.LookupAccount(d.account)
+	if err != nil {
+		return fmt.Errorf("looking up account %s: %w", d.account, err)
+	}
+	return account.UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits})
 }
 
 // restart restarts JetStream, without limits.

@@ -38,21 +38,33 @@ type Config struct {
 	// every two minutes. Commits then survive a crash of the process, but may not survive a loss
 	// of power.
 	SyncAlways bool
+	// Operator makes clients authenticate. Default: the server accepts every client.
+	Operator *Operator
 	// Logger receives the server's log. Default: discarded.
 	Logger *slog.Logger
+}
+
+// account is the account of the streams.
+func (c *Config) account() string {
+	if c.Operator == nil {
+		return globalAccount
+	}
+	return c.Operator.Streams
 }
 
 // Server is a NATS server with JetStream inside this process. It holds a lock on its folder while it
 // runs. While less than 64 MiB of the disk are free it refuses to store messages.
 type Server struct {
 	server   *server.Server
+	cfg      Config
 	lock     *flock.Flock
 	stop     context.CancelFunc // stops watching the disk
 	watching sync.WaitGroup
 }
 
 // Start returns when the server is ready for connections. It returns ErrAddressInUse,
-// ErrStoreUnwritable, ErrStoreLocked, or another error that prevents the server from starting.
+// ErrStoreUnwritable, ErrStoreLocked, ErrOtherAccount, or another error that prevents the server from
+// starting.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -77,21 +89,30 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Server{lock: lock}
-	if err := e.start(ctx, opts, cfg.Logger); err != nil {
+	e := &Server{lock: lock, cfg: cfg}
+	if err := e.start(ctx, opts); err != nil {
 		e.Shutdown()
 		return nil, err
 	}
 	return e, nil
 }
 
-func (e *Server) start(ctx context.Context, opts *server.Options, logger *slog.Logger) error {
+func (e *Server) start(ctx context.Context, opts *server.Options) error {
+	if err := checkStreams(opts.StoreDir, e.cfg.account()); err != nil {
+		return err
+	}
+	if e.cfg.Operator != nil {
+		if err := e.cfg.Operator.configure(opts); err != nil {
+			return err
+		}
+	}
+	logger := e.cfg.Logger
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return fmt.Errorf("configuring the embedded NATS server: %w", err)
 	}
 	e.server = s
-	d := &disk{server: s, dir: opts.StoreDir, free: freeBytes, log: logger}
+	d := &disk{server: s, account: e.cfg.account(), dir: opts.StoreDir, free: freeBytes, log: logger}
 	log := &serverLog{logger: logger, fatal: make(chan string, 1), failed: d.fail}
 	s.SetLoggerV2(log, false, false, false)
 	go s.Start()
@@ -151,6 +172,9 @@ func lockStore(dir string) (*flock.Flock, error) {
 
 // Connect returns a connection inside this process.
 func (e *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	if e.cfg.Operator != nil {
+		opts = append(opts, nats.UserCredentials(e.cfg.Operator.Creds))
+	}
 	nc, err := nats.Connect("", append(opts, nats.InProcessServer(e.server))...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the embedded NATS server: %w", err)

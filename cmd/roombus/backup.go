@@ -49,7 +49,11 @@ func (b *backingUp) run(c *cobra.Command, dir string) error {
 	}
 	defer nc.Close()
 	bars := &streamBars{w: c.ErrOrStderr()}
-	m, err := backup.Take(c.Context(), transferConfig(c, nc, dir, bars), b.withoutRejections)
+	cfg := transferConfig(c, nc, dir, bars)
+	if cfg.JSDomain, err = b.conn.settings().Domain(); err != nil {
+		return err
+	}
+	m, err := backup.Take(c.Context(), cfg, b.withoutRejections)
 	bars.end()
 	if err != nil {
 		return err

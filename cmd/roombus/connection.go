@@ -37,6 +37,7 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	str(&c.flags.TLSKey, "tlskey", "TLS key file (NATS_KEY)")
 	str(&c.flags.TLSCA, "tlsca", "TLS certificate authority file (NATS_CA)")
 	str(&c.flags.InboxPrefix, "inbox-prefix", "prefix of this connection's inboxes (NATS_INBOX_PREFIX)")
+	str(&c.flags.JSDomain, "js-domain", "JetStream domain, if the streams are in another account (NATS_JS_DOMAIN)")
 }
 
 // addTimeout adds the --timeout flag.
@@ -64,7 +65,7 @@ func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync strin
 		say("%v", err)
 	}
 	if c.elsewhere() {
-		for _, flag := range []string{"listen", "store-dir", "sync"} {
+		for _, flag := range []string{"listen", "store-dir", "sync", "auth", "insecure"} {
 			if cmd.Flags().Changed(flag) {
 				say("--%s is about the embedded NATS server, but --nats, --context, NATS_URL or NATS_CONTEXT says to use another", flag)
 			}
@@ -87,7 +88,7 @@ func (c *connection) serverMistakes(cmd *cobra.Command, replicas int, sync strin
 // withoutServer names the flags and variables that the embedded server would ignore.
 func (c *connection) withoutServer(cmd *cobra.Command) []string {
 	var names []string
-	for _, flag := range []string{"creds", "nkey", "user", "password", "token", "tlscert", "tlskey", "tlsca", "inbox-prefix"} {
+	for _, flag := range []string{"creds", "nkey", "user", "password", "token", "tlscert", "tlskey", "tlsca", "inbox-prefix", "js-domain"} {
 		if cmd.Flags().Changed(flag) {
 			names = append(names, "--"+flag)
 		}
@@ -139,10 +140,10 @@ func (c *connection) jetStream(ctx context.Context) (*nats.Conn, jetstream.JetSt
 	if err != nil {
 		return nil, nil, err
 	}
-	js, err := jetstream.New(nc)
+	js, err := c.settings().JetStream(nc)
 	if err != nil {
 		nc.Close()
-		return nil, nil, fmt.Errorf("using JetStream: %w", err)
+		return nil, nil, err
 	}
 	return nc, js, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
 	"github.com/roombus/roombus/internal/audit"
+	"github.com/roombus/roombus/internal/auth"
 	"github.com/roombus/roombus/internal/backup"
 	"github.com/roombus/roombus/internal/bench"
 	"github.com/roombus/roombus/internal/dead"
@@ -98,8 +99,14 @@ func exitStatus(err error) int {
 		return exitOf[coded.Code]
 	case errors.As(err, &traceless), errors.As(err, &noLetter):
 		return exitNotFound
-	case errors.As(err, &running), errors.As(err, &exist):
+	case errors.Is(err, auth.ErrUnknownName):
+		return exitNotFound
+	case errors.Is(err, auth.ErrNoFolder), errors.Is(err, auth.ErrIndispensable):
+		return exitUsage
+	case errors.As(err, &running), errors.As(err, &exist), errors.Is(err, auth.ErrNameTaken):
 		return exitConflict
+	case errors.Is(err, auth.ErrNotOperated):
+		return exitUnavailable
 	case errors.Is(err, backup.ErrFolder), errors.Is(err, backup.ErrNoBackup):
 		return exitUsage
 	case errors.Is(err, backup.ErrDisconnected), errors.Is(err, backup.ErrStalled):
@@ -159,6 +166,20 @@ func hint(err error) string {
 		return "stop the other server, choose another address with --listen, or use it with --nats"
 	case errors.Is(err, embedded.ErrStoreLocked):
 		return "stop it, or choose another folder with --store-dir"
+	case errors.Is(err, embedded.ErrOtherAccount):
+		return "the streams of a serve without --auth are given to it by roombus auth migrate; those of another --auth need that folder"
+	case errors.Is(err, auth.ErrNoFolder):
+		return "make it with roombus auth init, or name another with --dir, for serve with --auth"
+	case errors.Is(err, auth.ErrUnknownName):
+		return "roombus auth ls lists the names"
+	case errors.Is(err, auth.ErrNameTaken):
+		return "choose another name"
+	case errors.Is(err, auth.ErrIndispensable):
+		return "replace its credentials with roombus auth rotate"
+	case errors.Is(err, auth.ErrNoSigningKey):
+		return "run the command where the folder has its keys"
+	case errors.Is(err, auth.ErrNotOperated):
+		return "start it with roombus serve --auth DIR, or nats-server with DIR/resolver.conf"
 	case errors.Is(err, embedded.ErrStoreUnwritable):
 		return "make it writable, or choose another folder with --store-dir"
 	case errors.Is(err, nats.ErrPermissionViolation):

@@ -74,7 +74,13 @@ func (r *restoring) run(c *cobra.Command, dir string) error {
 		fmt.Fprintln(c.ErrOrStderr(), "roombus: the cluster will have one copy of each stream, which is lost with its node")
 	}
 	bars := &streamBars{w: c.ErrOrStderr()}
-	done, err := backup.Restore(c.Context(), transferConfig(c, nc, dir, bars), r.replicas, r.force)
+	cfg := transferConfig(c, nc, dir, bars)
+	if r.storeDir == "" {
+		if cfg.JSDomain, err = r.conn.settings().Domain(); err != nil {
+			return err
+		}
+	}
+	done, err := backup.Restore(c.Context(), cfg, r.replicas, r.force)
 	bars.end()
 	if err != nil {
 		return err

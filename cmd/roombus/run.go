@@ -54,7 +54,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or request, 3 denied by an app, 4 n
 	}
 	root.SetGlobalNormalizationFunc(formerNames)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%v", err) })
-	group(root, newServe(), newHealth(), newDemo(), newRoom(), newApp(), newPolicy(), newParam(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newBackup(), newRestore(), newVersion())
+	group(root, newServe(), newAuth(), newHealth(), newDemo(), newRoom(), newApp(), newPolicy(), newParam(), newEvents(), newRejections(), newDead(), newExplain(), newReplay(), newBench(), newStreams(), newBackup(), newRestore(), newVersion())
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/bus/embedded"
+	"github.com/roombus/roombus/internal/auth"
 	"github.com/roombus/roombus/internal/gcpace"
 	"github.com/roombus/roombus/internal/identity"
 	"github.com/roombus/roombus/roomsvc"
@@ -32,6 +33,8 @@ type serve struct {
 	listen   string
 	storeDir string
 	sync     string
+	auth     string // folder; empty: every client is accepted
+	insecure bool
 	service  roomsvc.Config
 }
 
@@ -47,6 +50,10 @@ By default it starts an embedded NATS server with JetStream in this process, whi
 processes at --listen. With --nats or --context, or with NATS_URL or NATS_CONTEXT in the
 environment, it uses that NATS server, which any number of services may share.
 
+With --auth, the embedded server accepts clients with credentials of the folder that roombus auth init
+made, and no others. Without it, the server accepts every client, so it listens on a loopback address
+only, unless --insecure is given.
+
 If the stream of events or the registry of apps has been lost, serve answers every request as
 unavailable until it is restored. --new-events and --new-registry start the service without it.`,
 		Args: none("give the NATS server with --nats"),
@@ -58,6 +65,8 @@ unavailable until it is restored. --new-events and --new-registry start the serv
 	s.listen = defaultListen
 	f.Var((*filled)(&s.listen), "listen", "address of the embedded NATS server; port 0 takes a free one")
 	f.Var((*filled)(&s.storeDir), "store-dir", "folder of the embedded NATS server (default "+defaultStoreDir()+")")
+	f.Var((*filled)(&s.auth), "auth", "folder of roombus auth init: the embedded NATS server accepts only clients with its credentials")
+	f.BoolVar(&s.insecure, "insecure", false, "let the embedded NATS server listen for other machines although it accepts every client")
 	f.StringVar(&s.sync, "sync", "interval", "when the embedded NATS server syncs commits to disk: always, before each is acknowledged, or interval, every two minutes")
 	f.IntVar(&s.service.Replicas, streamReplicas, def.Replicas, "copies of each stream, on a NATS cluster: 1, 3 or 5")
 	f.BoolVar(&s.service.NoProvision, "no-provision", false, "create no streams and buckets, only check the existing ones; roombus streams shows them")
@@ -166,9 +175,13 @@ func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *na
 	if s.storeDir == "" {
 		s.storeDir = defaultStoreDir()
 	}
-	server, err := embedded.Start(ctx, embedded.Config{
-		StoreDir: s.storeDir, Listen: s.listen, SyncAlways: s.sync == "always", Logger: log.With("part", "nats"),
-	})
+	cfg := embedded.Config{StoreDir: s.storeDir, Listen: s.listen, SyncAlways: s.sync == "always", Logger: log.With("part", "nats")}
+	if s.auth != "" {
+		if cfg.Operator, err = operator(s.auth); err != nil {
+			return nil, nil, err
+		}
+	}
+	server, err := embedded.Start(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,8 +189,16 @@ func (s *serve) nats(ctx context.Context, name string, log *slog.Logger) (nc *na
 		server.Shutdown()
 		return nil, nil, err
 	}
-	log.Info("embedded NATS server started", "url", server.URL(), "store_dir", s.storeDir, "sync", s.sync)
+	log.Info("embedded NATS server started", "url", server.URL(), "store_dir", s.storeDir, "sync", s.sync, "auth", s.auth)
 	return nc, func() { nc.Close(); server.Shutdown() }, nil
+}
+
+func operator(dir string) (*embedded.Operator, error) {
+	f, err := auth.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return f.Operator()
 }
 
 // serviceOptions are the options of a connection that never gives up: servers restart, and

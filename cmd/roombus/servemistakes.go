@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/bus"
+	"github.com/roombus/roombus/internal/auth"
 )
 
 const (
@@ -67,6 +68,15 @@ func (s *serve) insideMistakes() []string {
 	if _, port, err := net.SplitHostPort(s.listen); err != nil || !isPort(port) {
 		found = append(found, fmt.Sprintf("--listen must be host:port, such as %s, not %q", defaultListen, s.listen))
 	}
+	if host, _, err := net.SplitHostPort(s.listen); err == nil && !isLoopback(host) && s.auth == "" && !s.insecure {
+		found = append(found, fmt.Sprintf("--listen %s lets every machine that reaches it read and change all rooms: "+
+			"give --auth DIR, a folder that roombus auth init makes, listen on 127.0.0.1, or give --insecure", s.listen))
+	}
+	if s.auth != "" {
+		if _, err := auth.Open(s.auth); err != nil {
+			found = append(found, fmt.Sprintf("--auth must be a folder of roombus auth init: %v", err))
+		}
+	}
 	if dir := cmp.Or(s.storeDir, defaultStoreDir()); !isFolder(dir) {
 		found = append(found, fmt.Sprintf("--store-dir must be a folder, and %s is a file: choose another", dir))
 	}
@@ -80,6 +90,11 @@ func (s *serve) insideMistakes() []string {
 func isFolder(path string) bool {
 	at, err := os.Stat(path)
 	return err != nil || at.IsDir()
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func isPort(s string) bool {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/roombus/roombus/roomsvc"
@@ -96,9 +95,9 @@ func (s *streamsCommand) compare(c *cobra.Command) error {
 	if !c.Flags().Changed(streamReplicas) {
 		copies = 0 // as the stream of events has
 	}
-	js, err := jetstream.New(nc)
+	js, err := s.conn.settings().JetStream(nc)
 	if err != nil {
-		return fmt.Errorf("using JetStream: %w", err)
+		return err
 	}
 	there := streams.New(streams.Config{Conn: nc, JetStream: js, Snapshots: projection.NewSnapshots(js), Copies: copies})
 	look := there.Compare

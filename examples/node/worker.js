@@ -20,7 +20,7 @@ function verdict({ joiningUser }) {
 
 function answer(err, msg) {
   if (err) return console.error("subscription:", err.message);
-  if (!msg.reply?.startsWith("_INBOX.")) return; // never answer to anything but an inbox
+  if (!msg.reply?.startsWith("_INBOX")) return; // never answer to anything but an inbox
   try {
     msg.respond(JSON.stringify(verdict(msg.json())));
   } catch (e) {

@@ -78,7 +78,7 @@ func decide(msg *nats.Msg) {
 	if err := json.Unmarshal(msg.Data, &e); err != nil || e.Room.Description == "" {
 		verdict = `{"verdict":"deny","reason":"say what the room is about"}`
 	}
-	if !strings.HasPrefix(msg.Reply, "_INBOX.") {
+	if !strings.HasPrefix(msg.Reply, "_INBOX") {
 		return // never answer on a subject that is no inbox
 	}
 	if err := msg.Respond([]byte(verdict)); err != nil {

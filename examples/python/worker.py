@@ -88,7 +88,7 @@ class Worker:
 
     def receive(self, subscription, reply, headers, body):
         if subscription in (ASKED, ASKED_AGAIN):
-            if reply.startswith("_INBOX."):  # never answer to anything but an inbox
+            if reply.startswith("_INBOX"):  # never answer to anything but an inbox
                 self.answer(reply, body)
         elif subscription == INFO:
             if b'"neverRegistered":true' in body:  # the registry was lost

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/jsm.go/api"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roombus/roombus/bus"
 )
 
 const (
@@ -24,9 +26,11 @@ const (
 type Config struct {
 	// Conn must not reconnect: messages sent while the connection is lost would be missing in the
 	// copy.
-	Conn    *nats.Conn
-	Dir     string
-	Version string // of roombus
+	Conn *nats.Conn
+	// JSDomain is the JetStream domain of the streams; empty if they are in the account of Conn.
+	JSDomain string
+	Dir      string
+	Version  string // of roombus
 	// Progress is called with the progress of a stream, in bytes or messages. Calls do not overlap.
 	// It may be nil.
 	Progress func(stream string, done, all uint64)
@@ -49,11 +53,11 @@ func newTransfer(c Config) (*transfer, error) {
 	if c.Warn == nil {
 		c.Warn = func(string) {}
 	}
-	js, err := jetstream.New(c.Conn)
+	js, err := bus.JetStream(c.Conn, c.JSDomain)
 	if err != nil {
-		return nil, fmt.Errorf("using JetStream: %w", err)
+		return nil, err
 	}
-	manager, err := jsm.New(c.Conn, jsm.WithTimeout(requestTimeout))
+	manager, err := jsm.New(c.Conn, jsm.WithTimeout(requestTimeout), jsm.WithDomain(c.JSDomain))
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}

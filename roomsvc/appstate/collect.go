@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/subjects"
 )
@@ -33,7 +32,7 @@ func (a *Apps) collect(ctx context.Context, only string) (facts, error) {
 		return err
 	})
 	asking.Go(func() (err error) {
-		known.workers, err = bus.Ping(ctx, a.cfg.Conn, only)
+		known.workers, err = a.workers(ctx, only)
 		return err
 	})
 	asking.Go(func() (err error) {

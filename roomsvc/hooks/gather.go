@@ -189,12 +189,14 @@ func (g *Result) Record() {
 func (h *Hooks) preRequest(c rules.Command, app *hook, message func(time.Duration) *nats.Msg, given time.Duration) bus.Request {
 	app.stats.called()
 	return bus.Request{
-		Subject: app.subject,
-		Retry:   app.retry,
-		Timeout: given,
-		Persist: app.enforcedEssential() && app.breaker.patient(),
-		Message: message,
-		Late:    h.onLate(app, c.ID, given),
+		Subject:  app.subject,
+		Retry:    app.retry,
+		Timeout:  given,
+		Persist:  app.enforcedEssential() && app.breaker.patient(),
+		Message:  message,
+		Exported: app.exported(),
+		Foreign:  h.onForeign(app, c.ID),
+		Late:     h.onLate(app, c.ID, given),
 	}
 }
 
@@ -215,6 +217,16 @@ func (h *Hooks) onLate(app *hook, command string, given time.Duration) func(*nat
 		if leftOut, log := h.lateLines.Admit(app.manifest.ID, time.Now()); log {
 			h.log.Warn("late verdict ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
 				"after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond), "left_out", leftOut)
+		}
+	}
+}
+
+// onForeign returns a function that logs a verdict in the inbox of another app.
+func (h *Hooks) onForeign(app *hook, command string) func(by string) {
+	return func(by string) {
+		if leftOut, log := h.foreignLines.Admit(app.manifest.ID, time.Now()); log {
+			h.log.Warn("verdict of another app ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
+				"by", by, "left_out", leftOut)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/roombus/roombus/internal/policy"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/room/rules"
+	"github.com/roombus/roombus/subjects"
 )
 
 // hook is an app with one pre-interface for which it is asked.
@@ -16,6 +17,7 @@ type hook struct {
 	essential bool                  // for the interface
 	subject   string                // of its requests
 	retry     string                // of a retried request
+	apart     bool                  // the workers are in another account
 	condition *expression.Condition // nil: the app is asked about every event
 	policy    *policy.Policy        // nil for an app with workers
 	unusable  error                 // why the policy does not compile
@@ -54,6 +56,23 @@ func (k *hook) concerned(e expression.Event) (bool, error) {
 // about returns the event that conditions and rules are evaluated for.
 func about(c rules.Command, d *rules.Draft) expression.Event {
 	return expression.Event{ID: c.ID, Time: c.Time, Data: &d.Data}
+}
+
+// exported is the name of the exported inbox for the replies of workers in another account.
+func (k *hook) exported() string {
+	if !k.apart {
+		return ""
+	}
+	return k.manifest.ID
+}
+
+// pingInbox is the prefix of the inbox for the workers' replies of the micro protocol, empty for workers in
+// the account of the service.
+func (k *hook) pingInbox() string {
+	if !k.apart {
+		return ""
+	}
+	return subjects.VerdictInboxOf(k.manifest.ID)
 }
 
 // enforcedEssential reports whether the action is blocked if the app cannot answer.

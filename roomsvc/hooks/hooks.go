@@ -44,6 +44,8 @@ type Hooks struct {
 	late      atomic.Uint64 // late verdicts
 	lateLines logs.Lines    // about late verdicts, by app
 
+	foreignLines logs.Lines // about verdicts of other apps, by app
+
 	ctx        context.Context // ends with Close
 	stop       context.CancelFunc
 	background sync.WaitGroup
@@ -150,6 +152,7 @@ func (h *Hooks) hooksOf(m room.Manifest, a *app, params expression.Params) []*ho
 		}
 		k := &hook{
 			manifest: m, iface: i, essential: m.Essential(i), subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
+			apart: a.registration.Account != "",
 			condition: a.conditions[i], policy: a.policies[i], unusable: a.unusable, params: params,
 			breaker: a.breakers[i], stats: h.stats[key],
 		}

@@ -36,7 +36,7 @@ func (h *Hooks) Run(ctx context.Context) {
 				continue
 			}
 			looks.Go(func() {
-				if there.addNew(ctx, h.cfg.Conn, app) && looked {
+				if there.addNew(ctx, h.cfg.Conn, h.pingInbox(app), app) && looked {
 					h.log.Info("new worker of an app found; asking the app again", "app", app)
 					h.Revive(app)
 				}
@@ -50,15 +50,24 @@ func (h *Hooks) Run(ctx context.Context) {
 type instances map[string]bool
 
 // addNew adds the live workers of an app, and reports whether one of them is new.
-func (known instances) addNew(ctx context.Context, nc *nats.Conn, app string) (found bool) {
+func (known instances) addNew(ctx context.Context, nc *nats.Conn, inbox, app string) (found bool) {
 	ctx, cancel := context.WithTimeout(ctx, newWorkerWait)
 	defer cancel()
-	workers, _ := bus.Ping(ctx, nc, app) // a failed lookup finds none
+	workers, _ := bus.PingFrom(ctx, nc, inbox, app) // a failed lookup finds none
 	for _, w := range workers {
 		found = found || !known[w.ID]
 		known[w.ID] = true
 	}
 	return found
+}
+
+func (h *Hooks) pingInbox(app string) string {
+	for _, k := range h.hooks() {
+		if k.manifest.ID == app {
+			return k.pingInbox()
+		}
+	}
+	return ""
 }
 
 // failing lists the essential apps that fail, since they block commands or may soon. The value is

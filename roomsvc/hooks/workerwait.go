@@ -60,6 +60,6 @@ func (k *hook) hasWorker(ctx context.Context, nc *nats.Conn) bool {
 	if found, err := bus.HasQueue(ctx, nc, k.subject, subjects.AppQueue(k.manifest.ID)); err == nil && found {
 		return true
 	}
-	workers, err := bus.Ping(ctx, nc, k.manifest.ID)
+	workers, err := bus.PingFrom(ctx, nc, k.pingInbox(), k.manifest.ID)
 	return err == nil && len(workers) > 0
 }

@@ -27,11 +27,11 @@ func TestSettle_LaterVersionRegisteredMeanwhile(t *testing.T) {
 			s := newServer(t)
 			first, second := s.open(t), s.open(t)
 			m := room.Manifest{ID: "a", Version: "1.0.0", Implements: late}
-			_, err := first.Register(t.Context(), m)
+			_, err := first.Register(t.Context(), m, "")
 			require.NoError(t, err)
 			revision := first.CatchUp(t.Context(), 0)
 			both := room.Manifest{ID: "a", Version: "2.0.0", Implements: []room.Interface{room.PostRoomCreate, room.PostRoomUserJoined}}
-			_, err = second.Register(t.Context(), both)
+			_, err = second.Register(t.Context(), both, "")
 			require.NoError(t, err)
 
 			require.NoError(t, first.Settle(t.Context(), m, revision))
@@ -54,7 +54,7 @@ func TestMendConsumers_RecreatedBehindTheAckFloor(t *testing.T) {
 	s := newServer(t)
 	r := s.open(t)
 	m := room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}, Deliver: room.DeliverAll}
-	_, err := r.Register(t.Context(), m)
+	_, err := r.Register(t.Context(), m, "")
 	require.NoError(t, err)
 	for range 3 {
 		_, err = s.js.Publish(t.Context(), subjects.Post(room.EventCreate, "r"), nil)
@@ -81,7 +81,7 @@ func TestMendConsumers_NewStreamLosesNoEvent(t *testing.T) {
 	s := newServer(t)
 	log := harness.NewOutput()
 	s.log = slog.New(slog.NewTextHandler(log, nil))
-	_, err := s.open(t).Register(t.Context(), room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}})
+	_, err := s.open(t).Register(t.Context(), room.Manifest{ID: "a", Version: "1.0.0", Implements: []room.Interface{room.PostRoomCreate}}, "")
 	require.NoError(t, err)
 	require.NoError(t, s.events.DeleteConsumer(t.Context(), subjects.Durable("a")))
 	r := s.open(t) // it knows no ack floor

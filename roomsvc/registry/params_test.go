@@ -50,7 +50,7 @@ func TestParams_DocumentIsKnownEverywhere(t *testing.T) {
 	alley := policy("alley", "bans")
 	alley.Order = new(200) // readers are sorted by id
 	for _, m := range []room.Manifest{policy("house", "bans", "hours"), alley, policy("lane", "hours")} {
-		_, err := first.Register(t.Context(), m)
+		_, err := first.Register(t.Context(), m, "")
 		require.NoError(t, err)
 	}
 	bans := put(t, first, "bans", `{ "ids": ["mallory"], "n": 1.50 }`)
@@ -218,7 +218,7 @@ func TestParams_UnchangedDocumentStays(t *testing.T) {
 	}
 	put(t, r, "hours", `{}`)
 	same()
-	_, err := r.Register(t.Context(), guard("1.0.0"))
+	_, err := r.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	apps, _ := known.get()
 	assert.Equal(t, 1, apps, "a document is no app")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/internal/policy"
 	"github.com/roombus/roombus/room"
@@ -14,14 +15,19 @@ import (
 
 // Register registers an app, or a later version of it, and returns the manifest in force. A version
 // that is not later changes nothing. The error is of code invalid_request if the same version is
-// registered with another manifest.
-func (r *Registry) Register(ctx context.Context, m room.Manifest) (room.Manifest, error) {
+// registered with another manifest. account is the account that the app registers from: empty if it is
+// unknown or that of the service, bus.AnyAccount if it is another one.
+func (r *Registry) Register(ctx context.Context, m room.Manifest, account string) (room.Manifest, error) {
 	if err := compile(m); err != nil {
 		return room.Manifest{}, err
 	}
 	var changed bool
 	stored, err := r.changeManifest(ctx, m.ID, func(was *room.Registration) (next room.Registration, _ bool, err error) {
 		next, changed, err = registered(was, m)
+		if known := accountAfter(next.Account, account); err == nil && known != next.Account {
+			r.log.Info("account of app changed", "app", m.ID, "account", known, "before", next.Account)
+			next.Account, changed = known, true
+		}
 		return next, changed, err
 	})
 	if err != nil {
@@ -31,6 +37,25 @@ func (r *Registry) Register(ctx context.Context, m room.Manifest) (room.Manifest
 		r.log.Info("app registered", "app", m.ID, "version", stored.Version)
 	}
 	return stored.Effective(), nil
+}
+
+// accountAfter returns the account of an app after a registration from another account. A registration
+// from an unknown account does not change a known one.
+func accountAfter(was, from string) string {
+	if from == "" || from == bus.AnyAccount && was != "" {
+		return was
+	}
+	return from
+}
+
+// IsAccountOfApp reports whether an app has registered from the account.
+func (r *Registry) IsAccountOfApp(account string) bool {
+	for _, m := range r.List() {
+		if reg, ok := r.Get(m.ID); ok && reg.Account == account {
+			return true
+		}
+	}
+	return false
 }
 
 // compile checks the conditions and the rules of a manifest.

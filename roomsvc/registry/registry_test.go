@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/expression"
 	"github.com/roombus/roombus/internal/harness"
 	"github.com/roombus/roombus/room"
@@ -96,7 +97,7 @@ func TestCatchUp_WaitsForChangeOfAnother(t *testing.T) {
 		return synced
 	}
 	disabled := await(2)
-	_, err := first.Register(t.Context(), guard("1.0.0"))
+	_, err := first.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	_, err = first.Disable(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
@@ -122,11 +123,35 @@ func TestManifest_RemovedAppWasRegistered(t *testing.T) {
 		return notFound.NeverRegistered
 	}
 	assert.True(t, never())
-	_, err := r.Register(t.Context(), guard("1.0.0"))
+	_, err := r.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	_, err = r.Remove(t.Context(), room.AppRequest{ID: "guard"})
 	require.NoError(t, err)
 	assert.False(t, never())
+}
+
+// A registration from another account tells the account of the app. It is kept when the manifest changes, and
+// when the app registers from an account that is not known.
+func TestRegister_AccountOfApp(t *testing.T) {
+	t.Parallel()
+	r := newServer(t).open(t)
+	for _, step := range []struct{ version, from, want string }{
+		{"1.0.0", "", ""},
+		{"1.0.0", bus.AnyAccount, bus.AnyAccount},
+		{"1.0.0", "GUARD", "GUARD"},
+		{"1.1.0", bus.AnyAccount, "GUARD"},
+		{"1.0.0", "", "GUARD"},
+		{"1.1.0", "NEW", "NEW"},
+	} {
+		_, err := r.Register(t.Context(), guard(step.version), step.from)
+		require.NoError(t, err)
+		app, _ := r.Get("guard")
+		assert.Equal(t, step.want, app.Account, step)
+	}
+	_, err := r.RollBack(t.Context(), room.RollbackRequest{ID: "guard", Version: "1.0.0"})
+	require.NoError(t, err)
+	assert.True(t, r.IsAccountOfApp("NEW"))
+	assert.False(t, r.IsAccountOfApp("GUARD"))
 }
 
 // The record has the last revision, the registered apps and the documents.
@@ -135,7 +160,7 @@ func TestRegistry_ChangesAreRecorded(t *testing.T) {
 	s := newServer(t)
 	r := s.open(t)
 	for _, m := range []room.Manifest{guard("1.0.0"), guard("1.1.0")} {
-		_, err := r.Register(t.Context(), m)
+		_, err := r.Register(t.Context(), m, "")
 		require.NoError(t, err)
 	}
 	for _, name := range []string{"bans", "away", "gone"} {
@@ -156,7 +181,7 @@ func TestRegistry_RemovedBucketIsWrittenBack(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	r := s.open(t)
-	_, err := r.Register(t.Context(), guard("1.0.0"))
+	_, err := r.Register(t.Context(), guard("1.0.0"), "")
 	require.NoError(t, err)
 	put(t, r, "bans", `["mallory"]`)
 	require.NoError(t, s.js.DeleteKeyValue(t.Context(), subjects.AppsBucket))

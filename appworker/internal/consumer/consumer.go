@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -35,7 +34,7 @@ type App interface {
 	Restore(ctx context.Context, removed bool) bool
 }
 
-// Config configures a Consumer. All fields but ReplyPrefixes are required.
+// Config configures a Consumer. All fields but ReplyPrefixes and JSDomain are required.
 type Config struct {
 	// Conn is the connection to NATS. The caller closes it.
 	Conn *nats.Conn
@@ -52,6 +51,8 @@ type Config struct {
 	// ReplyPrefixes are the inbox prefixes of workers that the worker answers, in addition to _INBOX and the
 	// prefix of Conn.
 	ReplyPrefixes []string
+	// JSDomain is the JetStream domain of the streams; empty if they are in the account of Conn.
+	JSDomain string
 	// App runs the handlers.
 	App App
 }
@@ -73,9 +74,9 @@ type Consumer struct {
 
 // New returns a consumer that receives nothing before Run.
 func New(cfg Config) (*Consumer, error) {
-	js, err := jetstream.New(cfg.Conn)
+	js, err := bus.JetStream(cfg.Conn, cfg.JSDomain)
 	if err != nil {
-		return nil, fmt.Errorf("using JetStream: %w", err)
+		return nil, err
 	}
 	c := &Consumer{cfg: cfg, js: js, stats: newStats(cfg.Interfaces)}
 	c.pool = newPool(cfg.Concurrency, func(j job) { j.source.run(j.event) })

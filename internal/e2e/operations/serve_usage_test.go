@@ -62,6 +62,10 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 
 		"server inside and listen":      {args: []string{"--listen", "127.0.0.1:0"}, at: elsewhere, says: []string{"--listen is about the embedded NATS server"}},
 		"server inside and its folder":  {args: []string{"--store-dir", path("x")}, at: elsewhere, says: []string{"--store-dir is about the embedded NATS server"}},
+		"listen for everyone":           {args: []string{"--listen", "0.0.0.0:0"}, says: []string{"give --auth DIR", "or give --insecure"}},
+		"listen on all addresses":       {args: []string{"--listen", ":0"}, says: []string{"give --auth DIR"}},
+		"auth without a folder":         {args: []string{"--auth", path("none")}, says: []string{"--auth must be a folder of roombus auth init"}},
+		"auth with a server elsewhere":  {args: []string{"--auth", path("none")}, at: elsewhere, says: []string{"--auth is about the embedded NATS server"}},
 		"server inside and sync":        {args: []string{"--sync", "always"}, env: []string{"NATS_URL=nats://127.0.0.1:1"}, says: []string{"--sync is about the embedded NATS server"}},
 		"server empty":                  {args: []string{"--nats", ""}, says: []string{`"--nats" flag: it is empty`}},
 		"credentials without a server":  {args: []string{"--creds", path("in.creds")}, says: []string{"--creds: that has no effect with the embedded NATS server; give the address of another server with --nats"}},
@@ -85,6 +89,7 @@ func TestServe_MistakeInConfigurationIsRefused(t *testing.T) {
 		"user and token":                {args: []string{"--user", "u", "--token", "t"}, at: elsewhere, says: []string{"NATS credentials are given in 2 ways: --user (NATS_USER), --token (NATS_TOKEN, or --user without --password): keep one"}},
 		"credentials beside variables":  {args: []string{"--creds", path("in.creds")}, env: []string{"NATS_USER=u", "NATS_PASSWORD=p"}, at: elsewhere, says: []string{"in 2 ways: --user (NATS_USER), --creds (NATS_CREDS): keep one"}},
 		"credentials beside a context":  {args: []string{"--creds", path("in.creds")}, at: []string{"--context", "user"}, says: []string{"in 2 ways", `the settings of context "user" count too`}},
+		"domain of two tokens":          {args: []string{"--js-domain", "a.b"}, at: elsewhere, says: []string{`--js-domain (NATS_JS_DOMAIN) must be one token of a subject`}},
 		"inbox prefix with a wildcard":  {args: []string{"--inbox-prefix", "_I.>"}, at: elsewhere, says: []string{`--inbox-prefix (NATS_INBOX_PREFIX) must be a subject without wildcards`}},
 		"context unknown":               {at: []string{"--context", "none"}, says: []string{`NATS context "none"`, "nats context ls lists the contexts"}},
 		"context of half a pair":        {at: []string{"--context", "half"}, says: []string{"--tlscert (NATS_CERT) is given without --tlskey", `the settings of context "half" count too`}},
