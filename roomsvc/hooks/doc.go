@@ -14,6 +14,7 @@
 //	newworker.go   half-opens the breakers of apps that have a new worker
 //	workerwait.go  waits for the workers of essential apps at the start
 //	failopen.go    commands that go on without the verdict of an optional app
+//	ignored.go     verdicts that are late or of another app
 //	stats.go       calls, outcomes and times of each hook
 //
 // # When something fails

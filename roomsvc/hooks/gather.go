@@ -195,8 +195,8 @@ func (h *Hooks) preRequest(c rules.Command, app *hook, message func(time.Duratio
 		Persist:  app.enforcedEssential() && app.breaker.patient(),
 		Message:  message,
 		Exported: app.exported(),
-		Foreign:  h.onForeign(app, c.ID),
-		Late:     h.onLate(app, c.ID, given),
+		Foreign:  h.ignored.foreign(app, c.ID),
+		Late:     h.ignored.late(app, c.ID, given),
 	}
 }
 
@@ -205,28 +205,4 @@ func (h *Hooks) preRequest(c rules.Command, app *hook, message func(time.Duratio
 func preMessage(c rules.Command, iface room.Interface, body []byte) func(left time.Duration) *nats.Msg {
 	headers := subjects.PreHeaders(iface, c.ID, c.Request.Target(), c.TraceParent, c.CausedBy, c.Time)
 	return func(left time.Duration) *nats.Msg { return &nats.Msg{Header: headers(left), Data: body} }
-}
-
-// onLate returns a function that counts a late verdict. The function is kept for long, and so
-// refers to little memory.
-func (h *Hooks) onLate(app *hook, command string, given time.Duration) func(*nats.Msg) {
-	asked := time.Now()
-	return func(*nats.Msg) {
-		app.stats.late()
-		h.late.Add(1)
-		if leftOut, log := h.lateLines.Admit(app.manifest.ID, time.Now()); log {
-			h.log.Warn("late verdict ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
-				"after", time.Since(asked).Round(time.Millisecond), "timeout", given.Round(time.Millisecond), "left_out", leftOut)
-		}
-	}
-}
-
-// onForeign returns a function that logs a verdict in the inbox of another app.
-func (h *Hooks) onForeign(app *hook, command string) func(by string) {
-	return func(by string) {
-		if leftOut, log := h.foreignLines.Admit(app.manifest.ID, time.Now()); log {
-			h.log.Warn("verdict of another app ignored", "app", app.manifest.ID, "interface", app.iface, "command", command,
-				"by", by, "left_out", leftOut)
-		}
-	}
 }

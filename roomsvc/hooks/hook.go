@@ -14,10 +14,8 @@ import (
 type hook struct {
 	manifest  room.Manifest // the one in force
 	iface     room.Interface
-	essential bool                  // for the interface
-	subject   string                // of its requests
-	retry     string                // of a retried request
-	apart     bool                  // the workers are in another account
+	essential bool // for the interface
+	address
 	condition *expression.Condition // nil: the app is asked about every event
 	policy    *policy.Policy        // nil for an app with workers
 	unusable  error                 // why the policy does not compile
@@ -25,6 +23,13 @@ type hook struct {
 	broken    error                 // why the condition does not compile
 	breaker   *breaker
 	stats     *hookStats
+}
+
+// address is where the workers of an app are.
+type address struct {
+	subject string // of requests
+	retry   string // of retried requests
+	apart   bool   // the workers are in another account
 }
 
 // answerWithoutAsking sets the answer of an app that need not be asked about an event: of a policy, or of an

@@ -13,7 +13,6 @@ import (
 
 	"github.com/roombus/roombus/bus"
 	"github.com/roombus/roombus/internal/expression"
-	"github.com/roombus/roombus/internal/logs"
 	"github.com/roombus/roombus/internal/policy"
 	"github.com/roombus/roombus/room"
 	"github.com/roombus/roombus/roomsvc/internal/hookstats"
@@ -41,10 +40,7 @@ type Hooks struct {
 	apps  map[string]*app
 	stats map[statsKey]*hookStats // kept while an app stays registered
 
-	late      atomic.Uint64 // late verdicts
-	lateLines logs.Lines    // about late verdicts, by app
-
-	foreignLines logs.Lines // about verdicts of other apps, by app
+	ignored ignored
 
 	ctx        context.Context // ends with Close
 	stop       context.CancelFunc
@@ -77,7 +73,7 @@ type plan struct {
 // New returns Hooks without apps. The caller calls Close in the end.
 func New(cfg Config) *Hooks {
 	h := &Hooks{
-		cfg: cfg, log: cfg.Logger, apps: make(map[string]*app), stats: make(map[statsKey]*hookStats),
+		cfg: cfg, log: cfg.Logger, ignored: ignored{log: cfg.Logger}, apps: make(map[string]*app), stats: make(map[statsKey]*hookStats),
 		abandoned: make(chan struct{}, cfg.MaxAbandoned),
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
@@ -151,8 +147,8 @@ func (h *Hooks) hooksOf(m room.Manifest, a *app, params expression.Params) []*ho
 			h.stats[key] = &hookStats{}
 		}
 		k := &hook{
-			manifest: m, iface: i, essential: m.Essential(i), subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID),
-			apart: a.registration.Account != "",
+			manifest: m, iface: i, essential: m.Essential(i),
+			address:   address{subject: subjects.Pre(i, m.ID), retry: subjects.PreRetry(i, m.ID), apart: a.registration.Account != ""},
 			condition: a.conditions[i], policy: a.policies[i], unusable: a.unusable, params: params,
 			breaker: a.breakers[i], stats: h.stats[key],
 		}
@@ -180,7 +176,7 @@ func (h *Hooks) Revive(app string) {
 }
 
 // Late counts the late verdicts since the start.
-func (h *Hooks) Late() uint64 { return h.late.Load() }
+func (h *Hooks) Late() uint64 { return h.ignored.lateCount.Load() }
 
 // Reports returns the stats of the hooks of an app, or of all apps if it is empty.
 func (h *Hooks) Reports(app string) []hookstats.Report {
