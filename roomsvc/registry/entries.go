@@ -51,18 +51,6 @@ func (e *entries) get(key string) entry {
 	return e.byKey[key]
 }
 
-// paramBytes returns the bytes of all documents but the named one.
-func (e *entries) paramBytes(without string) (size int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for key, one := range e.byKey {
-		if name, ok := subjects.ParamOf(key); ok && name != without && !one.gone {
-			size += len(one.data)
-		}
-	}
-	return size
-}
-
 // syncedRevision is the revision of the bucket up to which this service is in sync, 0 if it may
 // have missed a change.
 func (e *entries) syncedRevision() uint64 {

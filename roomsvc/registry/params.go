@@ -33,7 +33,7 @@ func (p *Params) Put(ctx context.Context, r room.ParamPut) (room.Param, error) {
 	if most := min(room.MaxParamBytes, p.registry.cfg.MaxBytes()); len(data) > most {
 		return room.Param{}, room.Errorf(room.CodeTooLarge, "document has %d bytes; at most %d are allowed", len(data), most)
 	}
-	if others := p.registry.entries.paramBytes(r.Name); others+len(data) > p.most {
+	if others := p.bytesWithout(r.Name); others+len(data) > p.most {
 		return room.Param{}, room.Errorf(room.CodeTooLarge, "all documents would have %d bytes; at most %d are allowed: remove documents that no policy reads",
 			others+len(data), p.most)
 	}
@@ -62,6 +62,17 @@ func (p *Params) Put(ctx context.Context, r room.ParamPut) (room.Param, error) {
 	}
 	p.acknowledge(ctx, stored.revision)
 	return p.param(r.Name, stored), nil
+}
+
+// bytesWithout returns the bytes of all documents but the named one.
+func (p *Params) bytesWithout(name string) (size int) {
+	known, _ := p.registry.entries.known()
+	for key, e := range known {
+		if other, ok := subjects.ParamOf(key); ok && other != name {
+			size += len(e.data)
+		}
+	}
+	return size
 }
 
 // Get returns a document as this service knows it. The error is of code param_not_found if there is
