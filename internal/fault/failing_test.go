@@ -94,7 +94,7 @@ func copyModule(t *testing.T) string {
 			return err
 		case d.IsDir() && path != from && strings.HasPrefix(name, "."):
 			return fs.SkipDir
-		case d.IsDir() || !slices.Contains([]string{".go", ".mod", ".sum", ".tmpl"}, filepath.Ext(name)) || strings.HasSuffix(name, "_test.go"):
+		case d.IsDir() || !slices.Contains([]string{".go", ".mod", ".sum", ".tmpl", ".yaml"}, filepath.Ext(name)) || strings.HasSuffix(name, "_test.go"):
 			return nil
 		}
 		rel, err := filepath.Rel(from, path)
