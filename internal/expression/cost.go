@@ -10,13 +10,13 @@ import (
 
 // MaxCost bounds the cost of one evaluation, in steps. Reading a variable or a field is one step, a call
 // is one step, and each element that a call visits, such as those of a searched list, is one more. A step
-// takes 20 to 70 ns, so an evaluation is cancelled after 3 to 10 ms (see BenchmarkGivenUp). MaxCost allows
-// 30 steps for each of the 5,000 initial members that a room can have;
+// takes 20 to 95 ns, so an evaluation is cancelled after 2 to 10 ms (see BenchmarkGivenUp). MaxCost allows
+// 20 steps for each of the 5,000 initial members that a room can have;
 //
 //	event.members.exists(m, m.id.startsWith("bot-"))
 //
-// takes 6 steps for each member, and counting them with filter takes 21.
-const MaxCost = 150_000
+// takes 6 steps for each member. Counting them with filter takes 21, enough for 4,700 members.
+const MaxCost = 100_000
 
 // The sizes for which Compile estimates the cost of an expression. With larger data an evaluation may
 // exceed MaxCost.

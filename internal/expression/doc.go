@@ -80,7 +80,7 @@
 //	pattern      100 instructions when compiled
 //	evaluation   MaxCost steps; then it is cancelled, after some milliseconds. The rules of a policy
 //	             for one interface have that together.
-//	matches      800,000 bytes of the text times instructions of the pattern
+//	matches      600,000 bytes of the text times instructions of the pattern
 //	document     1 MiB (room.MaxParamBytes), MaxDocumentValues values
 //
 // Compile refuses an expression whose estimated cost for a room with 1,000 members exceeds MaxCost.

@@ -13,7 +13,7 @@ import (
 
 // maxMatching bounds the bytes of a text times the instructions of the pattern that it is matched with. In
 // the worst case each takes 8 ns.
-const maxMatching = 800_000
+const maxMatching = 600_000
 
 // matching is the name of a bounded call of matches, so that the library does not replace it by its own.
 const matching = "@matches"

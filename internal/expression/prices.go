@@ -38,7 +38,9 @@ func (prices) CallCost(function, overload string, args []ref.Val, result ref.Val
 	case operators.Add:
 		price += joining(args[0], result)
 	case matching:
-		price += matchingPrice(overload, args[0])
+		if !types.IsError(result) { // a long text is not matched
+			price += matchingPrice(overload, args[0])
+		}
 	case making:
 		price += walking(result)
 	case visiting:
