@@ -138,6 +138,12 @@ func Pre(i room.Interface, app string) string { return PreType(i) + "." + app }
 // answered yet.
 func PreRetry(i room.Interface, app string) string { return Pre(i, app) + ".retry" }
 
+// PresOf returns the subjects of the pre-events of an app, and those of its retried ones. "*" is any app.
+func PresOf(app string) (pre, retry string) {
+	pre = "room.pre.*." + app
+	return pre, pre + ".retry"
+}
+
 // PreType is the subject of a pre-event without the app: its CloudEvents type.
 func PreType(i room.Interface) string { return "room.pre." + i.Token() }
 

@@ -54,12 +54,13 @@ func exports() jwt.Exports {
 	service := func(subject string, replies jwt.ResponseType) {
 		all.Add(&jwt.Export{Name: subject, Subject: jwt.Subject(subject), Type: jwt.Service, ResponseType: replies})
 	}
-	stream("room.pre.*.*")
-	stream("room.pre.*.*.retry")
+	pre, retry := subjects.PresOf("*")
+	stream(pre)
+	stream(retry)
 	stream("$SRV.>")
 	service("$SRV.>", jwt.ResponseTypeStream)
 	service(subjects.VerdictInboxOf("*")+".>", jwt.ResponseTypeSingleton)
-	service("room.dead.*.*.*", jwt.ResponseTypeSingleton)
+	service(subjects.Dead("*", "*", "*"), jwt.ResponseTypeSingleton)
 	for _, group := range []string{subjects.ServiceGroup, subjects.AppGroup, subjects.ParamGroup} {
 		service(group+".*", jwt.ResponseTypeSingleton)
 	}
@@ -111,8 +112,9 @@ func imports(e Entry, rooms string) jwt.Imports {
 	switch e.Kind {
 	case KindApp:
 		app := e.Name
-		stream("room.pre.*." + app)
-		stream("room.pre.*." + app + ".retry")
+		pre, retry := subjects.PresOf(app)
+		stream(pre)
+		stream(retry)
 		for _, subject := range []string{"$SRV.*", "$SRV.*." + app, "$SRV.*." + app + ".*"} {
 			stream(subject)
 		}

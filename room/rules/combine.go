@@ -35,8 +35,13 @@ type Answer struct {
 // Settled reports whether outstanding answers, whose Outcome is empty, cannot change the decision: the
 // first app in order that denies the action is known, or only answers of shadows are outstanding.
 func Settled(answers []Answer) bool {
-	for _, a := range answers {
-		switch {
+	return DenialSettled(answers) || !slices.ContainsFunc(answers, func(a Answer) bool { return !a.Shadow && a.Outcome == "" })
+}
+
+// DenialSettled reports whether the first app in order that denies the action is known.
+func DenialSettled(answers []Answer) bool {
+	for n := range answers {
+		switch a := &answers[n]; {
 		case a.Shadow:
 		case a.Outcome == "":
 			return false
@@ -44,7 +49,7 @@ func Settled(answers []Answer) bool {
 			return true
 		}
 	}
-	return true
+	return false
 }
 
 // Combine merges the answers for one interface, in the order of the apps, into the draft. It

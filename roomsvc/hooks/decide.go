@@ -42,20 +42,6 @@ func (w *stopwatch) lap() time.Duration {
 	return max(1, w.last.Sub(last))
 }
 
-// denied reports whether a policy has denied the action, and no app before it in order can deny it.
-func (g *Result) denied() bool {
-	for _, a := range g.Answers {
-		switch {
-		case a.Shadow:
-		case isOpen(a):
-			return false
-		case a.Outcome == room.Denied:
-			return true
-		}
-	}
-	return false
-}
-
 // spare records that the other apps need not be asked about an action that is denied.
 func (g *Result) spare() {
 	for n := range g.Answers {

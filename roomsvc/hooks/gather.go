@@ -52,7 +52,7 @@ func (h *Hooks) Gather(ctx context.Context, c rules.Command, d *rules.Draft, r *
 			toAsk++
 		}
 	}
-	if g.denied() {
+	if rules.DenialSettled(g.Answers) { // by a policy: no worker has been asked yet
 		g.spare()
 		return g
 	}
