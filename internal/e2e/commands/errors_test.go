@@ -224,8 +224,10 @@ func TestConflict(t *testing.T) {
 		_ = msg.Respond([]byte(`{"verdict":"allow"}`))
 	})
 	scene.Refused(t, b.Request(t, "room.svc.join", `{"roomId":"r","user":{"id":"u"}}`), room.CodeConflict)
-	assert.Equal(t, 4, asked, "each try asks the apps about the current room")
-	assert.Equal(t, []string{"mover-1", "mover-2", "mover-3", "mover-4", "owner"}, b.Members(t, "r"))
+	// A try whose commit JetStream did not acknowledge in time is no conflict, so there may be more than four.
+	assert.GreaterOrEqual(t, asked, 4, "each try asks the apps about the current room")
+	assert.Len(t, b.Members(t, "r"), asked+1, "each try has moved the room, and the user is no member")
+	assert.NotContains(t, b.Members(t, "r"), "u")
 }
 
 func TestStart_InvalidConfigIsRefused(t *testing.T) {
